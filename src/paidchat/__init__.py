@@ -1,0 +1,1 @@
+"""paidchat: pay a dollar, post a message on a live public board."""
