@@ -1,0 +1,56 @@
+"""The sandbox as an ASGI application: the one place where its parts meet its routes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from paidchat.sandbox.api import api_routes
+from paidchat.sandbox.controls import control_routes
+from paidchat.sandbox.hosted_page import page_routes
+from paidchat.sandbox.parts import Parts, open_parts
+from paidchat.sandbox.passing_time import keep_time
+from paidchat.sandbox.settings import SandboxSettings
+
+_STATIC = Path(__file__).parent / "static"
+
+
+def create_sandbox(settings: SandboxSettings) -> Starlette:
+    """Build a sandbox: `/v1` the API, `/pay` the hosted page, `/test` the controls, `/` the panel.
+
+    Its file is opened here and its loops run while its lifespan does. A server runs that by itself; an
+    application that mounts the sandbox enters `running(sandbox)` in its own lifespan.
+    """
+    parts = open_parts(settings)
+    return Starlette(
+        routes=[
+            *api_routes(parts),
+            *control_routes(parts),
+            *page_routes(parts),
+            Mount("/static", StaticFiles(directory=_STATIC), name="static"),
+        ],
+        lifespan=lambda _: _running(parts),
+    )
+
+
+def running(sandbox: Starlette) -> AbstractAsyncContextManager[object]:
+    """Return the context in which a mounted sandbox delivers events and lets time pass."""
+    return sandbox.router.lifespan_context(sandbox)
+
+
+@asynccontextmanager
+async def _running(parts: Parts) -> AsyncIterator[None]:
+    parts.courier.start()
+    time_keeper = asyncio.create_task(keep_time(parts), name="sandbox clock")
+    try:
+        yield
+    finally:
+        time_keeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await time_keeper
+        await parts.courier.stop()
+        parts.store.close()

@@ -1,0 +1,14 @@
+"""Object ids in Stripe's form: a prefix that tells the kind, then random letters and digits."""
+
+import secrets
+import string
+
+_ALPHABET = string.ascii_letters + string.digits
+
+_LENGTHS = {"cs_test_": 58, "prod_": 14, "req_": 14}
+_DEFAULT_LENGTH = 24
+
+
+def new_id(prefix: str) -> str:
+    """Return a fresh id such as `pi_…`; at least 83 random bits."""
+    return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTHS.get(prefix, _DEFAULT_LENGTH)))

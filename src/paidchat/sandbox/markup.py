@@ -1,0 +1,32 @@
+"""Markup: HTML put together from templates in which every inserted value is escaped unless it is markup."""
+
+from collections.abc import Iterable
+from html import escape
+from string import Formatter
+from typing import Any
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+class _Escaping(Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if isinstance(value, Markup):
+            return str(value)
+        return escape(format(value, format_spec), quote=True)
+
+
+_FORMATTER = _Escaping()
+
+
+def html(template: str, **values: object) -> Markup:
+    """Fill a template's `{names}`; plain values are escaped for text and for quoted attributes."""
+    return Markup(_FORMATTER.vformat(template, (), values))
+
+
+def join(parts: Iterable[Markup]) -> Markup:
+    """Put pieces of markup one after another."""
+    return Markup("".join(parts))

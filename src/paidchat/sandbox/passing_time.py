@@ -1,0 +1,28 @@
+"""Passing time: sessions expire and refunds arrive when the sandbox's clock reaches their moment."""
+
+import asyncio
+
+from paidchat.sandbox.parts import Parts
+from paidchat.sandbox.refunds import settle_refund
+from paidchat.sandbox.sessions import expire_session
+
+_LOOK_EVERY_S = 0.5
+_AT_ONCE = 100
+
+
+def let_time_pass(parts: Parts) -> None:
+    """Do everything whose moment has come, each in a transaction of its own, and wake the courier."""
+    while overdue := parts.store.overdue(parts.clock.now(), _AT_ONCE):
+        for body in overdue:
+            if body["object"] == "refund":
+                settle_refund(parts, body["id"])
+            else:
+                expire_session(parts, body["id"])
+    parts.courier.wake()
+
+
+async def keep_time(parts: Parts) -> None:
+    """Let time pass until cancelled."""
+    while True:
+        let_time_pass(parts)
+        await asyncio.sleep(_LOOK_EVERY_S)

@@ -1,0 +1,51 @@
+"""Verbs: what a person, a bank or time does to a session, by the names the controls and the panel use."""
+
+from collections.abc import Callable
+from typing import Any
+
+from paidchat.sandbox.cards import DECLINED_CARD
+from paidchat.sandbox.disputes import inquire, lose_dispute, open_dispute, win_dispute
+from paidchat.sandbox.errors import UnknownObject
+from paidchat.sandbox.parts import Parts
+from paidchat.sandbox.payments import pay_by_bank_debit, pay_by_card, settle, settle_fail
+from paidchat.sandbox.refunds import fail_refund, refund_session, settle_refunds
+from paidchat.sandbox.sessions import expire_session, find_session
+
+Json = dict[str, Any]
+Verb = Callable[[Parts, str], object]
+
+VERBS: dict[str, Verb] = {
+    "pay": pay_by_card,
+    "decline": lambda parts, session_id: pay_by_card(parts, session_id, card=DECLINED_CARD),
+    "pay_later": pay_by_bank_debit,
+    "settle": settle,
+    "settle_fail": settle_fail,
+    "expire": expire_session,
+    "refund": lambda parts, session_id: refund_session(parts, session_id, partly=False),
+    "refund_partial": lambda parts, session_id: refund_session(parts, session_id, partly=True),
+    "refund_fail": fail_refund,
+    "refund_settle": settle_refunds,
+    "dispute": open_dispute,
+    "win_dispute": win_dispute,
+    "lose_dispute": lose_dispute,
+    "inquiry": inquire,
+}
+"""Each takes the parts and a session id, and raises `StateError` when the state forbids it."""
+
+
+async def do(parts: Parts, verb: str, session_id: str) -> Json:
+    """Do one verb and return the session as it is afterwards.
+
+    Completing a session waits for the first answer to its event, as the redirect of Checkout does.
+
+    Raises:
+        UnknownObject: No such verb or session.
+        StateError: The session's state forbids it.
+    """
+    if verb not in VERBS:
+        raise UnknownObject(f"There is no verb '{verb}'.")
+    outcome = VERBS[verb](parts, session_id)
+    completed = getattr(outcome, "completed_event", None)
+    if completed is not None:
+        await parts.courier.first_answer(completed)
+    return find_session(parts, session_id)
