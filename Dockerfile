@@ -1,0 +1,33 @@
+# Two stages: what builds stays behind, what serves has no compiler, no installer and no root.
+FROM python:3.13-slim AS build
+RUN pip install --no-cache-dir --disable-pip-version-check uv
+RUN python -m venv --without-pip /opt/paidchat
+WORKDIR /src
+# The dependencies have a layer of their own: they change less often than the code.
+COPY pyproject.toml constraints.txt ./
+RUN uv pip install --no-cache --compile-bytecode --python /opt/paidchat/bin/python \
+    --constraints constraints.txt --requirements pyproject.toml
+COPY README.md LICENSE ./
+COPY frontend frontend
+COPY src src
+RUN uv build --no-cache --wheel --out-dir /dist \
+    && uv pip install --no-cache --compile-bytecode --no-deps --python /opt/paidchat/bin/python /dist/*.whl
+
+FROM python:3.13-slim
+# Numbers, so that an orchestrator can tell that this user is not root.
+RUN groupadd --gid 10001 paidchat \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin paidchat \
+    && install --directory --owner=10001 --group=10001 /data
+COPY --from=build /opt/paidchat /opt/paidchat
+ENV PATH=/opt/paidchat/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    PAIDCHAT_DATABASE_URL=sqlite:////data/paidchat.db
+# The only place that is written to: the rest may be a read-only file system.
+VOLUME /data
+WORKDIR /data
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+CMD ["paidchat", "serve", "--host", "0.0.0.0", "--port", "8000"]
