@@ -1,0 +1,5 @@
+"""python -m paidchat."""
+
+from paidchat.cli import main
+
+main()

@@ -1,0 +1,51 @@
+"""What the routes need of the running app, as annotated parameters."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from paidchat.checkout import Checkout
+from paidchat.feed import Feed
+from paidchat.observability import Metrics
+from paidchat.settings import Settings
+from paidchat.storage.database import Database
+from paidchat.stripe_gateway import StripeGateway
+from paidchat.viewers import Viewers
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a running app, made by its lifespan."""
+
+    settings: Settings
+    database: Database
+    gateway: StripeGateway
+    checkout: Checkout
+    feed: Feed
+    viewers: Viewers
+    metrics: Metrics
+
+
+def _services(connection: HTTPConnection) -> Services:
+    services = connection.scope["state"]["services"]
+    assert isinstance(services, Services)  # noqa: S101 - the lifespan put it there
+    return services
+
+
+Running = Annotated[Services, Depends(_services)]
+
+
+def _part(name: str) -> object:
+    def part(services: Running) -> object:
+        return getattr(services, name)
+
+    return Depends(part)
+
+
+TheSettings = Annotated[Settings, _part("settings")]
+TheDatabase = Annotated[Database, _part("database")]
+TheGateway = Annotated[StripeGateway, _part("gateway")]
+TheCheckout = Annotated[Checkout, _part("checkout")]
+TheFeed = Annotated[Feed, _part("feed")]

@@ -1,0 +1,140 @@
+"""/docs, /openapi.json and /asyncapi.json: the contract for those who build on it. Works without a network."""
+
+from importlib.resources import files
+from typing import Any, get_args
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import TypeAdapter
+from starlette.staticfiles import StaticFiles
+
+from paidchat import wire
+from paidchat.api.problems import MEDIA_TYPE
+
+router = APIRouter(include_in_schema=False)
+
+# Nothing inline, so that the page lives under the same strict policy as the board.
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>paidchat API</title>
+<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+<link rel="icon" href="/docs/assets/favicon.png">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/docs/init.js"></script>
+</body>
+</html>
+"""
+_INIT = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true});\n'
+
+# Swagger UI sets style attributes as it runs.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+@router.get("/docs")
+async def docs() -> Response:
+    """Show the API to a person."""
+    return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _POLICY})
+
+
+@router.get("/docs/init.js")
+async def init() -> Response:
+    """Start Swagger UI."""
+    return Response(_INIT, media_type="text/javascript")
+
+
+@router.get("/openapi.json")
+async def openapi_json(request: Request) -> Response:
+    """Give the HTTP contract to a program."""
+    return JSONResponse(request.app.openapi())
+
+
+@router.get("/asyncapi.json")
+async def asyncapi_json(request: Request) -> Response:
+    """Give the WebSocket contract to a program."""
+    return JSONResponse(asyncapi(request.app.version))
+
+
+def install(app: FastAPI) -> None:
+    """Serve the documents, and describe errors as the problems they are."""
+    app.include_router(router)
+    assets = str(files("fastapi_offline") / "static")
+    app.mount("/docs/assets", StaticFiles(directory=assets), name="docs-assets")
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description,
+            routes=app.routes,
+        )
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                for status, response in operation["responses"].items():
+                    if int(status) >= 400 and "application/json" in response.get("content", {}):  # noqa: PLR2004
+                        response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def asyncapi(version: str) -> dict[str, Any]:
+    """Return the feed's contract as an AsyncAPI 3.0 document (asyncapi.com/docs/reference/specification/v3.0.0)."""
+    frames = get_args(wire.Frame)
+    schemas: dict[str, Any] = {}
+    for frame in frames:
+        schema = TypeAdapter(frame).json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {})
+        schemas[frame.__name__] = schema
+    schemas["Watch"] = {
+        "type": "object",
+        "description": "Tell me how this payment stands, now and at each change.",
+        "properties": {"type": {"const": "watch"}, "payment_id": {"type": "string"}},
+        "required": ["type", "payment_id"],
+        "additionalProperties": False,
+    }
+    names = [frame.__name__ for frame in frames]
+
+    def refs(names: list[str], place: str) -> list[dict[str, str]]:
+        return [{"$ref": f"#/{place}/{name}"} for name in names]
+
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "paidchat feed", "version": version},
+        "defaultContentType": "application/json",
+        "channels": {
+            "feed": {
+                "address": "/api/feed",
+                "description": "Connect plain for a snapshot, or with ?after=SEQ&epoch=E to resume.",
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in [*names, "Watch"]},
+            }
+        },
+        "operations": {
+            "follow": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/feed"},
+                "messages": refs(names, "channels/feed/messages"),
+            },
+            "watch": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/feed"},
+                "messages": refs(["Watch"], "channels/feed/messages"),
+            },
+        },
+        "components": {
+            "messages": {name: {"payload": {"$ref": f"#/components/schemas/{name}"}} for name in [*names, "Watch"]},
+            "schemas": schemas,
+        },
+    }

@@ -1,0 +1,120 @@
+"""What stands before every route: request ids, body limits, security headers, the origin check, the request log."""
+
+import time
+import uuid
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from paidchat.api.problems import internal_error, problem
+from paidchat.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY = 64 * 1024  # bytes; a payment needs a few KiB
+MAX_WEBHOOK_BODY = 512 * 1024  # bytes; Stripe's events are some tens of KiB
+WEBHOOK_PATH = "/stripe/webhook"
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def content_security_policy(settings: Settings) -> str:
+    """Return the policy of our own pages: nothing inline, nothing from elsewhere."""
+    host = urlsplit(settings.public_url)
+    socket = f"{'wss' if host.scheme == 'https' else 'ws'}://{host.netloc}"  # for browsers whose 'self' leaves it out
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        f"connect-src 'self' {socket}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+class Guard:
+    """The outermost ASGI layer. What the app lets through as an exception becomes a problem here."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._headers = {**SECURITY_HEADERS, "Content-Security-Policy": content_security_policy(settings)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; WebSockets and the lifespan only get their request id."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        request_id = uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            if scope["type"] == "http":
+                await self._serve(scope, receive, send, request_id)
+            else:
+                await self._app(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        started, status = time.perf_counter(), 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        limit = MAX_WEBHOOK_BODY if scope["path"] == WEBHOOK_PATH else MAX_BODY
+        try:
+            if _announced(scope) > limit:
+                too_large = problem(request_id, 413, "The body is too large.", headers={"Connection": "close"})
+                await too_large(scope, receive, send_with_headers)
+            else:
+                await self._app(scope, _limited(receive, limit), send_with_headers)
+        except ClientDisconnect:
+            log.info("request.abandoned", path=_route(scope))
+        except Exception:
+            log.exception("request.failed", path=_route(scope))
+            if status:
+                raise  # half an answer is out already: the connection must break
+            await internal_error(request_id)(scope, receive, send_with_headers)
+        elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
+        log.info("request", method=scope["method"], path=_route(scope), status=status, ms=elapsed_ms)
+
+
+def _announced(scope: Scope) -> int:
+    length = Headers(scope=scope).get("content-length", "0")
+    return int(length) if length.isascii() and length.isdecimal() else 0
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Count the body as it comes in, for who announced no length or another."""
+    left = limit
+
+    async def receive_limited() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise HTTPException(413, headers={"Connection": "close"})
+        return message
+
+    return receive_limited
+
+
+def _route(scope: Scope) -> str:
+    """Return the route's template: an address may hold a payment's id, which is its payer's alone."""
+    route = scope.get("route")
+    return str(getattr(route, "path", None) or "(no route)")
+
+
+def is_own_origin(scope: Scope, settings: Settings) -> bool:
+    """Tell whether a WebSocket comes from a page that may have it; what sends no Origin is no browser."""
+    origins = Headers(scope=scope).getlist("origin")
+    return not origins or (len(origins) == 1 and origins[0] in settings.origins)

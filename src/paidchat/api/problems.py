@@ -1,0 +1,195 @@
+"""Every error that goes out, as `application/problem+json` (RFC 9457): one table from our errors to theirs."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from paidchat import domain
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of the input. The input itself is never echoed."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An error, for people and programs: `code` is stable, `detail` says what to do."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldError] | None = Field(default=None, description="Which fields were wrong, where fields were.")
+    reason: str | None = Field(default=None, description="Why a message is gone: moderated, refunded or disputed.")
+
+
+# The code of an error that has none of its own, by status.
+CODES = {
+    400: "invalid_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    410: "gone",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+    422: "invalid_request",
+    429: "rate_limited",
+    500: "internal_error",
+    503: "not_ready",
+}
+
+
+class ApiError(Exception):
+    """An error of the edge itself, said in the contract's words."""
+
+    def __init__(self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers or {}
+
+
+def problem(
+    request_id: str,
+    status: int,
+    detail: str,
+    *,
+    code: str | None = None,
+    headers: dict[str, str] | None = None,
+    errors: list[FieldError] | None = None,
+    reason: str | None = None,
+) -> Response:
+    """Make the answer. An error is about this moment, so no cache keeps it."""
+    body = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code or CODES.get(status, "invalid_request"),
+        request_id=request_id,
+        errors=errors,
+        reason=reason,
+    )
+    return Response(
+        body.model_dump_json(exclude_none=True),
+        status,
+        {"Cache-Control": "no-store", **(headers or {})},
+        media_type=MEDIA_TYPE,
+    )
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Declare the problems a route may answer with, for the OpenAPI document."""
+    return {
+        status: {"model": Problem, "description": f"`{CODES[status]}`: {HTTPStatus(status).phrase}."}
+        for status in (*statuses, 500)
+    }
+
+
+# --- our errors, as HTTP ----------------------------------------------------------------------------
+
+
+def _retry(error: Any) -> dict[str, str]:
+    return {"Retry-After": str(error.retry_after)}
+
+
+def _invalid_text(request_id: str, error: domain.InvalidText) -> Response:
+    wrong = FieldError(field=error.field, message=error.message)
+    return problem(request_id, 422, f"The {error.field} can't be posted: {error.message}", errors=[wrong])
+
+
+_TABLE: dict[type[Exception], Callable[[str, Any], Response]] = {
+    domain.InvalidText: _invalid_text,
+    domain.NotFound: lambda request_id, error: problem(request_id, 404, str(error)),
+    domain.Gone: lambda request_id, error: problem(request_id, 410, str(error), reason=error.reason),
+    domain.Conflict: lambda request_id, error: problem(request_id, 409, str(error)),
+    domain.IdempotencyConflict: lambda request_id, error: problem(
+        request_id, 422, str(error), code="idempotency_conflict"
+    ),
+    domain.IdempotencyInProgress: lambda request_id, error: problem(
+        request_id, 409, str(error), code="idempotency_in_progress", headers=_retry(error)
+    ),
+    domain.RateLimited: lambda request_id, error: problem(request_id, 429, str(error), headers=_retry(error)),
+    domain.ProviderUnavailable: lambda request_id, error: problem(
+        request_id, 503, str(error), code="payment_provider_unavailable", headers=_retry(error)
+    ),
+    ApiError: lambda request_id, error: problem(
+        request_id, error.status, error.detail, code=error.code, headers=error.headers
+    ),
+}
+
+
+def internal_error(request_id: str) -> Response:
+    """Make the answer to what nobody foresaw; the log has the rest, under the same id."""
+    return problem(
+        request_id,
+        500,
+        "Something went wrong on our side. Please try again; the request id helps us find it.",
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the app a problem."""
+
+    def ours(request: Request, error: Exception) -> Response:
+        return next(make for kind, make in _TABLE.items() if isinstance(error, kind))(_request_id(request), error)
+
+    for kind in _TABLE:
+        app.add_exception_handler(kind, ours)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_exception)
+
+
+def _request_id(request: Request) -> str:
+    return str(request.scope["state"]["request_id"])
+
+
+def _invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - installed for this class alone
+    errors = [FieldError(field=_field(item["loc"]), message=_message(item)) for item in error.errors()]
+    return problem(_request_id(request), 422, "The request is not valid: see errors.", errors=errors)
+
+
+def _field(loc: tuple[Any, ...]) -> str:
+    # The last part of an unknown field's place is the client's own word, so say where and not what.
+    names = [str(part) for part in loc[1:]]
+    return ".".join(names) if names and all(name.isidentifier() and name.isascii() for name in names) else str(loc[0])
+
+
+def _message(item: dict[str, Any]) -> str:
+    if item["type"] == "json_invalid":
+        return "This is not JSON."
+    if item["type"] == "extra_forbidden":
+        return "There is no such field."
+    return str(item["msg"])
+
+
+def _http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - installed for this class alone
+    status = error.status_code
+    if status == HTTPStatus.BAD_REQUEST:
+        # FastAPI could not even parse the body: to the contract that is a body like any other bad one.
+        return problem(_request_id(request), 422, "The body can't be read as JSON.")
+    details = {
+        404: "There is nothing at this address.",
+        405: "This address does not answer to that method.",
+        413: "The body is too large.",
+    }
+    detail = details.get(status, str(error.detail))
+    return problem(_request_id(request), status, detail, headers=dict(error.headers or {}))

@@ -1,0 +1,127 @@
+"""The app: the only place where the parts meet. Its lifespan builds and closes them."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from paidchat.api import docs, feed, health, messages, page, payments, problems, webhooks
+from paidchat.api.deps import Services
+from paidchat.api.guard import Guard
+from paidchat.checkout import Checkout
+from paidchat.feed import Feed
+from paidchat.limiter import RateLimiter
+from paidchat.observability import Metrics
+from paidchat.settings import Settings
+from paidchat.storage import queries
+from paidchat.storage.database import Database
+from paidchat.storage.schema import migrate
+from paidchat.stripe_gateway import StripeGateway
+from paidchat.viewers import Viewers
+
+if TYPE_CHECKING:
+    from paidchat.sandbox import SandboxSettings
+
+SUMMARY = "Pay a dollar, post a message on a live public board."
+
+
+def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> FastAPI:
+    """Build the app. With `sandbox`, Stripe in miniature answers under `/sandbox` of the same server."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        del app
+        async with AsyncExitStack() as stack:
+            if stripe is not None:
+                await stack.enter_async_context(stripe.router.lifespan_context(stripe))
+            yield {"services": await stack.enter_async_context(_running(settings))}
+
+    app = FastAPI(
+        title="paidchat",
+        version=version("paidchat"),
+        summary=SUMMARY,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        middleware=_middleware(settings),
+    )
+    for part in (payments, webhooks, messages, feed, health):
+        app.include_router(part.router)
+    problems.install(app)
+    docs.install(app)
+    stripe = None
+    if sandbox is not None:
+        # Only a demo needs it, so only a demo has it.
+        from paidchat.sandbox import create_sandbox  # noqa: PLC0415
+
+        stripe = create_sandbox(sandbox)
+        app.mount("/sandbox", stripe)
+    app.mount("/", page.Page())
+    return app
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    guard = Middleware(Guard, settings=settings)
+    if not settings.allowed_origins:
+        return [guard]
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Content-Type", "Idempotency-Key", "If-None-Match"],
+        expose_headers=["ETag", "Location", "Retry-After"],
+    )
+    return [cors, guard]
+
+
+@asynccontextmanager
+async def _running(settings: Settings) -> AsyncIterator[Services]:
+    """Build the parts, run the feed's tailer, and close it all in reverse."""
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url)
+        await database.open()
+        stack.push_async_callback(database.close)
+        await migrate(database)
+        board_tag = await _board_tag(database)
+        gateway = StripeGateway(settings)
+        stack.push_async_callback(gateway.close)
+        metrics = Metrics()
+        limiter = RateLimiter(settings.rate_limit)
+        follower = Feed(database)
+        await follower.open()
+        await stack.enter_async_context(_in_background(follower.run()))
+        yield Services(
+            settings=settings,
+            database=database,
+            gateway=gateway,
+            checkout=Checkout(settings, database, gateway, limiter, metrics, board_tag),
+            feed=follower,
+            viewers=Viewers(settings.max_viewers, settings.max_viewers_per_client),
+            metrics=metrics,
+        )
+
+
+async def _board_tag(database: Database) -> str:
+    async with database.transaction() as connection:
+        await queries.ensure_board(connection, tag=uuid.uuid4().hex, epoch=uuid.uuid4().hex)
+        return str((await queries.read_board(connection)).tag)
+
+
+@asynccontextmanager
+async def _in_background(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

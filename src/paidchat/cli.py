@@ -1,0 +1,198 @@
+"""The command line: demo, serve, migrate, sandbox, openapi."""
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+import sys
+import webbrowser
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from paidchat.settings import Settings, SettingsError, load_settings
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Port = Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)]
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+
+DEMO_HOST = "127.0.0.1"
+
+
+def main() -> None:
+    """Run the command line."""
+    cli()
+
+
+@cli.callback()
+def paidchat() -> None:
+    """Pay a dollar, post a message on a live public board."""
+
+
+@cli.command()
+def demo(
+    port: Port = 8000,
+    data: Annotated[Path, typer.Option(help="Where the demo keeps its data.")] = Path(".paidchat"),
+    *,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+) -> None:
+    """Run the whole loop on this machine: the board and a sandbox for Stripe. No account, no real money."""
+    from paidchat.sandbox import SandboxSettings  # noqa: PLC0415 - only a demo needs it
+
+    url, loopback = f"http://localhost:{port}", f"http://{DEMO_HOST}:{port}"
+    webhook_secret = f"whsec_{secrets.token_urlsafe(24)}"
+    settings = _load(
+        database_url=f"sqlite:///{(data / 'paidchat.db').absolute()}",
+        public_url=url,
+        stripe_secret_key="sk_test_sandbox",  # noqa: S106 - the sandbox takes any
+        stripe_webhook_secrets=webhook_secret,
+        stripe_api_base=f"{loopback}/sandbox",
+    )
+    if "rate_limit" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"rate_limit": "off"})
+    sandbox = SandboxSettings(
+        data=data,
+        public_url=f"{url}/sandbox",
+        webhook_url=f"{loopback}/stripe/webhook",
+        webhook_secret=webhook_secret,
+    )
+
+    def ready() -> None:
+        _announce(url)
+        if open_browser and _has_display():
+            webbrowser.open(url)
+
+    _serve(settings, DEMO_HOST, port, sandbox=sandbox, on_ready=ready)
+
+
+@cli.command()
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(help="Processes; more than one needs PostgreSQL.", min=1)] = 1,
+) -> None:
+    """Run the board in production. It needs STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET and PAIDCHAT_PUBLIC_URL."""
+    settings = _load()
+    if workers > 1 and settings.database_url.startswith("sqlite"):
+        _fail("SQLite serves one process. Use --workers 1, or PostgreSQL in PAIDCHAT_DATABASE_URL.")
+    _serve(settings, host, port, on_ready=lambda: _announce(settings.public_url))
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+    from paidchat.storage.database import Database  # noqa: PLC0415
+    from paidchat.storage.schema import migrate as bring_up_to_date  # noqa: PLC0415
+
+    async def run() -> None:
+        database = Database(_load().database_url)
+        await database.open()
+        try:
+            await bring_up_to_date(database)
+        finally:
+            await database.close()
+
+    asyncio.run(run())
+    typer.echo("The schema is up to date.")
+
+
+@cli.command()
+def sandbox(
+    webhook_url: Annotated[str, typer.Option(help="Where to send events, e.g. http://127.0.0.1:8000/stripe/webhook.")],
+    webhook_secret: Annotated[str, typer.Option(help="What to sign them with: whsec_…")],
+    port: Port = 9000,
+    data: Annotated[Path, typer.Option(help="Where the sandbox keeps its data.")] = Path(".paidchat"),
+) -> None:
+    """Run Stripe in miniature alone, for a board that points PAIDCHAT_STRIPE_API_BASE at it."""
+    import uvicorn  # noqa: PLC0415
+
+    from paidchat.observability import configure_logging  # noqa: PLC0415
+    from paidchat.sandbox import SandboxSettings, create_sandbox  # noqa: PLC0415
+    from paidchat.server import Server  # noqa: PLC0415
+
+    configure_logging()
+    url = f"http://localhost:{port}"
+    app = create_sandbox(
+        SandboxSettings(data=data, public_url=url, webhook_url=webhook_url, webhook_secret=webhook_secret)
+    )
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    Server(config, lambda: typer.echo(f"the sandbox is ready: {url}")).run(sockets=[_listen(DEMO_HOST, port)])
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the HTTP contract as an OpenAPI document."""
+    from paidchat.app import create_app  # noqa: PLC0415
+
+    settings = Settings(
+        public_url="http://localhost:8000",
+        stripe_secret_key="sk_test_none",  # noqa: S106 - nothing is asked of anybody
+        stripe_webhook_secrets="whsec_none",
+        _env_file=None,
+    )
+    _print_json(create_app(settings).openapi())
+
+
+@cli.command()
+def asyncapi() -> None:
+    """Print the WebSocket contract as an AsyncAPI document."""
+    from paidchat.api.docs import asyncapi as document  # noqa: PLC0415
+
+    _print_json(document(version("paidchat")))
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _serve(settings: Settings, host: str, port: int, *, on_ready: Any, sandbox: Any = None) -> None:
+    from paidchat.app import create_app  # noqa: PLC0415 - the app's imports take a while; --help need not wait
+    from paidchat.observability import configure_logging  # noqa: PLC0415
+    from paidchat.server import Server, server_config  # noqa: PLC0415
+
+    configure_logging(settings.log_format)
+    listening = _listen(host, port)
+    config = server_config(
+        create_app(settings, sandbox), host=host, port=port, trusted_proxies=settings.trusted_proxies
+    )
+    server = Server(config, on_ready)
+    server.run(sockets=[listening])
+    if not server.started:
+        raise typer.Exit(3)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        _fail(f"Cannot listen on {host} port {port}: {error.strerror}. Choose another with --port.")
+    return listening
+
+
+def _load(**overrides: Any) -> Settings:
+    try:
+        return load_settings(**overrides)
+    except SettingsError as error:
+        lines = "".join(f"\n  {line}" for line in str(error).splitlines())
+        _fail(f"The settings cannot be used:{lines}")
+
+
+def _announce(url: str) -> None:
+    typer.echo(f"paidchat is ready: {url}")
+    sys.stdout.flush()
+
+
+def _has_display() -> bool:
+    return sys.platform in {"darwin", "win32"} or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,379 @@
+"""What a payment and a message are: statuses, what may become what, and the rules of text. Knows no framework."""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+MAX_TEXT_LENGTH = 500  # code points, after NFC
+MAX_TEXT_LINES = 20
+MAX_AUTHOR_LENGTH = 50  # code points, after NFC
+MAX_COMBINING_MARKS = 4  # on one base character
+
+
+# --- errors -----------------------------------------------------------------------------------------
+#
+# DomainError
+# ├── InvalidText            the text or the author breaks a rule; .field and .message say which
+# ├── IllegalMove            a payment was asked to become what it may not become
+# ├── NotFound               no such payment or message
+# ├── Gone                   the message was taken off the board; .reason says why
+# ├── Conflict               the state of things forbids it
+# ├── IdempotencyConflict    the key was used for another body
+# ├── IdempotencyInProgress  the first request with this key is still being answered
+# ├── RateLimited            too many payments from one client; .retry_after in seconds
+# ├── UnknownPayment         Stripe speaks of a payment that bears our tag and that we don't have
+# └── ProviderUnavailable    Stripe could not be asked; .retry_after in seconds
+
+
+class DomainError(Exception):
+    """The base of all that can go wrong by the rules of the board."""
+
+
+class InvalidText(DomainError):
+    """A text or an author that the board refuses.
+
+    Attributes:
+        field: `text` or `author`.
+        message: the rule, in words for the person who typed it.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class IllegalMove(DomainError):
+    """A payment was asked to become what it may not become."""
+
+    def __init__(self, current: "PaymentStatus", target: "PaymentStatus") -> None:
+        super().__init__(f"a {current} payment cannot become {target}")
+        self.current = current
+        self.target = target
+
+
+class NotFound(DomainError):
+    """No such payment or message."""
+
+
+class Gone(DomainError):
+    """The message was on the board and is not any more.
+
+    Attributes:
+        reason: `moderated`, `refunded` or `disputed`.
+    """
+
+    def __init__(self, reason: "Reason") -> None:
+        super().__init__(f"The message was removed: {reason}.")
+        self.reason = reason
+
+
+class Conflict(DomainError):
+    """The state of things forbids what was asked."""
+
+
+class IdempotencyConflict(DomainError):
+    """The Idempotency-Key was used before, with another body."""
+
+
+class IdempotencyInProgress(DomainError):
+    """The first request with this Idempotency-Key is still being answered.
+
+    Attributes:
+        retry_after: seconds until asking again makes sense.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("The first request with this Idempotency-Key is still being answered.")
+        self.retry_after = retry_after
+
+
+class RateLimited(DomainError):
+    """One client starts payments faster than it may.
+
+    Attributes:
+        retry_after: seconds until the next one is admitted.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("Too many payments from here. Please wait a moment.")
+        self.retry_after = retry_after
+
+
+class UnknownPayment(DomainError):
+    """Stripe speaks of a payment that bears this board's tag, but the board does not have it."""
+
+
+class ProviderUnavailable(DomainError):
+    """Stripe could not be asked, or did not answer as it should.
+
+    Attributes:
+        retry_after: seconds until asking again makes sense.
+    """
+
+    def __init__(self, message: str, retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+# --- the life of a payment --------------------------------------------------------------------------
+
+
+class PaymentStatus(StrEnum):
+    """Where a payment stands, as the public contract names it."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    FULFILLED = "fulfilled"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
+
+
+S = PaymentStatus
+
+MOVES: Mapping[PaymentStatus, frozenset[PaymentStatus]] = MappingProxyType(
+    {
+        S.PENDING: frozenset({S.PROCESSING, S.FULFILLED, S.EXPIRED, S.REFUNDED}),
+        S.PROCESSING: frozenset({S.FULFILLED, S.FAILED, S.REFUNDED}),
+        S.EXPIRED: frozenset({S.FULFILLED, S.REFUNDED}),  # money that did arrive wins
+        S.FAILED: frozenset({S.FULFILLED, S.REFUNDED}),
+        S.FULFILLED: frozenset({S.REFUNDED, S.DISPUTED}),
+        S.REFUNDED: frozenset({S.FULFILLED}),  # the refund failed
+        S.DISPUTED: frozenset({S.FULFILLED}),  # the dispute was won
+    }
+)
+
+PAYABLE = frozenset({S.PENDING})  # the checkout page still takes money
+UNSETTLED = frozenset({S.PENDING, S.PROCESSING})  # Stripe may know more than we do
+
+
+def move(current: PaymentStatus, target: PaymentStatus) -> PaymentStatus:
+    """Return `target` if a `current` payment may become it; a repeat returns it unchanged.
+
+    Raises:
+        IllegalMove: the table of moves does not hold it.
+    """
+    if target != current and target not in MOVES[current]:
+        raise IllegalMove(current, target)
+    return target
+
+
+class Reason(StrEnum):
+    """Why a message is off the board. Any number of them may hold at once."""
+
+    MODERATED = "moderated"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
+
+
+class Fact(StrEnum):
+    """One thing that is known of a payment's money, whoever told it and in whatever order."""
+
+    PROCESSING = "processing"
+    PAID = "paid"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REFUNDED = "refunded"
+    REFUND_FAILED = "refund_failed"
+    DISPUTED = "disputed"
+    DISPUTE_WON = "dispute_won"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is known of a payment: its public status and the facts that the status alone cannot hold."""
+
+    status: PaymentStatus = S.PENDING
+    paid: bool = False
+    refunded: bool = False
+    disputed: bool = False
+    posted: bool = False
+
+
+def learn(standing: Standing, fact: Fact) -> Standing:
+    """Return the standing after one more fact.
+
+    Facts come late, twice and in any order, so this never raises and never goes back: what is known already
+    or overtaken changes nothing, and what was paid never becomes unpaid.
+    """
+    match fact:
+        case Fact.PROCESSING if standing.status is S.PENDING:
+            return replace(standing, status=move(standing.status, S.PROCESSING))
+        case Fact.EXPIRED if standing.status is S.PENDING:
+            return replace(standing, status=move(standing.status, S.EXPIRED))
+        case Fact.FAILED if standing.status in UNSETTLED:
+            # The event that said "on its way" may come after this one, so go by way of it.
+            return replace(standing, status=move(move(standing.status, S.PROCESSING), S.FAILED))
+        case Fact.PAID:
+            return _settle(replace(standing, paid=True))
+        case Fact.REFUNDED:
+            return _settle(replace(standing, paid=True, refunded=True))
+        case Fact.REFUND_FAILED if standing.refunded:
+            return _settle(replace(standing, refunded=False))
+        case Fact.DISPUTED:
+            return _settle(replace(standing, paid=True, disputed=True))
+        case Fact.DISPUTE_WON if standing.disputed:
+            return _settle(replace(standing, disputed=False))
+        case _:
+            return standing
+
+
+def _settle(standing: Standing) -> Standing:
+    """Bring the status in line with the facts about money, by legal moves only."""
+    while (target := _target(standing)) is not standing.status:
+        status = move(standing.status, target)
+        standing = replace(standing, status=status, posted=standing.posted or status is S.FULFILLED)
+    return standing
+
+
+def _target(standing: Standing) -> PaymentStatus:
+    """Return the next status that the facts ask for, or the present one if it may stay."""
+    held = standing.refunded or standing.disputed
+    match standing.status:
+        case S.REFUNDED if standing.refunded:
+            return S.REFUNDED
+        case S.DISPUTED if standing.disputed:
+            return S.DISPUTED
+        case S.REFUNDED | S.DISPUTED:
+            # What was never on the board is not put there while another reason holds it.
+            return S.FULFILLED if standing.posted or not held else standing.status
+        case S.FULFILLED if standing.refunded:
+            return S.REFUNDED
+        case S.FULFILLED if standing.disputed:
+            return S.DISPUTED
+        case _ if standing.refunded:
+            return S.REFUNDED
+        case _ if standing.paid and not held:
+            return S.FULFILLED
+        case unchanged:
+            return unchanged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFact:
+    """What Stripe says of one Checkout Session, in an event or in answer to a question.
+
+    Amounts are in minor units. `payment_id` and `board` are the session's metadata: the payment it is for and
+    the board's own tag. `fact` is None when the session tells nothing that could move a payment.
+    """
+
+    session_id: str
+    fact: Fact | None
+    payment_status: str
+    payment_id: str | None
+    board: str | None
+    payment_intent: str | None
+    amount_subtotal: int | None
+    amount_total: int | None
+    currency: str | None
+    livemode: bool
+    event_id: str | None = None
+    event_type: str = "retrieved"
+
+
+class Verdict(StrEnum):
+    """What became of a fact. Only `applied` moved anything; the alarming ones want a person to look."""
+
+    APPLIED = "applied"
+    REPEATED = "repeated"  # known already, or overtaken
+    DUPLICATE = "duplicate"  # this very event was handled before
+    FOREIGN = "foreign"  # another application on the same Stripe account
+    UNKNOWN = "unknown"  # ours by its tag, but there is no such payment
+    WRONG_MODE = "wrong_mode"  # test event on a live board or the reverse
+    WRONG_AMOUNT = "wrong_amount"
+    NOT_PAID = "not_paid"  # `no_payment_required`: our price is never zero
+    SURPLUS = "surplus"  # a second session of a payment that is paid already
+
+
+ALARMING = frozenset({Verdict.UNKNOWN, Verdict.WRONG_MODE, Verdict.WRONG_AMOUNT, Verdict.NOT_PAID, Verdict.SURPLUS})
+
+
+def amount_matches(fact: SessionFact, *, amount: int, currency: str, taxed: bool) -> bool:
+    """Tell whether a session asks for exactly our price, plus tax only where tax is on."""
+    if fact.currency != currency or fact.amount_subtotal != amount or fact.amount_total is None:
+        return False
+    return fact.amount_total >= amount if taxed else fact.amount_total == amount
+
+
+# --- the rules of text ------------------------------------------------------------------------------
+
+# Unicode's White_Space without the controls, which are refused and not trimmed. str.strip() knows others.
+_SPACE = (
+    "\n \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+_LINE_BREAKS = frozenset("\n\u2028\u2029")
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # letters and a symbol that show nothing
+_VISIBLE = ("L", "N", "P", "S", "Co")
+
+
+def clean_text(raw: str) -> str:
+    """Return a message's text as it is stored and shown.
+
+    CRLF becomes LF, white space around it goes, NFC; anything else that is wrong is refused, never mended.
+
+    Raises:
+        InvalidText: the field is `text`.
+    """
+    text = _clean("text", raw)
+    if not text:
+        raise InvalidText("text", "Write something first.")
+    if len(text) > MAX_TEXT_LENGTH:
+        raise InvalidText("text", f"At most {MAX_TEXT_LENGTH} characters; this has {len(text)}.")
+    if sum(char in _LINE_BREAKS for char in text) >= MAX_TEXT_LINES:
+        raise InvalidText("text", f"At most {MAX_TEXT_LINES} lines.")
+    return text
+
+
+def clean_author(raw: str | None) -> str | None:
+    """Return an author's name as it is stored and shown; a blank one is None.
+
+    Raises:
+        InvalidText: the field is `author`.
+    """
+    author = _clean("author", raw or "")
+    if not author:
+        return None
+    if len(author) > MAX_AUTHOR_LENGTH:
+        raise InvalidText("author", f"At most {MAX_AUTHOR_LENGTH} characters; this has {len(author)}.")
+    if not _LINE_BREAKS.isdisjoint(author):
+        raise InvalidText("author", "A name is one line.")
+    return author
+
+
+def _clean(field: str, raw: str) -> str:
+    text = raw.replace("\r\n", "\n")
+    for char in text:
+        category = unicodedata.category(char)
+        if category == "Cs":
+            raise InvalidText(field, "This is not valid Unicode text.")
+        if category == "Cc" and char != "\n":
+            raise InvalidText(field, "Tabs and other control characters are not allowed.")
+        if char in _BIDI_CONTROLS:
+            raise InvalidText(field, "Characters that turn the direction of text around are not allowed.")
+    text = unicodedata.normalize("NFC", text.strip(_SPACE))
+    if text and not any(_is_visible(char) for char in text):
+        raise InvalidText(field, "There is nothing to see in this.")
+    if _most_combining_marks(text) > MAX_COMBINING_MARKS:
+        raise InvalidText(field, f"At most {MAX_COMBINING_MARKS} accents on a letter.")
+    return text
+
+
+def _is_visible(char: str) -> bool:
+    return char not in _BLANKS and unicodedata.category(char).startswith(_VISIBLE)
+
+
+def _most_combining_marks(text: str) -> int:
+    most = run = 0
+    for char in text:
+        category = unicodedata.category(char)
+        if category[0] == "M":
+            run += 1
+            most = max(most, run)
+        elif category != "Cf":  # an invisible joiner is no new base
+            run = 0
+    return most

@@ -1,0 +1,83 @@
+"""What the operator sees: structured logs without secrets, and metrics."""
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+# Keys, signing secrets, tokens, e-mail addresses: whatever they are found in, they are not for the log.
+_SECRETS = re.compile(r"\b(?:[sr]k_(?:test|live)_|whsec_)[\x21-\x7e]+|Bearer\s+\S+|[\w.+-]+@[\w-]+\.[\w.]+")
+
+
+def _redact(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SECRETS.sub("[redacted]", value)
+    if isinstance(value, dict):
+        return {key: _redact(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redact(item) for item in value]
+    return value
+
+
+def _redact_event(logger: Any, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    del logger, name
+    return {key: _redact(value) for key, value in event.items()}
+
+
+def configure_logging(log_format: str = "auto", level: int = logging.INFO) -> None:
+    """Send every log, ours and the libraries', to standard error: JSON, or pretty on a terminal."""
+    pretty = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _redact_event,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderer = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processor=renderer,
+            foreign_pre_chain=shared,
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    # These tell of each request and connection what our own log tells better, addresses included.
+    for noisy in ("httpx", "httpcore", "stripe", "alembic", "uvicorn.access", "websockets", "aiosqlite"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+class Metrics:
+    """The figures worth watching, for Prometheus. One registry per app, so that two can live in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.payments = Counter("paidchat_payments_started", "Payments that were started.", registry=self.registry)
+        self.facts = Counter(
+            "paidchat_stripe_facts",
+            "What Stripe told, by what became of it.",
+            ["verdict"],
+            registry=self.registry,
+        )
+        self.requests = Counter(
+            "paidchat_requests",
+            "HTTP requests, by route and status.",
+            ["route", "status"],
+            registry=self.registry,
+        )
+        self.viewers = Gauge("paidchat_viewers", "WebSockets that follow the feed.", registry=self.registry)
+        self.log_position = Gauge("paidchat_log_position", "The last log entry delivered.", registry=self.registry)

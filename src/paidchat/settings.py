@@ -1,0 +1,201 @@
+"""Settings: one frozen object, read from the environment (and `.env`) once and passed in. Never a global."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. The text lists everything that is wrong, a line each."""
+
+
+def _http_url(value: str) -> str:
+    value = value.rstrip("/")
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an http:// or https:// address without query, e.g. https://chat.example.com")
+    return value
+
+
+def _split(value: Any) -> Any:
+    """Read `a, b` from the environment as a list of two."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+def _env(name: str, default: Any = ..., **constraints: Any) -> Any:
+    return Field(default, validation_alias=name, **constraints)
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. The README's table says the same in the same order."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        env_file=".env",
+        env_ignore_empty=False,
+        validate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    database_url: str = _env("PAIDCHAT_DATABASE_URL", "sqlite:///paidchat.db")
+    public_url: HttpUrl = _env("PAIDCHAT_PUBLIC_URL")
+    return_url: HttpUrl | None = _env("PAIDCHAT_RETURN_URL", None)
+    stripe_secret_key: SecretStr = _env("STRIPE_SECRET_KEY")
+    stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env("STRIPE_WEBHOOK_SECRET")
+    price_amount: int = _env("PAIDCHAT_PRICE_AMOUNT", 100, ge=1, le=99_999_999)
+    price_currency: str = _env("PAIDCHAT_PRICE_CURRENCY", "usd")
+    product_name: str = _env("PAIDCHAT_PRODUCT_NAME", "One message of your choosing", min_length=1, max_length=250)
+    title: str = _env("PAIDCHAT_TITLE", "paidchat", min_length=1, max_length=80)
+    automatic_tax: Literal["off", "exclusive", "inclusive"] = _env("PAIDCHAT_AUTOMATIC_TAX", "off")
+    checkout_minutes: int = _env("PAIDCHAT_CHECKOUT_MINUTES", 60, ge=30, le=1440)
+    admin_token: SecretStr | None = _env("PAIDCHAT_ADMIN_TOKEN", None)
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = _env("PAIDCHAT_ALLOWED_ORIGINS", ())
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = _env("PAIDCHAT_TRUSTED_PROXIES", ())
+    rate_limit: str = _env("PAIDCHAT_RATE_LIMIT", "10/minute")
+    max_viewers: int = _env("PAIDCHAT_MAX_VIEWERS", 20_000, ge=1)
+    max_viewers_per_client: int = _env("PAIDCHAT_MAX_VIEWERS_PER_CLIENT", 50, ge=1)
+    reconcile_seconds: float = _env("PAIDCHAT_RECONCILE_SECONDS", 30, gt=0)
+    log_format: Literal["auto", "json", "console"] = _env("PAIDCHAT_LOG_FORMAT", "auto")
+    stripe_api_base: HttpUrl | None = _env("PAIDCHAT_STRIPE_API_BASE", None)
+
+    @field_validator("stripe_webhook_secrets", "allowed_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _read_list(cls, value: Any) -> Any:
+        return _split(value)
+
+    @field_validator("automatic_tax", mode="before")
+    @classmethod
+    def _read_switch(cls, value: Any) -> Any:
+        word = str(value).strip().lower()
+        return {"": "off", "0": "off", "no": "off", "false": "off"}.get(
+            word,
+            {"1": "exclusive", "yes": "exclusive", "true": "exclusive", "on": "exclusive"}.get(word, word),
+        )
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database(cls, value: str) -> str:
+        try:
+            backend = make_url(value).get_backend_name()
+        except ArgumentError:
+            backend = ""
+        if backend not in {"sqlite", "postgresql"}:
+            raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+        return value
+
+    @field_validator("price_currency")
+    @classmethod
+    def _check_currency(cls, value: str) -> str:
+        if not re.fullmatch("[a-zA-Z]{3}", value):
+            raise ValueError("must be a three-letter currency code, e.g. usd")
+        return value.lower()
+
+    @field_validator("stripe_secret_key")
+    @classmethod
+    def _check_key(cls, value: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"(sk|rk)_(test|live)_[\x21-\x7e]+", value.get_secret_value()):
+            raise ValueError("must be a secret or restricted Stripe key: sk_test_…, sk_live_…, rk_test_… or rk_live_…")
+        return value
+
+    @field_validator("stripe_webhook_secrets")
+    @classmethod
+    def _check_webhook_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not value:
+            raise ValueError("must not be empty: without a secret anybody could forge a payment")
+        if not all(re.fullmatch(r"whsec_[\x21-\x7e]+", secret.get_secret_value()) for secret in value):
+            raise ValueError("must be the endpoint's signing secret whsec_… (several: comma-separated)")
+        return value
+
+    @field_validator("admin_token")
+    @classmethod
+    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if not re.fullmatch(r"[\x21-\x7e]{16,}", value.get_secret_value()):
+            raise ValueError("must be at least 16 printable ASCII characters without spaces")
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in {"http", "https"}
+                or not parts.hostname
+                or f"{parts.scheme}://{parts.netloc}" != origin
+            ):
+                raise ValueError("must be origins such as https://example.com, comma-separated; * is not one")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _check_rate_limit(cls, value: str) -> str:
+        if value != "off" and not re.fullmatch(r"[1-9]\d*/(\d*)(second|minute|hour|day)", value):
+            raise ValueError("must be COUNT/PERIOD, e.g. 10/minute, or off")
+        return value
+
+    @model_validator(mode="after")
+    def _check_sandbox(self) -> Self:
+        if self.stripe_api_base and self.livemode:
+            raise ValueError(
+                "PAIDCHAT_STRIPE_API_BASE: a live key is never sent anywhere but to Stripe; unset one of the two"
+            )
+        return self
+
+    @property
+    def livemode(self) -> bool:
+        """Whether the key takes real money."""
+        return "_live_" in self.stripe_secret_key.get_secret_value()
+
+    @property
+    def page_url(self) -> str:
+        """Where a payer comes back to, without a trailing slash."""
+        return self.return_url or self.public_url
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The browser origins that may talk to the board: its own and the configured ones.
+
+        `localhost` and `127.0.0.1` are one machine with two names, so a board on one accepts the other.
+        """
+        parts = urlsplit(self.public_url)
+        hosts = {parts.netloc}
+        if parts.hostname in {"localhost", "127.0.0.1"}:
+            port = f":{parts.port}" if parts.port else ""
+            hosts |= {f"localhost{port}", f"127.0.0.1{port}"}
+        return frozenset({f"{parts.scheme}://{host}" for host in hosts} | set(self.allowed_origins))
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; what is passed in wins over the environment.
+
+    Raises:
+        SettingsError: with a line for every problem.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [_line(problem) for problem in error.errors(include_input=False, include_url=False)]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _line(problem: Any) -> str:
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:
+        return message
+    name = str(problem["loc"][0])
+    field = Settings.model_fields.get(name)
+    name = str(field.validation_alias) if field else name
+    return f"{name}: {'is required' if problem['type'] == 'missing' else message}"

@@ -1,0 +1,1 @@
+"""The system of record: tables, queries and the only place that commits."""

@@ -1,0 +1,80 @@
+"""The engine, what differs between SQLite and PostgreSQL, and the only commit."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from paidchat.storage.notify import Wakeups
+
+LOCK_TIMEOUT_S = 3  # Stripe sends again; a request that waits longer only piles up
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+
+
+class Database:
+    """The board's database. Open it before use; every commit wakes whoever waits on `changes`."""
+
+    def __init__(self, url: str) -> None:
+        parsed = make_url(url)
+        self.backend = parsed.get_backend_name()
+        self.changes = Wakeups()
+        self.engine: AsyncEngine
+        self._file = parsed.database if self.backend == "sqlite" else None
+        self._url = parsed.set(drivername=DRIVERS[self.backend])
+        # SQLite has one writer. Waiting for it here is fair and instant; waiting in SQLite is a sleep and a retry.
+        self._writing = asyncio.Lock() if self.backend == "sqlite" else nullcontext()
+
+    async def open(self) -> None:
+        """Make the engine; nothing is connected yet."""
+        if self._file:
+            Path(self._file).parent.mkdir(parents=True, exist_ok=True)
+            self.engine = create_async_engine(self._url, connect_args={"timeout": LOCK_TIMEOUT_S})
+            _prepare_sqlite(self.engine)
+        else:
+            self.engine = create_async_engine(self._url, pool_pre_ping=True)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Open a writing transaction; it is on disk when the block has ended, or gone when the block raises.
+
+        Never held across a network call: on SQLite it is the one writer.
+        """
+        async with self._writing, self.engine.connect() as connection:
+            await connection.execution_options(paidchat_writes=True)
+            async with connection.begin():
+                yield connection
+        self.changes.wake()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that sees one state of the database and changes nothing."""
+        async with self.engine.connect() as connection:
+            yield connection
+
+
+def _prepare_sqlite(engine: AsyncEngine) -> None:
+    """Take the transactions out of the driver's hands: its own begin after the first read, and lose updates."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connect(connection: Any, record: Any) -> None:
+        del record
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")  # money is on disk before the answer
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("paidchat_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,151 @@
+"""The tables. Their constraints alone make a second post of one payment impossible."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, DateTime, Index, Table, Text, TypeDecorator, text
+from sqlalchemy.engine import Dialect
+from sqlmodel import Field, SQLModel
+
+from paidchat.domain import PaymentStatus, Reason, Verdict
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC; SQLite keeps no offset, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a time without an offset, whose meaning would depend on the machine."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time needs an offset")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time in UTC."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _one_of(column: str, values: Any) -> str:
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+class Board(SQLModel, table=True):
+    """The one row that orders everything: the head of the log, and who this board is."""
+
+    __tablename__ = "board"
+    __table_args__ = (
+        CheckConstraint("id = 1", name="board_is_one_row"),
+        CheckConstraint("seq >= 0", name="board_seq"),
+    )
+
+    id: int = Field(primary_key=True)
+    tag: str = Field(sa_type=Text)  # never changes: marks a Stripe session as ours
+    epoch: str = Field(sa_type=Text)  # changes when history does, after a restored backup
+    seq: int = 0  # the last log entry's; the counter that makes the log dense
+
+
+class Payment(SQLModel, table=True):
+    """One person's wish to post one message, and what became of the money."""
+
+    __tablename__ = "payment"
+    __table_args__ = (
+        CheckConstraint(_one_of("status", PaymentStatus), name="payment_status"),
+        CheckConstraint("amount > 0", name="payment_amount"),
+        CheckConstraint("text <> ''", name="payment_text"),
+        # The sweep looks for these; most payments are settled.
+        Index(
+            "payment_unsettled",
+            "created_at",
+            sqlite_where=text("status IN ('pending', 'processing')"),
+            postgresql_where=text("status IN ('pending', 'processing')"),
+        ),
+    )
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    status: str = Field(sa_type=Text)
+    paid: bool = False
+    refunded: bool = False
+    disputed: bool = False
+    text: str = Field(sa_type=Text)
+    author: str | None = Field(default=None, sa_type=Text)
+    amount: int  # minor units
+    currency: str = Field(sa_type=Text)
+    created_at: datetime = Field(sa_type=UTCDateTime)
+    expires_at: datetime = Field(sa_type=UTCDateTime)
+    # What was, or will be, asked of Stripe: stored before it is asked, so that asking again is the same question.
+    stripe_key: str = Field(sa_type=Text, unique=True)
+    stripe_params: dict[str, Any] = Field(sa_type=JSON)
+    session_id: str | None = Field(default=None, sa_type=Text, unique=True)
+    payment_intent: str | None = Field(default=None, sa_type=Text, unique=True)
+    checkout_url: str | None = Field(default=None, sa_type=Text)
+    # The client's Idempotency-Key, as a hash: who can read the database need not be able to repeat a request.
+    idempotency_key: str | None = Field(default=None, sa_type=Text, unique=True)
+    claimed_until: datetime | None = Field(default=None, sa_type=UTCDateTime)  # a request is asking Stripe right now
+    asked_at: datetime | None = Field(default=None, sa_type=UTCDateTime)  # when Stripe was last asked about it
+
+
+class Message(SQLModel, table=True):
+    """A message on the board. Its id is the `seq` of the log entry that posted it."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        Index("message_shown", "id", sqlite_where=text("NOT hidden"), postgresql_where=text("NOT hidden")),
+    )
+
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    payment_id: str = Field(sa_type=Text, foreign_key="payment.id", unique=True)
+    text: str = Field(sa_type=Text)
+    author: str | None = Field(default=None, sa_type=Text)
+    amount: int
+    currency: str = Field(sa_type=Text)
+    posted_at: datetime = Field(sa_type=UTCDateTime)
+    moderated: bool = False
+    hidden: bool = False  # moderated, or its payment refunded or disputed
+
+
+class LogEntry(SQLModel, table=True):
+    """One thing that happened to the board, in the order in which everybody sees it."""
+
+    __tablename__ = "log_entry"
+    __table_args__ = (
+        CheckConstraint("kind IN ('posted', 'removed', 'restored')", name="log_entry_kind"),
+        CheckConstraint("kind <> 'posted' OR seq = message_id", name="log_entry_posts_its_own_seq"),
+        CheckConstraint(
+            f"(kind = 'removed') = (reason IS NOT NULL) AND (reason IS NULL OR {_one_of('reason', Reason)})",
+            name="log_entry_reason",
+        ),
+        Index("log_entry_message", "message_id"),
+    )
+
+    seq: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    kind: str = Field(sa_type=Text)
+    message_id: int = Field(foreign_key="message.id")
+    reason: str | None = Field(default=None, sa_type=Text)
+    at: datetime = Field(sa_type=UTCDateTime)
+
+
+class StripeEvent(SQLModel, table=True):
+    """The inbox: every event of Stripe's that was ever handled, once."""
+
+    __tablename__ = "stripe_event"
+    __table_args__ = (CheckConstraint(_one_of("verdict", Verdict), name="stripe_event_verdict"),)
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    type: str = Field(sa_type=Text)
+    payment_id: str | None = Field(default=None, sa_type=Text)
+    session_id: str | None = Field(default=None, sa_type=Text)
+    verdict: str = Field(sa_type=Text)
+    received_at: datetime = Field(sa_type=UTCDateTime)
+
+
+def table(model: type[SQLModel]) -> Table:
+    """Return a model's table, for statements written in Core."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]

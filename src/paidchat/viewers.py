@@ -1,0 +1,31 @@
+"""How many may follow at once, in all and per client address."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Viewers:
+    """Counts who follows; a place is held as long as the context lasts."""
+
+    def __init__(self, most: int, most_per_client: int) -> None:
+        self._most = most
+        self._most_per_client = most_per_client
+        self._clients: Counter[str] = Counter()
+        self.count = 0
+
+    @contextmanager
+    def admitted(self, client: str) -> Iterator[bool]:
+        """Hold a place for a client; False where there is none."""
+        if self.count >= self._most or self._clients[client] >= self._most_per_client:
+            yield False
+            return
+        self.count += 1
+        self._clients[client] += 1
+        try:
+            yield True
+        finally:
+            self.count -= 1
+            self._clients[client] -= 1
+            if not self._clients[client]:
+                del self._clients[client]
