@@ -1,0 +1,141 @@
+/** The page: puts its parts together, and carries news from one to the other. */
+
+import { messageInHash, permalink, readReturn, withoutReturn } from "./address.js";
+import { Api } from "./api.js";
+import { backoff } from "./backoff.js";
+import { Buyer } from "./buyer.js";
+import { Feed } from "./feed.js";
+import { key, Memory } from "./memory.js";
+import { Notice } from "./notice.js";
+import { PageFrame } from "./page.js";
+import { Reader } from "./reader.js";
+
+/** @import { Frame } from "./types" */
+/** @import { Indicator } from "./connection.js" */
+
+const TICK_MS = 20_000; // how often relative times are brought up to date
+const INFO_RETRY = { baseMs: 1_000, capMs: 30_000 };
+
+const tab = new Memory(() => sessionStorage);
+const device = new Memory(() => localStorage);
+const api = new Api();
+const notice = new Notice();
+const page = new PageFrame({
+  onPill: () => reader.goToEnd(),
+  onOlder: () => void reader.readOlder(),
+  onTryNow: tryNow,
+  onBannerClosed: () => tab.write("banner", "closed"),
+});
+const feed = new Feed({ location, onFrame: hear, onIndicator: showConnection });
+const reader = new Reader({ api, page, notice, isMine: (message) => buyer.isMine(message), onCopy: copyLink });
+const buyer = new Buyer({
+  api,
+  feed,
+  tab,
+  device,
+  notice,
+  announce: (words) => page.announce(words),
+  goTo: (id, { focus }) => reader.goTo({ id, mark: "highlight", focus }),
+  onCopy: copyLink,
+  onMine: () => reader.refreshMine(),
+  leave: (url) => location.assign(url),
+});
+
+start();
+
+function start() {
+  const back = readReturn(location.search);
+  if (back) history.replaceState(history.state, "", withoutReturn(location));
+  history.scrollRestoration = "manual"; // the list is not there yet when the browser would restore it
+  void configure(0);
+  buyer.arrive(back);
+  if (!back) followHash();
+  feed.start();
+  setInterval(tick, TICK_MS);
+  addEventListener("hashchange", followHash);
+  addEventListener("online", wake);
+  addEventListener("offline", () => feed.doubt());
+  addEventListener("pagehide", () => feed.suspend());
+  addEventListener("pageshow", (event) => event.persisted && comeBack());
+  addEventListener("storage", (event) => event.key === key("mine") && buyer.mineChanged());
+  document.addEventListener("visibilitychange", () => !document.hidden && wake());
+}
+
+/** @param {number} attempt */
+async function configure(attempt) {
+  try {
+    const info = await api.board();
+    page.configure(info, { bannerClosed: tab.read("banner") === "closed" });
+    buyer.configure(info);
+  } catch {
+    setTimeout(() => void configure(attempt + 1), backoff(attempt, INFO_RETRY));
+  }
+}
+
+/** @param {Frame} frame */
+function hear(frame) {
+  switch (frame.type) {
+    case "snapshot":
+    case "message.posted":
+    case "message.removed":
+    case "message.restored":
+    case "message.withheld":
+      reader.receive(frame);
+      break;
+    case "payment.updated":
+      buyer.hear(frame.payment);
+  }
+}
+
+/** @param {Indicator} indicator */
+function showConnection(indicator) {
+  page.showConnection(indicator);
+  reader.connectionChanged(indicator);
+}
+
+/** Looked at again, or back on the network. */
+function wake() {
+  feed.wake();
+  buyer.wake();
+  reader.seen();
+  tick();
+}
+
+/** Out of the back-forward cache: the buyer pressed Back at checkout, say. */
+function comeBack() {
+  buyer.arrive(null);
+  wake();
+}
+
+function tryNow() {
+  reader.retry();
+  feed.wake();
+}
+
+function tick() {
+  reader.refreshTimes();
+  buyer.refresh();
+}
+
+async function followHash() {
+  const id = messageInHash(location.hash);
+  if (id === null) return;
+  const { kind } = await reader.goTo({ id, mark: "target", focus: true });
+  if (kind === "removed") notice.show("That message was taken off the board.");
+  if (kind === "unknown") notice.show("There is no message at that link.");
+  if (kind === "failed") {
+    notice.show("That message couldn’t be loaded.", { tone: "error", action: { label: "Try again", act: followHash } });
+  }
+}
+
+/** @param {number} id */
+async function copyLink(id) {
+  try {
+    await navigator.clipboard.writeText(permalink(location.href, id));
+    notice.show("Link copied.");
+  } catch {
+    // Without the permission, or without HTTPS, the address bar has to do.
+    history.replaceState(history.state, "", `#m${id}`);
+    notice.show("The link is in the address bar, ready to be copied.");
+  }
+}
