@@ -1,0 +1,79 @@
+"""What goes out: the wheel, the sdist and the example settings."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from paidchat.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist, and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("built")
+    hatchling = [sys.executable, "-m", "hatchling", "build"]
+    subprocess.run([*hatchling, "-t", "sdist", "-d", folder], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(["tar", "-xzf", next(folder.glob("*.tar.gz")), "-C", folder], check=True)
+    unpacked = next(path for path in folder.iterdir() if path.is_dir())
+    subprocess.run([*hatchling, "-t", "wheel", "-d", folder], cwd=unpacked, check=True, capture_output=True)
+    return folder
+
+
+def files_of(wheel: Path) -> dict[str, bytes]:
+    """Every file in the wheel and what it holds."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_wheel_holds_the_page(built: Path) -> None:
+    """The wheel has every file that the page loads, as it lies in frontend/, and no developers' files."""
+    inside = files_of(next(built.glob("*.whl")))
+    served = {path for path in (ROOT / "frontend").iterdir() if path.suffix in {".html", ".css", ".js", ".svg"}}
+    assert {name for name in inside if name.startswith("paidchat/frontend/")} == {
+        f"paidchat/frontend/{path.name}" for path in served
+    }
+    assert all(inside[f"paidchat/frontend/{path.name}"] == path.read_bytes() for path in served)
+    assert "paidchat/frontend/index.html" in inside
+
+
+def test_wheel_holds_the_migrations(built: Path) -> None:
+    """The wheel has every database migration."""
+    migrations = "paidchat/storage/migrations"
+    written = {path.name for path in (ROOT / "src" / migrations / "versions").glob("*.py")}
+    inside = files_of(next(built.glob("*.whl")))
+    assert written
+    assert written == {Path(name).name for name in inside if name.startswith(f"{migrations}/versions/")}
+    assert f"{migrations}/env.py" in inside
+
+
+def test_wheel_holds_nothing_else(built: Path) -> None:
+    """The wheel puts nothing beside the package and its metadata into an environment."""
+    inside = files_of(next(built.glob("*.whl")))
+    assert {name.split("/")[0].split("-")[0] for name in inside} == {"paidchat"}
+    assert not [name for name in inside if "node_modules" in name or name.endswith((".pyc", ".d.ts"))]
+
+
+def test_example_settings_are_complete() -> None:
+    """`.env.example` names each setting once and no other variable."""
+    named = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(str(field.validation_alias) for field in Settings.model_fields.values())
+
+
+def test_example_settings_tell_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is commented out in `.env.example` is the default: filled in as it stands, it changes nothing."""
+    text = (ROOT / ".env.example").read_text()
+    for name in re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE):
+        monkeypatch.delenv(name, raising=False)
+    commented = tmp_path / "commented.env"
+    commented.write_text(text)
+    filled_in = tmp_path / "filled_in.env"
+    filled_in.write_text(re.sub(r"^#([A-Z_]+=.+)", r"\1", text, flags=re.MULTILINE))
+    assert len(dotenv_values(filled_in)) > len(dotenv_values(commented))
+    assert Settings(_env_file=filled_in) == Settings(_env_file=commented)
