@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import RedirectResponse
 
 from paidchat.api import docs, feed, health, messages, page, payments, problems, webhooks
 from paidchat.api.deps import Services
@@ -65,7 +66,9 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
 
         stripe = create_sandbox(sandbox)
         app.mount("/sandbox", stripe)
-    app.mount("/", page.Page())
+        app.add_route("/sandbox", lambda _: RedirectResponse("/sandbox/"))
+    # Not a mount: one at "/" would answer 404 where a route would have said 405.
+    app.router.default = page.Page()
     return app
 
 

@@ -28,6 +28,7 @@ from paidchat.domain import (
     amount_matches,
     clean_author,
     clean_text,
+    is_payment_id,
     learn,
 )
 from paidchat.limiter import RateLimiter
@@ -192,8 +193,10 @@ class Checkout:
         Raises:
             NotFound: there is none with this id.
         """
-        async with self._database.reading() as connection:
-            payment = await queries.find_payment(connection, payment_id)
+        payment = None
+        if is_payment_id(payment_id):
+            async with self._database.reading() as connection:
+                payment = await queries.find_payment(connection, payment_id)
         if payment is None:
             raise NotFound("There is no such payment.")
         return payment

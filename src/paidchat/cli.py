@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import secrets
 import socket
@@ -66,7 +67,7 @@ def demo(
         if open_browser and _has_display():
             webbrowser.open(url)
 
-    _serve(settings, DEMO_HOST, port, sandbox=sandbox, on_ready=ready)
+    _serve(settings, DEMO_HOST, port, sandbox=sandbox, on_ready=ready, log_level=logging.WARNING)
 
 
 @cli.command()
@@ -149,12 +150,14 @@ def _print_json(document: Any) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _serve(settings: Settings, host: str, port: int, *, on_ready: Any, sandbox: Any = None) -> None:
+def _serve(
+    settings: Settings, host: str, port: int, *, on_ready: Any, sandbox: Any = None, log_level: int = logging.INFO
+) -> None:
     from paidchat.app import create_app  # noqa: PLC0415 - the app's imports take a while; --help need not wait
     from paidchat.observability import configure_logging  # noqa: PLC0415
     from paidchat.server import Server, server_config  # noqa: PLC0415
 
-    configure_logging(settings.log_format)
+    configure_logging(settings.log_format, log_level)
     listening = _listen(host, port)
     config = server_config(
         create_app(settings, sandbox), host=host, port=port, trusted_proxies=settings.trusted_proxies

@@ -1,5 +1,6 @@
 """What a payment and a message are: statuses, what may become what, and the rules of text. Knows no framework."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -146,6 +147,14 @@ MOVES: Mapping[PaymentStatus, frozenset[PaymentStatus]] = MappingProxyType(
         S.DISPUTED: frozenset({S.FULFILLED}),  # the dispute was won
     }
 )
+
+_PAYMENT_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+
+
+def is_payment_id(text: str) -> bool:
+    """Tell whether a text could be a payment's id at all. What could not is not looked for."""
+    return _PAYMENT_ID.fullmatch(text) is not None
+
 
 PAYABLE = frozenset({S.PENDING})  # the checkout page still takes money
 UNSETTLED = frozenset({S.PENDING, S.PROCESSING})  # Stripe may know more than we do

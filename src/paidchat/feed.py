@@ -14,7 +14,7 @@ from websockets.frames import Frame as WebSocketFrame
 from websockets.frames import Opcode
 
 from paidchat import wire
-from paidchat.domain import Reason
+from paidchat.domain import Reason, is_payment_id
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 
@@ -111,6 +111,11 @@ class Entry:
         return cls(row.seq, row.kind, row.id, encode_frame(shape))
 
 
+def _unknown(payment_id: str) -> bytes:
+    detail = "There is no such payment."
+    return encode_frame(wire.FeedError(code="not_found", detail=detail, payment_id=payment_id))
+
+
 class Feed:
     """The board as it is at `seq`, kept by one tailer; subscribers follow it.
 
@@ -168,6 +173,9 @@ class Feed:
 
     def watch(self, subscriber: Subscriber, payment_id: str) -> None:
         """Tell a subscriber how a payment stands, and again whenever that changes."""
+        if not is_payment_id(payment_id):
+            subscriber.send(_unknown(payment_id))
+            return
         subscriber.watches.pop(payment_id, None)
         if len(subscriber.watches) >= MAX_WATCHES:
             self._unwatch(subscriber, next(iter(subscriber.watches)))
@@ -323,12 +331,9 @@ class Feed:
                     subscriber.send(frame)
 
     def _tell_unknown(self, payment_id: str) -> None:
-        error = wire.FeedError.model_construct(
-            code="not_found", detail="There is no such payment.", payment_id=payment_id
-        )
         for subscriber in tuple(self._watchers[payment_id]):
             self._unwatch(subscriber, payment_id)
-            subscriber.send(encode_frame(error))
+            subscriber.send(_unknown(payment_id))
 
     async def _sweep(self) -> None:
         """Send a heartbeat to whoever has heard nothing for a while: browsers can't see pings."""

@@ -23,6 +23,7 @@ API_VERSION: Final = "2026-10-28.endive"  # the one the SDK's types describe
 ATTEMPT_TIMEOUT_S = 4
 CALL_TIMEOUT_S = 8  # all attempts of one call; a payer waits for it
 SIGNATURE_TOLERANCE_S = 300  # docs.stripe.com/webhooks#verify-official-libraries
+MAX_STAMP_DIGITS = 12
 BUSY_DELAYS_S = (0.3, 0.8)  # on 429, which the SDK does not try again
 
 # The metadata that every session of ours and its payment intent carry.
@@ -226,7 +227,7 @@ class StripeGateway:
     def _verify(self, payload: bytes, header: str, now: float) -> None:
         fields = [part.strip().partition("=") for part in header.split(",")]
         stamps = [value for name, _, value in fields if name == "t"]
-        if len(stamps) != 1 or not (stamps[0].isascii() and stamps[0].isdecimal()) or len(stamps[0]) > 12:
+        if len(stamps) != 1 or not (stamps[0].isascii() and stamps[0].isdecimal()) or len(stamps[0]) > MAX_STAMP_DIGITS:
             raise InvalidSignature("the Stripe-Signature header has no timestamp")
         if abs(now - int(stamps[0])) > SIGNATURE_TOLERANCE_S:
             raise InvalidSignature("the signature's timestamp is more than five minutes from now")

@@ -85,6 +85,7 @@ class Guard:
                 raise  # half an answer is out already: the connection must break
             await internal_error(request_id)(scope, receive, send_with_headers)
         elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
+        scope["state"]["services"].metrics.requests.labels(_route(scope), status).inc()
         log.info("request", method=scope["method"], path=_route(scope), status=status, ms=elapsed_ms)
 
 

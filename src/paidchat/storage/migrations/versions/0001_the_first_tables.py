@@ -69,7 +69,8 @@ def upgrade() -> None:
         sa.Column("verdict", sa.Text(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "verdict IN ('applied', 'repeated', 'duplicate', 'foreign', 'unknown', 'wrong_mode', 'wrong_amount', 'not_paid', 'surplus')",
+            "verdict IN ('applied', 'repeated', 'duplicate', 'foreign', 'unknown', 'wrong_mode', 'wrong_amount', "
+            "'not_paid', 'surplus')",
             name="stripe_event_verdict",
         ),
         sa.PrimaryKeyConstraint("id"),
@@ -109,7 +110,8 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "(kind = 'removed') = (reason IS NOT NULL) AND (reason IS NULL OR reason IN ('moderated', 'refunded', 'disputed'))",
+            "(kind = 'removed') = (reason IS NOT NULL) AND "
+            "(reason IS NULL OR reason IN ('moderated', 'refunded', 'disputed'))",
             name="log_entry_reason",
         ),
         sa.CheckConstraint("kind <> 'posted' OR seq = message_id", name="log_entry_posts_its_own_seq"),

@@ -1,0 +1,114 @@
+"""Servers for tests: real ones, on real ports, with real files, in a thread or in a process of their own."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from paidchat.app import create_app
+from paidchat.sandbox import SandboxSettings
+from paidchat.server import Server, server_config
+from paidchat.settings import Settings
+
+START_TIMEOUT_S = 30
+SECRET = "whsec_of_the_tests"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running board with its sandbox under `/sandbox`."""
+
+    url: str
+    settings: Settings
+
+    @property
+    def feed_url(self) -> str:
+        """Where its WebSocket is."""
+        return f"ws{self.url.removeprefix('http')}/api/feed"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(config: uvicorn.Config) -> Iterator[None]:
+    """Run a server in a thread of its own until the block ends."""
+    ready = threading.Event()
+    server = Server(config, ready.set)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not ready.wait(0.05):
+        assert thread.is_alive(), "the server did not start"
+        assert time.monotonic() < deadline, "the server takes too long to start"
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(START_TIMEOUT_S)
+        assert not thread.is_alive(), "the server does not stop"
+
+
+@contextlib.contextmanager
+def served_board(data: Path, port: int | None = None, **overrides: Any) -> Iterator[Served]:
+    """Serve a board and its sandbox, as the demo does, from one folder; `overrides` are settings."""
+    port = port or free_port()
+    url = f"http://127.0.0.1:{port}"
+    settings = Settings(
+        **{
+            "_env_file": None,
+            "database_url": f"sqlite:///{data / 'paidchat.db'}",
+            "public_url": url,
+            "stripe_secret_key": "sk_test_of_the_tests",
+            "stripe_webhook_secrets": SECRET,
+            "stripe_api_base": f"{url}/sandbox",
+            "rate_limit": "off",
+            **overrides,
+        }
+    )
+    sandbox = SandboxSettings(
+        data=data, public_url=f"{url}/sandbox", webhook_url=f"{url}/stripe/webhook", webhook_secret=SECRET
+    )
+    with serving(server_config(create_app(settings, sandbox), host="127.0.0.1", port=port)):
+        yield Served(url, settings)
+
+
+@contextlib.contextmanager
+def process(*arguments: str, ready: str = "is ready", **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """Run `paidchat …` as a process of its own; it is killed at the end of the block if it still runs."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "paidchat", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**kept, **environment},
+    )
+    try:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if ready in line:
+                break
+        else:
+            raise AssertionError(f"paidchat {' '.join(arguments)} ended with {running.wait()}")
+        # Nobody reads on, and a full pipe would stop the process.
+        threading.Thread(target=running.stdout.read, daemon=True).start()
+        yield running
+    finally:
+        if running.poll() is None:
+            running.send_signal(signal.SIGKILL)
+        running.wait()
