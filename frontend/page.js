@@ -1,6 +1,6 @@
 /** The page around the board: title, connection, demo banner, pill, and what stands in for messages when there are none. */
 
-import { element, setText } from "./elements.js";
+import { element, part, setText } from "./elements.js";
 import { formatPrice, windowTitle } from "./format.js";
 
 /** @import { BoardInfo } from "./types" */
@@ -47,6 +47,7 @@ export class PageFrame {
       this.#banner.hidden = true;
       onBannerClosed();
     });
+    this.#measureBars();
     // A little before the button comes into sight, the older messages are on their way.
     this.#nearOlder = new IntersectionObserver(
       (entries) => {
@@ -54,6 +55,16 @@ export class PageFrame {
       },
       { rootMargin: "300px 0px 0px" },
     );
+  }
+
+  /** Tells the style sheet how much the sticky bars cover, so that nothing scrolled to hides behind them. */
+  #measureBars() {
+    for (const [name, bar] of /** @type {const} */ ([["--top", ".top"], ["--dock", ".dock"]])) {
+      const observed = part(document, bar, HTMLElement);
+      new ResizeObserver(() => {
+        document.documentElement.style.setProperty(name, `${observed.offsetHeight}px`);
+      }).observe(observed);
+    }
   }
 
   /**

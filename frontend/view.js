@@ -151,7 +151,7 @@ export class BoardView {
     const author = part(item, ".author", HTMLElement);
     author.classList.toggle("anonymous", message.author === null);
     setText(author, message.author ?? "Anonymous");
-    setText(part(item, ".text", HTMLElement), message.text);
+    setText(part(item, ".words", HTMLElement), message.text);
     setText(part(item, ".amount", HTMLElement), formatPrice(message.amount, message.currency));
     const link = part(item, ".when", HTMLAnchorElement);
     link.href = `#m${message.id}`;
