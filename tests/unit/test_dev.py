@@ -131,20 +131,6 @@ def test_stale_environment(project: Path, no_pip: str, name: str) -> None:
     assert "installing the runtime packages" in errors
 
 
-def test_unpinned_dependency(project: Path) -> None:
-    """A dependency without a version in constraints.txt is named."""
-    pins = project / "constraints.txt"
-    kept = [line for line in pins.read_text().splitlines() if not line.startswith(("uvicorn==", "mypy=="))]
-    pins.write_text("\n".join(kept))
-    with pytest.raises(SystemExit, match=r"lacks mypy, uvicorn: \./dev lock"):
-        load(project).check_versions()
-
-
-def test_every_dependency_is_pinned() -> None:
-    """In this checkout none is missing."""
-    load(ROOT).check_versions()
-
-
 @pytest.mark.parametrize("command", ["bench", "torture"])
 def test_nothing_to_run(project: Path, command: str) -> None:
     """A folder without benchmarks or torture runs is told plainly, with exit code 2."""

@@ -3,11 +3,13 @@
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
+from packaging.requirements import Requirement
 
 from paidchat.settings import Settings
 
@@ -58,6 +60,22 @@ def test_wheel_holds_nothing_else(built: Path) -> None:
     inside = files_of(next(built.glob("*.whl")))
     assert {name.split("/")[0].split("-")[0] for name in inside} == {"paidchat"}
     assert not [name for name in inside if "node_modules" in name or name.endswith((".pyc", ".d.ts"))]
+
+
+def test_every_dependency_has_a_version() -> None:
+    """Each package that pyproject.toml asks for is held to one version that it allows (`./dev lock`)."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    asked = map(Requirement, [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]])
+    held = {
+        line.partition("==")[0]: line.partition("==")[2].partition(" ")[0]
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+    }
+    assert [str(one) for one in asked if not one.specifier.contains(held.get(one.name, "0"))] == []
+
+
+def test_constraints_name_no_address() -> None:
+    """constraints.txt holds versions alone: no address of a package index, no path."""
+    assert "/" not in (ROOT / "constraints.txt").read_text()
 
 
 def test_example_settings_are_complete() -> None:
