@@ -90,6 +90,8 @@ class Payment(SQLModel, table=True):
     idempotency_key: str | None = Field(default=None, sa_type=Text, unique=True)
     claimed_until: datetime | None = Field(default=None, sa_type=UTCDateTime)  # a request is asking Stripe right now
     asked_at: datetime | None = Field(default=None, sa_type=UTCDateTime)  # when Stripe was last asked about it
+    # When the newest answer about refunds and disputes was asked for: an older one that comes later is not heard.
+    known_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
 
 class Message(SQLModel, table=True):
@@ -130,6 +132,43 @@ class LogEntry(SQLModel, table=True):
     message_id: int = Field(foreign_key="message.id")
     reason: str | None = Field(default=None, sa_type=Text)
     at: datetime = Field(sa_type=UTCDateTime)
+
+
+class Refund(SQLModel, table=True):
+    """Money that is to go back: written together with its reason, sent to Stripe until Stripe has it."""
+
+    __tablename__ = "refund"
+    __table_args__ = (
+        CheckConstraint("cause IN ('surplus', 'operator')", name="refund_cause"),
+        CheckConstraint("status IN ('wanted', 'sent', 'refused')", name="refund_status"),
+        Index(
+            "refund_wanted",
+            "due_at",
+            sqlite_where=text("status = 'wanted'"),
+            postgresql_where=text("status = 'wanted'"),
+        ),
+    )
+
+    payment_intent: str = Field(primary_key=True, sa_type=Text)  # so no intent is refunded twice
+    payment_id: str = Field(sa_type=Text, foreign_key="payment.id", index=True)
+    cause: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
+    stripe_key: str = Field(sa_type=Text, unique=True)
+    attempts: int = 0
+    due_at: datetime = Field(sa_type=UTCDateTime)
+    created_at: datetime = Field(sa_type=UTCDateTime)
+
+
+class Sweep(SQLModel, table=True):
+    """The one row that keeps the sweep one across processes, and remembers how far it has read."""
+
+    __tablename__ = "sweep"
+    __table_args__ = (CheckConstraint("id = 1", name="sweep_is_one_row"),)
+
+    id: int = Field(primary_key=True)
+    holder: str | None = Field(default=None, sa_type=Text)
+    held_until: datetime = Field(sa_type=UTCDateTime)
+    events_since: datetime = Field(sa_type=UTCDateTime)  # Stripe's events up to here were looked at
 
 
 class StripeEvent(SQLModel, table=True):

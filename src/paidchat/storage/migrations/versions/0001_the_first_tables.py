@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("idempotency_key", sa.Text(), nullable=True),
         sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("known_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "status IN ('pending', 'processing', 'fulfilled', 'failed', 'expired', 'refunded', 'disputed')",
             name="payment_status",
@@ -76,6 +77,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "sweep",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=True),
+        sa.Column("held_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("events_since", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("id = 1", name="sweep_is_one_row"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "message",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("payment_id", sa.Text(), nullable=False),
@@ -100,6 +110,35 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("NOT hidden"),
         postgresql_where=sa.text("NOT hidden"),
+    )
+
+    op.create_table(
+        "refund",
+        sa.Column("payment_intent", sa.Text(), nullable=False),
+        sa.Column("payment_id", sa.Text(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("stripe_key", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("cause IN ('surplus', 'operator')", name="refund_cause"),
+        sa.CheckConstraint("status IN ('wanted', 'sent', 'refused')", name="refund_status"),
+        sa.ForeignKeyConstraint(
+            ["payment_id"],
+            ["payment.id"],
+        ),
+        sa.PrimaryKeyConstraint("payment_intent"),
+        sa.UniqueConstraint("stripe_key"),
+    )
+    op.create_index(op.f("ix_refund_payment_id"), "refund", ["payment_id"], unique=False)
+    op.create_index(
+        "refund_wanted",
+        "refund",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("status = 'wanted'"),
+        postgresql_where=sa.text("status = 'wanted'"),
     )
 
     op.create_table(
