@@ -1,6 +1,6 @@
 /** The board's state: the messages known so far, and the stretches of history not read yet. Pure; the view draws it. */
 
-/** @import { BoardFrame, Message, Page } from "./types" */
+/** @import { BoardFrame, Message, Page, SnapshotFrame } from "./types" */
 
 /**
  * A stretch of ids, both ends included.
@@ -21,6 +21,7 @@
 /**
  * @typedef {object} Board
  * @property {string | null} epoch null before anything was read
+ * @property {number} since the snapshot's seq: what the socket said before it is unknown
  * @property {readonly Message[]} messages ascending by id
  * @property {readonly Span[]} gaps unread stretches of history, ascending
  * @property {ReadonlyMap<number, Word>} words by message id
@@ -36,7 +37,7 @@
 
 /** @returns {Board} */
 export function emptyBoard() {
-  return { epoch: null, messages: [], gaps: [{ from: 1, to: Infinity }], words: new Map() };
+  return { epoch: null, since: 0, messages: [], gaps: [{ from: 1, to: Infinity }], words: new Map() };
 }
 
 /**
@@ -49,7 +50,7 @@ export function emptyBoard() {
 export function receive(board, frame) {
   switch (frame.type) {
     case "snapshot":
-      return fromSnapshot(frame.epoch, frame.messages, frame.has_more);
+      return fromSnapshot(frame);
     case "message.posted":
       return { ...board, messages: upsert(board.messages, frame.message) };
     case "message.restored":
@@ -62,7 +63,8 @@ export function receive(board, frame) {
 
 /**
  * The board with a page of history merged in: upserts by id, order by id, and what the socket said after the page was
- * read wins. A page from another epoch changes nothing; the feed is about to bring a snapshot of that epoch.
+ * read wins. Nothing changes by a page from another epoch (the feed is about to bring a snapshot of it), or by one read
+ * before the snapshot (a removal in between was never heard of).
  *
  * @param {Board} board
  * @param {Page} page
@@ -70,7 +72,7 @@ export function receive(board, frame) {
  * @returns {Board}
  */
 export function mergePage(board, page, place) {
-  if (board.epoch !== null && board.epoch !== page.epoch) return board;
+  if (board.epoch !== null && (board.epoch !== page.epoch || page.seq < board.since)) return board;
   const read = covered(page, place);
   let { messages } = board;
   for (const message of page.messages) messages = upsert(messages, message);
@@ -147,15 +149,13 @@ export function rows(board) {
 }
 
 /**
- * @param {string} epoch
- * @param {readonly Message[]} messages
- * @param {boolean} hasMore
+ * @param {SnapshotFrame} frame
  * @returns {Board}
  */
-function fromSnapshot(epoch, messages, hasMore) {
+function fromSnapshot({ epoch, seq, messages, has_more }) {
   const oldest = messages[0];
-  const gaps = hasMore && oldest ? [{ from: 1, to: oldest.id - 1 }] : [];
-  return { epoch, messages: [...messages], gaps, words: new Map() };
+  const gaps = has_more && oldest ? [{ from: 1, to: oldest.id - 1 }] : [];
+  return { epoch, since: seq, messages: [...messages], gaps, words: new Map() };
 }
 
 /**

@@ -28,15 +28,18 @@ export class Feed {
   #location;
   #onFrame;
   #onIndicator;
+  #isOnline;
 
   /**
    * @param {object} options
    * @param {{ protocol: string, host: string }} options.location the page's own
    * @param {(frame: Frame) => void} options.onFrame
    * @param {(indicator: Indicator) => void} options.onIndicator
+   * @param {() => boolean} options.isOnline what the browser believes about the network
    */
-  constructor({ location, onFrame, onIndicator }) {
+  constructor({ location, onFrame, onIndicator, isOnline }) {
     this.#location = location;
+    this.#isOnline = isOnline;
     this.#onFrame = onFrame;
     this.#onIndicator = onIndicator;
   }
@@ -151,6 +154,6 @@ export class Feed {
   }
 
   #tell() {
-    this.#onIndicator(indicator(this.#connection, navigator.onLine));
+    this.#onIndicator(indicator(this.#connection, this.#isOnline()));
   }
 }

@@ -26,7 +26,7 @@ const page = new PageFrame({
   onTryNow: tryNow,
   onBannerClosed: () => tab.write("banner", "closed"),
 });
-const feed = new Feed({ location, onFrame: hear, onIndicator: showConnection });
+const feed = new Feed({ location, onFrame: hear, onIndicator: showConnection, isOnline: () => navigator.onLine });
 const reader = new Reader({ api, page, notice, isMine: (message) => buyer.isMine(message), onCopy: copyLink });
 const buyer = new Buyer({
   api,

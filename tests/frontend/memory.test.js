@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { Memory } from "../../frontend/memory.js";
+
+/**
+ * A storage on a plain map.
+ *
+ * @param {Map<string, string>} values
+ * @returns {Storage}
+ */
+function storageOn(values) {
+  return {
+    getItem: (name) => values.get(name) ?? null,
+    setItem: (name, value) => void values.set(name, value),
+    removeItem: (name) => void values.delete(name),
+    clear: () => values.clear(),
+    key: (index) => [...values.keys()][index] ?? null,
+    get length() {
+      return values.size;
+    },
+  };
+}
+
+test("a value comes back as it was written, under the page's own name, until it is forgotten", () => {
+  const values = new Map();
+  const memory = new Memory(() => storageOn(values));
+  assert.equal(memory.read("draft"), null);
+  memory.write("draft", { text: "hello" });
+  assert.deepEqual(new Memory(() => storageOn(values)).read("draft"), { text: "hello" });
+  assert.deepEqual([...values.keys()], ["paidchat.draft"]);
+  memory.write("draft", null);
+  assert.equal(memory.read("draft"), null);
+  assert.equal(values.size, 0);
+});
+
+test("where the browser refuses to store, a value is kept while the page is open", () => {
+  const memory = new Memory(() => {
+    throw new DOMException("denied", "SecurityError");
+  });
+  memory.write("draft", "hello");
+  assert.equal(memory.read("draft"), "hello");
+  memory.write("draft", null);
+  assert.equal(memory.read("draft"), null);
+});
+
+test("what is no JSON counts as nothing", () => {
+  const memory = new Memory(() => storageOn(new Map([["paidchat.draft", "{oops"]])));
+  assert.equal(memory.read("draft"), null);
+});

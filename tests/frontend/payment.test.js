@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { cardFor, follow, followedFrom, isSpent, mayBePaid, pollDelay, told } from "../../frontend/payment.js";
+import { payment } from "./samples.js";
+
+/** @import { PaymentStatus } from "../../frontend/types" */
+/** @import { Followed, Stage } from "../../frontend/payment.js" */
+
+/** @type {PaymentStatus[]} */
+const STATUSES = ["pending", "processing", "fulfilled", "failed", "expired", "refunded", "disputed"];
+
+/**
+ * @param {Stage} stage
+ * @param {PaymentStatus | null} status
+ * @param {Partial<Followed>} [change]
+ * @returns {Followed}
+ */
+function followed(stage, status, change = {}) {
+  return { ...follow("pay-1", stage, 0), payment: status && payment({ status }), ...change };
+}
+
+test("every status shows its own card to a buyer back from checkout", () => {
+  const cards = STATUSES.map((status) => cardFor(followed("returned", status), 0));
+  assert.deepEqual(
+    cards.map((card) => card?.status),
+    STATUSES,
+  );
+  assert.equal(new Set(cards.map((card) => card?.title)).size, STATUSES.length);
+});
+
+test("back from checkout the card waits with the buyer, before the first answer and after, and warns of paying twice", () => {
+  for (const status of /** @type {const} */ ([null, "pending", "processing"])) {
+    const card = cardFor(followed("returned", status), 0);
+    assert.equal(card?.tone, "waiting");
+    assert.match(card?.text ?? "", /No need to pay again/);
+  }
+});
+
+test("a confirmation that takes long is said to take long, and still nobody pays twice", () => {
+  const early = cardFor(followed("returned", "pending"), 19_000);
+  const late = cardFor(followed("returned", "pending"), 21_000);
+  assert.notEqual(early?.title, late?.title);
+  assert.equal(late?.status, "pending");
+  assert.match(late?.text ?? "", /No need to pay again/);
+});
+
+test("a checkout that was only opened or cancelled makes no card until money is known to move", () => {
+  for (const stage of /** @type {const} */ (["opened", "cancelled"])) {
+    for (const status of /** @type {const} */ ([null, "pending", "expired"])) {
+      assert.equal(cardFor(followed(stage, status), 0), null);
+    }
+    for (const status of /** @type {const} */ (["processing", "fulfilled", "failed", "refunded"])) {
+      assert.equal(cardFor(followed(stage, status), 0)?.status, status);
+    }
+    assert.equal(cardFor(followed(stage, null, { missing: true }), 0), null);
+  }
+});
+
+test("an unknown payment and a message taken down are said to be so", () => {
+  assert.equal(cardFor(followed("returned", null, { missing: true }), 0)?.status, "unknown");
+  const removed = cardFor(followed("returned", "fulfilled", { removed: true }), 0);
+  assert.equal(removed?.tone, "bad");
+  assert.ok(!removed?.actions.includes("show"));
+});
+
+test("only a refused or expired payment invites to try again", () => {
+  for (const status of STATUSES) {
+    const retry = cardFor(followed("returned", status), 0)?.actions.includes("retry");
+    assert.equal(retry, status === "failed" || status === "expired", status);
+  }
+});
+
+test("no payment, no card", () => {
+  assert.equal(cardFor(null, 0), null);
+});
+
+test("an answer overtaken on its way changes nothing", () => {
+  const fulfilled = followed("returned", "fulfilled");
+  assert.equal(told(fulfilled, payment({ status: "pending" })), fulfilled);
+  assert.equal(told(fulfilled, payment({ status: "processing" })), fulfilled);
+  const processing = followed("returned", "processing");
+  assert.equal(told(processing, payment({ status: "pending" })), processing);
+});
+
+test("every move of the contract is taken over, and ends a doubt about the payment", () => {
+  /** @type {[PaymentStatus, PaymentStatus[]][]} */
+  const moves = [
+    ["pending", ["pending", "processing", "fulfilled", "expired", "refunded"]],
+    ["processing", ["processing", "fulfilled", "failed", "refunded"]],
+    ["expired", ["fulfilled", "refunded"]],
+    ["failed", ["fulfilled", "refunded"]],
+    ["fulfilled", ["refunded", "disputed"]],
+    ["refunded", ["fulfilled"]],
+    ["disputed", ["fulfilled"]],
+  ];
+  for (const [from, targets] of moves) {
+    for (const status of targets) {
+      assert.equal(told(followed("returned", from, { missing: true }), payment({ status })).payment?.status, status);
+      assert.equal(told(followed("returned", from, { missing: true }), payment({ status })).missing, false);
+    }
+  }
+});
+
+test("paying again is held back exactly while money may be under way", () => {
+  for (const status of STATUSES) {
+    const open = status === "pending" || status === "processing";
+    assert.equal(mayBePaid(followed("returned", status)), open, status);
+    assert.equal(mayBePaid(followed("opened", status)), status === "processing", status);
+  }
+  assert.ok(mayBePaid(followed("returned", null)));
+  assert.ok(!mayBePaid(followed("returned", null, { missing: true })));
+});
+
+test("the server is asked again while there is something to wait for, ever less often, and rarely about a bank", () => {
+  const half = () => 0.5;
+  const waiting = followed("returned", "pending");
+  assert.deepEqual(
+    [0, 1, 2, 3, 4, 9].map((attempt) => pollDelay(waiting, attempt, half)),
+    [2_000, 4_000, 8_000, 16_000, 30_000, 30_000],
+  );
+  assert.equal(pollDelay(followed("returned", "processing"), 0, half), 30_000);
+  assert.equal(pollDelay(followed("returned", "processing"), 20, half), 300_000);
+  for (const status of /** @type {const} */ (["fulfilled", "failed", "expired", "refunded", "disputed"])) {
+    assert.equal(pollDelay(followed("returned", status), 0), null);
+  }
+  assert.equal(pollDelay(followed("opened", "pending"), 0), null);
+});
+
+test("a payment that ended without a post is spent, one that may still post is not", () => {
+  assert.deepEqual(STATUSES.filter(isSpent), ["failed", "expired", "refunded", "disputed"]);
+});
+
+test("what the tab stored comes back, and rubbish in the store is nothing", () => {
+  const stored = { id: "pay-1", stage: "returned", since: 5 };
+  assert.deepEqual(followedFrom(JSON.parse(JSON.stringify(stored))), stored);
+  for (const rubbish of [null, 1, {}, { ...stored, id: 5 }, { ...stored, stage: "paid" }, { ...stored, since: "now" }]) {
+    assert.equal(followedFrom(rubbish), null);
+  }
+});

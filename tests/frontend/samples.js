@@ -1,0 +1,58 @@
+/** Messages, pages and payments to test with. */
+
+/** @import { Message, Page, Payment } from "../../frontend/types" */
+
+export const EPOCH = "e1";
+
+/**
+ * @param {number} id
+ * @param {Partial<Message>} [change]
+ * @returns {Message}
+ */
+export function message(id, change = {}) {
+  const posted_at = new Date(Date.UTC(2026, 0, 1) + id * 1000).toISOString();
+  return { id, text: `message ${id}`, author: null, amount: 100, currency: "usd", posted_at, ...change };
+}
+
+/**
+ * @param {number[]} ids
+ * @param {Partial<Page>} [change]
+ * @returns {Page}
+ */
+export function page(ids, change = {}) {
+  return { messages: ids.map((id) => message(id)), seq: 100, epoch: EPOCH, has_more: false, ...change };
+}
+
+/**
+ * @param {Partial<Payment>} [change]
+ * @returns {Payment}
+ */
+export function payment(change = {}) {
+  return {
+    id: "pay-1",
+    status: "pending",
+    text: "hello",
+    author: null,
+    amount: 100,
+    currency: "usd",
+    checkout_url: "https://checkout.example/c/1",
+    message_id: null,
+    created_at: "2026-01-01T00:00:00Z",
+    expires_at: "2026-01-01T01:00:00Z",
+    ...change,
+  };
+}
+
+/**
+ * Draws numbers that look random and are the same each time (a linear congruential generator).
+ *
+ * @param {number} seed
+ * @returns {() => number} in [0, 1)
+ */
+export function seeded(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
