@@ -62,7 +62,7 @@ def tax_settings(*, head_office: bool) -> Json:
 
 def account() -> Json:
     """Return the account itself."""
-    requirements = {
+    requirements: Json = {
         "alternatives": [],
         "current_deadline": None,
         "currently_due": [],

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from paidchat.sandbox.account_objects import API_VERSION
 from paidchat.sandbox.calls import Call, new_request_id, read_call
-from paidchat.sandbox.errors import ApiError
+from paidchat.sandbox.errors import ApiError, ExecutionError
 from paidchat.sandbox.idempotency import Idempotency, Reply
 from paidchat.sandbox.parts import Parts
 from paidchat.sandbox.resources import RESOURCES, Resource, act
@@ -24,9 +24,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def api_routes(parts: Parts) -> list[Route]:
     """Return the routes of the API; whatever else lies under `/v1` is an unknown URL to it."""
     api = _Api(parts)
-    routes = [
-        Route(f"/v1{path}", api.endpoint(resource), methods=[method]) for method, path, resource in RESOURCES
-    ]
+    routes = [Route(f"/v1{path}", api.endpoint(resource), methods=[method]) for method, path, resource in RESOURCES]
     return [*routes, Route("/v1/{rest:path}", api.endpoint(_unknown_url), methods=_METHODS)]
 
 
@@ -90,7 +88,7 @@ def _break(status: int | None) -> None:
         message = "Too many requests hit the API too quickly. Try again with growing pauses."
         raise ApiError(message, status=429, code="rate_limit")
     if status is not None:
-        raise ApiError("The sandbox was told to fail.", status=status, kind="api_error", kept=True)
+        raise ExecutionError("The sandbox was told to fail.", status=status, kind="api_error")
 
 
 def _unknown_url(parts: Parts, call: Call) -> dict[str, object]:

@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 from paidchat.sandbox.api import api_routes
 from paidchat.sandbox.controls import control_routes
 from paidchat.sandbox.hosted_page import page_routes
-from paidchat.sandbox.parts import Parts, open_parts
+from paidchat.sandbox.parts import Parts, build_parts
 from paidchat.sandbox.passing_time import keep_time
 from paidchat.sandbox.settings import SandboxSettings
 
@@ -22,10 +22,10 @@ _STATIC = Path(__file__).parent / "static"
 def create_sandbox(settings: SandboxSettings) -> Starlette:
     """Build a sandbox: `/v1` the API, `/pay` the hosted page, `/test` the controls, `/` the panel.
 
-    Its file is opened here and its loops run while its lifespan does. A server runs that by itself; an
-    application that mounts the sandbox enters `running(sandbox)` in its own lifespan.
+    It is open while its lifespan runs. A server sees to that by itself; an application that mounts the
+    sandbox enters `running(sandbox)` in its own lifespan.
     """
-    parts = open_parts(settings)
+    parts = build_parts(settings)
     return Starlette(
         routes=[
             *api_routes(parts),
@@ -44,7 +44,7 @@ def running(sandbox: Starlette) -> AbstractAsyncContextManager[object]:
 
 @asynccontextmanager
 async def _running(parts: Parts) -> AsyncIterator[None]:
-    parts.courier.start()
+    parts.open()
     time_keeper = asyncio.create_task(keep_time(parts), name="sandbox clock")
     try:
         yield
@@ -52,5 +52,4 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
         time_keeper.cancel()
         with suppress(asyncio.CancelledError):
             await time_keeper
-        await parts.courier.stop()
-        parts.store.close()
+        await parts.close()

@@ -99,9 +99,7 @@ async def _body(request: Request) -> str:
     raw = await request.body()
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if raw and content_type != "application/x-www-form-urlencoded":
-        raise ApiError(
-            f"Invalid request: the content type must be a form, not {content_type[:60] or 'missing'}."
-        )
+        raise ApiError(f"Invalid request: the content type must be a form, not {content_type[:60] or 'missing'}.")
     try:
         return raw.decode()
     except UnicodeDecodeError:

@@ -27,7 +27,7 @@ BANK_REFUSED = Decline("payment_intent_payment_attempt_failed", None, "The bank 
 _SHORTEST, _LONGEST = 12, 19
 
 
-class InvalidCardNumber(ValueError):
+class InvalidCardNumberError(ValueError):
     """Not a card number at all: wrong length, wrong characters or wrong check digit."""
 
 
@@ -35,11 +35,11 @@ def card_digits(number: str) -> str:
     """Return a card number without its spaces and dashes.
 
     Raises:
-        InvalidCardNumber: It is none.
+        InvalidCardNumberError: It is none.
     """
     digits = number.replace(" ", "").replace("-", "")
     if not (digits.isascii() and digits.isdigit() and _SHORTEST <= len(digits) <= _LONGEST and _luhn(digits)):
-        raise InvalidCardNumber("Your card number is not valid.")
+        raise InvalidCardNumberError("Your card number is not valid.")
     return digits
 
 

@@ -17,7 +17,11 @@ class Clock:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._advance_s = float(store.setting(_SETTING, 0.0))
+        self._advance_s = 0.0
+
+    def load(self) -> None:
+        """Take over what the store has kept."""
+        self._advance_s = float(self._store.setting(_SETTING, 0.0))
 
     @property
     def advance_s(self) -> float:

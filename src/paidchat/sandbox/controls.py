@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from paidchat.sandbox.errors import StateError, UnknownObject
-from paidchat.sandbox.faults import InvalidFault
+from paidchat.sandbox.errors import StateError, UnknownObjectError
+from paidchat.sandbox.faults import InvalidFaultError
 from paidchat.sandbox.ledger import ledger
 from paidchat.sandbox.parts import Parts
 from paidchat.sandbox.passing_time import let_time_pass
@@ -23,7 +23,7 @@ _HIGHEST_RATE = 100
 Handler = Callable[[Request], Awaitable[Any]]
 
 
-class InvalidRequest(ValueError):
+class InvalidRequestError(ValueError):
     """A body that is not what the control takes; its text says what it takes."""
 
 
@@ -57,7 +57,7 @@ class _Controls:
         event_id = request.path_params["id"]
         answer = await self._parts.courier.resend(event_id)
         if answer is None:
-            raise UnknownObject(f"No such event: '{event_id}'")
+            raise UnknownObjectError(f"No such event: '{event_id}'")
         return {"event": event_id, "status": answer.status}
 
     async def clock(self, request: Request) -> Any:
@@ -66,9 +66,9 @@ class _Controls:
 
     async def advance(self, request: Request) -> Any:
         given = await _object(request)
-        seconds = given.get("advance_s")
+        seconds = given.get("advance_s", -1)
         if set(given) != {"advance_s"} or not _number(seconds, least=0, most=_LONGEST_ADVANCE_S):
-            raise InvalidRequest('The clock takes {"advance_s": seconds}, 0 to a year.')
+            raise InvalidRequestError('The clock takes {"advance_s": seconds}, 0 to a year.')
         self._parts.clock.advance(seconds)
         let_time_pass(self._parts)
         return await self.clock(request)
@@ -97,7 +97,7 @@ class _Controls:
         head_office = given.get("head_office")
         known = set(given) <= {"head_office", "rate_percent"}
         if not known or not isinstance(head_office, bool) or not _number(rate, least=0, most=_HIGHEST_RATE):
-            raise InvalidRequest('Tax takes {"head_office": true or false, "rate_percent": 0 to 100}.')
+            raise InvalidRequestError('Tax takes {"head_office": true or false, "rate_percent": 0 to 100}.')
         save_tax(self._parts.store, Tax(head_office, rate))
         return await self.tax(request)
 
@@ -112,11 +112,11 @@ def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
             answer = await handler(request)
-        except UnknownObject as error:
+        except UnknownObjectError as error:
             return _refusal(404, "not_found", error)
         except StateError as error:
             return _refusal(409, "conflict", error)
-        except (InvalidRequest, InvalidFault) as error:
+        except (InvalidRequestError, InvalidFaultError) as error:
             return _refusal(422, "invalid_request", error)
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
@@ -133,7 +133,7 @@ async def _object(request: Request) -> dict[str, Any]:
     except ValueError:
         given = None
     if not isinstance(given, dict):
-        raise InvalidRequest("The body must be a JSON object.")
+        raise InvalidRequestError("The body must be a JSON object.")
     return given
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import Coroutine
@@ -18,8 +19,10 @@ from paidchat.sandbox.settings import SandboxSettings
 from paidchat.sandbox.signatures import signature_header
 from paidchat.sandbox.store import Store
 
+_LOG = logging.getLogger(__name__)
+
 REDIRECT_WAIT_S = 10.0
-"""How long Checkout waits for the first answer before it sends the buyer back (docs.stripe.com/checkout/fulfillment)."""
+"""How long Checkout waits for an answer before the redirect (docs.stripe.com/checkout/fulfillment)."""
 
 _ATTEMPT_TIMEOUT_S = 20.0
 _FIRST_BACKOFF_S = 1.0
@@ -27,6 +30,7 @@ _FIRST_BACKOFF_UNREACHABLE_S = 0.25  # nobody listens yet: our own host may just
 _LONGEST_BACKOFF_S = 60.0
 _GIVE_UP_AFTER_S = 3 * 24 * 3600
 _MOST_AT_ONCE = 64
+_SHORTEST_PAUSE_S = 0.01
 _IDLE_S = 1.0  # how long an advanced clock can go unnoticed
 _KEEPALIVE_S = 2.0  # below uvicorn's 5 s, so that no connection is reused while the receiver closes it
 
@@ -64,11 +68,10 @@ class Courier:
 
     def start(self) -> None:
         """Begin delivering, on the running event loop."""
-        limits = httpx.Limits(
-            max_connections=256, max_keepalive_connections=64, keepalive_expiry=_KEEPALIVE_S
-        )
+        limits = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=_KEEPALIVE_S)
         timeout = httpx.Timeout(_ATTEMPT_TIMEOUT_S, pool=None)
         self._client = httpx.AsyncClient(trust_env=False, limits=limits, timeout=timeout)
+        self._wake = asyncio.Event()  # bound to this event loop
         self._store.after_commit = self._wake.set
         self._loop = asyncio.create_task(self._run(), name="sandbox courier")
 
@@ -124,8 +127,14 @@ class Courier:
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            next_due = self._launch()
-            pause = _IDLE_S if next_due is None else min(_IDLE_S, max(next_due - self._clock.now(), 0.01))
+            pause = _IDLE_S
+            try:
+                next_due = self._launch()
+            except sqlite3.OperationalError:  # disk full, say: nothing is lost, so look again later
+                _LOG.exception("The sandbox cannot read its deliveries")
+            else:
+                if next_due is not None:
+                    pause = min(_IDLE_S, max(next_due - self._clock.now(), _SHORTEST_PAUSE_S))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)
 
@@ -158,6 +167,13 @@ class Courier:
         self._wake.set()
 
     async def _deliver(self, row: sqlite3.Row) -> None:
+        try:
+            await self._attempt(row)
+        except sqlite3.OperationalError:
+            _LOG.exception("The sandbox cannot write down a delivery, and makes it again")
+            await asyncio.sleep(_IDLE_S)
+
+    async def _attempt(self, row: sqlite3.Row) -> None:
         if self._faults.take_drop():
             self._lose(row)
             return

@@ -97,9 +97,7 @@ def _disputable(parts: Parts, session_id: str) -> Json:
     charge = paid_charge(parts, session_id)
     if charge["refunded"]:
         raise StateError("A wholly refunded payment cannot be disputed.")
-    settled = [
-        item for item in parts.store.of_session(session_id, "dispute") if item["status"] not in _INQUIRIES
-    ]
+    settled = [item for item in parts.store.of_session(session_id, "dispute") if item["status"] not in _INQUIRIES]
     if settled:
         raise StateError(f"This payment has been disputed already: {settled[0]['status']}.")
     return charge

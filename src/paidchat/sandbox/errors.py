@@ -1,9 +1,9 @@
 """The refusals of the sandbox.
 
-ApiError            the API refuses a call; rendered as Stripe's error object
-└── (built by the functions below: one per kind of refusal)
-StateError          a buyer's or a tester's act that the state of things forbids
-└── UnknownObject   there is nothing by that id
+ApiError                  the API refuses a call; rendered as Stripe's error object
+└── ExecutionError        … after it had begun to act, so the refusal is remembered
+StateError                an act the state of things forbids, whoever wants to act
+└── UnknownObjectError    there is nothing by that id
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ class StateError(Exception):
     """A verb the present state forbids; its text says why."""
 
 
-class UnknownObject(StateError):
+class UnknownObjectError(StateError):
     """No object has the id that was asked for."""
 
 
@@ -22,9 +22,11 @@ class ApiError(Exception):
 
     Attributes:
         status: HTTP status of the answer.
-        kept: Whether the answer is remembered under the idempotency key. Stripe keeps it only when the call
+        kept: Whether the refusal is remembered under the idempotency key. Stripe does so only when the call
             had begun to execute, so never for invalid parameters.
     """
+
+    kept = False
 
     def __init__(
         self,
@@ -34,7 +36,6 @@ class ApiError(Exception):
         kind: str = "invalid_request_error",
         code: str | None = None,
         param: str | None = None,
-        kept: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -42,7 +43,6 @@ class ApiError(Exception):
         self.kind = kind
         self.code = code
         self.param = param
-        self.kept = kept
 
     def body(self) -> dict[str, Any]:
         """Return the error object: `{"error": {"message", "type", "code"?, "doc_url"?, "param"?}}`."""
@@ -53,6 +53,12 @@ class ApiError(Exception):
         if self.param:
             error["param"] = self.param
         return {"error": error}
+
+
+class ExecutionError(ApiError):
+    """A call the API began to execute and could not finish; the refusal is remembered under its key."""
+
+    kept = True
 
 
 def missing(param: str) -> ApiError:
@@ -67,9 +73,7 @@ def unknown(param: str) -> ApiError:
 
 def empty(param: str) -> ApiError:
     """An empty string where a value must stand."""
-    message = (
-        f"You passed an empty string for '{param}', which cannot be unset. Leave it out or give a value."
-    )
+    message = f"You passed an empty string for '{param}', which cannot be unset. Leave it out or give a value."
     return ApiError(message, code="parameter_invalid_empty", param=param)
 
 

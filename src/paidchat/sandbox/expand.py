@@ -23,7 +23,7 @@ _NAMED = {
 
 
 def expand(store: Store, body: Json, paths: list[str]) -> None:
-    """Expand an object, or each element of a list, in place along paths such as `payment_intent.latest_charge`.
+    """Expand an object or a list in place, along paths such as `data.payment_intent.latest_charge`.
 
     Raises:
         ApiError: A path too deep, or through a field that cannot be expanded.
@@ -31,9 +31,7 @@ def expand(store: Store, body: Json, paths: list[str]) -> None:
     for index, path in enumerate(paths):
         fields = path.split(".")
         if len(fields) > _DEEPEST:
-            raise errors.invalid(
-                f"expand[{index}]", f"You cannot expand more than {_DEEPEST} levels of a property."
-            )
+            raise errors.invalid(f"expand[{index}]", f"You cannot expand more than {_DEEPEST} levels of a property.")
         _expand(store, body, fields, f"expand[{index}]")
 
 
@@ -46,9 +44,7 @@ def _expand(store: Store, body: Json, fields: list[str], param: str) -> None:
             _expand(store, item, rest, param)
         return
     if (body["object"], field) == ("checkout.session", "line_items"):
-        body[field] = list_object(
-            store.private(body["id"])["lines"], f"/v1/checkout/sessions/{body['id']}/line_items"
-        )
+        body[field] = list_object(store.private(body["id"])["lines"], f"/v1/checkout/sessions/{body['id']}/line_items")
     elif (body["object"], field) == ("charge", "refunds"):
         body[field] = _refunds(store, body["id"])
     elif (body["object"], field) in _NAMED:
@@ -67,6 +63,4 @@ def _replace(store: Store, body: Json, field: str, kind: str) -> None:
 def _refunds(store: Store, charge_id: str) -> Json:
     session_id = store.session_of(charge_id)
     refunds = store.of_session(session_id or "", "refund")
-    return list_object(
-        [item for item in refunds if item["charge"] == charge_id], f"/v1/charges/{charge_id}/refunds"
-    )
+    return list_object([item for item in refunds if item["charge"] == charge_id], f"/v1/charges/{charge_id}/refunds")

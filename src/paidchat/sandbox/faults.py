@@ -11,7 +11,7 @@ _MAX_COUNT = 1_000_000
 _MAX_COPIES = 200
 
 
-class InvalidFault(ValueError):
+class InvalidFaultError(ValueError):
     """A fault that cannot be set; its text says which and why."""
 
 
@@ -57,10 +57,15 @@ class Faults:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        kept = store.setting(_SETTING, {})
+        self._recorded = 0
+        self.webhook = WebhookFaults()
+        self.api = ApiFaults()
+
+    def load(self) -> None:
+        """Take over what the store has kept."""
+        kept = self._store.setting(_SETTING, {})
         self.webhook = WebhookFaults(**kept.get("webhook", {}))
         self.api = ApiFaults(**kept.get("api", {}))
-        self._recorded = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return `{"webhook": {…}, "api": {…}}`, every fault named."""
@@ -70,10 +75,10 @@ class Faults:
         """Set one group or both; a group given replaces all of that group.
 
         Raises:
-            InvalidFault: An unknown name, or a value that cannot be.
+            InvalidFaultError: An unknown name, or a value that cannot be.
         """
         if not isinstance(given, dict) or set(given) - {"webhook", "api"}:
-            raise InvalidFault("Faults are an object with the keys 'webhook' and 'api'.")
+            raise InvalidFaultError("Faults are an object with the keys 'webhook' and 'api'.")
         webhook, api = self.webhook, self.api
         if "webhook" in given:
             webhook = WebhookFaults(**_checked(WebhookFaults, given["webhook"]))
@@ -129,7 +134,7 @@ def _checked(group: type[WebhookFaults | ApiFaults], given: Any) -> dict[str, An
     if given is None:
         return {}
     if not isinstance(given, dict) or set(given) - names:
-        raise InvalidFault(f"These faults are an object with some of the keys {', '.join(sorted(names))}.")
+        raise InvalidFaultError(f"These faults are an object with keys among {', '.join(sorted(names))}.")
     return {name: _value(name, value) for name, value in given.items() if value is not None}
 
 
@@ -148,5 +153,5 @@ def _value(name: str, value: Any) -> Any:
         "count": whole and 1 <= value <= _MAX_COUNT,
     }
     if not valid[name]:
-        raise InvalidFault(f"The fault '{name}' cannot have that value.")
+        raise InvalidFaultError(f"The fault '{name}' cannot have that value.")
     return value

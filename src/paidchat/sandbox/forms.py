@@ -13,12 +13,12 @@ _MAX_FIELDS = 1000
 
 
 def decode(text: str) -> dict[str, Any]:
-    """Turn `line_items[0][quantity]=1&expand[]=x` into `{"line_items": [{"quantity": "1"}], "expand": ["x"]}`.
+    """Turn `lines[0][quantity]=1&expand[]=x` into `{"lines": [{"quantity": "1"}], "expand": ["x"]}`.
 
     Leaves stay strings. Maps whose keys are all numbers become arrays in the order of those numbers.
 
     Raises:
-        ApiError: A name whose brackets do not match, a name that is both value and object, or too many fields.
+        ApiError: Brackets that do not match, a name that is both value and object, or too many fields.
     """
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)

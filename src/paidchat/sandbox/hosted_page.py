@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from paidchat.sandbox.cards import InvalidCardNumber, card_digits
-from paidchat.sandbox.errors import StateError, UnknownObject
+from paidchat.sandbox.cards import GOOD_CARD, InvalidCardNumberError, card_digits
+from paidchat.sandbox.errors import StateError, UnknownObjectError
 from paidchat.sandbox.forms import decode
 from paidchat.sandbox.pages import closed_page, missing_page, pay_page
 from paidchat.sandbox.parts import Parts
@@ -21,7 +21,8 @@ _PLACEHOLDER = "{CHECKOUT_SESSION_ID}"
 _LONGEST_EMAIL = 254
 
 # No form-action: Chromium applies it to where a form's answer redirects, and that is any merchant's site.
-_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " + (
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 PAGE_HEADERS = {
@@ -32,7 +33,7 @@ PAGE_HEADERS = {
 }
 
 
-class InvalidForm(ValueError):
+class InvalidFormError(ValueError):
     """A field of the form cannot be; its text is for the buyer."""
 
 
@@ -59,7 +60,7 @@ class _HostedPage:
         """Show the form, or what became of the session."""
         try:
             session = find_session(self._parts, request.path_params["id"])
-        except UnknownObject:
+        except UnknownObjectError:
             return _page(missing_page(_base(request)), 404)
         if session["status"] != "open":
             return _page(closed_page(session, return_url(session), _base(request)))
@@ -70,13 +71,13 @@ class _HostedPage:
         form = await _form_fields(request)
         try:
             session = find_session(self._parts, request.path_params["id"])
-        except UnknownObject:
+        except UnknownObjectError:
             return _page(missing_page(_base(request)), 404)
         if session["status"] == "complete":  # a second click on Pay
             return RedirectResponse(return_url(session), 303, PAGE_HEADERS)
         try:
             outcome = _pay(self._parts, session, form)
-        except InvalidForm as error:
+        except InvalidFormError as error:
             return self._form(request, session, form, str(error))
         except StateError:
             return await self.show(request)
@@ -91,24 +92,22 @@ class _HostedPage:
         if session["payment_intent"] is None:
             apply_tax(session, lines, load_tax(self._parts.store))  # as it will be, for the buyer to see
         page = pay_page(session, lines, form, error, _base(request))
-        return _page(page, 200 if error is None else 402)
+        return _page(page)
 
 
 def _pay(parts: Parts, session: Json, form: dict[str, str]) -> Outcome:
     email = form.get("email", "").strip() or None
-    if email is not None and (
-        len(email) > _LONGEST_EMAIL or "@" not in email[1:-1] or not email.isprintable()
-    ):
-        raise InvalidForm("Your e-mail address is not complete.")
+    if email is not None and (len(email) > _LONGEST_EMAIL or "@" not in email[1:-1] or not email.isprintable()):
+        raise InvalidFormError("Your e-mail address is not complete.")
     method = form.get("method", "card")
     if method == "bank_debit":
         return pay_by_bank_debit(parts, session["id"], email=email)
     if method != "card":
-        raise InvalidForm("Choose how to pay.")
+        raise InvalidFormError("Choose how to pay.")
     try:
-        digits = card_digits(form.get("card", ""))
-    except InvalidCardNumber as error:
-        raise InvalidForm(str(error)) from None
+        digits = card_digits(form.get("card", GOOD_CARD))
+    except InvalidCardNumberError as error:
+        raise InvalidFormError(str(error)) from None
     return pay_by_card(parts, session["id"], card=digits, email=email)
 
 

@@ -40,9 +40,7 @@ class Idempotency:
         if row is None:
             return None
         if row["fingerprint"] != call.fingerprint:
-            message = (
-                "Keys for idempotent requests can only be used with the parameters they were first used with."
-            )
+            message = "Keys for idempotent requests can only be used with the parameters they were first used with."
             raise ApiError(message, kind="idempotency_error")
         return Reply(row["status"], row["body"], row["request_id"], replayed=True)
 
@@ -67,7 +65,7 @@ class Idempotency:
             self._in_use.discard(key)
 
     def remember(self, call: Call, reply: Reply) -> None:
-        """Keep an answer under its key; part of the caller's transaction. Keys older than a day are forgotten."""
+        """Keep an answer under its key, in the caller's transaction, and forget keys older than a day."""
         if call.idempotency_key is None:
             return
         now = self._clock.stamp()

@@ -70,7 +70,9 @@ def list_page(store: Store, kind: str, params: Json, url: str) -> Json:
         values.append(_position(store, kind, cursor, "ending_before" if backwards else "starting_after"))
     limit = given.get("limit", _DEFAULT_LIMIT)
     order = "ASC" if backwards else "DESC"
-    sql = f"SELECT id FROM objects WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT ?"  # noqa: S608 - the conditions are this module's own words
+    where = " AND ".join(conditions)
+    # Values are bound; the conditions are words of this module.
+    sql = f"SELECT id FROM objects WHERE {where} ORDER BY seq {order} LIMIT ?"  # noqa: S608
     rows = store.rows(sql, [*values, limit + 1])
     ids = [row["id"] for row in rows[:limit]]
     if backwards:

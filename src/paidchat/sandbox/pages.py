@@ -16,7 +16,8 @@ _BANK_DEBIT = """
 <label class="choice"><input type="radio" name="method" value="bank_debit" id="method-bank-debit"{checked}>
 <span><b>Bank debit</b> <small>takes days; settle it later</small></span></label>
 """
-_LINE = '<div class="line"><dt>{name}{quantity}</dt><dd>{amount}</dd></div>'
+_LINE = '<div class="line"><dt>{name}</dt><dd>{amount}</dd></div>'
+_LINES = '<div class="line"><dt>{name} &times; {quantity}</dt><dd>{amount}</dd></div>'
 _ROW = '<div class="line{extra}"><dt>{name}</dt><dd>{amount}</dd></div>'
 
 
@@ -28,9 +29,7 @@ def pay_page(session: Json, lines: list[Json], form: dict[str, str], error: str 
     debit = html(_BANK_DEBIT, checked=_checked(method == "bank_debit" or "card" not in takes))
     cancel = session["cancel_url"]
     back = (
-        html('<a class="quiet" id="cancel" href="{url}">Cancel and go back</a>', url=cancel)
-        if cancel
-        else Markup("")
+        html('<a class="quiet" id="cancel" href="{url}">Cancel and go back</a>', url=cancel) if cancel else Markup("")
     )
     body = html(
         _template("pay.html"),
@@ -43,9 +42,7 @@ def pay_page(session: Json, lines: list[Json], form: dict[str, str], error: str 
         bank_debit=debit if "us_bank_account" in takes else Markup(""),
         cancel=back,
     )
-    return _whole(
-        "Pay " + in_words(session["amount_total"], session["currency"]), body, base, script="pay.js"
-    )
+    return _whole("Pay " + in_words(session["amount_total"], session["currency"]), body, base, script="pay.js")
 
 
 def closed_page(session: Json, success_url: str, base: str) -> Markup:
@@ -71,9 +68,7 @@ def closed_page(session: Json, success_url: str, base: str) -> Markup:
 def missing_page(base: str) -> Markup:
     """Return the page for an id that is no session's."""
     text = "There is no checkout session by this address."
-    return _whole(
-        "Not found", html(_template("closed.html"), title="Not found", text=text, back=Markup("")), base
-    )
+    return _whole("Not found", html(_template("closed.html"), title="Not found", text=text, back=Markup("")), base)
 
 
 def _whole(title: str, body: Markup, base: str, *, script: str | None = None) -> Markup:
@@ -86,9 +81,9 @@ def _amounts(session: Json, lines: list[Json]) -> Markup:
     currency = session["currency"]
     rows = [
         html(
-            _LINE,
+            _LINES if line["quantity"] > 1 else _LINE,
             name=line["description"],
-            quantity=f" × {line['quantity']}" if line["quantity"] > 1 else "",
+            quantity=line["quantity"],
             amount=in_words(line["amount_subtotal"], currency),
         )
         for line in lines
@@ -96,12 +91,8 @@ def _amounts(session: Json, lines: list[Json]) -> Markup:
     tax = session["total_details"]["amount_tax"]
     if session["automatic_tax"]["enabled"]:
         included = session["amount_total"] == session["amount_subtotal"]
-        rows.append(
-            html(_ROW, extra="", name="Subtotal", amount=in_words(session["amount_subtotal"], currency))
-        )
-        rows.append(
-            html(_ROW, extra="", name="Tax, included" if included else "Tax", amount=in_words(tax, currency))
-        )
+        rows.append(html(_ROW, extra="", name="Subtotal", amount=in_words(session["amount_subtotal"], currency)))
+        rows.append(html(_ROW, extra="", name="Tax, included" if included else "Tax", amount=in_words(tax, currency)))
     rows.append(html(_ROW, extra=" total", name="Total", amount=in_words(session["amount_total"], currency)))
     return join(rows)
 

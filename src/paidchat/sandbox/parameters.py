@@ -87,9 +87,7 @@ class Metadata:
         if not isinstance(pairs, dict):
             raise errors.invalid(param, "Invalid object: metadata must be pairs of strings")
         if len(pairs) > METADATA_KEYS:
-            raise errors.invalid(
-                param, f"Metadata can have up to {METADATA_KEYS} keys; you passed {len(pairs)}."
-            )
+            raise errors.invalid(param, f"Metadata can have up to {METADATA_KEYS} keys; you passed {len(pairs)}.")
         return {str(key): text for key, text in pairs.items() if _metadata_pair(str(key), text, param)}
 
 
@@ -155,8 +153,6 @@ def _metadata_pair(key: str, text: Any, param: str) -> bool:
     if not isinstance(text, str):
         raise errors.invalid(f"{param}[{key}]", "Metadata values must be strings.")
     if len(text) > METADATA_VALUE_LENGTH:
-        message = (
-            f"Metadata values can have up to {METADATA_VALUE_LENGTH} characters; you passed {len(text)}."
-        )
+        message = f"Metadata values can have up to {METADATA_VALUE_LENGTH} characters; you passed {len(text)}."
         raise errors.invalid(f"{param}[{key}]", message)
     return text != ""

@@ -21,9 +21,21 @@ class Parts:
     events: Events
     courier: Courier
 
+    def open(self) -> None:
+        """Open the store, take over what it has kept, and begin to deliver events."""
+        self.store.open()
+        self.clock.load()
+        self.faults.load()
+        self.courier.start()
 
-def open_parts(settings: SandboxSettings) -> Parts:
-    """Open the store in `settings.data` and build the rest on it; nothing runs yet."""
+    async def close(self) -> None:
+        """Stop delivering and close the store."""
+        await self.courier.stop()
+        self.store.close()
+
+
+def build_parts(settings: SandboxSettings) -> Parts:
+    """Put the parts together; nothing is opened yet."""
     store = Store(settings.data / "sandbox.db")
     clock = Clock(store)
     faults = Faults(store)

@@ -1,10 +1,14 @@
 """Passing time: sessions expire and refunds arrive when the sandbox's clock reaches their moment."""
 
 import asyncio
+import logging
+import sqlite3
 
 from paidchat.sandbox.parts import Parts
 from paidchat.sandbox.refunds import settle_refund
 from paidchat.sandbox.sessions import expire_session
+
+_LOG = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.5
 _AT_ONCE = 100
@@ -24,5 +28,8 @@ def let_time_pass(parts: Parts) -> None:
 async def keep_time(parts: Parts) -> None:
     """Let time pass until cancelled."""
     while True:
-        let_time_pass(parts)
+        try:
+            let_time_pass(parts)
+        except sqlite3.OperationalError:  # disk full, say: what is due stays due
+            _LOG.exception("The sandbox cannot write down what time changed")
         await asyncio.sleep(_LOOK_EVERY_S)

@@ -197,14 +197,12 @@ def payment_error(charge: Json, decline: Decline) -> Json:
         "network_advice_code": None,
         "network_decline_code": None,
         "payment_method": None,
-        "type": "card_error"
-        if charge["payment_method_details"]["type"] == "card"
-        else "invalid_request_error",
+        "type": "card_error" if charge["payment_method_details"]["type"] == "card" else "invalid_request_error",
     }
 
 
-def refund(charge: Json, amount: int, *, metadata: Json, reason: str | None, created: int) -> Json:
-    """Return a refund on its way; `status` is `pending` until it is known."""
+def refund(charge: Json, params: Json, *, created: int) -> Json:
+    """Return a pending refund of `params["amount"]` minor units, with `metadata` and `reason` if given."""
     card = charge["payment_method_details"]["type"] == "card"
     details: Json = {
         "reference_status": "pending",
@@ -214,7 +212,7 @@ def refund(charge: Json, amount: int, *, metadata: Json, reason: str | None, cre
     return {
         "id": new_id("re_3"),
         "object": "refund",
-        "amount": amount,
+        "amount": params["amount"],
         "balance_transaction": None,
         "charge": charge["id"],
         "created": created,
@@ -227,11 +225,11 @@ def refund(charge: Json, amount: int, *, metadata: Json, reason: str | None, cre
             "type": "us_bank_transfer",
             "us_bank_transfer": {"reference": None, "reference_status": "pending"},
         },
-        "metadata": metadata,
+        "metadata": params.get("metadata", {}),
         "payment_intent": charge["payment_intent"],
         "payment_method": charge["payment_method"],
         "presentment_details": None,
-        "reason": reason,
+        "reason": params.get("reason"),
         "receipt_number": None,
         "source_transfer_reversal": None,
         "status": "pending",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from paidchat.sandbox import errors
-from paidchat.sandbox.errors import ApiError, StateError
+from paidchat.sandbox.errors import ApiError, ExecutionError, StateError
 from paidchat.sandbox.events import BY_ITSELF, Cause
 from paidchat.sandbox.money import in_words
 from paidchat.sandbox.parameters import Array, Boolean, Integer, Metadata, NotOffered, Record, Text
@@ -43,21 +43,18 @@ def create_refund(parts: Parts, params: Json, cause: Cause) -> Json:
     charge = _named_charge(parts, given)
     left = charge["amount"] - charge["amount_refunded"]
     if charge["status"] != "succeeded":
-        raise ApiError(f"Charge {charge['id']} has not succeeded, so it cannot be refunded.", kept=True)
+        raise ExecutionError(f"Charge {charge['id']} has not succeeded, so it cannot be refunded.")
     if left == 0:
         message = f"Charge {charge['id']} has already been refunded."
-        raise ApiError(message, code="charge_already_refunded", kept=True)
+        raise ExecutionError(message, code="charge_already_refunded")
     if _chargeback(parts, charge):
         message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
-        raise ApiError(message, code="charge_disputed", kept=True)
-    amount = given.get("amount", left)
-    if amount > left:
+        raise ExecutionError(message, code="charge_disputed")
+    if given.setdefault("amount", left) > left:
         money = in_words(left, charge["currency"])
-        raise ApiError(
-            f"Refund amount is greater than the unrefunded amount on the charge ({money}).", param="amount"
-        )
-    metadata, reason = given.get("metadata", {}), given.get("reason")
-    return _refund(parts, charge, amount, metadata=metadata, reason=reason, cause=cause)
+        message = f"Refund amount is greater than the unrefunded amount on the charge ({money})."
+        raise ApiError(message, param="amount")
+    return _refund(parts, charge, given, cause)
 
 
 def refund_session(parts: Parts, session_id: str, *, partly: bool) -> Json:
@@ -73,7 +70,7 @@ def refund_session(parts: Parts, session_id: str, *, partly: bool) -> Json:
         raise StateError("There is nothing left to refund.")
     if _chargeback(parts, charge):
         raise StateError("A charge under dispute cannot be refunded.")
-    return _refund(parts, charge, amount, metadata={}, reason="requested_by_customer", cause=BY_ITSELF)
+    return _refund(parts, charge, {"amount": amount, "reason": "requested_by_customer"}, BY_ITSELF)
 
 
 def fail_refund(parts: Parts, session_id: str) -> Json:
@@ -149,16 +146,15 @@ def paid_charge(parts: Parts, session_id: str) -> Json:
 _LIVE = ("pending", "succeeded")
 
 
-def _refund(
-    parts: Parts, charge: Json, amount: int, *, metadata: Json, reason: str | None, cause: Cause
-) -> Json:
+def _refund(parts: Parts, charge: Json, given: Json, cause: Cause) -> Json:
+    """Refund `given["amount"]`, with `metadata` and `reason` if given; to cards at once, to banks later."""
     now = parts.clock.stamp()
     session_id = parts.store.session_of(charge["id"])
-    made = refund(charge, amount, metadata=metadata, reason=reason, created=now)
+    made = refund(charge, given, created=now)
     by_card = charge["payment_method_details"]["type"] == "card"
     if by_card:
         made["status"] = "succeeded"
-    charge["amount_refunded"] += amount
+    charge["amount_refunded"] += made["amount"]
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
     with parts.store.transaction():
         due = None if by_card else parts.clock.now() + _BANK_REFUND_S
@@ -183,7 +179,7 @@ def _named_charge(parts: Parts, given: Json) -> Json:
     charge = parts.store.get("charge", intent["latest_charge"] or "")
     if charge is None or charge["status"] != "succeeded":
         message = f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
-        raise ApiError(message, kept=True)
+        raise ExecutionError(message)
     return charge
 
 

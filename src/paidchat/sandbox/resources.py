@@ -6,7 +6,7 @@ from typing import Any
 from paidchat.sandbox import errors
 from paidchat.sandbox.account_objects import account, tax_settings, webhook_endpoint
 from paidchat.sandbox.calls import Call
-from paidchat.sandbox.errors import ApiError, StateError, UnknownObject
+from paidchat.sandbox.errors import ExecutionError, StateError, UnknownObjectError
 from paidchat.sandbox.expand import expand
 from paidchat.sandbox.lists import list_object, list_page
 from paidchat.sandbox.parameters import Array, Integer, Record, Text
@@ -38,10 +38,10 @@ def _expire_session(parts: Parts, call: Call) -> Json:
     _RETRIEVE.read(call.params)
     try:
         return expire_session(parts, call.ids["id"], call.cause)
-    except UnknownObject:
+    except UnknownObjectError:
         raise errors.no_such("checkout.session", call.ids["id"], "session") from None
     except StateError as error:
-        raise ApiError(str(error), kept=True) from None
+        raise ExecutionError(str(error)) from None
 
 
 def _line_items(parts: Parts, call: Call) -> Json:

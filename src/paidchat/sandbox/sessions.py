@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from paidchat.sandbox import errors
 from paidchat.sandbox.checkout_objects import checkout_session, line_item
-from paidchat.sandbox.errors import ApiError, StateError, UnknownObject
+from paidchat.sandbox.errors import ApiError, StateError, UnknownObjectError
 from paidchat.sandbox.events import BY_ITSELF, Cause
 from paidchat.sandbox.money import MINIMUM, is_currency
 from paidchat.sandbox.parameters import Array, Boolean, Integer, Metadata, NotOffered, Record, Text
@@ -175,11 +175,11 @@ def find_session(parts: Parts, session_id: str) -> Json:
     """Return a session.
 
     Raises:
-        UnknownObject: There is none by that id.
+        UnknownObjectError: There is none by that id.
     """
     session = parts.store.get("checkout.session", session_id)
     if session is None:
-        raise UnknownObject(f"No such checkout.session: '{session_id}'")
+        raise UnknownObjectError(f"No such checkout.session: '{session_id}'")
     return session
 
 
@@ -257,16 +257,14 @@ def _check_lines(given: Json) -> None:
 
 def _check_tax(parts: Parts, given: Json) -> None:
     if given.get("automatic_tax", {}).get("enabled") and not load_tax(parts.store).head_office:
-        message = (
-            "You must have a valid head office address to enable automatic tax calculation in test mode."
-        )
+        message = "You must have a valid head office address to enable automatic tax calculation in test mode."
         raise errors.invalid("automatic_tax", message, "stripe_tax_inactive")
 
 
 def _check_total(session: Json) -> None:
     total, currency = session["amount_total"], session["currency"]
     if total < MINIMUM.get(currency, 1):
-        message = f"The Checkout Session's total amount must convert to at least 50 cents; it is {total} {currency}."
+        message = f"The Checkout Session's total must come to at least 50 cents; it is {total} {currency}."
         raise ApiError(message, code="amount_too_small", param="line_items")
     if total > _MOST_AMOUNT:
         raise ApiError(

@@ -1,11 +1,11 @@
-"""The `Stripe-Signature` header: HMAC-SHA256 over timestamp and payload (docs.stripe.com/webhooks/signature)."""
+"""Signatures: the header that proves an event is genuine (docs.stripe.com/webhooks/signature)."""
 
 import hashlib
 import hmac
 
 
 def signature_header(payload: bytes, secret: str, timestamp: int) -> str:
-    """Return `t=…,v1=…` for a payload sent at `timestamp`, seconds since the epoch."""
+    """Return `t=…,v1=…`: the time in seconds since the epoch, and HMAC-SHA256 over it and the payload."""
     signed = f"{timestamp}.".encode() + payload
     digest = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
     return f"t={timestamp},v1={digest}"

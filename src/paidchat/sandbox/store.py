@@ -67,25 +67,38 @@ CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 
 
 class Store:
-    """One connection, used from the event loop's thread alone; each transaction takes well under a millisecond.
+    """One connection, used from the event loop's thread alone; a transaction takes well under a millisecond.
 
     Every write is durable against a killed process: WAL with `synchronous=NORMAL` loses commits only when the
     machine itself goes down.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("PRAGMA busy_timeout=5000")
-        self._db.executescript(_SCHEMA)
+        self._path = path
+        self._open: sqlite3.Connection | None = None
         self.after_commit: Callable[[], None] = lambda: None
 
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._open is None:
+            raise RuntimeError("The sandbox is not running: enter its lifespan, or running(sandbox).")
+        return self._open
+
+    def open(self) -> None:
+        """Open the file, making it and its folder when they are missing."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._open = sqlite3.connect(self._path, isolation_level=None)
+        self._open.row_factory = sqlite3.Row
+        self._open.execute("PRAGMA journal_mode=WAL")
+        self._open.execute("PRAGMA synchronous=NORMAL")
+        self._open.execute("PRAGMA busy_timeout=5000")
+        self._open.executescript(_SCHEMA)
+
     def close(self) -> None:
-        """Close the file; the store is of no use afterwards."""
-        self._db.close()
+        """Close the file; it can be opened again."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -113,9 +126,7 @@ class Store:
 
     # Objects
 
-    def insert(
-        self, body: Json, *, session: str | None, private: Json | None = None, due: float | None = None
-    ) -> None:
+    def insert(self, body: Json, *, session: str | None, private: Json | None = None, due: float | None = None) -> None:
         """Add a new object, filed under its own `object`, `id` and `created`."""
         self.rows(
             "INSERT INTO objects (id, kind, session, created, due, body, private) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -181,8 +192,7 @@ class Store:
     def set_setting(self, name: str, value: Any) -> None:
         """Store a switch as JSON."""
         self.rows(
-            "INSERT INTO settings (name, value) VALUES (?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (name, json.dumps(value)),
         )
 

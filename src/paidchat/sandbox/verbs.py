@@ -5,7 +5,7 @@ from typing import Any
 
 from paidchat.sandbox.cards import DECLINED_CARD
 from paidchat.sandbox.disputes import inquire, lose_dispute, open_dispute, win_dispute
-from paidchat.sandbox.errors import UnknownObject
+from paidchat.sandbox.errors import UnknownObjectError
 from paidchat.sandbox.parts import Parts
 from paidchat.sandbox.payments import pay_by_bank_debit, pay_by_card, settle, settle_fail
 from paidchat.sandbox.refunds import fail_refund, refund_session, settle_refunds
@@ -39,11 +39,11 @@ async def do(parts: Parts, verb: str, session_id: str) -> Json:
     Completing a session waits for the first answer to its event, as the redirect of Checkout does.
 
     Raises:
-        UnknownObject: No such verb or session.
+        UnknownObjectError: No such verb or session.
         StateError: The session's state forbids it.
     """
     if verb not in VERBS:
-        raise UnknownObject(f"There is no verb '{verb}'.")
+        raise UnknownObjectError(f"There is no verb '{verb}'.")
     outcome = VERBS[verb](parts, session_id)
     completed = getattr(outcome, "completed_event", None)
     if completed is not None:

@@ -1,0 +1,30 @@
+// The hosted page's niceties: pick a test card with a tap, and never pay twice with a double click.
+// Everything works without this file.
+
+const form = document.querySelector("form#checkout");
+const card = document.querySelector("input#card");
+const byCard = document.querySelector("input#method-card");
+const pay = document.querySelector("button#pay");
+
+for (const pick of document.querySelectorAll("button[data-card]")) {
+  pick.addEventListener("click", () => {
+    if (!(pick instanceof HTMLElement && card instanceof HTMLInputElement)) return;
+    card.value = pick.dataset.card ?? "";
+    card.focus();
+    if (byCard instanceof HTMLInputElement) byCard.checked = true;
+  });
+}
+
+if (form instanceof HTMLFormElement && pay instanceof HTMLElement) {
+  let sent = false;
+  form.addEventListener("submit", (event) => {
+    if (sent) event.preventDefault();
+    sent = true;
+    pay.setAttribute("aria-disabled", "true");
+    pay.textContent = "Paying…";
+  });
+  // Coming back with the browser's own button shows the page as it was left.
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) window.location.reload();
+  });
+}

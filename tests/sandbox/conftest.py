@@ -1,0 +1,228 @@
+"""Fixtures of the sandbox's tests: a real server, called with the real SDK, and a listening endpoint."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import stripe
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+from stripe.checkout import Session
+
+from paidchat.sandbox import SandboxSettings, create_sandbox
+
+SECRET = "whsec_for_tests"
+Json = dict[str, Any]
+
+
+class Server:
+    """A uvicorn server on a port of its own, in a thread of its own."""
+
+    def __init__(self, app: ASGIApp, port: int = 0) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", port))
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(app, log_level="critical", ws="none", timeout_graceful_shutdown=3)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
+
+    def start(self) -> None:
+        """Return when requests are answered."""
+        self._thread.start()
+        deadline = time.monotonic() + 10
+        while not self._server.started:
+            assert self._thread.is_alive(), "the server did not start"
+            assert time.monotonic() < deadline, "the server took too long to start"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Return when the server is gone."""
+        self._server.should_exit = True
+        self._thread.join(timeout=20)
+        assert not self._thread.is_alive(), "the server did not stop"
+        self._socket.close()
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Arrival:
+    """One delivery: what came, when, and how it was answered."""
+
+    event: Json
+    signature: str
+    at: float
+    status: int
+
+
+@dataclass
+class Receiver:
+    """A webhook endpoint that checks signatures with Stripe's own SDK and answers as it is told."""
+
+    answer: Callable[[Json], int] = lambda _event: 200
+    delay_s: float = 0.0
+    arrivals: list[Arrival] = field(default_factory=list)
+    url: str = ""
+
+    def receive(self, request: Request, body: bytes) -> int:
+        """Check one delivery, write it down, and return the status to answer with."""
+        signature = request.headers["stripe-signature"]
+        stripe.Webhook.construct_event(body, signature, SECRET)
+        event = json.loads(body)
+        status = self.answer(event)
+        self.arrivals.append(Arrival(event, signature, time.monotonic(), status))
+        return status
+
+    def types(self) -> list[str]:
+        """Return the types that arrived, in the order of arrival."""
+        return [arrival.event["type"] for arrival in self.arrivals]
+
+    def of(self, kind: str) -> list[Arrival]:
+        """Return the deliveries of one type."""
+        return [arrival for arrival in self.arrivals if arrival.event["type"] == kind]
+
+    def wait_for(self, kind: str, count: int = 1, within_s: float = 8.0) -> list[Arrival]:
+        """Return the deliveries of one type once there are `count` of them."""
+        deadline = time.monotonic() + within_s
+        while len(self.of(kind)) < count:
+            assert time.monotonic() < deadline, f"{count} of {kind} expected, got {self.types()}"
+            time.sleep(0.01)
+        return self.of(kind)
+
+
+@pytest.fixture(scope="session")
+def listening() -> Iterator[Receiver]:
+    """The webhook endpoint all tests share, one after another."""
+    listening = Receiver()
+
+    async def endpoint(request: Request) -> Response:
+        status = listening.receive(request, await request.body())
+        await asyncio.sleep(listening.delay_s)
+        return Response(status_code=status)
+
+    server = Server(Starlette(routes=[Route("/hook", endpoint, methods=["POST"])]))
+    server.start()
+    listening.url = f"http://127.0.0.1:{server.port}/hook"
+    yield listening
+    server.stop()
+
+
+@pytest.fixture
+def receiver(listening: Receiver) -> Receiver:
+    """A webhook endpoint that has heard nothing yet and answers 200 until told otherwise."""
+    listening.answer = lambda _event: 200
+    listening.delay_s = 0.0
+    listening.arrivals = []
+    return listening
+
+
+@dataclass
+class Bench:
+    """A running sandbox, the SDK pointed at it, and a plain HTTP client for its page and controls."""
+
+    settings: SandboxSettings
+    server: Server
+    stripe: stripe.StripeClient
+    http: httpx.AsyncClient
+
+    def stop(self) -> None:
+        """Stop the sandbox's server."""
+        self.server.stop()
+
+    def start_again(self) -> None:
+        """Start a new server on the same folder and port."""
+        self.server = Server(create_sandbox(self.settings), self.server.port)
+        self.server.start()
+
+    async def create(self, **changes: Any) -> Session:
+        """Create a session of one dollar, with some parameters changed; None leaves one out."""
+        params = SESSION | changes
+        given: Any = {name: value for name, value in params.items() if value is not None}
+        return await self.stripe.v1.checkout.sessions.create_async(given)
+
+    async def session(self, session_id: str, *expand: str) -> Json:
+        """Return a session as plain JSON."""
+        found = await self.stripe.v1.checkout.sessions.retrieve_async(session_id, {"expand": list(expand)})
+        return dict(found.to_dict())
+
+    async def do(self, session_id: str, verb: str, expect: int = 200) -> Json:
+        """Do a verb to a session and return the answer."""
+        answer = await self.http.post(f"/test/sessions/{session_id}/{verb}")
+        assert answer.status_code == expect, answer.text
+        return dict(answer.json())
+
+    async def faults(self, **groups: Json) -> None:
+        """Set faults."""
+        answer = await self.http.put("/test/faults", json=groups)
+        assert answer.status_code == 200, answer.text
+
+    async def ledger(self) -> Json:
+        """Return the ledger."""
+        return dict((await self.http.get("/test/ledger")).json())
+
+    async def raw(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Call the API without the SDK."""
+        headers = {"Authorization": "Bearer sk_test_x"} | options.pop("headers", {})
+        return await self.http.request(method, f"/v1{path}", headers=headers, **options)
+
+
+SESSION: Json = {
+    "mode": "payment",
+    "success_url": "http://board.example/?payment=p1&cs={CHECKOUT_SESSION_ID}",
+    "cancel_url": "http://board.example/?cancelled=p1",
+    "client_reference_id": "p1",
+    "metadata": {"payment": "p1", "board": "b1"},
+    "payment_intent_data": {"metadata": {"payment": "p1", "board": "b1"}},
+    "line_items": [
+        {
+            "quantity": 1,
+            "price_data": {"currency": "usd", "unit_amount": 100, "product_data": {"name": "A message"}},
+        }
+    ],
+}
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Bench]:
+    """A sandbox with an empty file, delivering to the receiver."""
+    port = free_port()
+    settings = SandboxSettings(
+        data=tmp_path / "data",
+        public_url=f"http://127.0.0.1:{port}",
+        webhook_url=receiver.url,
+        webhook_secret=SECRET,
+    )
+    server = Server(create_sandbox(settings), port)
+    server.start()
+    transport = stripe.HTTPXClient(timeout=4)
+    client = stripe.StripeClient(
+        "sk_test_x",
+        base_addresses={"api": f"http://127.0.0.1:{server.port}"},
+        http_client=transport,
+        max_network_retries=1,
+    )
+    async with httpx.AsyncClient(base_url=settings.public_url, trust_env=False, timeout=15) as http:
+        made = Bench(settings, server, client, http)
+        yield made
+    close: Callable[[], Awaitable[None]] = transport.close_async
+    await close()
+    made.stop()

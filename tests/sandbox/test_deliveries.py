@@ -1,0 +1,156 @@
+"""Deliveries: signed afresh, tried again until received, across restarts, and never in one another's way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Bench, Receiver
+
+COMPLETED = "checkout.session.completed"
+
+
+async def test_retries_until_received_each_signed_afresh(bench: Bench, receiver: Receiver) -> None:
+    """A refused event comes again after about 1 and 2 s, with a signature of its own time, until a 2xx."""
+    receiver.answer = lambda _event: 200 if len(receiver.arrivals) == 2 else 503
+    created = await bench.create()
+    await bench.do(created.id, "pay")
+    arrivals = receiver.wait_for(COMPLETED, count=3)
+    pauses = [later.at - earlier.at for earlier, later in pairwise(arrivals)]
+    assert 0.9 < pauses[0] < 1.8
+    assert 1.9 < pauses[1] < 2.8
+    assert len({arrival.signature for arrival in arrivals}) == 3
+    assert len({arrival.event["id"] for arrival in arrivals}) == 1
+    deliveries = (await bench.ledger())["deliveries"]
+    assert [(item["attempt"], item["status"]) for item in deliveries] == [(1, 503), (2, 503), (3, 200)]
+    assert {item["session"] for item in deliveries} == {created.id}
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 299])
+async def test_any_2xx_is_success(bench: Bench, receiver: Receiver, status: int) -> None:
+    """Whatever 2xx the endpoint answers, the event is done."""
+    receiver.answer = lambda _event: status
+    created = await bench.create()
+    await bench.do(created.id, "pay")
+    events = await bench.stripe.v1.events.list_async({"delivery_success": False})
+    assert events.data == []
+
+
+async def test_a_redirect_is_a_failure(bench: Bench, receiver: Receiver) -> None:
+    """A 3xx is no success and is not followed."""
+    receiver.answer = lambda _event: 302
+    created = await bench.create()
+    await bench.do(created.id, "pay")
+    assert len((await bench.stripe.v1.events.list_async({"delivery_success": False})).data) == 1
+
+
+async def test_deliveries_go_on_after_a_restart(bench: Bench, receiver: Receiver) -> None:
+    """What was pending when the sandbox stopped is delivered when it runs again on the same folder."""
+    receiver.answer = lambda _event: 500
+    created = await bench.create()
+    await bench.do(created.id, "pay")
+    bench.stop()
+    seen = len(receiver.arrivals)
+    receiver.answer = lambda _event: 200
+    await asyncio.sleep(1.5)
+    assert len(receiver.arrivals) == seen, "nothing is delivered while it is down"
+    bench.start_again()
+    receiver.wait_for(COMPLETED, count=seen + 1)
+    session = await bench.session(created.id)
+    assert session["payment_status"] == "paid"
+    assert receiver.arrivals[-1].status == 200
+
+
+async def test_a_slow_receiver_holds_up_the_answer_but_no_other_event(bench: Bench, receiver: Receiver) -> None:
+    """Paying waits for the first answer to `completed`, while other events arrive side by side."""
+    receiver.delay_s = 1.5
+    created = await bench.create()
+    begun = time.monotonic()
+    await bench.do(created.id, "pay")
+    assert 1.4 < time.monotonic() - begun < 4
+    begun = time.monotonic()
+    await bench.do(created.id, "refund")
+    receiver.wait_for("refund.created")
+    receiver.wait_for("charge.refunded")
+    assert time.monotonic() - begun < 1, "both were sent before either was answered"
+
+
+async def test_the_wait_for_an_answer_ends_after_ten_seconds(bench: Bench, receiver: Receiver) -> None:
+    """An endpoint that takes longer than 10 s no longer holds the buyer up, and its late answer still counts."""
+    receiver.delay_s = 11.5
+    created = await bench.create()
+    begun = time.monotonic()
+    await bench.do(created.id, "pay")
+    assert 9.5 < time.monotonic() - begun < 11.2
+    deadline = time.monotonic() + 5
+    while not (await bench.ledger())["deliveries"]:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    assert [item["status"] for item in (await bench.ledger())["deliveries"]] == [200]
+
+
+async def test_nobody_listens(bench: Bench, receiver: Receiver) -> None:
+    """An endpoint that refuses connections does not hold the buyer up; the attempt is on record."""
+    port = bench.server.port
+    bench.stop()
+    settings = bench.settings
+    bench.settings = type(settings)(
+        data=settings.data,
+        public_url=settings.public_url,
+        webhook_url="http://127.0.0.1:9/hook",
+        webhook_secret=settings.webhook_secret,
+    )
+    bench.start_again()
+    assert bench.server.port == port
+    created = await bench.create()
+    begun = time.monotonic()
+    await bench.do(created.id, "pay")
+    assert time.monotonic() - begun < 2
+    attempt = (await bench.ledger())["deliveries"][0]
+    assert (attempt["status"], attempt["note"]) == (None, "ConnectError")
+    assert receiver.arrivals == []
+
+
+async def test_retries_end_after_three_days(bench: Bench, receiver: Receiver) -> None:
+    """Three days after the first attempt the next failure is the last."""
+    receiver.answer = lambda _event: 500
+    created = await bench.create()
+    await bench.do(created.id, "pay")
+    await bench.http.post("/test/clock", json={"advance_s": 3 * 24 * 3600 + 1})
+    receiver.wait_for(COMPLETED, count=2)
+    await bench.http.post("/test/clock", json={"advance_s": 3600})
+    await asyncio.sleep(1.2)
+    assert len(receiver.arrivals) == 2
+    event = (await bench.stripe.v1.events.list_async({"delivery_success": False})).data[0]
+    receiver.answer = lambda _event: 200
+    answer = await bench.http.post(f"/test/events/{event.id}/resend")
+    assert answer.json() == {"event": event.id, "status": 200}
+
+
+async def test_advancing_the_clock_moves_retries(bench: Bench, receiver: Receiver) -> None:
+    """A retry that is a while away comes at once when the clock is advanced past it."""
+    receiver.answer = lambda _event: 500
+    created = await bench.create()
+    await bench.do(created.id, "pay")
+    for count in range(2, 6):
+        await bench.http.post("/test/clock", json={"advance_s": 61})
+        receiver.wait_for(COMPLETED, count=count, within_s=0.9)
+
+
+async def test_resending(bench: Bench, receiver: Receiver) -> None:
+    """A delivered event is sent once more on demand, also one nobody subscribed to; unknown ids are 404."""
+    created = await bench.create()
+    await bench.do(created.id, "pay")
+    event = receiver.arrivals[0].event
+    answer = await bench.http.post(f"/test/events/{event['id']}/resend")
+    assert answer.json() == {"event": event["id"], "status": 200}
+    assert [arrival.event["id"] for arrival in receiver.arrivals] == [event["id"]] * 2
+    intents = await bench.stripe.v1.events.list_async({"type": "payment_intent.succeeded"})
+    await bench.http.post(f"/test/events/{intents.data[0].id}/resend")
+    receiver.wait_for("payment_intent.succeeded")
+    assert (await bench.http.post("/test/events/evt_unknown/resend")).status_code == 404
