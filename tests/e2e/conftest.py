@@ -1,0 +1,101 @@
+"""Fixtures of the browser tests: one real Chromium, a fresh context for each window, and a witness in each of them."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, BrowserContext, async_playwright, expect
+from served import Served, served_board
+
+from tests.e2e.backstage import Backstage
+from tests.e2e.window import Window
+from tests.e2e.witness import Witness
+
+BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
+# They let it run as root, and keep it from calling home.
+LAUNCH_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MS = 10_000  # for what takes milliseconds on a machine that does nothing else
+
+
+def find_browser() -> str:
+    """Return the path of Chromium; without one the tests fail, they are never skipped."""
+    named = os.environ.get("PAIDCHAT_CHROMIUM")
+    found = named or next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert found, f"no browser: set PAIDCHAT_CHROMIUM, or put one of {', '.join(BROWSERS)} on the PATH"
+    return found
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One Chromium for all tests."""
+    expect.set_options(timeout=PATIENCE_MS)
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=find_browser(), args=LAUNCH_ARGUMENTS)
+        yield chromium
+        await chromium.close()
+
+
+@dataclass
+class Windows:
+    """Opens windows and closes them at the end; each context is a device of its own."""
+
+    browser: Browser
+    board: Served
+    witnesses: list[Witness] = field(default_factory=list)
+    contexts: list[BrowserContext] = field(default_factory=list)
+
+    async def open(self, path: str = "/", *, board: Served | None = None, **options: Any) -> Window:
+        """Open the board on a device of its own; `options` are Playwright's for a context."""
+        board = board or self.board
+        context = await self.browser.new_context(**options)
+        context.set_default_timeout(PATIENCE_MS)
+        self.contexts.append(context)
+        self.witnesses.append(Witness(context, board.url))
+        return await self.open_tab(context, path, board=board)
+
+    async def open_tab(self, context: BrowserContext, path: str = "/", *, board: Served | None = None) -> Window:
+        """Open one more tab on a device."""
+        window = Window(await context.new_page(), (board or self.board).url)
+        await window.visit(path)
+        return window
+
+    def expect_note(self, pattern: str) -> None:
+        """Let the witnesses pass what the test provokes itself."""
+        for witness in self.witnesses:
+            witness.expect(pattern)
+
+
+@pytest.fixture
+async def windows(browser: Browser, board: Served) -> AsyncIterator[Windows]:
+    """Windows on the shared board. Whatever must never happen in any of them fails the test."""
+    opened = Windows(browser, board)
+    yield opened
+    for context in opened.contexts:
+        await context.close()
+    assert [note for witness in opened.witnesses for note in witness.complaints()] == []
+
+
+@pytest.fixture
+async def backstage(client: httpx.AsyncClient) -> AsyncIterator[Backstage]:
+    """The shared board's other side; at the end nothing goes wrong any more."""
+    stage = Backstage(client)
+    yield stage
+    await stage.clear_faults()
+
+
+@pytest.fixture
+def own_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A board of the test's own, empty."""
+    with served_board(tmp_path_factory.mktemp("own")) as served:
+        yield served

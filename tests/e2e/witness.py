@@ -1,0 +1,61 @@
+"""A witness: notes down whatever must never happen in a browser, so that every test fails on it."""
+
+import re
+
+from playwright.async_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, WebError, WebSocket
+
+SERVER_ERROR = 500
+
+
+class Witness:
+    """Watches a browser context for page errors, console errors (the policy's refusals are some), dialogs, answers
+    of 5xx, and requests to anywhere but the board.
+    """
+
+    def __init__(self, context: BrowserContext, board_url: str) -> None:
+        self._own = (f"{board_url}/", f"ws{board_url.removeprefix('http')}/", "data:", "blob:")
+        self._seen: list[str] = []
+        self._expected: list[re.Pattern[str]] = []
+        context.on("weberror", self._page_error)
+        context.on("console", self._console)
+        context.on("dialog", self._dialog)
+        context.on("request", self._request)
+        context.on("response", self._response)
+        context.on("page", self._page)
+
+    def expect(self, pattern: str) -> None:
+        """Let pass what a test provokes: the notes in which the pattern is found."""
+        self._expected.append(re.compile(pattern))
+
+    def complaints(self) -> list[str]:
+        """Return what was noted and not expected."""
+        return [note for note in self._seen if not any(pattern.search(note) for pattern in self._expected)]
+
+    def _page_error(self, error: WebError) -> None:
+        self._seen.append(f"page error: {error.error}")
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "assert"}:
+            self._seen.append(f"console: {message.text} ({message.location.get('url')})")
+
+    async def _dialog(self, dialog: Dialog) -> None:
+        self._seen.append(f"dialog: {dialog.message}")
+        await dialog.dismiss()
+
+    def _request(self, request: Request) -> None:
+        self._address(request.url)
+
+    def _response(self, response: Response) -> None:
+        if response.status >= SERVER_ERROR:
+            self._seen.append(f"answer {response.status}: {response.url}")
+
+    def _page(self, page: Page) -> None:
+        page.on("websocket", self._websocket)
+        page.on("crash", lambda page: self._seen.append(f"crash: {page.url}"))
+
+    def _websocket(self, socket: WebSocket) -> None:
+        self._address(socket.url)
+
+    def _address(self, url: str) -> None:
+        if not url.startswith(self._own):
+            self._seen.append(f"request to elsewhere: {url}")
