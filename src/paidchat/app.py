@@ -5,6 +5,7 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,14 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 
-from paidchat.api import docs, feed, health, messages, page, payments, problems, webhooks
+from paidchat.api import admin, docs, feed, health, messages, page, payments, problems, webhooks
 from paidchat.api.deps import Services
 from paidchat.api.guard import Guard
 from paidchat.checkout import Checkout
 from paidchat.feed import Feed
 from paidchat.limiter import RateLimiter
 from paidchat.observability import Metrics
+from paidchat.reconciler import Reconciler
 from paidchat.settings import Settings
 from paidchat.storage import queries
 from paidchat.storage.database import Database
@@ -55,7 +57,7 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
         redirect_slashes=False,
         middleware=_middleware(settings),
     )
-    for part in (payments, webhooks, messages, feed, health):
+    for part in (payments, webhooks, messages, feed, admin, health):
         app.include_router(part.router)
     problems.install(app)
     docs.install(app)
@@ -86,30 +88,49 @@ def _middleware(settings: Settings) -> list[Middleware]:
     return [cors, guard]
 
 
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What works without a server: enough for an operator's command."""
+
+    database: Database
+    gateway: StripeGateway
+    checkout: Checkout
+    metrics: Metrics
+
+
 @asynccontextmanager
-async def _running(settings: Settings) -> AsyncIterator[Services]:
-    """Build the parts, run the feed's tailer, and close it all in reverse."""
+async def core(settings: Settings) -> AsyncIterator[Core]:
+    """Open the database, its schema up to date, and the way to Stripe; close both at the end."""
     async with AsyncExitStack() as stack:
         database = Database(settings.database_url)
         await database.open()
         stack.push_async_callback(database.close)
         await migrate(database)
-        board_tag = await _board_tag(database)
         gateway = StripeGateway(settings)
         stack.push_async_callback(gateway.close)
         metrics = Metrics()
         limiter = RateLimiter(settings.rate_limit)
-        follower = Feed(database)
+        tag = await _board_tag(database)
+        yield Core(database, gateway, Checkout(settings, database, gateway, limiter, metrics, tag), metrics)
+
+
+@asynccontextmanager
+async def _running(settings: Settings) -> AsyncIterator[Services]:
+    """Build the parts, run what runs in the background, and close it all in reverse."""
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(core(settings))
+        follower = Feed(parts.database)
         await follower.open()
         await stack.enter_async_context(_in_background(follower.run()))
+        reconciler = Reconciler(parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds)
+        await stack.enter_async_context(_in_background(reconciler.run()))
         yield Services(
             settings=settings,
-            database=database,
-            gateway=gateway,
-            checkout=Checkout(settings, database, gateway, limiter, metrics, board_tag),
+            database=parts.database,
+            checkout=parts.checkout,
             feed=follower,
             viewers=Viewers(settings.max_viewers, settings.max_viewers_per_client),
-            metrics=metrics,
+            metrics=parts.metrics,
         )
 
 

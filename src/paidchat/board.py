@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from paidchat import refunds
 from paidchat.domain import Conflict, Gone, NotFound, Reason
 from paidchat.storage import queries
 from paidchat.storage.database import Database
@@ -93,8 +94,10 @@ async def shown_message(database: Database, message_id: int) -> Row[Any]:
     return row
 
 
-async def remove_message(database: Database, message_id: int, now: datetime) -> None:
-    """Take a message off the board as moderated; a repeat does nothing.
+async def remove_message(database: Database, message_id: int, now: datetime, *, refund: bool = False) -> str:
+    """Take a message off the board as moderated and return its payment's id; a repeat does nothing.
+
+    With `refund`, that its money is to go back is on disk at the same moment, unless it is back or held already.
 
     Raises:
         NotFound: there never was one.
@@ -103,11 +106,14 @@ async def remove_message(database: Database, message_id: int, now: datetime) -> 
         row = await queries.lock_message(connection, message_id)
         if row is None:
             raise NotFound("There is no such message.")
-        if row.moderated:
-            return
-        await queries.update_message(connection, message_id, moderated=True)
+        if refund and not row.refunded and not row.disputed:
+            payment = (await queries.lock_payments(connection, [row.payment_id]))[row.payment_id]
+            await refunds.want_all(connection, payment, now)
+        if not row.moderated:
+            await queries.update_message(connection, message_id, moderated=True)
         if not row.hidden:
             await record(connection, [Crossing("removed", message_id=message_id, reason=Reason.MODERATED)], now)
+        return str(row.payment_id)
 
 
 async def restore_message(database: Database, message_id: int, now: datetime) -> Row[Any]:

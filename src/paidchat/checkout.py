@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import math
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,35 +13,34 @@ import structlog
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat.board import Crossing, record
+from paidchat import refunds
+from paidchat.board import record
 from paidchat.domain import (
     ALARMING,
-    Fact,
     IdempotencyConflict,
     IdempotencyInProgress,
+    IntentFact,
     NotFound,
     PaymentStatus,
     ProviderUnavailable,
-    Reason,
     SessionFact,
-    Standing,
     Verdict,
-    amount_matches,
     clean_author,
     clean_text,
     is_payment_id,
-    learn,
 )
+from paidchat.ledger import Ledger
 from paidchat.limiter import RateLimiter
 from paidchat.observability import Metrics
 from paidchat.settings import Settings
 from paidchat.storage import queries
 from paidchat.storage.database import Database
+from paidchat.stripe_events import IntentNews
 from paidchat.stripe_gateway import (
+    AccessDenied,
     AttemptFailed,
     CheckoutSession,
     GatewayError,
-    OutcomeUnknown,
     RequestRefused,
     StripeGateway,
 )
@@ -51,6 +51,7 @@ CLAIM = timedelta(seconds=30)  # how long one request may be asking Stripe befor
 ASK_EVERY = timedelta(seconds=5)  # per payment, however many people look it up
 # Stripe takes an expiry of 30 minutes to 24 hours from when *it* sees the request; leave it time to.
 SHORTEST_SESSION = timedelta(minutes=32)
+KEYS_LAST = timedelta(hours=23)  # Stripe may prune an idempotency key after 24
 LONGEST_SESSION = timedelta(hours=24) - timedelta(minutes=2)
 
 
@@ -180,7 +181,7 @@ class Checkout:
             await queries.update_payment(connection, payment_id, **values)
 
     def _unavailable(self, payment: Row[Any], error: GatewayError) -> ProviderUnavailable:
-        if isinstance(error, RequestRefused):
+        if isinstance(error, RequestRefused | AccessDenied):
             # No waiting mends this: a key, a tax setting or a parameter is wrong.
             log.error("stripe.refused", payment_id=payment.id, error=str(error))
             return ProviderUnavailable("Payments are not set up correctly here. Nothing was charged.", retry_after=60)
@@ -203,7 +204,55 @@ class Checkout:
 
     # --- being told, and asking ---------------------------------------------------------------------
 
-    async def fulfill(self, facts: Sequence[SessionFact]) -> list[Verdict]:
+    async def handle(self, news: SessionFact | IntentNews) -> Verdict:
+        """Do what an event of Stripe's asks for.
+
+        Raises:
+            ProviderUnavailable: it only says where to look, and Stripe could not be asked.
+        """
+        try:
+            fact = news if isinstance(news, SessionFact) else await self._ask_about(news)
+        except GatewayError as error:
+            raise ProviderUnavailable(f"Stripe could not be asked: {error}") from error
+        if fact is None:
+            return Verdict.FOREIGN
+        [verdict] = await self.fulfill([fact])
+        if verdict is Verdict.SURPLUS:
+            await self.send_refunds(str(fact.payment_id))
+        return verdict
+
+    async def refund_payment(self, payment_id: str) -> None:
+        """Send a payment's money back, and take its message off the board once Stripe has done so; a repeat is one.
+
+        Raises:
+            NotFound: there is no such payment.
+            Conflict: there is no money of it to send back.
+        """
+        async with self._database.transaction() as connection:
+            payment = (await queries.lock_payments(connection, [payment_id])).get(payment_id)
+            if payment is None:
+                raise NotFound("There is no such payment.")
+            await refunds.want_all(connection, payment, datetime.now(UTC))
+        await self.send_refunds(payment_id)
+
+    async def send_refunds(self, payment_id: str) -> None:
+        """Send what is to go back of a payment now; what fails is sent by the sweep."""
+        for payment_intent in await refunds.send_due(self._database, self._gateway, payment_id=payment_id):
+            try:
+                await self.fulfill([await self._gateway.retrieve_intent(payment_intent)])
+            except GatewayError as error:
+                log.warning("stripe.not_answering", payment_id=payment_id, error=str(error))
+
+    async def _ask_about(self, news: IntentNews) -> IntentFact | None:
+        try:
+            money = await self._gateway.retrieve_intent(news.payment_intent)
+        except RequestRefused as error:
+            # Not ours to see: another mode, or another account's.
+            log.warning("stripe.intent_refused", event_id=news.event_id, error=str(error))
+            return None
+        return replace(money, event_id=news.event_id, event_type=news.event_type)
+
+    async def fulfill(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
         """Do what the facts ask for, in one transaction, and return what became of each.
 
         Safe to call any number of times, at the same time, with the same facts in any order
@@ -212,12 +261,12 @@ class Checkout:
         # Who asked may go away; what Stripe said is done all the same.
         return await asyncio.shield(asyncio.ensure_future(self._fulfill(facts)))
 
-    async def _fulfill(self, facts: Sequence[SessionFact]) -> list[Verdict]:
+    async def _fulfill(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
         now = datetime.now(UTC)
         async with self._database.transaction() as connection:
             fresh = await queries.take_events(connection, [_inbox_row(fact, now) for fact in facts if fact.event_id])
             payments = await queries.lock_payments(connection, {fact.payment_id for fact in facts if fact.payment_id})
-            ledger = Ledger(payments, self._board_tag, self._settings)
+            ledger = Ledger(payments, board_tag=self._board_tag, livemode=self._settings.livemode)
             verdicts = [
                 ledger.enter(fact) if fact.event_id is None or fact.event_id in fresh else Verdict.DUPLICATE
                 for fact in facts
@@ -226,141 +275,99 @@ class Checkout:
                 if fact.event_id in fresh:
                     await queries.judge_event(connection, fact.event_id, verdict)
             await queries.move_payments(connection, ledger.moves())
+            for surplus in ledger.surplus:
+                await refunds.want(connection, surplus.payment_intent, surplus.payment_id, "surplus", now)
             await record(connection, ledger.crossings(), now)
         self._report(facts, verdicts)
         return verdicts
 
-    def _report(self, facts: Sequence[SessionFact], verdicts: Sequence[Verdict]) -> None:
+    def _report(self, facts: Sequence[SessionFact | IntentFact], verdicts: Sequence[Verdict]) -> None:
         for fact, verdict in zip(facts, verdicts, strict=True):
             self._metrics.facts.labels(verdict).inc()
             write = log.error if verdict in ALARMING else log.info
+            what = fact.fact if isinstance(fact, SessionFact) else "money"
             write(
                 "checkout.fact",
                 verdict=verdict,
-                fact=fact.fact,
+                fact=what,
                 payment_id=fact.payment_id,
                 event_id=fact.event_id,
                 event_type=fact.event_type,
-                payment_status=fact.payment_status,
             )
 
     async def sync_with_stripe(self, payment_id: str) -> None:
-        """Ask Stripe about an unsettled payment and do what the answer asks for; at most once in 5 s."""
+        """Ask Stripe about an unsettled payment, at most once in 5 s, and do what the answer asks for.
+
+        Stripe wants the page that a payer comes back to to do this
+        (docs.stripe.com/checkout/fulfillment#trigger-fulfillment-on-landing-page).
+        """
         now = datetime.now(UTC)
         async with self._database.transaction() as connection:
             if not await queries.claim_question(connection, payment_id, now=now, before=now - ASK_EVERY):
                 return
-        payment = await self.find_payment(payment_id)
         try:
-            fact = await self._gateway.retrieve_session(payment.session_id)
-        except (OutcomeUnknown, AttemptFailed, RequestRefused) as error:
+            await self.ask_stripe(await self.find_payment(payment_id))
+        except GatewayError as error:
             log.warning("stripe.not_answering", payment_id=payment_id, error=str(error))
-            return
-        await self.fulfill([fact])
+
+    async def ask_stripe(self, payment: Row[Any]) -> None:
+        """Ask Stripe about a payment, whatever it takes, and do what the answer asks for.
+
+        A payment whose session id was never stored has its request repeated: the same key and parameters give
+        back the same session, if there is one.
+
+        Raises:
+            OutcomeUnknown, AttemptFailed: Stripe could not be asked.
+        """
+        try:
+            session_id = payment.session_id or await self._recover_session(payment)
+            if session_id is not None:
+                session, money = await self._gateway.retrieve_session(session_id)
+                await self.fulfill([money, session] if money else [session])
+        except RequestRefused as error:
+            log.warning("stripe.session_refused", payment_id=payment.id, error=str(error))
+            if datetime.now(UTC) > payment.expires_at:
+                await self._expire(payment)
+
+    async def _recover_session(self, payment: Row[Any]) -> str | None:
+        now = datetime.now(UTC)
+        async with self._database.transaction() as connection:
+            if not await queries.claim_payment(connection, payment.id, now=now, until=now + CLAIM):
+                return None  # a request is at it
+        if now - payment.created_at > KEYS_LAST:
+            # Stripe may have forgotten the key, and would make another session. An unseen first one has expired.
+            await self._expire(payment)
+            return None
+        try:
+            session = await self._gateway.create_session(payment.stripe_params, payment.stripe_key)
+        except RequestRefused:
+            # A session that was made would have been replayed, so there never was one.
+            if payment.expires_at - now < SHORTEST_SESSION:
+                await self._expire(payment)
+                return None
+            await self._store(payment.id, claimed_until=None)
+            raise
+        except AttemptFailed:
+            await self._store(payment.id, stripe_key=str(uuid.uuid4()), claimed_until=None)
+            raise
+        except GatewayError:
+            await self._store(payment.id, claimed_until=None)
+            raise
+        await self._store(payment.id, session_id=session.id, checkout_url=session.url, claimed_until=None)
+        return session.id
+
+    async def _expire(self, payment: Row[Any]) -> None:
+        async with self._database.transaction() as connection:
+            await queries.expire_payment(connection, payment.id)
 
 
-class Ledger:
-    """Works out, of locked payments and facts, what is to be written. Touches no database."""
-
-    def __init__(self, payments: dict[str, Row[Any]], board_tag: str, settings: Settings) -> None:
-        self._payments = payments
-        self._board_tag = board_tag
-        self._settings = settings
-        self._before = {payment_id: _standing(row) for payment_id, row in payments.items()}
-        self._after = dict(self._before)
-        self._intents: dict[str, str | None] = {row.id: row.payment_intent for row in payments.values()}
-
-    def enter(self, fact: SessionFact) -> Verdict:
-        """Take one fact into account, or say why not."""
-        if fact.board != self._board_tag or fact.payment_id is None:
-            return Verdict.FOREIGN
-        if fact.livemode != self._settings.livemode:
-            return Verdict.WRONG_MODE
-        payment = self._payments.get(fact.payment_id)
-        if payment is None:
-            return Verdict.UNKNOWN
-        if fact.payment_status == "no_payment_required":
-            return Verdict.NOT_PAID
-        return self._apply(payment, fact)
-
-    def _apply(self, payment: Row[Any], fact: SessionFact) -> Verdict:
-        before = self._after[payment.id]
-        match fact.fact:
-            case None:
-                return Verdict.REPEATED
-            case Fact.EXPIRED | Fact.FAILED if payment.session_id not in {None, fact.session_id}:
-                return Verdict.REPEATED  # an attempt before the present one came to its end
-            case Fact.PAID | Fact.PROCESSING if not self._amount_matches(payment, fact):
-                return Verdict.WRONG_AMOUNT
-            case Fact.PAID if before.paid and self._intents[payment.id] not in {None, fact.payment_intent}:
-                return Verdict.SURPLUS
-        after = learn(before, fact.fact)
-        if after == before:
-            return Verdict.REPEATED
-        self._after[payment.id] = after
-        if fact.fact in {Fact.PAID, Fact.PROCESSING}:
-            self._intents[payment.id] = fact.payment_intent
-        return Verdict.APPLIED
-
-    def _amount_matches(self, payment: Row[Any], fact: SessionFact) -> bool:
-        taxed = "automatic_tax" in payment.stripe_params
-        return amount_matches(fact, amount=payment.amount, currency=payment.currency, taxed=taxed)
-
-    def _changed(self) -> Iterable[tuple[Row[Any], Standing, Standing]]:
-        for payment_id, row in self._payments.items():
-            before, after = self._before[payment_id], self._after[payment_id]
-            if after != before:
-                yield row, before, after
-
-    def moves(self) -> list[dict[str, Any]]:
-        """Return the changed payments, each with the status it was decided on."""
-        return [
-            {
-                "id_": row.id,
-                "from_": before.status,
-                "status": after.status,
-                "paid": after.paid,
-                "refunded": after.refunded,
-                "disputed": after.disputed,
-                "payment_intent": self._intents[row.id],
-            }
-            for row, before, after in self._changed()
-        ]
-
-    def crossings(self) -> list[Crossing]:
-        """Return what comes onto the board and what leaves it."""
-        return [crossing for row, before, after in self._changed() if (crossing := _crossing(row, before, after))]
-
-
-def _crossing(payment: Row[Any], before: Standing, after: Standing) -> Crossing | None:
-    hidden_before, hidden_after = (standing.refunded or standing.disputed for standing in (before, after))
-    if not before.posted:
-        return Crossing("posted", payment=payment) if after.posted and not hidden_after else None
-    if payment.moderated or hidden_after == hidden_before:
-        return None
-    if not hidden_after:
-        return Crossing("restored", message_id=payment.message_id)
-    reason = Reason.REFUNDED if after.refunded else Reason.DISPUTED
-    return Crossing("removed", message_id=payment.message_id, reason=reason)
-
-
-def _standing(payment: Row[Any]) -> Standing:
-    return Standing(
-        status=PaymentStatus(payment.status),
-        paid=payment.paid,
-        refunded=payment.refunded,
-        disputed=payment.disputed,
-        posted=payment.message_id is not None,
-    )
-
-
-def _inbox_row(fact: SessionFact, now: datetime) -> dict[str, Any]:
+def _inbox_row(fact: SessionFact | IntentFact, now: datetime) -> dict[str, Any]:
     # `unknown` until it is judged in the same transaction: a verdict that can be asked again is the safe one.
     return {
         "id": fact.event_id,
         "type": fact.event_type,
         "payment_id": fact.payment_id,
-        "session_id": fact.session_id,
+        "session_id": fact.session_id if isinstance(fact, SessionFact) else None,
         "verdict": Verdict.UNKNOWN,
         "received_at": now,
     }

@@ -14,9 +14,14 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from paidchat import operations
 from paidchat.settings import Settings, SettingsError, load_settings
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+messages = typer.Typer(no_args_is_help=True, help="Look at the board and moderate it.")
+payments = typer.Typer(no_args_is_help=True, help="Look at payments and send money back.")
+cli.add_typer(messages, name="messages")
+cli.add_typer(payments, name="payments")
 
 Port = Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)]
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
@@ -102,6 +107,12 @@ def migrate() -> None:
 
 
 @cli.command()
+def reconcile() -> None:
+    """Ask Stripe about everything that is open, and about all it did in the last 30 days."""
+    operations.reconcile(_load())
+
+
+@cli.command()
 def sandbox(
     webhook_url: Annotated[str, typer.Option(help="Where to send events, e.g. http://127.0.0.1:8000/stripe/webhook.")],
     webhook_secret: Annotated[str, typer.Option(help="What to sign them with: whsec_…")],
@@ -148,6 +159,46 @@ def asyncapi() -> None:
 
 def _print_json(document: Any) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+MessageId = Annotated[int, typer.Argument(help="The message's id.")]
+PaymentId = Annotated[str, typer.Argument(help="The payment's id.")]
+
+
+@messages.command("list")
+def list_messages(
+    limit: Annotated[int, typer.Option(help="How many, the newest.", min=1, max=100)] = 20,
+) -> None:
+    """List the newest messages on the board, oldest first."""
+    operations.list_messages(_load(), limit)
+
+
+@messages.command("remove")
+def remove_message(
+    message_id: MessageId,
+    *,
+    refund: Annotated[bool, typer.Option("--refund", help="Send the payer's money back, too.")] = False,
+) -> None:
+    """Take a message off the board."""
+    operations.remove_message(_load(), message_id, refund=refund)
+
+
+@messages.command("restore")
+def restore_message(message_id: MessageId) -> None:
+    """Put a message back that was removed by hand."""
+    operations.restore_message(_load(), message_id)
+
+
+@payments.command("show")
+def show_payment(payment_id: PaymentId) -> None:
+    """Show a payment as the board has it."""
+    operations.show_payment(_load(), payment_id)
+
+
+@payments.command("refund")
+def refund_payment(payment_id: PaymentId) -> None:
+    """Send a payment's money back; its message leaves the board."""
+    operations.refund_payment(_load(), payment_id)
 
 
 def _serve(

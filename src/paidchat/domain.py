@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -284,6 +285,24 @@ class SessionFact:
     event_type: str = "retrieved"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentFact:
+    """How the money of one payment intent stands, as Stripe said when it was asked at `asked_at`.
+
+    `refunded` means wholly; `disputed` that a dispute, not an inquiry, holds the money.
+    """
+
+    payment_intent: str
+    payment_id: str | None
+    board: str | None
+    livemode: bool
+    refunded: bool
+    disputed: bool
+    asked_at: datetime
+    event_id: str | None = None
+    event_type: str = "retrieved"
+
+
 class Verdict(StrEnum):
     """What became of a fact. Only `applied` moved anything; the alarming ones want a person to look."""
 
@@ -295,7 +314,8 @@ class Verdict(StrEnum):
     WRONG_MODE = "wrong_mode"  # test event on a live board or the reverse
     WRONG_AMOUNT = "wrong_amount"
     NOT_PAID = "not_paid"  # `no_payment_required`: our price is never zero
-    SURPLUS = "surplus"  # a second session of a payment that is paid already
+    SURPLUS = "surplus"  # a second session of a payment that is paid already: its money goes back
+    SURPLUS_MOVED = "surplus_moved"  # and this is it, going back
 
 
 ALARMING = frozenset({Verdict.UNKNOWN, Verdict.WRONG_MODE, Verdict.WRONG_AMOUNT, Verdict.NOT_PAID, Verdict.SURPLUS})

@@ -160,6 +160,11 @@ class Settings(BaseSettings):
         return "_live_" in self.stripe_secret_key.get_secret_value()
 
     @property
+    def webhook_secrets(self) -> tuple[bytes, ...]:
+        """The signing secrets of the webhook endpoint; any of them may have signed."""
+        return tuple(secret.get_secret_value().encode() for secret in self.stripe_webhook_secrets)
+
+    @property
     def page_url(self) -> str:
         """Where a payer comes back to, without a trailing slash."""
         return self.return_url or self.public_url

@@ -1,34 +1,35 @@
 """The way to Stripe: the sole importer of its SDK. Domain types in and out."""
 
 import asyncio
-import hashlib
-import hmac
 import random
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final, NoReturn, TypeVar
 
-import msgspec
 import stripe
 
-from paidchat.domain import Fact, SessionFact
+from paidchat.domain import IntentFact, SessionFact
 from paidchat.settings import Settings
+from paidchat.stripe_events import (
+    BOARD_TAG,
+    INTENT_EVENTS,
+    PAYMENT_TAG,
+    SESSION_EVENTS,
+    IntentNews,
+    read_intent,
+    read_listed_event,
+    read_session,
+)
 
 T = TypeVar("T")
 
 API_VERSION: Final = "2026-10-28.endive"  # the one the SDK's types describe
 ATTEMPT_TIMEOUT_S = 4
 CALL_TIMEOUT_S = 8  # all attempts of one call; a payer waits for it
-SIGNATURE_TOLERANCE_S = 300  # docs.stripe.com/webhooks#verify-official-libraries
-MAX_STAMP_DIGITS = 12
 BUSY_DELAYS_S = (0.3, 0.8)  # on 429, which the SDK does not try again
-
-# The metadata that every session of ours and its payment intent carry.
-PAYMENT_TAG = "paidchat_payment"
-BOARD_TAG = "paidchat_board"
+PAGE = 100  # the most that Stripe lists at once
 
 
 # --- errors -----------------------------------------------------------------------------------------
@@ -36,9 +37,8 @@ BOARD_TAG = "paidchat_board"
 # GatewayError
 # ├── OutcomeUnknown     no answer, or "try again": ask the same question with the same key
 # ├── AttemptFailed      Stripe failed and remembers it under the key: a new attempt needs a new key
-# ├── RequestRefused     Stripe says the request itself is wrong: asking again cannot help
-# ├── InvalidSignature   a webhook that Stripe did not sign, or not just now
-# └── MalformedEvent     signed, but not an event that can be read
+# ├── AccessDenied       our key is wrong or may not do this: an operator must mend it
+# └── RequestRefused     Stripe says the request itself is wrong: asking again cannot help
 
 
 class GatewayError(Exception):
@@ -53,19 +53,20 @@ class AttemptFailed(GatewayError):
     """Stripe answered 5xx, and replays that answer to the same key for a day."""
 
 
+class AccessDenied(GatewayError):
+    """Stripe does not know our key, or the key may not do this."""
+
+
 class RequestRefused(GatewayError):
-    """Stripe refused the request: a setting or a key is wrong, or its time has passed. Nothing was made."""
+    """Stripe refused the request: a parameter is wrong, or its time has passed. Nothing was made.
 
+    Attributes:
+        code: Stripe's own, e.g. `resource_missing` or `charge_already_refunded`.
+    """
 
-class InvalidSignature(GatewayError):
-    """The webhook was not signed by Stripe with one of our secrets within the last minutes."""
-
-
-class MalformedEvent(GatewayError):
-    """The webhook is signed but is no event that could be read."""
-
-
-# --- what comes in ----------------------------------------------------------------------------------
+    def __init__(self, message: str, code: str | None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,52 +77,14 @@ class CheckoutSession:
     url: str | None
 
 
-class _Session(msgspec.Struct):
-    """The few fields of a `checkout.session` that decide anything."""
-
-    id: str
-    status: str | None
-    payment_status: str
-    livemode: bool
-    payment_intent: Any = None  # an id, or the object where it was expanded
-    client_reference_id: str | None = None
-    metadata: dict[str, str] | None = None
-    amount_subtotal: int | None = None
-    amount_total: int | None = None
-    currency: str | None = None
-
-
-class _Data(msgspec.Struct):
-    object: msgspec.Raw
-
-
-class _Event(msgspec.Struct):
-    """The few fields of an `event`."""
-
-    id: str
-    type: str
-    object: str
-    data: _Data | None = None
-
-
-_decode_event = msgspec.json.Decoder(_Event).decode
-_decode_session = msgspec.json.Decoder(_Session).decode
-
-# docs.stripe.com/checkout/fulfillment: what each event says, where the payment's status decides the first.
-_SESSION_EVENTS: Final[dict[str, Fact | None]] = {
-    "checkout.session.completed": None,
-    "checkout.session.async_payment_succeeded": None,
-    "checkout.session.async_payment_failed": Fact.FAILED,
-    "checkout.session.expired": Fact.EXPIRED,
-}
-
-
 class StripeGateway:
-    """Asks Stripe and reads what it sends. Close it at the end."""
+    """Asks Stripe. Close it at the end.
+
+    Every call raises one of the errors above, and takes 8 s at most.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._secrets = tuple(secret.get_secret_value().encode() for secret in settings.stripe_webhook_secrets)
         self._http = stripe.HTTPXClient(timeout=ATTEMPT_TIMEOUT_S)
         self._client = stripe.StripeClient(
             settings.stripe_secret_key.get_secret_value(),
@@ -133,7 +96,7 @@ class StripeGateway:
 
     async def close(self) -> None:
         """Close the connections to Stripe."""
-        await self._http.close_async()  # type: ignore[no-untyped-call]
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK leaves it without types
 
     def session_params(self, payment_id: str, board: str, expires_at: datetime) -> dict[str, Any]:
         """Return the parameters of a payment's Checkout Session, as they are stored and sent.
@@ -167,13 +130,7 @@ class StripeGateway:
         return params
 
     async def create_session(self, params: dict[str, Any], key: str) -> CheckoutSession:
-        """Make the Checkout Session, or get the one that these parameters made before with this key.
-
-        Raises:
-            OutcomeUnknown: ask the same again.
-            AttemptFailed: ask with a new key.
-            RequestRefused: don't ask this again.
-        """
+        """Make the Checkout Session, or get the one that these parameters made before with this key."""
 
         async def create() -> CheckoutSession:
             made = await self._client.v1.checkout.sessions.create_async(
@@ -184,96 +141,77 @@ class StripeGateway:
 
         return await _ask(create)
 
-    async def retrieve_session(self, session_id: str) -> SessionFact:
-        """Ask how a session stands.
+    async def retrieve_session(self, session_id: str) -> tuple[SessionFact, IntentFact | None]:
+        """Ask how a session stands, and how its money does once there is any."""
+        asked_at = datetime.now(UTC)
 
-        Raises:
-            OutcomeUnknown, AttemptFailed: ask again later.
-            RequestRefused: Stripe does not have it.
-        """
+        async def retrieve() -> dict[str, Any]:
+            expand = {"expand": ["payment_intent.latest_charge"]}
+            found = await self._client.v1.checkout.sessions.retrieve_async(session_id, params=expand)  # type: ignore[arg-type]  # a literal it does not infer
+            return found.to_dict()
 
-        async def retrieve() -> SessionFact:
-            found = await self._client.v1.checkout.sessions.retrieve_async(
-                session_id, params={"expand": ["payment_intent.latest_charge"]}
+        session = await _ask(retrieve)
+        intent = session.get("payment_intent")
+        money = await self._read_intent(intent, asked_at) if isinstance(intent, dict) else None
+        return read_session(session), money
+
+    async def retrieve_intent(self, payment_intent: str) -> IntentFact:
+        """Ask how a payment intent's money stands: refunded, disputed, neither."""
+        asked_at = datetime.now(UTC)
+
+        async def retrieve() -> dict[str, Any]:
+            found = await self._client.v1.payment_intents.retrieve_async(
+                payment_intent, params={"expand": ["latest_charge"]}
             )
-            session = msgspec.convert(found.to_dict(), _Session)
-            return _session_fact(session, _fact_of_retrieved(session))
+            return found.to_dict()
 
-        return await _ask(retrieve)
+        return await self._read_intent(await _ask(retrieve), asked_at)
 
-    def read_event(self, payload: bytes, signature: str, now: float | None = None) -> SessionFact | None:
-        """Read a webhook's raw body; None for an event that says nothing about a Checkout Session.
+    async def _read_intent(self, intent: dict[str, Any], asked_at: datetime) -> IntentFact:
+        charge = intent.get("latest_charge")
+        # A charge only says that it was disputed; whether the dispute still holds, the dispute says.
+        disputed = isinstance(charge, dict) and charge.get("disputed")
+        return read_intent(intent, await self._disputes(intent["id"]) if disputed else [], asked_at)
 
-        The signature is checked over the raw bytes before anything is parsed
-        (docs.stripe.com/webhooks#verify-manually).
+    async def _disputes(self, payment_intent: str) -> list[str]:
+        async def list_them() -> list[str]:
+            found = await self._client.v1.disputes.list_async(params={"payment_intent": payment_intent, "limit": PAGE})
+            return [dispute.status for dispute in found.data]
 
-        Raises:
-            InvalidSignature: not from Stripe, or more than five minutes from now.
-            MalformedEvent: signed, and yet not an event.
-        """
-        self._verify(payload, signature, time.time() if now is None else now)
-        try:
-            event = _decode_event(payload)
-            if event.object != "event" or event.type not in _SESSION_EVENTS:
-                return None
-            if event.data is None:
-                raise MalformedEvent("an event without data")
-            session = _decode_session(event.data.object)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise MalformedEvent(f"the event cannot be read: {error}") from None
-        fact = _SESSION_EVENTS[event.type] or _fact_of_completed(session)
-        return _session_fact(session, fact, event_id=event.id, event_type=event.type)
+        return await _ask(list_them)
 
-    def _verify(self, payload: bytes, header: str, now: float) -> None:
-        fields = [part.strip().partition("=") for part in header.split(",")]
-        stamps = [value for name, _, value in fields if name == "t"]
-        if len(stamps) != 1 or not (stamps[0].isascii() and stamps[0].isdecimal()) or len(stamps[0]) > MAX_STAMP_DIGITS:
-            raise InvalidSignature("the Stripe-Signature header has no timestamp")
-        if abs(now - int(stamps[0])) > SIGNATURE_TOLERANCE_S:
-            raise InvalidSignature("the signature's timestamp is more than five minutes from now")
-        given = [value.encode() for name, _, value in fields if name == "v1"]
-        signed = stamps[0].encode() + b"." + payload
-        valid = [hmac.new(secret, signed, hashlib.sha256).hexdigest().encode() for secret in self._secrets]
-        if not any(hmac.compare_digest(ours, theirs) for ours in valid for theirs in given):
-            raise InvalidSignature("no signature matches the payload")
+    async def create_refund(self, payment_intent: str, key: str) -> None:
+        """Send all of an intent's money back; sending it twice with one key is one refund."""
 
+        async def create() -> None:
+            await self._client.v1.refunds.create_async(
+                params={"payment_intent": payment_intent}, options={"idempotency_key": key}
+            )
 
-def _fact_of_completed(session: _Session) -> Fact | None:
-    """Read a completed session: paid, or a delayed method is on its way."""
-    return {"paid": Fact.PAID, "unpaid": Fact.PROCESSING}.get(session.payment_status)
+        await _ask(create)
 
+    async def list_events(self, since: datetime) -> AsyncIterator[SessionFact | IntentNews]:
+        """List what happened since a time that may be ours, newest first; Stripe keeps it for 30 days."""
+        params: dict[str, Any] = {
+            "types": [*sorted(SESSION_EVENTS), *sorted(INTENT_EVENTS)],
+            "created": {"gte": int(since.timestamp())},
+            "limit": PAGE,
+        }
+        while True:
+            page = await self._event_page(params)
+            for event in page.data:
+                news = read_listed_event(event.to_dict())
+                if news is not None:
+                    yield news
+            if not page.has_more or not page.data:
+                return
+            params = {**params, "starting_after": page.data[-1].id}
 
-def _fact_of_retrieved(session: _Session) -> Fact | None:
-    if session.status == "expired":
-        return Fact.EXPIRED
-    if session.status != "complete":
-        return None
-    intent = session.payment_intent
-    if (
-        session.payment_status == "unpaid"
-        and isinstance(intent, dict)
-        and intent["status"] == "requires_payment_method"
-    ):
-        return Fact.FAILED  # the delayed method came to nothing; Stripe wants another one, and the session is over
-    return _fact_of_completed(session)
+    async def _event_page(self, params: dict[str, Any]) -> Any:
+        async def list_page() -> Any:
+            return await self._client.v1.events.list_async(params=params)  # type: ignore[arg-type]  # so no TypedDict
 
-
-def _session_fact(session: _Session, fact: Fact | None, **event: str) -> SessionFact:
-    intent = session.payment_intent
-    tags = session.metadata or {}
-    return SessionFact(
-        session_id=session.id,
-        fact=fact,
-        payment_status=session.payment_status,
-        payment_id=tags.get(PAYMENT_TAG),
-        board=tags.get(BOARD_TAG),
-        payment_intent=intent["id"] if isinstance(intent, dict) else intent,
-        amount_subtotal=session.amount_subtotal,
-        amount_total=session.amount_total,
-        currency=session.currency,
-        livemode=session.livemode,
-        **event,
-    )
+        return await _ask(list_page)
 
 
 async def _ask(call: Callable[[], Awaitable[T]]) -> T:
@@ -302,6 +240,8 @@ def _translate(error: stripe.StripeError) -> NoReturn:
     # 409: an earlier request with this key is still under way there.
     if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError) or status == HTTPStatus.CONFLICT:
         raise OutcomeUnknown(message) from error
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        raise AccessDenied(message) from error
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not status:
         raise AttemptFailed(message) from error
-    raise RequestRefused(message) from error
+    raise RequestRefused(message, error.code) from error

@@ -11,7 +11,6 @@ from paidchat.feed import Feed
 from paidchat.observability import Metrics
 from paidchat.settings import Settings
 from paidchat.storage.database import Database
-from paidchat.stripe_gateway import StripeGateway
 from paidchat.viewers import Viewers
 
 
@@ -21,7 +20,6 @@ class Services:
 
     settings: Settings
     database: Database
-    gateway: StripeGateway
     checkout: Checkout
     feed: Feed
     viewers: Viewers
@@ -46,6 +44,5 @@ def _part(name: str) -> object:
 
 TheSettings = Annotated[Settings, _part("settings")]
 TheDatabase = Annotated[Database, _part("database")]
-TheGateway = Annotated[StripeGateway, _part("gateway")]
 TheCheckout = Annotated[Checkout, _part("checkout")]
 TheFeed = Annotated[Feed, _part("feed")]

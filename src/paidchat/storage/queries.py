@@ -1,20 +1,22 @@
 """Every SELECT, INSERT and UPDATE, as functions of a connection. None of them commits."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, and_, bindparam, insert, literal, or_, select, update
+from sqlalchemy import Row, Select, Table, and_, bindparam, delete, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat.domain import UNSETTLED, Verdict
-from paidchat.storage.tables import Board, LogEntry, Message, Payment, StripeEvent, table
+from paidchat.domain import UNSETTLED, PaymentStatus, Verdict
+from paidchat.storage.tables import Board, LogEntry, Message, Payment, Refund, StripeEvent, Sweep, table
 
 board = table(Board)
 payment = table(Payment)
 message = table(Message)
 log_entry = table(LogEntry)
+refund = table(Refund)
+sweep = table(Sweep)
 stripe_event = table(StripeEvent)
 
 
@@ -114,10 +116,16 @@ async def claim_question(connection: AsyncConnection, payment_id: str, *, now: d
     return (await connection.execute(mine)).rowcount == 1
 
 
+async def expire_payment(connection: AsyncConnection, payment_id: str) -> None:
+    """Give up a payment that was never made at Stripe; anything else it has become in between stays."""
+    gone = update(payment).where(payment.c.id == payment_id, payment.c.status == PaymentStatus.PENDING)
+    await connection.execute(gone.values(status=PaymentStatus.EXPIRED, claimed_until=None))
+
+
 async def move_payments(connection: AsyncConnection, moves: Sequence[dict[str, Any]]) -> None:
     """Write new standings, each only over the status it was decided on.
 
-    Each move has `id_`, `from_`, `status`, `paid`, `refunded`, `disputed`, `payment_intent`.
+    Each move has `id_`, `from_`, `status`, `paid`, `refunded`, `disputed`, `payment_intent`, `known_at`.
 
     Raises:
         RuntimeError: a payment was moved by somebody else in between; the transaction must not commit.
@@ -219,6 +227,91 @@ async def take_events(connection: AsyncConnection, events: Sequence[dict[str, An
 async def judge_event(connection: AsyncConnection, event_id: str, verdict: Verdict) -> None:
     """Write down what became of an event."""
     await connection.execute(update(stripe_event).where(stripe_event.c.id == event_id).values(verdict=verdict))
+
+
+async def seen_events(connection: AsyncConnection, event_ids: Collection[str]) -> set[str]:
+    """Return those of the events that were handled before."""
+    seen = select(stripe_event.c.id).where(stripe_event.c.id.in_(event_ids), stripe_event.c.verdict != Verdict.UNKNOWN)
+    return set((await connection.execute(seen)).scalars())
+
+
+# --- refunds ----------------------------------------------------------------------------------------
+
+
+async def want_refund(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """Write down that an intent's money is to go back. One that Stripe refused before is wanted anew."""
+    new = _insert(connection, refund).values(values)
+    again = {name: new.excluded[name] for name in ("status", "stripe_key", "attempts", "due_at")}
+    await connection.execute(
+        new.on_conflict_do_update(index_elements=["payment_intent"], set_=again, where=refund.c.status != "wanted")
+    )
+
+
+async def due_refunds(
+    connection: AsyncConnection, now: datetime, *, payment_id: str | None = None, limit: int = 100
+) -> Sequence[Row[Any]]:
+    """Return refunds that are to be sent now; of one payment, those that are to be sent at all."""
+    due = refund.c.payment_id == payment_id if payment_id else refund.c.due_at <= now
+    wanted = select(refund).where(refund.c.status == "wanted", due).order_by(refund.c.due_at).limit(limit)
+    return (await connection.execute(wanted)).all()
+
+
+async def update_refund(connection: AsyncConnection, payment_intent: str, **values: Any) -> None:
+    """Set columns of one refund."""
+    await connection.execute(update(refund).where(refund.c.payment_intent == payment_intent).values(**values))
+
+
+# --- the sweep --------------------------------------------------------------------------------------
+
+
+async def hold_sweep(connection: AsyncConnection, holder: str, *, now: datetime, until: datetime) -> datetime | None:
+    """Make the caller the one who sweeps, and return since when events are to be read; None if another is."""
+    first = _insert(connection, sweep).values(id=1, held_until=now, events_since=now)
+    await connection.execute(first.on_conflict_do_nothing())
+    free = or_(sweep.c.holder == holder, sweep.c.held_until <= now)
+    mine = update(sweep).where(free).values(holder=holder, held_until=until).returning(sweep.c.events_since)
+    since: datetime | None = (await connection.execute(mine)).scalar_one_or_none()
+    return since
+
+
+async def release_sweep(
+    connection: AsyncConnection, holder: str, *, now: datetime, events_since: datetime | None = None
+) -> None:
+    """Let another sweep; with `events_since`, say how far the events were read."""
+    values = {"held_until": now} | ({"events_since": events_since} if events_since else {})
+    await connection.execute(update(sweep).where(sweep.c.holder == holder).values(values))
+
+
+async def unsettled_payments(
+    connection: AsyncConnection, *, now: datetime, due: Mapping[str, datetime], limit: int
+) -> Sequence[Row[Any]]:
+    """Return unsettled payments that nobody is asking about, the longest unasked first.
+
+    `due` gives for each status the time before which it must have been asked last.
+    """
+    asked = [
+        and_(payment.c.status == status, or_(payment.c.asked_at.is_(None), payment.c.asked_at <= before))
+        for status, before in due.items()
+    ]
+    free = or_(payment.c.claimed_until.is_(None), payment.c.claimed_until <= now)
+    page = _payments().where(or_(*asked), free).order_by(payment.c.asked_at.asc().nulls_first()).limit(limit)
+    return (await connection.execute(page)).all()
+
+
+async def mark_asked(connection: AsyncConnection, payment_ids: Collection[str], now: datetime) -> None:
+    """Note that Stripe is being asked about these."""
+    await connection.execute(update(payment).where(payment.c.id.in_(payment_ids)).values(asked_at=now))
+
+
+async def prune(connection: AsyncConnection, *, payments_before: datetime, events_before: datetime) -> int:
+    """Delete old payments that nobody made, and old events; return how many payments went."""
+    unpaid = and_(~payment.c.paid, payment.c.status.in_((PaymentStatus.EXPIRED, PaymentStatus.FAILED)))
+    gone = await connection.execute(delete(payment).where(unpaid, payment.c.created_at < payments_before))
+    await connection.execute(delete(stripe_event).where(stripe_event.c.received_at < events_before))
+    return gone.rowcount
+
+
+# --- health -----------------------------------------------------------------------------------------
 
 
 async def ping(connection: AsyncConnection) -> None:

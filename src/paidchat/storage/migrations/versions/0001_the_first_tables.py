@@ -71,7 +71,7 @@ def upgrade() -> None:
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "verdict IN ('applied', 'repeated', 'duplicate', 'foreign', 'unknown', 'wrong_mode', 'wrong_amount', "
-            "'not_paid', 'surplus')",
+            "'not_paid', 'surplus', 'surplus_moved')",
             name="stripe_event_verdict",
         ),
         sa.PrimaryKeyConstraint("id"),

@@ -1,0 +1,123 @@
+"""What an operator does by hand: look, moderate, refund, reconcile. Works beside a running server or without one."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from paidchat.domain import DomainError
+from paidchat.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from paidchat.app import Core
+
+T = TypeVar("T")
+COLUMNS = 60  # of a message's text, in a list
+
+
+def _run(settings: Settings, work: "Callable[[Core], Awaitable[T]]") -> T:
+    """Do one piece of work on the board's parts; what the rules forbid is said in words."""
+    # A server's imports take a while; `--help` need not wait for them.
+    from paidchat.app import core  # noqa: PLC0415
+    from paidchat.observability import configure_logging  # noqa: PLC0415
+
+    configure_logging(settings.log_format)
+
+    async def run() -> T:
+        async with core(settings) as parts:
+            return await work(parts)
+
+    try:
+        return asyncio.run(run())
+    except DomainError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def list_messages(settings: Settings, limit: int) -> None:
+    """Print the newest messages on the board, oldest first."""
+    from paidchat.storage import queries  # noqa: PLC0415
+
+    async def work(parts: "Core") -> Any:
+        async with parts.database.reading() as connection:
+            rows, _ = await queries.messages_before(connection, None, limit)
+            return rows
+
+    for row in _run(settings, work):
+        text = " ".join(row.text.split())
+        text = text if len(text) <= COLUMNS else f"{text[: COLUMNS - 1]}…"
+        typer.echo(f"{row.id:>8}  {row.posted_at:%Y-%m-%d %H:%M:%S}  {row.author or 'Anonymous'}: {text}")
+
+
+def remove_message(settings: Settings, message_id: int, *, refund: bool) -> None:
+    """Take a message off the board."""
+    from paidchat import board  # noqa: PLC0415
+
+    async def work(parts: "Core") -> None:
+        payment_id = await board.remove_message(parts.database, message_id, datetime.now(UTC), refund=refund)
+        if refund:
+            await parts.checkout.send_refunds(payment_id)
+
+    _run(settings, work)
+    typer.echo(f"Message {message_id} is off the board{', and its money on its way back' if refund else ''}.")
+
+
+def restore_message(settings: Settings, message_id: int) -> None:
+    """Put a message back."""
+    from paidchat import board  # noqa: PLC0415
+
+    async def work(parts: "Core") -> None:
+        await board.restore_message(parts.database, message_id, datetime.now(UTC))
+
+    _run(settings, work)
+    typer.echo(f"Message {message_id} is on the board.")
+
+
+def show_payment(settings: Settings, payment_id: str) -> None:
+    """Print a payment as JSON, with what an operator needs to find it at Stripe."""
+    shown = ("id", "status", "text", "author", "amount", "currency", "message_id", "created_at", "expires_at")
+    at_stripe = ("session_id", "payment_intent", "paid", "refunded", "disputed", "asked_at")
+
+    async def work(parts: "Core") -> Any:
+        return await parts.checkout.find_payment(payment_id)
+
+    row = _run(settings, work)
+    values = {name: getattr(row, name) for name in (*shown, *at_stripe)}
+    typer.echo(json.dumps(values, indent=2, ensure_ascii=False, default=str))
+
+
+def refund_payment(settings: Settings, payment_id: str) -> None:
+    """Send a payment's money back."""
+
+    async def work(parts: "Core") -> None:
+        await parts.checkout.refund_payment(payment_id)
+
+    _run(settings, work)
+    typer.echo(f"The money of payment {payment_id} is on its way back.")
+
+
+def reconcile(settings: Settings) -> None:
+    """Make a full pass of the sweep and print what it found."""
+    from paidchat.domain import ProviderUnavailable  # noqa: PLC0415
+    from paidchat.reconciler import Reconciler  # noqa: PLC0415
+    from paidchat.stripe_gateway import GatewayError  # noqa: PLC0415
+
+    async def work(parts: "Core") -> Any:
+        reconciler = Reconciler(parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds)
+        try:
+            return await reconciler.sweep(full=True)
+        except GatewayError as error:
+            raise ProviderUnavailable(f"Stripe could not be asked: {error}") from error
+
+    findings = _run(settings, work)
+    if findings is None:
+        typer.echo("A server is sweeping just now; try again in a minute.", err=True)
+        raise typer.Exit(1)
+    typer.echo(
+        f"Asked about {findings.asked} open payments, handled {findings.events} missed events, "
+        f"sent {findings.refunds} refunds, pruned {findings.pruned} old payments."
+    )

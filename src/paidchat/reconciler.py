@@ -1,0 +1,147 @@
+"""The sweep: asks Stripe about what it did not tell, sends refunds that are due, and clears away what is old."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Row
+
+from paidchat import refunds
+from paidchat.checkout import Checkout
+from paidchat.domain import PaymentStatus, ProviderUnavailable
+from paidchat.storage import queries
+from paidchat.storage.database import Database
+from paidchat.stripe_gateway import GatewayError, StripeGateway
+
+log = structlog.get_logger(__name__)
+
+FIRST_DELAY_S = 0.5  # in a demo, Stripe is the server that is just starting
+LONGEST_BACKOFF_S = 600
+LEASE = timedelta(seconds=60)  # renewed as a pass goes on; a holder that died is followed after it
+CHUNK = 500  # ids in one query
+PAYMENTS_PER_PASS = 200
+AT_ONCE = 8  # questions under way to Stripe, whose limit is a hundred a second
+SLOW_STATUS_EVERY = timedelta(hours=1)  # a bank debit takes days
+EVENTS_OVERLAP = timedelta(minutes=5)  # events become listable a little after they happen
+EVENTS_KEPT = timedelta(days=30)  # by Stripe
+UNPAID_KEPT = timedelta(days=30)
+INBOX_KEPT = timedelta(days=60)  # longer than Stripe can send or list an event
+
+
+@dataclass(slots=True)
+class Findings:
+    """What one pass did."""
+
+    asked: int = 0
+    events: int = 0
+    refunds: int = 0
+    pruned: int = 0
+
+
+class Reconciler:
+    """One sweep at a time, across every process on the database."""
+
+    def __init__(self, database: Database, gateway: StripeGateway, checkout: Checkout, period_s: float) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._checkout = checkout
+        self._period_s = period_s
+        self._holder = uuid.uuid4().hex
+
+    async def run(self) -> None:
+        """Sweep now and every period, until cancelled; back off while Stripe does not answer."""
+        failures = 0
+        await asyncio.sleep(FIRST_DELAY_S)
+        while True:
+            try:
+                await self.sweep()
+                failures = 0
+            except (GatewayError, ProviderUnavailable) as error:
+                failures += 1
+                log.warning("sweep.stripe_unavailable", error=str(error), failures=failures)
+            except Exception:
+                failures += 1
+                log.exception("sweep.failed")
+            backoff = min(self._period_s * 2**failures, max(LONGEST_BACKOFF_S, self._period_s))
+            await asyncio.sleep(backoff * random.uniform(0.9, 1.0))  # noqa: S311 - jitter, not a secret
+
+    async def sweep(self, *, full: bool = False) -> Findings | None:
+        """Make one pass; a full one leaves nothing for later. None if another process is at it.
+
+        Raises:
+            GatewayError, ProviderUnavailable: Stripe could not be asked; what was found before is kept.
+        """
+        started = datetime.now(UTC)
+        since = await self._hold(started)
+        if since is None:
+            return None
+        read_to = None
+        try:
+            findings = Findings()
+            findings.asked = await self._ask_about_payments(full=full)
+            since = started - EVENTS_KEPT if full else since - EVENTS_OVERLAP
+            findings.events = await self._read_events(since)
+            read_to = started
+            findings.refunds = await self._send_refunds()
+            findings.pruned = await self._prune(started)
+        finally:
+            async with self._database.transaction() as connection:
+                await queries.release_sweep(connection, self._holder, now=datetime.now(UTC), events_since=read_to)
+        if findings != Findings(asked=findings.asked):
+            log.info("sweep.found", events=findings.events, refunds=findings.refunds, pruned=findings.pruned)
+        return findings
+
+    async def _hold(self, now: datetime) -> datetime | None:
+        async with self._database.transaction() as connection:
+            return await queries.hold_sweep(connection, self._holder, now=now, until=now + LEASE)
+
+    async def _ask_about_payments(self, *, full: bool) -> int:
+        asked = 0
+        started = datetime.now(UTC)
+        while True:
+            now = datetime.now(UTC)
+            slow = started if full else now - SLOW_STATUS_EVERY
+            due: dict[str, datetime] = {PaymentStatus.PENDING: started, PaymentStatus.PROCESSING: slow}
+            async with self._database.transaction() as connection:
+                await queries.hold_sweep(connection, self._holder, now=now, until=now + LEASE)
+                payments = await queries.unsettled_payments(connection, now=now, due=due, limit=PAYMENTS_PER_PASS)
+                await queries.mark_asked(connection, [payment.id for payment in payments], now)
+            for start in range(0, len(payments), AT_ONCE):
+                await self._ask_about(payments[start : start + AT_ONCE])
+            asked += len(payments)
+            if not full or len(payments) < PAYMENTS_PER_PASS:
+                return asked
+
+    async def _ask_about(self, payments: Sequence[Row[Any]]) -> None:
+        await self._hold(datetime.now(UTC))
+        answers = await asyncio.gather(
+            *(self._checkout.ask_stripe(payment) for payment in payments), return_exceptions=True
+        )
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+
+    async def _read_events(self, since: datetime) -> int:
+        """Handle the events that were not sent to us, the oldest first."""
+        listed = [news async for news in self._gateway.list_events(since)]
+        seen: set[str] = set()
+        async with self._database.reading() as connection:
+            for start in range(0, len(listed), CHUNK):
+                ids = [news.event_id for news in listed[start : start + CHUNK] if news.event_id]
+                seen |= await queries.seen_events(connection, ids)
+        missed = [news for news in reversed(listed) if news.event_id not in seen]
+        for news in missed:
+            await self._checkout.handle(news)
+        return len(missed)
+
+    async def _send_refunds(self) -> int:
+        return len(await refunds.send_due(self._database, self._gateway))
+
+    async def _prune(self, now: datetime) -> int:
+        async with self._database.transaction() as connection:
+            return await queries.prune(connection, payments_before=now - UNPAID_KEPT, events_before=now - INBOX_KEPT)

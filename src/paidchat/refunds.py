@@ -1,0 +1,86 @@
+"""Money on its way back: wanted together with its reason, sent to Stripe until Stripe has it."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import structlog
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from paidchat.domain import Conflict
+from paidchat.storage import queries
+from paidchat.storage.database import Database
+from paidchat.stripe_gateway import AttemptFailed, OutcomeUnknown, RequestRefused, StripeGateway
+
+log = structlog.get_logger(__name__)
+
+FIRST_DELAY = timedelta(seconds=10)
+LONGEST_DELAY = timedelta(hours=1)
+# After this long Stripe may have forgotten the key; by then it says itself that the money is back already.
+ALREADY_BACK = frozenset({"charge_already_refunded"})
+
+
+async def want(
+    connection: AsyncConnection,
+    payment_intent: str,
+    payment_id: str,
+    cause: Literal["surplus", "operator"],
+    now: datetime,
+) -> None:
+    """Write down that an intent's money is to go back; wanted twice is sent once."""
+    await queries.want_refund(
+        connection,
+        {
+            "payment_intent": payment_intent,
+            "payment_id": payment_id,
+            "cause": cause,
+            "status": "wanted",
+            "stripe_key": str(uuid.uuid4()),
+            "attempts": 0,
+            "due_at": now,
+            "created_at": now,
+        },
+    )
+
+
+async def want_all(connection: AsyncConnection, payment: Row[Any], now: datetime) -> None:
+    """Write down that a payment's money is to go back. What is back already needs nothing.
+
+    Raises:
+        Conflict: there is none, or a dispute holds it.
+    """
+    if payment.refunded:
+        return
+    if not payment.paid or payment.payment_intent is None:
+        raise Conflict("This payment was not paid, so there is nothing to send back.")
+    if payment.disputed:
+        raise Conflict("The payer disputes this payment; the bank decides who gets the money.")
+    await want(connection, payment.payment_intent, payment.id, "operator", now)
+
+
+async def send_due(database: Database, gateway: StripeGateway, *, payment_id: str | None = None) -> list[str]:
+    """Send the refunds that are due, or all of one payment; return the intents whose money went back."""
+    async with database.reading() as connection:
+        due = await queries.due_refunds(connection, datetime.now(UTC), payment_id=payment_id)
+    return [refund.payment_intent for refund in due if await _send(database, gateway, refund)]
+
+
+async def _send(database: Database, gateway: StripeGateway, refund: Row[Any]) -> bool:
+    now = datetime.now(UTC)
+    try:
+        await gateway.create_refund(refund.payment_intent, refund.stripe_key)
+        values: dict[str, Any] = {"status": "sent"}
+    except RequestRefused as error:
+        values = {"status": "sent" if error.code in ALREADY_BACK else "refused"}
+        if values["status"] == "refused":
+            log.error("refund.refused", payment_id=refund.payment_id, error=str(error))
+    except (OutcomeUnknown, AttemptFailed) as error:
+        log.warning("refund.postponed", payment_id=refund.payment_id, error=str(error))
+        delay = min(FIRST_DELAY * 2**refund.attempts, LONGEST_DELAY)
+        values = {"attempts": refund.attempts + 1, "due_at": now + delay}
+        if isinstance(error, AttemptFailed):
+            values["stripe_key"] = str(uuid.uuid4())
+    async with database.transaction() as connection:
+        await queries.update_refund(connection, refund.payment_intent, **values)
+    return values.get("status") == "sent"
