@@ -220,14 +220,12 @@ def _serve(
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    from paidchat.server import listen  # noqa: PLC0415
+
     try:
-        listening.bind((host, port))
+        return listen(host, port)
     except OSError as error:
         _fail(f"Cannot listen on {host} port {port}: {error.strerror}. Choose another with --port.")
-    return listening
 
 
 def _load(**overrides: Any) -> Settings:

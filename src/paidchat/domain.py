@@ -337,7 +337,7 @@ _SPACE = (
 _LINE_BREAKS = frozenset("\n\u2028\u2029")
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # letters and a symbol that show nothing
-_VISIBLE = ("L", "N", "P", "S", "Co")
+_INVISIBLE = ("Z", "M", "Cc", "Cf", "Cs")
 
 
 def clean_text(raw: str) -> str:
@@ -393,7 +393,19 @@ def _clean(field: str, raw: str) -> str:
 
 
 def _is_visible(char: str) -> bool:
-    return char not in _BLANKS and unicodedata.category(char).startswith(_VISIBLE)
+    # A character that this Python does not know yet is somebody's new emoji, unless it is never to be one.
+    return char not in _BLANKS and not unicodedata.category(char).startswith(_INVISIBLE) and not _is_reserved(ord(char))
+
+
+def _is_reserved(code_point: int) -> bool:
+    """Tell whether it is a noncharacter, or kept for characters that show nothing (Default_Ignorable_Code_Point)."""
+    return (
+        code_point & 0xFFFE == 0xFFFE  # noqa: PLR2004 - the last two of each plane
+        or 0xFDD0 <= code_point <= 0xFDEF  # noqa: PLR2004
+        or 0xFFF0 <= code_point <= 0xFFF8  # noqa: PLR2004
+        or 0xE0000 <= code_point <= 0xE0FFF  # noqa: PLR2004
+        or code_point == 0x2065  # noqa: PLR2004
+    )
 
 
 def _most_combining_marks(text: str) -> int:

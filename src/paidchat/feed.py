@@ -26,7 +26,8 @@ BATCH_ENTRIES: Final = 500  # read from the log at once
 CHUNK_ENTRIES: Final = 100  # replayed between two looks at how fast the reader is
 POLL_S: Final = 0.5  # the safety net under the wake-ups
 HEARTBEAT_S: Final = 20
-MAX_BACKLOG: Final = 1024 * 1024  # bytes that wait for a slow reader before it is dropped
+MAX_BACKLOG: Final = 1024 * 1024  # bytes that may wait for a reader, before it is dropped
+STALL_S: Final = 15  # how long a reader may take nothing of what waits for it
 MAX_WATCHES: Final = 16  # payments per subscriber
 YIELD_EVERY: Final = 250  # subscribers served before others get a turn on the loop
 
@@ -55,13 +56,14 @@ def encode_frame(shape: wire.Shape) -> bytes:
 class Subscriber:
     """One viewer: a connection, and how far along the log it is. Its transport's buffer is its only queue."""
 
-    __slots__ = ("_drained", "_transport", "cursor", "sent_at", "watches")
+    __slots__ = ("_backlog", "_drained", "_moved_at", "_transport", "cursor", "sent_at", "watches")
 
     def __init__(self, transport: Transport, drained: Callable[[], Awaitable[Any]]) -> None:
         self._transport = transport
         self._drained = drained
+        self._backlog = 0
         self.cursor = 0
-        self.sent_at = time.monotonic()
+        self.sent_at = self._moved_at = time.monotonic()
         self.watches: OrderedDict[str, bytes | None] = OrderedDict()  # payment id → what it was told last
 
     @property
@@ -78,6 +80,15 @@ class Subscriber:
             return
         self._transport.write(frames)
         self.sent_at = time.monotonic()
+
+    def drop_if_stalled(self, now: float) -> None:
+        """Drop a reader that has taken nothing for a while of what waits for it; call this every second or so."""
+        backlog = self._transport.get_write_buffer_size()
+        if backlog == 0 or backlog < self._backlog:
+            self._moved_at = now
+        elif now - self._moved_at > STALL_S:
+            self.drop()
+        self._backlog = backlog
 
     def drop(self) -> None:
         """Cut the connection, without a close frame: nothing more can be said to it in order."""
@@ -336,13 +347,14 @@ class Feed:
             subscriber.send(_unknown(payment_id))
 
     async def _sweep(self) -> None:
-        """Send a heartbeat to whoever has heard nothing for a while: browsers can't see pings."""
+        """Drop who reads nothing, and send a heartbeat to who has heard nothing: browsers can't see pings."""
         while True:
             await asyncio.sleep(1)
             heartbeat = encode_frame(wire.Heartbeat.model_construct(seq=self.seq))
-            silent_since = time.monotonic() - HEARTBEAT_S
+            now = time.monotonic()
             for count, subscriber in enumerate(tuple(self._following), start=1):
-                if subscriber.sent_at <= silent_since:
+                subscriber.drop_if_stalled(now)
+                if now - subscriber.sent_at >= HEARTBEAT_S:
                     subscriber.send(heartbeat)
                 if count % YIELD_EVERY == 0:
                     await asyncio.sleep(0)

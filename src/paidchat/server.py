@@ -1,27 +1,91 @@
-"""The server: uvicorn, set up for many quiet WebSockets, and the seam through which the feed writes to them."""
+"""The server: uvicorn, set up for many quiet WebSockets, with deadlines for slow clients and a seam for the feed."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
 EXTENSION: Final = "paidchat.feed"  # in the ASGI scope's extensions: the transport, and a way to wait for it
 MAX_FRAME: Final = 1024  # bytes a viewer may send at once
+MAX_PONGS: Final = 64 * 1024  # bytes of answers to pings that may wait for who sends them
 PING_INTERVAL_S: Final = 20
-PING_TIMEOUT_S: Final = 20
+PING_TIMEOUT_S: Final = 9  # so a viewer that is gone without a word is dropped within 30 s
 SHUTDOWN_S: Final = 5  # for requests under way; sockets are told at once
+FAREWELL_S: Final = 2  # for a close frame to get out to somebody who may not be reading
+HEAD_TIMEOUT_S: Final = 10  # from the first byte, or the connection, to the end of the headers
+BODY_TIMEOUT_S: Final = 20
+MAX_HEAD: Final = 32 * 1024  # bytes
+USER_TIMEOUT_MS: Final = 25_000  # unacknowledged data ends a connection after this (RFC 5482)
 BACKLOG: Final = 2048
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, with deadlines: it has none of its own, and a slow client would hold its place."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _head = 0  # bytes of the headers so far; negative once they are complete
+
+    def _expect_within(self, seconds: float) -> None:
+        self._relax()
+        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+
+    def _relax(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """Wait for a request."""
+        super().connection_made(transport)
+        self._expect_within(HEAD_TIMEOUT_S)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._relax()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take data; headers without an end are cut off."""
+        if self._head >= 0:
+            self._head += len(data)
+        super().data_received(data)
+        if self._head > MAX_HEAD:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """Wait for the rest of the headers."""
+        super().on_message_begin()
+        self._head = 0
+        self._expect_within(HEAD_TIMEOUT_S)
+
+    def on_headers_complete(self) -> None:
+        """Wait for the body."""
+        super().on_headers_complete()
+        self._head = -1
+        self._expect_within(BODY_TIMEOUT_S)
+
+    def on_message_complete(self) -> None:
+        """Wait no more; between requests uvicorn's own keep-alive deadline holds."""
+        super().on_message_complete()
+        self._relax()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Leave the connection to the WebSocket protocol."""
+        self._relax()
+        super().handle_websocket_upgrade()
 
 
 class FeedProtocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket protocol, offering its transport to the app.
 
     A frame for a thousand viewers is encoded once and written a thousand times; the way through ASGI would
-    encode it for each. Everything else, the handshake, pings, closing, stays uvicorn's.
+    encode it for each. Who does not read is dropped: closing waits for the reader, aborting does not.
     """
 
     def handle_connect(self, event: Request) -> None:
@@ -30,6 +94,22 @@ class FeedProtocol(WebSocketsSansIOProtocol):
         if hasattr(self, "scope"):  # there is none if the handshake was refused
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[EXTENSION] = {"transport": self.transport, "drained": self.writable.wait}
+
+    def handle_ping(self) -> None:
+        """Answer a ping, unless the answers to the ones before are not being read."""
+        if self.transport.get_write_buffer_size() > MAX_PONGS:
+            self.transport.abort()
+            return
+        super().handle_ping()
+
+    def keepalive_timeout(self) -> None:
+        """Drop a viewer that answers no ping."""
+        self.transport.abort()
+
+    def shutdown(self) -> None:
+        """Say goodbye, and do not wait long for it to be read."""
+        super().shutdown()
+        self.loop.call_later(FAREWELL_S, self.transport.abort)
 
 
 class Server(uvicorn.Server):
@@ -47,14 +127,11 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().call_soon(self._on_ready)
 
 
-def server_config(
-    app: FastAPI | str, *, host: str, port: int, trusted_proxies: tuple[str, ...] = (), **more: Any
-) -> uvicorn.Config:
-    """Return uvicorn's configuration for the board."""
+def server_config(app: FastAPI, *, trusted_proxies: tuple[str, ...] = (), **more: Any) -> uvicorn.Config:
+    """Return uvicorn's configuration for the board; `more` are further settings of uvicorn's."""
     return uvicorn.Config(
         app,
-        host=host,
-        port=port,
+        http=HttpProtocol,
         ws=FeedProtocol,
         ws_max_size=MAX_FRAME,
         ws_per_message_deflate=False,  # costs a viewer three times the CPU and five times the memory
@@ -69,3 +146,17 @@ def server_config(
         log_config=None,
         **more,
     )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket bound to an address.
+
+    Raises:
+        OSError: somebody else has it, or it is not this machine's.
+    """
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; every connection inherits it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    listening.bind((host, port))
+    return listening

@@ -1,5 +1,6 @@
 """WS /api/feed: who may follow the board, and the little a follower may say."""
 
+import time
 from typing import Literal
 
 import msgspec
@@ -17,6 +18,7 @@ log = structlog.get_logger(__name__)
 router = APIRouter()
 
 MAX_BAD_FRAMES = 3
+FRAME_BURST, FRAMES_PER_S = 64, 1
 MISUSE, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455, section 7.4.1, and the IANA registry of close codes
 MAX_CURSOR_DIGITS = 18
 
@@ -26,6 +28,20 @@ class Watch(msgspec.Struct, forbid_unknown_fields=True):
 
     type: Literal["watch"]
     payment_id: str
+
+
+class FrameBudget:
+    """How much a follower may say: a burst, and then a frame a second."""
+
+    def __init__(self) -> None:
+        self._left: float = FRAME_BURST
+        self._at = time.monotonic()
+
+    def admits(self, now: float) -> bool:
+        """Take one frame off the budget; False when there is none left."""
+        self._left = min(FRAME_BURST, self._left + (now - self._at) * FRAMES_PER_S) - 1
+        self._at = now
+        return self._left >= 0
 
 
 _decode_watch = msgspec.json.Decoder(Watch).decode
@@ -63,8 +79,11 @@ def _cursor(websocket: WebSocket) -> int | None:
 
 
 async def _listen(websocket: WebSocket, feed: Feed, subscriber: Subscriber) -> None:
-    bad_frames = 0
+    bad_frames, budget = 0, FrameBudget()
     while (message := await websocket.receive())["type"] != "websocket.disconnect":
+        if not budget.admits(time.monotonic()):
+            await websocket.close(MISUSE, "too many frames")
+            return
         try:
             watch = _decode_watch(message.get("text") or b"")
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
