@@ -87,10 +87,11 @@ class Settings(BaseSettings):
     @classmethod
     def _check_database(cls, value: str) -> str:
         try:
-            backend = make_url(value).get_backend_name()
+            url = make_url(value)
+            usable = url.get_backend_name() in {"sqlite", "postgresql"} and url.database not in {None, "", ":memory:"}
         except ArgumentError:
-            backend = ""
-        if backend not in {"sqlite", "postgresql"}:
+            usable = False
+        if not usable:
             raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
         return value
 
