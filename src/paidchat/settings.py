@@ -1,6 +1,7 @@
 """Settings: one frozen object, read from the environment (and `.env`) once and passed in. Never a global."""
 
 import re
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -9,15 +10,31 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
 
 class SettingsError(Exception):
     """The settings cannot be used. The text lists everything that is wrong, a line each."""
 
 
+def _web_origin(value: str) -> str | None:
+    """Return the origin of a web address as a browser sends it (RFC 6454, section 6.1); None if it is none."""
+    parts = urlsplit(value)
+    try:
+        port = parts.port
+    except ValueError:
+        return None
+    host = parts.hostname or ""
+    if parts.scheme not in _DEFAULT_PORTS or parts.username is not None or not re.fullmatch(r"[a-z0-9._:-]+", host):
+        return None
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in {None, _DEFAULT_PORTS[parts.scheme]} else "")
+
+
 def _http_url(value: str) -> str:
     value = value.rstrip("/")
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    if _web_origin(value) is None or parts.query or parts.fragment or re.search(r"\s", value):
         raise ValueError("must be an http:// or https:// address without query, e.g. https://chat.example.com")
     return value
 
@@ -48,7 +65,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    database_url: str = _env("PAIDCHAT_DATABASE_URL", "sqlite:///paidchat.db")
+    database_url: str = _env("PAIDCHAT_DATABASE_URL", "sqlite:///paidchat.db", repr=False)  # may hold a password
     public_url: HttpUrl = _env("PAIDCHAT_PUBLIC_URL")
     return_url: HttpUrl | None = _env("PAIDCHAT_RETURN_URL", None)
     stripe_secret_key: SecretStr = _env("STRIPE_SECRET_KEY")
@@ -65,7 +82,7 @@ class Settings(BaseSettings):
     rate_limit: str = _env("PAIDCHAT_RATE_LIMIT", "10/minute")
     max_viewers: int = _env("PAIDCHAT_MAX_VIEWERS", 20_000, ge=1)
     max_viewers_per_client: int = _env("PAIDCHAT_MAX_VIEWERS_PER_CLIENT", 50, ge=1)
-    reconcile_seconds: float = _env("PAIDCHAT_RECONCILE_SECONDS", 30, gt=0)
+    reconcile_seconds: float = _env("PAIDCHAT_RECONCILE_SECONDS", 30, gt=0, allow_inf_nan=False)
     log_format: Literal["auto", "json", "console"] = _env("PAIDCHAT_LOG_FORMAT", "auto")
     stripe_api_base: HttpUrl | None = _env("PAIDCHAT_STRIPE_API_BASE", None)
 
@@ -130,20 +147,26 @@ class Settings(BaseSettings):
     @field_validator("allowed_origins")
     @classmethod
     def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in {"http", "https"}
-                or not parts.hostname
-                or f"{parts.scheme}://{parts.netloc}" != origin
-            ):
-                raise ValueError("must be origins such as https://example.com, comma-separated; * is not one")
+        origins = [_web_origin(origin) for origin in value]
+        whole = [origin for origin in value if urlsplit(origin).path or urlsplit(origin).query]
+        if None in origins or whole:
+            raise ValueError("must be origins such as https://example.com, comma-separated; * is not one")
+        return tuple(origin for origin in origins if origin)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in value:
+            try:
+                ip_network(proxy, strict=False)
+            except ValueError:
+                raise ValueError("must be addresses or networks such as 10.0.0.0/8, comma-separated") from None
         return value
 
     @field_validator("rate_limit")
     @classmethod
     def _check_rate_limit(cls, value: str) -> str:
-        if value != "off" and not re.fullmatch(r"[1-9]\d*/(\d*)(second|minute|hour|day)", value):
+        if value != "off" and not re.fullmatch(r"[1-9]\d*/([1-9]\d*)?(second|minute|hour|day)", value):
             raise ValueError("must be COUNT/PERIOD, e.g. 10/minute, or off")
         return value
 
@@ -158,7 +181,7 @@ class Settings(BaseSettings):
     @property
     def livemode(self) -> bool:
         """Whether the key takes real money."""
-        return "_live_" in self.stripe_secret_key.get_secret_value()
+        return self.stripe_secret_key.get_secret_value().split("_")[1] == "live"
 
     @property
     def webhook_secrets(self) -> tuple[bytes, ...]:
@@ -176,12 +199,10 @@ class Settings(BaseSettings):
 
         `localhost` and `127.0.0.1` are one machine with two names, so a board on one accepts the other.
         """
-        parts = urlsplit(self.public_url)
-        hosts = {parts.netloc}
-        if parts.hostname in {"localhost", "127.0.0.1"}:
-            port = f":{parts.port}" if parts.port else ""
-            hosts |= {f"localhost{port}", f"127.0.0.1{port}"}
-        return frozenset({f"{parts.scheme}://{host}" for host in hosts} | set(self.allowed_origins))
+        own = {_web_origin(self.public_url) or ""}
+        for name, other in (("localhost", "127.0.0.1"), ("127.0.0.1", "localhost")):
+            own |= {origin.replace(name, other) for origin in own if urlsplit(origin).hostname == name}
+        return frozenset(own | set(self.allowed_origins))
 
 
 def load_settings(**overrides: Any) -> Settings:

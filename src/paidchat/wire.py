@@ -59,7 +59,7 @@ class Payment(Shape):
     @classmethod
     def of(cls, row: Row[Any], now: datetime) -> "Payment":
         """Make the shape of a row that `queries` selected."""
-        payable = row.status in PAYABLE and now < row.expires_at
+        payable = row.status in PAYABLE and not row.paid and now < row.expires_at
         return cls.model_construct(
             id=row.id,
             status=PaymentStatus(row.status),
