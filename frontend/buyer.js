@@ -4,12 +4,12 @@ import { PaymentCard } from "./card.js";
 import { checkOut } from "./checkout.js";
 import { Composer } from "./composer.js";
 import { abandonIntent, clearPosted, draftFrom, isFor, refill } from "./draft.js";
-import { isMine, mineFrom, remember } from "./mine.js";
-import { cardFor, followedFrom, isSpent, mayBePaid } from "./payment.js";
+import { cardFor, followedFrom, isForgettable, isSpent, mayBePaid } from "./payment.js";
 import { Tracker } from "./tracker.js";
 
-/** @import { BoardInfo, Message, Payment } from "./types" */
+/** @import { BoardInfo, Payment } from "./types" */
 /** @import { Api } from "./api.js" */
+/** @import { Claims } from "./claims.js" */
 /** @import { Outcome } from "./checkout.js" */
 /** @import { Draft } from "./draft.js" */
 /** @import { Feed } from "./feed.js" */
@@ -32,14 +32,12 @@ export class Buyer {
   #arriving = null; // the payment whose message the buyer is being or has been taken to
   /** @type {string | null} */
   #refilled = null; // the payment whose text was given back
-  #mine;
   #api;
   #tab;
-  #device;
+  #claims;
   #notice;
   #goTo;
   #onCopy;
-  #onMine;
   #leave;
 
   /**
@@ -47,25 +45,22 @@ export class Buyer {
    * @param {Api} options.api
    * @param {Feed} options.feed
    * @param {Memory} options.tab what this tab remembers: its draft and its payment
-   * @param {Memory} options.device what this device remembers: which messages are its own
+   * @param {Claims} options.claims
    * @param {Notice} options.notice
    * @param {(words: string) => void} options.announce
    * @param {(id: number, options: { focus: boolean }) => Promise<Found>} options.goTo takes the buyer to the message
    * @param {(id: number) => void} options.onCopy
-   * @param {() => void} options.onMine other messages than before are this device's own
    * @param {(url: string) => void} options.leave sends the browser to checkout
    */
-  constructor({ api, feed, tab, device, notice, announce, goTo, onCopy, onMine, leave }) {
+  constructor({ api, feed, tab, claims, notice, announce, goTo, onCopy, leave }) {
     this.#api = api;
     this.#tab = tab;
-    this.#device = device;
+    this.#claims = claims;
     this.#notice = notice;
     this.#goTo = goTo;
     this.#onCopy = onCopy;
-    this.#onMine = onMine;
     this.#leave = leave;
     this.#draft = draftFrom(tab.read("draft"));
-    this.#mine = mineFrom(device.read("mine"));
     this.#composer = new Composer({ onInput: (typed) => this.#type(typed), onSubmit: () => void this.#pay() });
     this.#card = new PaymentCard({ onAction: (action) => this.#act(action), onShown: announce });
     this.#tracker = new Tracker({ api, feed, onChange: (followed) => this.#show(followed) });
@@ -93,21 +88,6 @@ export class Buyer {
   /** @param {Payment} payment as the feed told */
   hear(payment) {
     this.#tracker.hear(payment);
-  }
-
-  /**
-   * Whether a message was paid for on this device.
-   *
-   * @param {Message} message
-   */
-  isMine(message) {
-    return isMine(this.#mine, message);
-  }
-
-  /** Another tab paid for a message. */
-  mineChanged() {
-    this.#mine = mineFrom(this.#device.read("mine"));
-    this.#onMine();
   }
 
   /** The page is looked at again. */
@@ -142,6 +122,8 @@ export class Buyer {
    * @param {string} url
    */
   #goToCheckout(payment, url) {
+    const { followed } = this.#tracker;
+    if (followed && followed.id !== payment.id && mayBePaid(followed)) this.#claims.await(followed.id);
     this.#tab.write("payment", { id: payment.id, stage: "opened", since: Date.now() });
     setTimeout(() => this.#composer.hold("sending", false), LEAVING_MS);
     this.#leave(url);
@@ -189,6 +171,11 @@ export class Buyer {
     if (!followed) return;
     const { id, stage, since, payment, missing } = followed;
     if (this.#arriving !== id) this.#tab.write("payment", missing ? null : { id, stage, since });
+    if (isForgettable(followed)) {
+      if (payment) this.#keep(abandonIntent(this.#draft, payment));
+      this.#forget();
+      return;
+    }
     if (!payment) return;
     if (stage === "cancelled" && payment.status !== "pending") this.#notice.hide();
     if (payment.status === "fulfilled") void this.#arriveAt(payment);
@@ -217,15 +204,8 @@ export class Buyer {
       return;
     }
     this.#tab.write("payment", null);
-    if (found.kind === "shown") this.#claim(found.message);
+    if (found.kind === "shown") this.#claims.add(found.message);
     else if (this.#tracker.followed?.id === payment.id) this.#tracker.markRemoved();
-  }
-
-  /** @param {Message} message */
-  #claim(message) {
-    this.#mine = remember(mineFrom(this.#device.read("mine")), message); // another tab may have added its own
-    this.#device.write("mine", this.#mine);
-    this.#onMine();
   }
 
   /** @param {Payment} payment that came to an end without a post, or whose post was taken back */

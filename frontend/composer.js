@@ -154,9 +154,10 @@ export class Composer {
   }
 
   #draw() {
-    if (this.#info) setText(this.#pay, payLabel(this.#info.price, this.#info.tax_behavior));
+    const sending = this.#holds.has("sending");
+    if (this.#info) setText(this.#pay, sending ? "Opening checkout…" : payLabel(this.#info.price, this.#info.tax_behavior));
     this.#pay.disabled = !this.#info || this.#holds.size > 0;
-    this.#form.ariaBusy = String(this.#holds.has("sending"));
+    this.#form.ariaBusy = String(sending);
   }
 
   /** @param {"text" | "author"} name */

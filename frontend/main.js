@@ -4,6 +4,7 @@ import { messageInHash, permalink, readReturn, withoutReturn } from "./address.j
 import { Api } from "./api.js";
 import { backoff } from "./backoff.js";
 import { Buyer } from "./buyer.js";
+import { Claims } from "./claims.js";
 import { Feed } from "./feed.js";
 import { key, Memory } from "./memory.js";
 import { Notice } from "./notice.js";
@@ -19,27 +20,31 @@ const INFO_RETRY = { baseMs: 1_000, capMs: 30_000 };
 const tab = new Memory(() => sessionStorage);
 const device = new Memory(() => localStorage);
 const api = new Api();
-const notice = new Notice();
 const page = new PageFrame({
   onPill: () => reader.goToEnd(),
   onOlder: () => void reader.readOlder(),
   onTryNow: tryNow,
   onBannerClosed: () => tab.write("banner", "closed"),
 });
+const notice = new Notice({ announce: (words) => page.announce(words) });
 const feed = new Feed({ location, onFrame: hear, onIndicator: showConnection, isOnline: () => navigator.onLine });
-const reader = new Reader({ api, page, notice, isMine: (message) => buyer.isMine(message), onCopy: copyLink });
+const claims = new Claims({ api, feed, tab, device, onChange: () => reader.refreshMine() });
+const reader = new Reader({ api, page, notice, isMine: (message) => claims.isMine(message), onCopy: copyLink });
 const buyer = new Buyer({
   api,
   feed,
   tab,
-  device,
+  claims,
   notice,
   announce: (words) => page.announce(words),
   goTo: (id, { focus }) => reader.goTo({ id, mark: "highlight", focus }),
   onCopy: copyLink,
-  onMine: () => reader.refreshMine(),
   leave: (url) => location.assign(url),
 });
+
+let configured = false;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let configuring;
 
 start();
 
@@ -47,7 +52,7 @@ function start() {
   const back = readReturn(location.search);
   if (back) history.replaceState(history.state, "", withoutReturn(location));
   history.scrollRestoration = "manual"; // the list is not there yet when the browser would restore it
-  void configure(0);
+  void configure();
   buyer.arrive(back);
   if (!back) followHash();
   feed.start();
@@ -57,18 +62,20 @@ function start() {
   addEventListener("offline", () => feed.doubt());
   addEventListener("pagehide", () => feed.suspend());
   addEventListener("pageshow", (event) => event.persisted && comeBack());
-  addEventListener("storage", (event) => event.key === key("mine") && buyer.mineChanged());
+  addEventListener("storage", (event) => event.key === key("mine") && claims.reread());
   document.addEventListener("visibilitychange", () => !document.hidden && wake());
 }
 
-/** @param {number} attempt */
-async function configure(attempt) {
+/** Asks for title, price and limits until they are known: without them nothing can be sent. */
+async function configure(attempt = 0) {
+  clearTimeout(configuring);
   try {
     const info = await api.board();
     page.configure(info, { bannerClosed: tab.read("banner") === "closed" });
     buyer.configure(info);
+    configured = true;
   } catch {
-    setTimeout(() => void configure(attempt + 1), backoff(attempt, INFO_RETRY));
+    configuring = setTimeout(() => void configure(attempt + 1), backoff(attempt, INFO_RETRY));
   }
 }
 
@@ -84,6 +91,7 @@ function hear(frame) {
       break;
     case "payment.updated":
       buyer.hear(frame.payment);
+      void claims.hear(frame.payment);
   }
 }
 
@@ -95,6 +103,7 @@ function showConnection(indicator) {
 
 /** Looked at again, or back on the network. */
 function wake() {
+  if (!configured) void configure();
   feed.wake();
   buyer.wake();
   reader.seen();
@@ -109,7 +118,7 @@ function comeBack() {
 
 function tryNow() {
   reader.retry();
-  feed.wake();
+  wake();
 }
 
 function tick() {

@@ -20,7 +20,11 @@ export class Notice {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #ticking;
 
-  constructor() {
+  #announce;
+
+  /** @param {{ announce: (words: string) => void }} options */
+  constructor({ announce }) {
+    this.#announce = announce;
     element("notice-close", HTMLButtonElement).addEventListener("click", () => this.hide());
     this.#button.addEventListener("click", () => {
       const act = this.#act;
@@ -41,6 +45,7 @@ export class Notice {
     this.#button.hidden = !action;
     setText(this.#button, action?.label ?? "");
     this.#act = action?.act;
+    this.#announce(text);
     if (waitMs !== undefined) this.#countDown(Date.now() + waitMs);
   }
 

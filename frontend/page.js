@@ -20,6 +20,7 @@ const CONNECTION = {
 /** Draws all that is neither board, card, notice nor composer. */
 export class PageFrame {
   #heading = element("title", HTMLElement);
+  #tagline = element("tagline", HTMLElement);
   #connection = element("connection", HTMLElement);
   #banner = element("demo-banner", HTMLElement);
   #pill = element("new-messages", HTMLButtonElement);
@@ -75,6 +76,7 @@ export class PageFrame {
     this.#title = info.title;
     this.#price = formatPrice(info.price.amount, info.price.currency);
     setText(this.#heading, info.title);
+    setText(this.#tagline, `Each message costs ${this.#price}`);
     this.#banner.hidden = !info.test_mode || bannerClosed;
   }
 

@@ -1,6 +1,7 @@
 /** The payment this tab follows, and the card that tells its buyer how it stands. Pure; card.js draws it. */
 
 import { backoff } from "./backoff.js";
+import { clip } from "./text.js";
 
 /** @import { Payment, PaymentStatus } from "./types" */
 
@@ -94,6 +95,15 @@ export function isSpent(status) {
 }
 
 /**
+ * Whether a checkout that was left came to nothing, which is nobody's news.
+ *
+ * @param {Followed} followed
+ */
+export function isForgettable(followed) {
+  return followed.stage !== "returned" && (followed.missing || followed.payment?.status === "expired");
+}
+
+/**
  * When to ask for the payment again; each question also makes the server ask Stripe.
  *
  * @param {Followed} followed
@@ -117,15 +127,30 @@ export function pollDelay(followed, attempt, random = Math.random) {
  */
 export function cardFor(followed, now) {
   if (!followed) return null;
-  if (followed.missing) return followed.stage === "returned" ? UNKNOWN : null;
+  if (isForgettable(followed)) return null;
+  if (followed.missing) return UNKNOWN;
   const status = followed.payment?.status ?? "pending";
   if (status === "pending") {
     if (followed.stage !== "returned") return null;
     return now - followed.since < LONG_WAIT_MS ? PENDING : STILL_PENDING;
   }
-  if (status === "expired" && followed.stage !== "returned") return null;
   if (status === "fulfilled" && followed.removed) return REMOVED;
-  return CARDS[status];
+  const text = CARDS[status].text.replace(QUOTE, () => quote(followed.payment?.text ?? ""));
+  return { ...CARDS[status], text };
+}
+
+const QUOTE = "{message}";
+const QUOTE_LENGTH = 60;
+
+/**
+ * The beginning of a message, in quotation marks and with its own direction.
+ *
+ * @param {string} text
+ */
+function quote(text) {
+  const line = text.replaceAll(/\s+/gu, " ");
+  const start = clip(line, QUOTE_LENGTH);
+  return `“\u2068${start === line ? line : `${start}…`}\u2069”`;
 }
 
 /** @type {Card} */
@@ -175,7 +200,7 @@ const CARDS = {
     tone: "waiting",
     title: "Waiting for your bank",
     text:
-      "This way of paying can take several working days. Your message is posted by itself " +
+      `This way of paying can take several working days. ${QUOTE} is posted by itself ` +
       "once the payment arrives. No need to pay again.",
     actions: ["dismiss"],
   },
@@ -183,7 +208,7 @@ const CARDS = {
     status: "fulfilled",
     tone: "good",
     title: "Your message is on the board",
-    text: "Thank you! It is marked as yours on this device.",
+    text: `Thank you! ${QUOTE} is marked as yours on this device.`,
     actions: ["show", "copy", "dismiss"],
   },
   failed: {

@@ -117,11 +117,13 @@ export class Reader {
   async readOlder() {
     if (this.#history.busy || !hasOlder(this.#board)) return;
     this.#page.showOlder("loading");
+    this.#view.setBusy(true);
     try {
       await this.#history.older();
       this.#draw();
     } catch {
       this.#page.showOlder("failed");
+      this.#view.setBusy(false);
     }
   }
 

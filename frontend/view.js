@@ -21,6 +21,7 @@ export class BoardView {
   /** @type {WeakMap<Element, Message>} */
   #drawn = new WeakMap(); // what an item shows
   #atEnd = true;
+  #range = 0; // how far the page could be scrolled when last looked at
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #quiet;
   #onGap;
@@ -42,9 +43,8 @@ export class BoardView {
       if (item) onCopy(Number(item.dataset["id"]));
     });
     addEventListener("scroll", () => onScroll(this.#measureEnd()), { passive: true });
-    // Whatever resizes (the keyboard, a growing text box), who reads along stays at the end.
-    new ResizeObserver(() => this.#atEnd && this.scrollToEnd()).observe(document.body);
-    addEventListener("resize", () => this.#atEnd && this.scrollToEnd());
+    addEventListener("resize", () => this.#followEnd());
+    new ResizeObserver(() => this.#followEnd()).observe(document.body);
   }
 
   /** Whether the reader is at the end of the list, reading along. */
@@ -67,13 +67,19 @@ export class BoardView {
     if (hadFocus && document.activeElement === document.body) this.#log.focus({ preventScroll: true });
     if (this.#atEnd) this.scrollToEnd();
     else if (anchor?.isConnected) scrollBy({ top: anchor.getBoundingClientRect().top - top, behavior: "instant" });
-    this.#log.ariaBusy = "false";
+    this.setBusy(false);
+  }
+
+  /** @param {boolean} busy more of the list is on its way */
+  setBusy(busy) {
+    this.#log.ariaBusy = String(busy);
   }
 
   /** Goes to the newest message. */
   scrollToEnd() {
     scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
     this.#atEnd = true;
+    this.#range = scrollRange();
   }
 
   /**
@@ -89,6 +95,7 @@ export class BoardView {
     for (const marked of this.#list.querySelectorAll(`.${mark}`)) marked.classList.remove(mark);
     item.classList.add(mark);
     item.scrollIntoView({ block: "center", behavior: "instant" });
+    this.#range = scrollRange();
     this.#measureEnd();
     if (focus) item.focus({ preventScroll: true });
     return true;
@@ -179,9 +186,17 @@ export class BoardView {
     this.#quiet = setTimeout(() => (this.#log.ariaLive = "polite"), QUIET_MS);
   }
 
+  /** Whatever resized (the keyboard, a growing text box), who reads along stays at the end. */
+  #followEnd() {
+    if (this.#atEnd) this.scrollToEnd();
+  }
+
+  /** A scroll that comes with a new size is the browser's doing, and takes nobody away from the end. */
   #measureEnd() {
-    const { scrollHeight, clientHeight, scrollTop } = document.documentElement;
-    this.#atEnd = scrollHeight - clientHeight - scrollTop <= END_PX;
+    const resized = this.#range !== scrollRange();
+    if (this.#atEnd && resized) this.scrollToEnd();
+    else this.#atEnd = scrollRange() - scrollY <= END_PX;
+    this.#range = scrollRange();
     return this.#atEnd;
   }
 
@@ -196,6 +211,12 @@ export class BoardView {
     }
     return items[low] ?? null;
   }
+}
+
+/** How far the page can be scrolled, in CSS pixels. */
+function scrollRange() {
+  const { scrollHeight, clientHeight } = document.documentElement;
+  return scrollHeight - clientHeight;
 }
 
 /** @param {Row} row */

@@ -2,25 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Memory } from "../../frontend/memory.js";
-
-/**
- * A storage on a plain map.
- *
- * @param {Map<string, string>} values
- * @returns {Storage}
- */
-function storageOn(values) {
-  return {
-    getItem: (name) => values.get(name) ?? null,
-    setItem: (name, value) => void values.set(name, value),
-    removeItem: (name) => void values.delete(name),
-    clear: () => values.clear(),
-    key: (index) => [...values.keys()][index] ?? null,
-    get length() {
-      return values.size;
-    },
-  };
-}
+import { storageOn } from "./samples.js";
 
 test("a value comes back as it was written, under the page's own name, until it is forgotten", () => {
   const values = new Map();

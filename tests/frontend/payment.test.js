@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { cardFor, follow, followedFrom, isSpent, mayBePaid, pollDelay, told } from "../../frontend/payment.js";
+import { cardFor, follow, followedFrom, isForgettable, isSpent, mayBePaid, pollDelay, told } from "../../frontend/payment.js";
 import { payment } from "./samples.js";
 
 /** @import { PaymentStatus } from "../../frontend/types" */
@@ -57,6 +57,18 @@ test("a checkout that was only opened or cancelled makes no card until money is 
   }
 });
 
+test("a checkout that was left and came to nothing is forgotten, one the buyer came back from is not", () => {
+  for (const stage of /** @type {const} */ (["opened", "cancelled"])) {
+    assert.deepEqual(
+      STATUSES.filter((status) => isForgettable(followed(stage, status))),
+      ["expired"],
+    );
+    assert.ok(isForgettable(followed(stage, null, { missing: true })));
+  }
+  assert.ok(!isForgettable(followed("returned", "expired")));
+  assert.ok(!isForgettable(followed("returned", null, { missing: true })));
+});
+
 test("an unknown payment and a message taken down are said to be so", () => {
   assert.equal(cardFor(followed("returned", null, { missing: true }), 0)?.status, "unknown");
   const removed = cardFor(followed("returned", "fulfilled", { removed: true }), 0);
@@ -69,6 +81,13 @@ test("only a refused or expired payment invites to try again", () => {
     const retry = cardFor(followed("returned", status), 0)?.actions.includes("retry");
     assert.equal(retry, status === "failed" || status === "expired", status);
   }
+});
+
+test("the card names the message by its beginning, cut between graphemes and in its own direction", () => {
+  const text = (/** @type {string} */ words) =>
+    cardFor({ ...follow("pay-1", "returned", 0), payment: payment({ status: "fulfilled", text: words }) }, 0)?.text;
+  assert.match(text("two\nlines & $& more") ?? "", /“\u2068two lines & \$& more\u2069”/u);
+  assert.match(text("👩‍👩‍👧‍👦".repeat(20)) ?? "", /“\u2068(👩‍👩‍👧‍👦){8}…\u2069”/u);
 });
 
 test("no payment, no card", () => {

@@ -1,4 +1,4 @@
-/** Messages, pages and payments to test with. */
+/** Messages, pages, payments and stores to test with. */
 
 /** @import { Message, Page, Payment } from "../../frontend/types" */
 
@@ -55,4 +55,39 @@ export function seeded(seed) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
   };
+}
+
+/**
+ * A storage on a plain map.
+ *
+ * @param {Map<string, string>} values
+ * @returns {Storage}
+ */
+export function storageOn(values) {
+  return {
+    getItem: (name) => values.get(name) ?? null,
+    setItem: (name, value) => void values.set(name, value),
+    removeItem: (name) => void values.delete(name),
+    clear: () => values.clear(),
+    key: (index) => [...values.keys()][index] ?? null,
+    get length() {
+      return values.size;
+    },
+  };
+}
+
+/** What was asked to be watched, in the feed's place. */
+export class Watches {
+  /** @type {string[]} */
+  ids = [];
+
+  /** @param {string} id */
+  watch(id) {
+    this.ids.push(id);
+  }
+
+  /** @param {string} id */
+  unwatch(id) {
+    this.ids = this.ids.filter((watched) => watched !== id);
+  }
 }

@@ -3,27 +3,11 @@ import test from "node:test";
 
 import { Api } from "../../frontend/api.js";
 import { Tracker } from "../../frontend/tracker.js";
-import { payment } from "./samples.js";
+import { payment, Watches } from "./samples.js";
 import { BoardServer, until } from "./server.js";
 
 /** @import { Followed } from "../../frontend/payment.js" */
 /** @import { Answer } from "./server.js" */
-
-/** What the tracker asked the feed to watch. */
-class Watches {
-  /** @type {string[]} */
-  ids = [];
-
-  /** @param {string} id */
-  watch(id) {
-    this.ids.push(id);
-  }
-
-  /** @param {string} id */
-  unwatch(id) {
-    this.ids = this.ids.filter((watched) => watched !== id);
-  }
-}
 
 /**
  * A tracker on a server of its own, for one test.

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { Api } from "../../frontend/api.js";
+import { Claims } from "../../frontend/claims.js";
+import { Memory } from "../../frontend/memory.js";
+import { message, payment, storageOn, Watches } from "./samples.js";
+import { BoardServer } from "./server.js";
+
+const server = await BoardServer.start();
+test.after(() => server.stop());
+
+/** A device with its one store, on which tabs are opened. */
+class Device {
+  #store = new Map();
+
+  /** A tab, or the same one after a reload when given its store. */
+  open(tabStore = new Map()) {
+    const feed = new Watches();
+    let changes = 0;
+    const claims = new Claims({
+      api: new Api(`http://${server.host}`),
+      feed,
+      tab: new Memory(() => storageOn(tabStore)),
+      device: new Memory(() => storageOn(this.#store)),
+      onChange: () => (changes += 1),
+    });
+    return { claims, feed, tabStore, changes: () => changes };
+  }
+}
+
+const fulfilled = payment({ status: "fulfilled", message_id: 7 });
+
+test("a message paid for on this device is known again after a reload", () => {
+  const device = new Device();
+  const { claims, changes } = device.open();
+  claims.add(message(7));
+  assert.equal(changes(), 1);
+  assert.ok(device.open().claims.isMine(message(7)));
+  assert.ok(!device.open().claims.isMine(message(8)));
+});
+
+test("two tabs add to one list, and hear of each other", () => {
+  const device = new Device();
+  const [left, right] = [device.open().claims, device.open().claims];
+  left.add(message(1));
+  right.add(message(2));
+  left.reread();
+  for (const id of [1, 2]) assert.ok(left.isMine(message(id)) && right.isMine(message(id)));
+});
+
+test("the message of an earlier payment becomes one's own when it comes, after a reload too", async () => {
+  server.answer = () => ({ body: message(7) });
+  const device = new Device();
+  const first = device.open();
+  first.claims.await("pay-1");
+  assert.deepEqual(first.feed.ids, ["pay-1"]);
+  const reloaded = device.open(first.tabStore);
+  assert.deepEqual(reloaded.feed.ids, ["pay-1"]);
+  await reloaded.claims.hear(payment({ status: "pending" }));
+  assert.ok(!reloaded.claims.isMine(message(7)));
+  await reloaded.claims.hear(fulfilled);
+  assert.ok(reloaded.claims.isMine(message(7)));
+  assert.deepEqual(reloaded.feed.ids, []);
+  assert.deepEqual(device.open(first.tabStore).feed.ids, []);
+});
+
+test("a payment that came to nothing is awaited no longer, and others' payments never were", async () => {
+  server.requests = [];
+  const { claims, feed } = new Device().open();
+  claims.await("pay-1");
+  await claims.hear(payment({ id: "pay-2", status: "fulfilled", message_id: 9 }));
+  await claims.hear(payment({ status: "failed" }));
+  assert.deepEqual(feed.ids, []);
+  await claims.hear(fulfilled);
+  assert.equal(server.requests.length, 0);
+});
+
+test("when the message can't be read just then, the payment stays awaited", async () => {
+  server.answer = () => null;
+  const { claims, feed } = new Device().open();
+  claims.await("pay-1");
+  await claims.hear(fulfilled);
+  assert.deepEqual(feed.ids, ["pay-1"]);
+  server.answer = () => ({ body: message(7) });
+  await claims.hear(fulfilled);
+  assert.ok(claims.isMine(message(7)));
+});
+
+test("rubbish in the tab's store is no payment", () => {
+  const { feed } = new Device().open(new Map([["paidchat.awaited", '["pay-1", 7, null]']]));
+  assert.deepEqual(feed.ids, ["pay-1"]);
+});
