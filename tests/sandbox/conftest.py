@@ -3,9 +3,11 @@
 import asyncio
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from stripe.checkout import Session
 from paidchat.sandbox import SandboxSettings, create_sandbox
 
 SECRET = "whsec_for_tests"
+CERTIFICATES = ssl.create_default_context()  # slow to load, so once for all clients
 Json = dict[str, Any]
 
 
@@ -179,6 +182,14 @@ class Bench:
         """Return the ledger."""
         return dict((await self.http.get("/test/ledger")).json())
 
+    async def attempts(self, count: int, within_s: float = 8.0) -> list[Json]:
+        """Return the attempts the sandbox has written down, once there are `count` of them."""
+        deadline = time.monotonic() + within_s
+        while len(made := (await self.ledger())["deliveries"]) < count:
+            assert time.monotonic() < deadline, f"{count} attempts expected, got {made}"
+            await asyncio.sleep(0.01)
+        return list(made)
+
     async def raw(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Call the API without the SDK."""
         headers = {"Authorization": "Bearer sk_test_x"} | options.pop("headers", {})
@@ -201,12 +212,18 @@ SESSION: Json = {
 }
 
 
-@pytest.fixture
-async def bench(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Bench]:
-    """A sandbox with an empty file, delivering to the receiver."""
+async def close(transport: stripe.HTTPXClient) -> None:
+    """Close the SDK's connections."""
+    closing: Callable[[], Awaitable[None]] = transport.close_async  # untyped in the SDK
+    await closing()
+
+
+@asynccontextmanager
+async def running_bench(data: Path, receiver: Receiver) -> AsyncIterator[Bench]:
+    """A sandbox on a folder of its own, delivering to the receiver."""
     port = free_port()
     settings = SandboxSettings(
-        data=tmp_path / "data",
+        data=data,
         public_url=f"http://127.0.0.1:{port}",
         webhook_url=receiver.url,
         webhook_secret=SECRET,
@@ -215,14 +232,56 @@ async def bench(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Bench]:
     server.start()
     transport = stripe.HTTPXClient(timeout=4)
     client = stripe.StripeClient(
-        "sk_test_x",
-        base_addresses={"api": f"http://127.0.0.1:{server.port}"},
-        http_client=transport,
-        max_network_retries=1,
+        "sk_test_x", base_addresses={"api": settings.public_url}, http_client=transport, max_network_retries=1
     )
-    async with httpx.AsyncClient(base_url=settings.public_url, trust_env=False, timeout=15) as http:
+    async with httpx.AsyncClient(
+        base_url=settings.public_url, verify=CERTIFICATES, trust_env=False, timeout=15
+    ) as http:
         made = Bench(settings, server, client, http)
         yield made
-    close: Callable[[], Awaitable[None]] = transport.close_async
-    await close()
+    await close(transport)
     made.stop()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Bench]:
+    """A sandbox nobody has used yet."""
+    async with running_bench(tmp_path / "data", receiver) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+async def still_bench(tmp_path_factory: pytest.TempPathFactory, listening: Receiver) -> AsyncIterator[Bench]:
+    """A sandbox for tests that change nothing in it, so that they can share it."""
+    async with running_bench(tmp_path_factory.mktemp("still"), listening) as made:
+        yield made
+
+
+class Serve:
+    """Serves applications of a test's own until the test ends."""
+
+    secret = SECRET
+    free_port = staticmethod(free_port)
+    close = staticmethod(close)
+
+    def __init__(self) -> None:
+        self._servers: list[Server] = []
+
+    def __call__(self, app: ASGIApp, port: int) -> None:
+        """Serve an application on a port and return when it answers."""
+        server = Server(app, port)
+        server.start()
+        self._servers.append(server)
+
+    def stop(self) -> None:
+        """Stop all of them."""
+        for server in self._servers:
+            server.stop()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """What serves a test's own application."""
+    serving = Serve()
+    yield serving
+    serving.stop()

@@ -61,17 +61,17 @@ FORM = {
     ],
 )
 async def test_parameters_are_checked_as_stripe_does(
-    bench: Bench, changes: dict[str, str | None], param: str, code: str | None
+    still_bench: Bench, changes: dict[str, str | None], param: str, code: str | None
 ) -> None:
     """A session with one wrong parameter is refused with 400, naming the parameter, and leaves nothing behind."""
     form = {name: value for name, value in {**FORM, **changes}.items() if value is not None}
-    answer = await bench.raw("POST", "/checkout/sessions", data=form)
+    answer = await still_bench.raw("POST", "/checkout/sessions", data=form)
     error = answer.json()["error"]
     assert answer.status_code == 400
     assert (error["type"], error["param"], error.get("code")) == ("invalid_request_error", param, code)
     assert error["message"]
     assert answer.headers["request-id"].startswith("req_")
-    assert (await bench.ledger())["sessions"] == []
+    assert (await still_bench.ledger())["sessions"] == []
 
 
 async def test_limits_are_inclusive(bench: Bench) -> None:
@@ -86,10 +86,10 @@ async def test_limits_are_inclusive(bench: Bench) -> None:
     await bench.create(expires_at=int(time.time()) + 30 * 60)
 
 
-async def test_the_sdk_raises_its_own_errors(bench: Bench) -> None:
+async def test_the_sdk_raises_its_own_errors(still_bench: Bench) -> None:
     """Stripe's SDK turns the error objects into its exceptions, with code, param and request id."""
     with pytest.raises(stripe.InvalidRequestError) as refused:
-        await bench.create(line_items=None)
+        await still_bench.create(line_items=None)
     assert (refused.value.code, refused.value.param, refused.value.http_status) == (
         "parameter_missing",
         "line_items",
@@ -97,7 +97,7 @@ async def test_the_sdk_raises_its_own_errors(bench: Bench) -> None:
     )
     assert str(refused.value.request_id).startswith("req_")
     with pytest.raises(stripe.InvalidRequestError) as unknown:
-        await bench.stripe.v1.payment_intents.retrieve_async("pi_unknown")
+        await still_bench.stripe.v1.payment_intents.retrieve_async("pi_unknown")
     assert (unknown.value.code, unknown.value.http_status) == ("resource_missing", 404)
 
 
@@ -112,18 +112,18 @@ async def test_the_sdk_raises_its_own_errors(bench: Bench) -> None:
         ({"Authorization": "Bearer rk_live_abc"}, "live key"),
     ],
 )
-async def test_only_test_keys_are_taken(bench: Bench, authorization: dict[str, str], words: str) -> None:
+async def test_only_test_keys_are_taken(still_bench: Bench, authorization: dict[str, str], words: str) -> None:
     """A call without a test key is 401 with Stripe's error object, and the key is not echoed."""
-    answer = await bench.http.get("/v1/account", headers=authorization)
+    answer = await still_bench.http.get("/v1/account", headers=authorization)
     assert answer.status_code == 401
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert words in answer.json()["error"]["message"]
     assert "abc" not in answer.text
 
 
-async def test_restricted_test_keys_work(bench: Bench) -> None:
+async def test_restricted_test_keys_work(still_bench: Bench) -> None:
     """A restricted test key is as good as a secret one."""
-    answer = await bench.http.get("/v1/account", headers={"Authorization": "Bearer rk_test_x"})
+    answer = await still_bench.http.get("/v1/account", headers={"Authorization": "Bearer rk_test_x"})
     assert answer.status_code == 200
 
 
@@ -136,9 +136,9 @@ async def test_restricted_test_keys_work(bench: Bench) -> None:
         ("GET", "/checkout/sessions/x/y/z"),
     ],
 )
-async def test_unknown_urls(bench: Bench, method: str, path: str) -> None:
+async def test_unknown_urls(still_bench: Bench, method: str, path: str) -> None:
     """A URL the API does not have is 404 with an error object that names it."""
-    answer = await bench.raw(method, path)
+    answer = await still_bench.raw(method, path)
     assert answer.status_code == 404
     assert f"{method}: /v1{path}" in answer.json()["error"]["message"]
 
@@ -155,25 +155,25 @@ async def test_unknown_urls(bench: Bench, method: str, path: str) -> None:
         b"&".join(b"k%d=1" % n for n in range(1500)),
     ],
 )
-async def test_unreadable_forms(bench: Bench, body: bytes) -> None:
+async def test_unreadable_forms(still_bench: Bench, body: bytes) -> None:
     """A body that is no proper form is 400, never a failure of the server."""
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = await bench.raw("POST", "/checkout/sessions", content=body, headers=headers)
+    answer = await still_bench.raw("POST", "/checkout/sessions", content=body, headers=headers)
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
-async def test_json_bodies_are_refused(bench: Bench) -> None:
+async def test_json_bodies_are_refused(still_bench: Bench) -> None:
     """The API takes forms, and says so to who sends JSON."""
-    answer = await bench.raw("POST", "/checkout/sessions", json={"mode": "payment"})
+    answer = await still_bench.raw("POST", "/checkout/sessions", json={"mode": "payment"})
     assert answer.status_code == 400
     assert "form" in answer.json()["error"]["message"]
 
 
-async def test_versions(bench: Bench) -> None:
+async def test_versions(still_bench: Bench) -> None:
     """The version a call names comes back; what is no version is refused."""
-    answer = await bench.raw("GET", "/account", headers={"Stripe-Version": "2025-03-31.basil"})
+    answer = await still_bench.raw("GET", "/account", headers={"Stripe-Version": "2025-03-31.basil"})
     assert answer.headers["stripe-version"] == "2025-03-31.basil"
-    assert (await bench.raw("GET", "/account")).headers["stripe-version"] == "2026-10-28.endive"
-    answer = await bench.raw("GET", "/account", headers={"Stripe-Version": "yesterday"})
+    assert (await still_bench.raw("GET", "/account")).headers["stripe-version"] == "2026-10-28.endive"
+    answer = await still_bench.raw("GET", "/account", headers={"Stripe-Version": "yesterday"})
     assert answer.status_code == 400

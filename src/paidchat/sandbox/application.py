@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from paidchat.sandbox.api import api_routes
 from paidchat.sandbox.controls import control_routes
 from paidchat.sandbox.hosted_page import page_routes
+from paidchat.sandbox.panel import panel_routes
 from paidchat.sandbox.parts import Parts, build_parts
 from paidchat.sandbox.passing_time import keep_time
 from paidchat.sandbox.settings import SandboxSettings
@@ -31,6 +32,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
             *api_routes(parts),
             *control_routes(parts),
             *page_routes(parts),
+            *panel_routes(parts),
             Mount("/static", StaticFiles(directory=_STATIC), name="static"),
         ],
         lifespan=lambda _: _running(parts),

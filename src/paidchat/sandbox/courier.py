@@ -70,7 +70,8 @@ class Courier:
         """Begin delivering, on the running event loop."""
         limits = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=_KEEPALIVE_S)
         timeout = httpx.Timeout(_ATTEMPT_TIMEOUT_S, pool=None)
-        self._client = httpx.AsyncClient(trust_env=False, limits=limits, timeout=timeout)
+        secure = self._settings.webhook_url.startswith("https:")  # no certificates to load for plain HTTP
+        self._client = httpx.AsyncClient(verify=secure, trust_env=False, limits=limits, timeout=timeout)
         self._wake = asyncio.Event()  # bound to this event loop
         self._store.after_commit = self._wake.set
         self._loop = asyncio.create_task(self._run(), name="sandbox courier")

@@ -11,8 +11,9 @@ from paidchat.sandbox.refunds import paid_charge
 Json = dict[str, Any]
 
 _FEE = 1500
-_OPEN = ("needs_response", "under_review")
-_INQUIRIES = ("warning_needs_response", "warning_under_review")
+OPEN_DISPUTES = ("needs_response", "under_review")
+OPEN_INQUIRIES = ("warning_needs_response", "warning_under_review")
+CHARGEBACKS = (*OPEN_DISPUTES, "won", "lost")
 
 
 def open_dispute(parts: Parts, session_id: str) -> Json:
@@ -22,7 +23,7 @@ def open_dispute(parts: Parts, session_id: str) -> Json:
         StateError: Not paid, wholly refunded, or disputed already.
     """
     charge = _disputable(parts, session_id)
-    inquiry = _latest(parts, session_id, _INQUIRIES)
+    inquiry = _latest(parts, session_id, OPEN_INQUIRIES)
     with parts.store.transaction():
         if inquiry is None:
             opened = _open(parts, session_id, charge, "needs_response")
@@ -42,7 +43,7 @@ def inquire(parts: Parts, session_id: str) -> Json:
     Raises:
         StateError: Not paid, wholly refunded, or disputed already.
     """
-    inquiry = _latest(parts, session_id, _INQUIRIES)
+    inquiry = _latest(parts, session_id, OPEN_INQUIRIES)
     with parts.store.transaction():
         if inquiry is None:
             return _open(parts, session_id, _disputable(parts, session_id), "warning_needs_response")
@@ -77,8 +78,6 @@ def lose_dispute(parts: Parts, session_id: str) -> Json:
 
 def _open(parts: Parts, session_id: str, charge: Json, status: str) -> Json:
     opened = dispute(charge, status=status, created=parts.clock.stamp())
-    if status == "needs_response":
-        opened["balance_transactions"] = []
     charge["disputed"] = True
     parts.store.save(charge)
     parts.store.insert(opened, session=session_id)
@@ -97,15 +96,15 @@ def _disputable(parts: Parts, session_id: str) -> Json:
     charge = paid_charge(parts, session_id)
     if charge["refunded"]:
         raise StateError("A wholly refunded payment cannot be disputed.")
-    settled = [item for item in parts.store.of_session(session_id, "dispute") if item["status"] not in _INQUIRIES]
-    if settled:
-        raise StateError(f"This payment has been disputed already: {settled[0]['status']}.")
+    held = [item for item in parts.store.of_session(session_id, "dispute") if item["status"] in CHARGEBACKS]
+    if held:
+        raise StateError(f"This payment has been disputed already: {held[0]['status']}.")
     return charge
 
 
 def _open_one(parts: Parts, session_id: str) -> Json:
     paid_charge(parts, session_id)
-    found = _latest(parts, session_id, _OPEN)
+    found = _latest(parts, session_id, OPEN_DISPUTES)
     if found is None:
         raise StateError("No dispute is open.")
     return found

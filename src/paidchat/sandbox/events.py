@@ -6,6 +6,7 @@ from typing import Any
 from paidchat.sandbox.account_objects import API_VERSION, SUBSCRIBED
 from paidchat.sandbox.clock import Clock
 from paidchat.sandbox.faults import Faults
+from paidchat.sandbox.foreign import sell_elsewhere
 from paidchat.sandbox.ids import new_id
 from paidchat.sandbox.store import Store
 
@@ -54,7 +55,7 @@ class Events:
             data["previous_attributes"] = previous
         subscribed = kind in SUBSCRIBED
         private = self._store.private(session) if session else {}
-        event = {
+        event: Json = {
             "id": new_id("evt_1"),
             "object": "event",
             "api_version": private.get("api_version", API_VERSION),
@@ -68,6 +69,9 @@ class Events:
         self._store.insert(event, session=session)
         if subscribed:
             self._queue(event, session)
+        if subscribed and self._faults.webhook.foreign_events and not private.get("foreign"):
+            foreign, about = sell_elsewhere(self._store, kind, created=self._clock.stamp())
+            self.record(kind, about, session=foreign)
         return str(event["id"])
 
     def _queue(self, event: Json, session: str | None) -> None:

@@ -61,18 +61,18 @@ class _HostedPage:
         try:
             session = find_session(self._parts, request.path_params["id"])
         except UnknownObjectError:
-            return _page(missing_page(_base(request)), 404)
+            return _page(missing_page(base_path(request)), 404)
         if session["status"] != "open":
-            return _page(closed_page(session, return_url(session), _base(request)))
+            return _page(closed_page(session, return_url(session), base_path(request)))
         return self._form(request, session, {}, None)
 
     async def submit(self, request: Request) -> Response:
         """Try to pay: back to the merchant when it worked, the form with a reason when not."""
-        form = await _form_fields(request)
+        form = await form_fields(request)
         try:
             session = find_session(self._parts, request.path_params["id"])
         except UnknownObjectError:
-            return _page(missing_page(_base(request)), 404)
+            return _page(missing_page(base_path(request)), 404)
         if session["status"] == "complete":  # a second click on Pay
             return RedirectResponse(return_url(session), 303, PAGE_HEADERS)
         try:
@@ -91,7 +91,7 @@ class _HostedPage:
         lines = self._parts.store.private(session["id"])["lines"]
         if session["payment_intent"] is None:
             apply_tax(session, lines, load_tax(self._parts.store))  # as it will be, for the buyer to see
-        page = pay_page(session, lines, form, error, _base(request))
+        page = pay_page(session, lines, form, error, base_path(request))
         return _page(page)
 
 
@@ -111,12 +111,14 @@ def _pay(parts: Parts, session: Json, form: dict[str, str]) -> Outcome:
     return pay_by_card(parts, session["id"], card=digits, email=email)
 
 
-async def _form_fields(request: Request) -> dict[str, str]:
+async def form_fields(request: Request) -> dict[str, str]:
+    """Return the fields of a submitted form."""
     text = (await request.body()).decode(errors="replace")
     return {name: value for name, value in decode(text).items() if isinstance(value, str)}
 
 
-def _base(request: Request) -> str:
+def base_path(request: Request) -> str:
+    """Return the path prefix the sandbox is mounted under, empty when it runs alone."""
     root: str = request.scope.get("root_path", "")
     return root.rstrip("/")
 

@@ -1,9 +1,13 @@
 """Markup: HTML put together from templates in which every inserted value is escaped unless it is markup."""
 
 from collections.abc import Iterable
+from functools import cache
 from html import escape
+from pathlib import Path
 from string import Formatter
 from typing import Any
+
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 class Markup(str):
@@ -30,3 +34,9 @@ def html(template: str, **values: object) -> Markup:
 def join(parts: Iterable[Markup]) -> Markup:
     """Put pieces of markup one after another."""
     return Markup("".join(parts))
+
+
+@cache
+def template(name: str) -> str:
+    """Return a template of this package."""
+    return (_TEMPLATES / name).read_text(encoding="utf-8")

@@ -1,15 +1,12 @@
 """Pages: the hosted page's HTML in its states, form, finished and unknown."""
 
-from pathlib import Path
 from typing import Any
 
-from paidchat.sandbox.markup import Markup, html, join
+from paidchat.sandbox.markup import Markup, html, join, template
 from paidchat.sandbox.money import in_words
 from paidchat.sandbox.payments import DEFAULT_EMAIL
 
 Json = dict[str, Any]
-
-_TEMPLATES = Path(__file__).parent / "templates"
 
 _DEFAULT_CARD = "4242 4242 4242 4242"
 _BANK_DEBIT = """
@@ -32,7 +29,7 @@ def pay_page(session: Json, lines: list[Json], form: dict[str, str], error: str 
         html('<a class="quiet" id="cancel" href="{url}">Cancel and go back</a>', url=cancel) if cancel else Markup("")
     )
     body = html(
-        _template("pay.html"),
+        template("pay.html"),
         alert=alert,
         lines=_amounts(session, lines),
         total=in_words(session["amount_total"], session["currency"]),
@@ -62,19 +59,19 @@ def closed_page(session: Json, success_url: str, base: str) -> Markup:
             success_url,
         )
     back = html('<a class="button" id="back" href="{url}">Go back</a>', url=url) if url else Markup("")
-    return _whole(title, html(_template("closed.html"), title=title, text=text, back=back), base)
+    return _whole(title, html(template("closed.html"), title=title, text=text, back=back), base)
 
 
 def missing_page(base: str) -> Markup:
     """Return the page for an id that is no session's."""
     text = "There is no checkout session by this address."
-    return _whole("Not found", html(_template("closed.html"), title="Not found", text=text, back=Markup("")), base)
+    return _whole("Not found", html(template("closed.html"), title="Not found", text=text, back=Markup("")), base)
 
 
 def _whole(title: str, body: Markup, base: str, *, script: str | None = None) -> Markup:
     tag = '<script type="module" src="{base}/static/{script}"></script>'
     scripts = html(tag, base=base, script=script) if script else Markup("")
-    return html(_template("page.html"), title=title, body=body, base=base, scripts=scripts)
+    return html(template("page.html"), title=title, body=body, base=base, scripts=scripts)
 
 
 def _amounts(session: Json, lines: list[Json]) -> Markup:
@@ -99,7 +96,3 @@ def _amounts(session: Json, lines: list[Json]) -> Markup:
 
 def _checked(checked: bool) -> Markup:
     return Markup(" checked" if checked else "")
-
-
-def _template(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")

@@ -4,7 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from paidchat.sandbox.cards import DECLINED_CARD
-from paidchat.sandbox.disputes import inquire, lose_dispute, open_dispute, win_dispute
+from paidchat.sandbox.disputes import (
+    CHARGEBACKS,
+    OPEN_DISPUTES,
+    OPEN_INQUIRIES,
+    inquire,
+    lose_dispute,
+    open_dispute,
+    win_dispute,
+)
 from paidchat.sandbox.errors import UnknownObjectError
 from paidchat.sandbox.parts import Parts
 from paidchat.sandbox.payments import pay_by_bank_debit, pay_by_card, settle, settle_fail
@@ -31,6 +39,45 @@ VERBS: dict[str, Verb] = {
     "inquiry": inquire,
 }
 """Each takes the parts and a session id, and raises `StateError` when the state forbids it."""
+
+
+def allowed(parts: Parts, session: Json) -> list[str]:
+    """Return the verbs a session's state allows, in the order of `VERBS`."""
+    if session["status"] != "complete":
+        return ["pay", "decline", "pay_later", "expire"] if session["status"] == "open" else []
+    charges = parts.store.of_session(session["id"], "charge")
+    if charges[0]["status"] != "succeeded":
+        return ["settle", "settle_fail"] if charges[0]["status"] == "pending" else []
+    disputes = [item["status"] for item in parts.store.of_session(session["id"], "dispute")]
+    refunds = [item["status"] for item in parts.store.of_session(session["id"], "refund")]
+    names = _allowed_refunds(charges[0], refunds, disputes) | _allowed_disputes(charges[0], disputes)
+    return [name for name in VERBS if name in names]
+
+
+def _allowed_refunds(charge: Json, refunds: list[str], disputes: list[str]) -> set[str]:
+    left = charge["amount"] - charge["amount_refunded"]
+    free = not any(status in CHARGEBACKS for status in disputes)
+    names: set[str] = set()
+    if left and free:
+        names |= {"refund", "refund_fail"}
+    if left > 1 and free:
+        names.add("refund_partial")
+    if "pending" in refunds or "succeeded" in refunds:
+        names.add("refund_fail")
+    if "pending" in refunds:
+        names.add("refund_settle")
+    return names
+
+
+def _allowed_disputes(charge: Json, disputes: list[str]) -> set[str]:
+    names: set[str] = set()
+    if any(status in OPEN_INQUIRIES for status in disputes):
+        names.add("inquiry")
+    if any(status in OPEN_DISPUTES for status in disputes):
+        names |= {"win_dispute", "lose_dispute"}
+    if not charge["refunded"] and not any(status in CHARGEBACKS for status in disputes):
+        names |= {"dispute", "inquiry"}
+    return names
 
 
 async def do(parts: Parts, verb: str, session_id: str) -> Json:

@@ -1,0 +1,107 @@
+"""The panel, as a browser without scripts uses it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.sandbox.conftest import Bench, Receiver
+
+
+async def press(bench: Bench, path: str, **fields: str) -> httpx.Response:
+    """Submit a form of the panel and return the page it leads to."""
+    answer = await bench.http.post(f"/panel{path}", data=fields)
+    assert answer.status_code == 303
+    page = await bench.http.get(answer.headers["location"])
+    assert page.status_code == 200
+    return page
+
+
+def said(page: httpx.Response) -> str:
+    """Return what the panel says about the last button."""
+    match = re.search(r'<p id="said" role="status">(.*?)</p>', page.text)
+    assert match is not None
+    return match[1]
+
+
+async def test_buttons_work(bench: Bench, receiver: Receiver) -> None:
+    """A session's buttons act on it, and the panel says what came of it."""
+    created = await bench.create()
+    page = await press(bench, f"/sessions/{created.id}/pay")
+    assert said(page) == "Done: pay."
+    assert (await bench.session(created.id))["payment_status"] == "paid"
+    assert "checkout.session.completed" in page.text
+    page = await press(bench, f"/sessions/{created.id}/pay")
+    assert "can no longer be paid" in said(page)
+    event = receiver.arrivals[0].event["id"]
+    page = await press(bench, f"/events/{event}/resend")
+    assert "200" in said(page)
+    assert len(receiver.arrivals) == 2
+    assert "no such event" in said(await press(bench, "/events/evt_unknown/resend"))
+
+
+async def test_switches_work(bench: Bench) -> None:
+    """Faults, clock and tax are set from their forms, shown as set, and cleared."""
+    fields = {
+        "drop": "all",
+        "duplicate": "2",
+        "delay_s": "1.5",
+        "reorder": "on",
+        "foreign_events": "on",
+        "hang_s": "0.5",
+        "status": "500",
+        "drop_answer": "1",
+        "count": "3",
+    }
+    page = await press(bench, "/faults", **fields)
+    assert (await bench.http.get("/test/faults")).json() == {
+        "webhook": {"drop": "all", "duplicate": 2, "delay_s": 1.5, "reorder": True, "foreign_events": True},
+        "api": {"hang_s": 0.5, "status": 500, "drop_answer": 1, "count": 3},
+    }
+    assert 'value="500" selected' in page.text
+    assert "cannot" in said(await press(bench, "/faults", duplicate="99999"))
+    assert said(await press(bench, "/faults", hang_s="soon"))
+    await press(bench, "/faults", clear="1", drop="all")
+    assert (await bench.http.get("/test/faults")).json()["webhook"]["drop"] == 0
+    await press(bench, "/clock", advance_s="3600")
+    assert (await bench.http.get("/test/clock")).json()["advance_s"] == 3600
+    await press(bench, "/clock", advance_s="never")
+    await press(bench, "/tax", head_office="on")
+    assert (await bench.http.get("/test/tax")).json()["head_office"] is True
+    await press(bench, "/tax")
+    assert (await bench.http.get("/test/tax")).json()["head_office"] is False
+
+
+async def test_an_empty_panel(bench: Bench) -> None:
+    """A sandbox nobody has used yet says what to do."""
+    page = await bench.http.get("/")
+    assert page.text.count("None yet") == 2
+    assert "unsafe" not in page.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{base}"])
+async def test_hostile_text_is_text(bench: Bench, hostile: str) -> None:
+    """Whatever a session carries or a link says is shown as text."""
+    await bench.create(client_reference_id=hostile)
+    page = await bench.http.get("/", params={"said": hostile})
+    assert "<script>alert" not in page.text
+    assert "<img" not in page.text
+    assert page.text.count("{base}") == (2 if hostile == "{base}" else 0)
+    assert "style=" not in page.text
+
+
+async def test_the_live_part(bench: Bench) -> None:
+    """The part the script refreshes is the same as the page's own."""
+    created = await bench.create()
+    live = (await bench.http.get("/panel/live")).text
+    assert created.id in live
+    page = (await bench.http.get("/")).text
+    ago = re.compile(r">[\d.]+ \w+ ago<")
+    assert ago.sub("", live).strip() in ago.sub("", page)
+    for asset in ("panel.js", "panel.css"):
+        assert (await bench.http.get(f"/static/{asset}")).status_code == 200
