@@ -24,8 +24,9 @@ from paidchat.observability import Metrics
 from paidchat.reconciler import Reconciler
 from paidchat.settings import Settings
 from paidchat.storage import queries
-from paidchat.storage.database import Database
-from paidchat.storage.schema import migrate
+from paidchat.storage.database import Database, postgres_arguments
+from paidchat.storage.notify import Listener
+from paidchat.storage.schema import prepare
 from paidchat.stripe_gateway import StripeGateway
 from paidchat.viewers import Viewers
 
@@ -105,11 +106,11 @@ async def core(settings: Settings) -> AsyncIterator[Core]:
         database = Database(settings.database_url)
         await database.open()
         stack.push_async_callback(database.close)
-        await migrate(database)
+        await prepare(database)
         gateway = StripeGateway(settings)
         stack.push_async_callback(gateway.close)
         metrics = Metrics()
-        limiter = RateLimiter(settings.rate_limit)
+        limiter = RateLimiter.parse(settings.rate_limit)
         tag = await _board_tag(database)
         yield Core(database, gateway, Checkout(settings, database, gateway, limiter, metrics, tag), metrics)
 
@@ -122,6 +123,10 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
         follower = Feed(parts.database)
         await follower.open()
         await stack.enter_async_context(_in_background(follower.run()))
+        listener = None
+        if parts.database.backend == "postgresql":
+            listener = Listener(parts.database.url, parts.database.changes, postgres_arguments())
+            await stack.enter_async_context(_in_background(listener.run()))
         reconciler = Reconciler(parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds)
         await stack.enter_async_context(_in_background(reconciler.run()))
         yield Services(
@@ -129,6 +134,7 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
             database=parts.database,
             checkout=parts.checkout,
             feed=follower,
+            listener=listener,
             viewers=Viewers(settings.max_viewers, settings.max_viewers_per_client),
             metrics=parts.metrics,
         )

@@ -30,7 +30,7 @@ from paidchat.domain import (
     is_payment_id,
 )
 from paidchat.ledger import Ledger
-from paidchat.limiter import RateLimiter
+from paidchat.limiter import RateLimiter, client_id
 from paidchat.observability import Metrics
 from paidchat.settings import Settings
 from paidchat.storage import queries
@@ -63,7 +63,7 @@ class Checkout:
         settings: Settings,
         database: Database,
         gateway: StripeGateway,
-        limiter: RateLimiter,
+        limiter: RateLimiter | None,
         metrics: Metrics,
         board_tag: str,
     ) -> None:
@@ -108,8 +108,10 @@ class Checkout:
         now = datetime.now(UTC)
         known = await queries.find_payment_by_key(connection, key) if key else None
         if known is None:
-            await self._limiter.admit(client)
-            new = self._new_payment(text, author, key, now)
+            client = client_id(client, self._board_tag)
+            if self._limiter is not None:
+                await self._limiter.admit(connection, client, now)
+            new = self._new_payment(text, author, key, now) | {"client": client}
             if await queries.insert_payment(connection, new):
                 self._metrics.payments.inc()
                 return str(new["id"])

@@ -11,6 +11,7 @@ from paidchat.feed import Feed
 from paidchat.observability import Metrics
 from paidchat.settings import Settings
 from paidchat.storage.database import Database
+from paidchat.storage.notify import Listener
 from paidchat.viewers import Viewers
 
 
@@ -22,6 +23,7 @@ class Services:
     database: Database
     checkout: Checkout
     feed: Feed
+    listener: Listener | None  # on SQLite there are no other processes to listen to
     viewers: Viewers
     metrics: Metrics
 

@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from paidchat.storage.notify import Wakeups
+from paidchat.storage.notify import Wakeups, announce
 
 LOCK_TIMEOUT_S = 3  # Stripe sends again; a request that waits longer only piles up
+STATEMENT_TIMEOUT_S = 5
+CONNECT_TIMEOUT_S = 3
+POOL_SIZE = 10  # connections a process holds to PostgreSQL, the listener's not among them
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
@@ -22,21 +25,27 @@ class Database:
     def __init__(self, url: str) -> None:
         parsed = make_url(url)
         self.backend = parsed.get_backend_name()
+        self.url: URL = parsed.set(drivername=DRIVERS[self.backend])
         self.changes = Wakeups()
         self.engine: AsyncEngine
-        self._file = parsed.database if self.backend == "sqlite" else None
-        self._url = parsed.set(drivername=DRIVERS[self.backend])
         # SQLite has one writer. Waiting for it here is fair and instant; waiting in SQLite is a sleep and a retry.
-        self._writing = asyncio.Lock() if self.backend == "sqlite" else nullcontext()
+        self._writing: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.backend == "sqlite" else nullcontext()
 
     async def open(self) -> None:
         """Make the engine; nothing is connected yet."""
-        if self._file:
-            Path(self._file).parent.mkdir(parents=True, exist_ok=True)
-            self.engine = create_async_engine(self._url, connect_args={"timeout": LOCK_TIMEOUT_S})
+        if self.backend == "sqlite":
+            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+            self.engine = create_async_engine(self.url, connect_args={"timeout": LOCK_TIMEOUT_S})
             _prepare_sqlite(self.engine)
         else:
-            self.engine = create_async_engine(self._url, pool_pre_ping=True)
+            self.engine = create_async_engine(
+                self.url,
+                pool_size=POOL_SIZE,
+                max_overflow=0,
+                pool_timeout=LOCK_TIMEOUT_S,
+                pool_pre_ping=True,
+                connect_args=postgres_arguments(),
+            )
 
     async def close(self) -> None:
         """Close every connection."""
@@ -52,13 +61,31 @@ class Database:
             await connection.execution_options(paidchat_writes=True)
             async with connection.begin():
                 yield connection
+                await announce(connection)
         self.changes.wake()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that sees one state of the database and changes nothing."""
         async with self.engine.connect() as connection:
+            if self.backend == "postgresql":
+                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
+
+
+def postgres_arguments() -> dict[str, Any]:
+    """Return how to connect to PostgreSQL so that nothing waits for ever, on either side."""
+    return {
+        "timeout": CONNECT_TIMEOUT_S,
+        "command_timeout": STATEMENT_TIMEOUT_S,
+        "server_settings": {
+            "application_name": "paidchat",
+            "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+            "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+            # A process that hangs in the middle must not keep the counter from the others.
+            "idle_in_transaction_session_timeout": "10s",
+        },
+    }
 
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:

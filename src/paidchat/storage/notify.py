@@ -1,6 +1,21 @@
 """Wake-ups: a hint that something was committed. Whoever is woken reads; nothing is ever carried in the hint."""
 
 import asyncio
+import random
+import time
+from typing import Any, Final
+
+import asyncpg
+import structlog
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+log = structlog.get_logger(__name__)
+
+CHANNEL: Final = "paidchat"
+PROBE_EVERY_S: Final = 5
+PROBE_TIMEOUT_S: Final = 2
+LONGEST_RETRY_S: Final = 5
 
 
 class Wakeups:
@@ -22,3 +37,56 @@ class Wakeups:
             return
         finally:
             self._event.clear()
+
+
+async def announce(connection: AsyncConnection) -> None:
+    """Wake the other processes when this transaction commits, and only then."""
+    if connection.dialect.name == "postgresql":
+        await connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+
+class Listener:
+    """Passes PostgreSQL's notifications on as wake-ups, over a connection of its own.
+
+    A connection that died or froze tells nobody, so it is probed; while it is being made anew, and should a
+    notification be lost, the waiter's own polling carries on.
+    """
+
+    def __init__(self, url: URL, wakeups: Wakeups, arguments: dict[str, Any]) -> None:
+        self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._wakeups = wakeups
+        self._arguments = arguments
+        self.heard_at: float | None = None  # the last sign of life, on the monotonic clock
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        failures = 0
+        while True:
+            try:
+                await self._listen()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                self.heard_at = None
+                failures += 1
+                log.warning("listener.lost", error=str(error) or type(error).__name__)
+            else:
+                failures = 0
+            await asyncio.sleep(random.uniform(0, min(0.1 * 2**failures, LONGEST_RETRY_S)))  # noqa: S311 - jitter
+
+    async def _listen(self) -> None:
+        connection = await asyncpg.connect(self._dsn, **self._arguments)
+        try:
+            await connection.add_listener(CHANNEL, self._hear)
+            self._wakeups.wake()  # for what was committed while nobody listened
+            while True:
+                async with asyncio.timeout(PROBE_TIMEOUT_S):
+                    await connection.execute("SELECT 1")
+                self.heard_at = time.monotonic()
+                await asyncio.sleep(PROBE_EVERY_S)
+        finally:
+            # Closing politely would wait for a server that may be gone.
+            connection.terminate()
+
+    def _hear(self, *notification: object) -> None:
+        del notification
+        self.heard_at = time.monotonic()
+        self._wakeups.wake()

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, and_, bindparam, delete, insert, literal, or_, select, update
+from sqlalchemy import Row, Select, Table, and_, bindparam, delete, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -80,6 +80,18 @@ async def find_payments(connection: AsyncConnection, payment_ids: Collection[str
 async def find_payment_by_key(connection: AsyncConnection, idempotency_key: str) -> Row[Any] | None:
     """Return the payment that was made with this (hashed) Idempotency-Key."""
     return (await connection.execute(_payments().where(payment.c.idempotency_key == idempotency_key))).one_or_none()
+
+
+async def lock_client(connection: AsyncConnection, client: str) -> None:
+    """Keep other transactions from starting a payment of this client until the commit; SQLite has one writer."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(client))))
+
+
+async def payment_times(connection: AsyncConnection, client: str, *, since: datetime, limit: int) -> list[datetime]:
+    """Return when this client started payments since a time, the newest first."""
+    times = select(payment.c.created_at).where(payment.c.client == client, payment.c.created_at > since)
+    return list((await connection.execute(times.order_by(payment.c.created_at.desc()).limit(limit))).scalars())
 
 
 async def lock_payments(connection: AsyncConnection, payment_ids: Iterable[str]) -> dict[str, Row[Any]]:

@@ -60,6 +60,7 @@ class Payment(SQLModel, table=True):
         CheckConstraint(_one_of("status", PaymentStatus), name="payment_status"),
         CheckConstraint("amount > 0", name="payment_amount"),
         CheckConstraint("text <> ''", name="payment_text"),
+        Index("payment_client", "client", "created_at"),
         # The sweep looks for these; most payments are settled.
         Index(
             "payment_unsettled",
@@ -80,6 +81,7 @@ class Payment(SQLModel, table=True):
     currency: str = Field(sa_type=Text)
     created_at: datetime = Field(sa_type=UTCDateTime)
     expires_at: datetime = Field(sa_type=UTCDateTime)
+    client: str = Field(sa_type=Text)  # a keyed hash of the address it came from, for the rate limit
     # What was, or will be, asked of Stripe: stored before it is asked, so that asking again is the same question.
     stripe_key: str = Field(sa_type=Text, unique=True)
     stripe_params: dict[str, Any] = Field(sa_type=JSON)
@@ -99,7 +101,7 @@ class Message(SQLModel, table=True):
 
     __tablename__ = "message"
     __table_args__ = (
-        Index("message_shown", "id", sqlite_where=text("NOT hidden"), postgresql_where=text("NOT hidden")),
+        Index("message_shown", "id", sqlite_where=text("hidden = 0"), postgresql_where=text("NOT hidden")),
     )
 
     id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})

@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("client", sa.Text(), nullable=False),
         sa.Column("stripe_key", sa.Text(), nullable=False),
         sa.Column("stripe_params", sa.JSON(), nullable=False),
         sa.Column("session_id", sa.Text(), nullable=True),
@@ -52,6 +53,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("session_id"),
         sa.UniqueConstraint("stripe_key"),
     )
+    op.create_index("payment_client", "payment", ["client", "created_at"], unique=False)
     op.create_index(
         "payment_unsettled",
         "payment",
@@ -108,7 +110,7 @@ def upgrade() -> None:
         "message",
         ["id"],
         unique=False,
-        sqlite_where=sa.text("NOT hidden"),
+        sqlite_where=sa.text("hidden = 0"),
         postgresql_where=sa.text("NOT hidden"),
     )
 
