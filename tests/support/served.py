@@ -83,7 +83,9 @@ def served_board(data: Path, port: int | None = None, **overrides: Any) -> Itera
     sandbox = SandboxSettings(
         data=data, public_url=f"{url}/sandbox", webhook_url=f"{url}/stripe/webhook", webhook_secret=SECRET
     )
-    with serving(server_config(create_app(settings, sandbox), host="127.0.0.1", port=port)):
+    app = create_app(settings, sandbox)
+    proxies = settings.trusted_proxies
+    with serving(server_config(app, host="127.0.0.1", port=port, trusted_proxies=proxies)):
         yield Served(url, settings)
 
 

@@ -1,0 +1,197 @@
+"""Idempotency-Key: one key, one payment, one session, however often and whenever it is sent."""
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from board_client import act, http_client, sessions_of, start
+from rows import opened
+from served import Served, free_port, served_board
+from sqlalchemy import select
+
+from paidchat.storage import queries
+
+HELLO = {"text": "Hello", "author": "Ann"}
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A board whose sandbox is made to fail."""
+    with served_board(tmp_path_factory.mktemp("faulty")) as served:
+        yield served
+
+
+def new_key() -> str:
+    """A key as a page would make it."""
+    return str(uuid.uuid4())
+
+
+async def send(client: httpx.AsyncClient, key: str | None, body: Any = None) -> httpx.Response:
+    """Start a payment with a key."""
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return await client.post("/api/payments", json=HELLO if body is None else body, headers=headers)
+
+
+async def payments_in(served: Served) -> list[str]:
+    """The ids of all payments in a board's database."""
+    async with opened(served.settings.database_url) as database, database.reading() as connection:
+        return list((await connection.execute(select(queries.payment.c.id))).scalars())
+
+
+async def test_the_same_key_is_the_same_payment(client: httpx.AsyncClient) -> None:
+    """The same key with the same body is 201 again, with the same payment and the same way to pay it."""
+    key = new_key()
+    first, second = await send(client, key), await send(client, key)
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert second.json() == first.json()
+    assert second.headers["location"] == first.headers["location"]
+    assert len(await sessions_of(client, first.json()["id"])) == 1
+
+
+async def test_the_answer_is_the_payment_as_it_is_now(client: httpx.AsyncClient) -> None:
+    """The same key after paying gives the payment as it has become."""
+    key = new_key()
+    payment = (await send(client, key)).json()
+    await act(client, payment, "pay")
+    again = await send(client, key)
+    assert again.status_code == 201
+    assert again.json()["status"] == "fulfilled"
+    assert again.json()["message_id"] is not None
+
+
+async def test_without_a_key_every_request_is_a_payment(client: httpx.AsyncClient) -> None:
+    """Two requests without a key, and two with different keys, are two payments each."""
+    ids = [(await send(client, key)).json()["id"] for key in (None, None, new_key(), new_key())]
+    assert len(set(ids)) == 4
+
+
+@pytest.mark.parametrize(
+    "body", [{"text": "Other", "author": "Ann"}, {"text": "Hello"}, {"text": "Hello", "author": "A"}]
+)
+async def test_another_body_is_a_conflict(client: httpx.AsyncClient, body: dict[str, str]) -> None:
+    """The same key with another text or author is 422 `idempotency_conflict`, and the first stays as it was."""
+    key = new_key()
+    payment = (await send(client, key)).json()
+    other = await send(client, key, body)
+    assert other.status_code == 422
+    assert other.json()["code"] == "idempotency_conflict"
+    assert (await send(client, key)).json() == payment
+
+
+@pytest.mark.parametrize("key", ["k" * 16, "k" * 255, "".join(map(chr, range(0x21, 0x7F))), "a key with spaces in it"])
+async def test_printable_ascii_of_some_length_is_a_key(client: httpx.AsyncClient, key: str) -> None:
+    """16 to 255 printable ASCII characters are a key."""
+    unique = f"{uuid.uuid4().hex[:8]}{key}"[: max(len(key), 16)]
+    assert (await send(client, unique)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "key",
+    [b"", b"k" * 15, b"k" * 256, b"k" * 5000, b"k" * 16 + b"\t" + b"k", b"k" * 16 + "é".encode(), b"k" * 16 + b"\xff"],
+)
+async def test_anything_else_is_no_key(client: httpx.AsyncClient, key: bytes) -> None:
+    """A key that is too short, too long or not printable ASCII is 422, and no payment is made."""
+    answer = await client.post("/api/payments", json=HELLO, headers={b"Idempotency-Key": key})
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "invalid_request"
+
+
+async def test_parallel_requests_make_one_payment(tmp_path: Path) -> None:
+    """Twenty requests at once with one key make one payment and one session; who is told to wait comes to it, too."""
+    key = new_key()
+    with served_board(tmp_path) as served:
+        async with http_client(served) as client:
+            answers = await asyncio.gather(*(send(client, key) for _ in range(20)))
+            settled = await send(client, key)
+            sessions = (await client.get("/sandbox/test/ledger")).json()["sessions"]
+        made = await payments_in(served)
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"idempotency_in_progress"}
+    assert {answer.json()["id"] for answer in answers if answer.status_code == 201} == {settled.json()["id"]}
+    assert made == [settled.json()["id"]]
+    assert [session["client_reference_id"] for session in sessions] == made
+
+
+async def test_a_request_under_way_is_409(faulty: Served) -> None:
+    """While the first request is being answered, the second is told to come back, and when."""
+    key = new_key()
+    async with http_client(faulty) as client:
+        await client.put("/sandbox/test/faults", json={"api": {"hang_s": 1.5, "count": 1}})
+        first = asyncio.create_task(send(client, key))
+        await asyncio.sleep(0.5)
+        second = await send(client, key)
+        other = await send(client, key, {"text": "Other"})
+        made = await first
+        third = await send(client, key)
+    assert second.status_code == 409
+    assert second.json()["code"] == "idempotency_in_progress"
+    assert 1 <= int(second.headers["retry-after"]) <= 30
+    assert other.json()["code"] == "idempotency_conflict"
+    assert (made.status_code, third.status_code) == (201, 201)
+    assert third.json() == made.json()
+
+
+async def test_a_key_outlives_a_restart(tmp_path: Path) -> None:
+    """The same key after a restart on the same folder is the same payment with the same way to pay it."""
+    key, port = new_key(), free_port()
+    answers = []
+    for _ in range(2):
+        with served_board(tmp_path, port) as served:
+            async with http_client(served) as client:
+                answers.append(await send(client, key))
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[1].json() == answers[0].json()
+
+
+async def test_after_a_503_the_key_goes_on_with_its_payment(tmp_path: Path) -> None:
+    """When Stripe could not be reached, the same key later makes the session of the very same payment."""
+    key, port = new_key(), free_port()
+    with served_board(tmp_path, port, stripe_api_base=f"http://127.0.0.1:{free_port()}") as served:
+        async with http_client(served) as client:
+            down = await send(client, key)
+        [made] = await payments_in(served)
+    with served_board(tmp_path, port) as served:
+        async with http_client(served) as client:
+            up = await send(client, key)
+            sessions = await sessions_of(client, made)
+        assert await payments_in(served) == [made]
+    assert down.status_code == 503
+    assert down.json()["code"] == "payment_provider_unavailable"
+    assert up.status_code == 201
+    assert up.json()["id"] == made
+    assert up.json()["checkout_url"].endswith(sessions[0]["id"])
+    assert len(sessions) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"drop_answer": 1}, {"drop_answer": 2}, {"status": 500, "count": 4}, {"status": 429, "count": 9}],
+    ids=["one answer lost", "two answers lost", "500 for a while", "429 for a while"],
+)
+async def test_a_stumbling_stripe_makes_no_second_session(faulty: Served, fault: dict[str, Any]) -> None:
+    """Whatever Stripe does for a while, repeating the key ends in one payment with one session."""
+    key = new_key()
+    async with http_client(faulty) as client:
+        await client.put("/sandbox/test/faults", json={"api": fault})
+        for _ in range(10):
+            answer = await send(client, key)
+            if answer.status_code == 201:
+                break
+            assert answer.status_code == 503, answer.text
+            assert int(answer.headers["retry-after"]) >= 1
+        await client.delete("/sandbox/test/faults")
+        payment = answer.json()
+        assert payment["checkout_url"] is not None
+        assert len(await sessions_of(client, payment["id"])) == 1
+
+
+async def test_one_lost_answer_is_not_felt(faulty: Served) -> None:
+    """When Stripe's first answer is lost on the way, the payer gets the session all the same."""
+    async with http_client(faulty) as client:
+        await client.put("/sandbox/test/faults", json={"api": {"drop_answer": 1}})
+        payment = await start(client)
+        assert len(await sessions_of(client, payment["id"])) == 1

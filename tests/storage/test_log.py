@@ -1,0 +1,66 @@
+"""The log: dense, in the order of commits, whoever writes; and pages cut from the board."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from rows import opened, write_messages
+from sqlalchemy import select
+
+from paidchat.board import remove_message
+from paidchat.storage import queries
+from paidchat.storage.database import Database
+
+WRITERS = 32
+EACH = 5
+
+
+async def tail(database: Database, until: int) -> list[int]:
+    """Follow the log as a feed does: what is after the last place seen, until a place is reached."""
+    seen: list[int] = []
+    while not seen or seen[-1] < until:
+        async with database.reading() as connection:
+            seen += [row.seq for row in await queries.log_after(connection, seen[-1] if seen else 0, 7)]
+        await asyncio.sleep(0)
+    return seen
+
+
+async def write(database: Database, times: int) -> list[int]:
+    """Post one message after the other, each in a transaction of its own, and return their ids."""
+    return [id_ for _ in range(times) for id_ in await write_messages(database, 1)]
+
+
+async def test_the_log_is_dense_under_many_writers(database: Database, url: str) -> None:
+    """Thirty-two writers over two pools leave no gap, and a reader that tails them meanwhile misses nothing."""
+    async with opened(url) as other:
+        reader = asyncio.create_task(tail(other, WRITERS * EACH))
+        written = await asyncio.gather(*(write((database, other)[number % 2], EACH) for number in range(WRITERS)))
+        async with asyncio.timeout(30):
+            seen = await reader
+    expected = list(range(1, WRITERS * EACH + 1))
+    assert sorted(id_ for ids in written for id_ in ids) == expected
+    assert all(ids == sorted(ids) for ids in written)
+    assert seen == expected
+
+
+async def test_a_message_has_the_number_of_its_entry(database: Database) -> None:
+    """A message's id is the seq of the entry that posted it."""
+    await write_messages(database, 3)
+    async with database.reading() as connection:
+        entries = (await connection.execute(select(queries.log_entry.c.seq, queries.log_entry.c.message_id))).all()
+    assert [tuple(entry) for entry in entries] == [(1, 1), (2, 2), (3, 3)]
+
+
+async def test_pages_leave_removed_messages_out(database: Database) -> None:
+    """Pages in both directions hold only what is shown, in ascending order, and say whether there is more."""
+    ids = await write_messages(database, 10)
+    await remove_message(database, ids[4], datetime.now(UTC))
+    shown = [id_ for id_ in ids if id_ != ids[4]]
+    async with database.reading() as connection:
+        newest, older = await queries.messages_before(connection, None, 3)
+        before, more = await queries.messages_before(connection, ids[6], 50)
+        after, newer = await queries.messages_after(connection, ids[2], 2)
+        rest, done = await queries.messages_after(connection, ids[5], 4)
+    assert ([row.id for row in newest], older) == (shown[-3:], True)
+    assert ([row.id for row in before], more) == (shown[:5], False)
+    assert ([row.id for row in after], newer) == (shown[3:5], True)
+    assert ([row.id for row in rest], done) == (ids[6:10], False)

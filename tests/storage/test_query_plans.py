@@ -1,0 +1,74 @@
+"""Query plans: what is asked all the time is answered from an index, however long the board lives."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from rows import write_messages, write_payment
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from paidchat.domain import Verdict
+from paidchat.storage import queries
+from paidchat.storage.database import Database
+
+Ask = Callable[[AsyncConnection], Awaitable[Any]]
+
+
+@pytest.fixture
+async def filled(database: Database) -> Database:
+    """A database with some messages and payments."""
+    await write_messages(database, 300)
+    async with database.transaction() as connection:
+        await write_payment(connection)
+    return database
+
+
+async def plans_of(database: Database, ask: Ask) -> list[str]:
+    """Return the plan of every statement that a question makes, as SQLite explains it."""
+    asked: list[tuple[str, Any]] = []
+
+    def remember(*call: Any) -> None:
+        asked.append((call[2], call[3]))
+
+    async with database.transaction() as connection:
+        event.listen(database.engine.sync_engine, "before_cursor_execute", remember)
+        try:
+            await ask(connection)
+        finally:
+            event.remove(database.engine.sync_engine, "before_cursor_execute", remember)
+        explained = [
+            (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)).all()
+            for sql, parameters in asked
+        ]
+    return ["; ".join(row.detail for row in rows) for rows in explained]
+
+
+QUESTIONS: list[tuple[str, Ask]] = [
+    ("newest page", lambda connection: queries.messages_before(connection, None, 50)),
+    ("older page", lambda connection: queries.messages_before(connection, 100, 50)),
+    ("newer page", lambda connection: queries.messages_after(connection, 100, 50)),
+    ("log", lambda connection: queries.log_after(connection, 100, 500)),
+    ("payment", lambda connection: queries.find_payment(connection, "p")),
+    ("payments", lambda connection: queries.find_payments(connection, ["p", "q"])),
+    ("payment by key", lambda connection: queries.find_payment_by_key(connection, "k")),
+    ("payments to move", lambda connection: queries.lock_payments(connection, {"p", "q"})),
+    ("message", lambda connection: queries.find_message(connection, 100)),
+    ("event", lambda connection: queries.judge_event(connection, "evt_1", Verdict.APPLIED)),
+]
+
+
+@pytest.mark.parametrize(("name", "ask"), QUESTIONS, ids=[name for name, _ in QUESTIONS])
+async def test_no_question_scans_or_sorts(filled: Database, name: str, ask: Ask) -> None:
+    """Pages, the log and every lookup are searched by a key; nothing reads a whole table or sorts one."""
+    for plan in await plans_of(filled, ask):
+        scans = [step for step in plan.split("; ") if step.startswith("SCAN") and "USING INDEX" not in step]
+        assert not scans, f"{name}: {plan}"
+        assert "TEMP B-TREE" not in plan, f"{name}: {plan}"
+
+
+@pytest.mark.parametrize("cursor", [None, 100])
+async def test_pages_use_the_index_of_shown_messages(filled: Database, cursor: int | None) -> None:
+    """A page is read from the index that holds only what is shown, so removals cost it nothing."""
+    [plan] = await plans_of(filled, lambda connection: queries.messages_before(connection, cursor, 50))
+    assert "message_shown" in plan

@@ -1,0 +1,108 @@
+"""The schema: the revisions make what the tables say, once, whoever starts first."""
+
+import asyncio
+import subprocess
+import sys
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from rows import opened
+from sqlalchemy import Connection
+from sqlmodel import SQLModel
+
+from paidchat.storage import schema
+from paidchat.storage.database import Database
+
+
+async def revision(database: Database) -> str | None:
+    """What revision a database has."""
+    async with database.reading() as connection:
+        return await schema.revision(connection)
+
+
+def differences(connection: Connection) -> list[object]:
+    """What the tables in the code have and the database has not, or the reverse."""
+    return list(compare_metadata(MigrationContext.configure(connection), SQLModel.metadata))
+
+
+async def test_the_revisions_make_the_tables(database: Database) -> None:
+    """A migrated database has exactly the tables, columns, keys and indexes that the code describes."""
+    async with database.reading() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_the_checks_are_those_of_the_tables(database: Database, url: str) -> None:
+    """A migrated database has every CHECK that the code describes, word for word (Alembic does not compare them)."""
+    async with database.reading() as connection:
+        migrated = await connection.run_sync(_checks)
+    async with opened(f"{url}.made") as made:
+        async with made.transaction() as connection:
+            await connection.run_sync(SQLModel.metadata.create_all)
+        async with made.reading() as connection:
+            described = await connection.run_sync(_checks)
+    assert migrated == described
+    assert any(described.values())
+
+
+def _checks(connection: Connection) -> dict[str, dict[str, str]]:
+    inspector = connection.dialect.get_check_constraints
+    return {
+        table: {str(check["name"]): " ".join(check["sqltext"].split()) for check in inspector(connection, table)}
+        for table in SQLModel.metadata.tables
+    }
+
+
+def test_the_newest_revision_is_the_one_the_code_needs() -> None:
+    """`schema.HEAD` is the head of the folder, and there is one head."""
+    assert ScriptDirectory(str(schema.MIGRATIONS)).get_heads() == [schema.HEAD]
+
+
+async def test_an_empty_database_has_no_revision(url: str) -> None:
+    """A new file has no revision, and after migrating the newest; migrating again changes nothing."""
+    async with opened(url) as database:
+        assert await revision(database) is None
+        for _ in range(2):
+            await schema.migrate(database)
+            assert await revision(database) == schema.HEAD
+
+
+async def test_two_tasks_migrate_at_once(url: str) -> None:
+    """Whoever comes second while the first is at it finds the work done."""
+    async with opened(url) as one, opened(url) as other:
+        await asyncio.gather(schema.migrate(one), schema.migrate(other))
+        assert await revision(other) == schema.HEAD
+
+
+def test_two_processes_migrate_at_once(url: str) -> None:
+    """Processes that start together on an empty database all come up."""
+    code = (
+        "import asyncio, sys\n"
+        "from paidchat.storage.database import Database\n"
+        "from paidchat.storage.schema import migrate\n"
+        "async def run():\n"
+        "    database = Database(sys.argv[1])\n"
+        "    await database.open()\n"
+        "    sys.stdout.write('ready\\n'); sys.stdout.flush(); sys.stdin.readline()\n"
+        "    await migrate(database)\n"
+        "    await database.close()\n"
+        "asyncio.run(run())\n"
+    )
+    starting = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for process in starting:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in starting:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert [(process.communicate(timeout=30)[1], process.returncode) for process in starting] == [("", 0)] * 3

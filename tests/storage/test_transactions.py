@@ -1,0 +1,117 @@
+"""Transactions: what is committed is on disk and whole, and concurrent writers lose nothing."""
+
+import asyncio
+import time
+
+import pytest
+from rows import opened, write_messages, write_payment
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
+
+from paidchat.storage import queries
+from paidchat.storage.database import Database
+
+
+async def increment(database: Database) -> None:
+    """Read the counter and write it one higher: an update that is lost if anybody comes in between."""
+    async with database.transaction() as connection:
+        seq = (await connection.execute(select(queries.board.c.seq))).scalar_one()
+        await asyncio.sleep(0)
+        await connection.execute(update(queries.board).values(seq=seq + 1))
+
+
+async def counter(database: Database) -> int:
+    """Where the counter stands."""
+    async with database.reading() as connection:
+        return int((await queries.read_board(connection)).seq)
+
+
+async def test_no_update_is_lost(database: Database, url: str) -> None:
+    """Two hundred read-modify-writes, from three pools at once, all count."""
+    async with opened(url) as second, opened(url) as third:
+        pools = (database, second, third)
+        await asyncio.gather(*(increment(pools[number % 3]) for number in range(200)))
+    assert await counter(database) == 200
+
+
+async def test_sqlite_is_set_up_for_money(database: Database) -> None:
+    """Every connection of the pool writes ahead, syncs fully and holds foreign keys."""
+    for _ in range(3):
+        async with database.reading() as first, database.transaction() as second:
+            for connection in (first, second):
+                settings = [
+                    (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
+                    for name in ("journal_mode", "synchronous", "foreign_keys")
+                ]
+                assert settings == ["wal", 2, 1]
+
+
+async def test_a_failing_block_leaves_nothing(database: Database) -> None:
+    """When a block raises, nothing it wrote is there, not even what it wrote last."""
+    written = []
+
+    async def fail() -> None:
+        async with database.transaction() as connection:
+            written.append(await write_payment(connection))
+            await queries.take_seqs(connection, 5)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+    assert await counter(database) == 0
+    async with database.reading() as connection:
+        assert await queries.find_payments(connection, written) == []
+
+
+async def test_a_cancelled_block_leaves_nothing(database: Database) -> None:
+    """When a block is cancelled, nothing it wrote is there, and the next writer is not held up."""
+    inside = asyncio.Event()
+
+    async def stuck() -> None:
+        async with database.transaction() as connection:
+            await queries.take_seqs(connection, 5)
+            inside.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(stuck())
+    await inside.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await increment(database)
+    assert await counter(database) == 1
+
+
+async def test_a_reader_sees_one_state(database: Database, url: str) -> None:
+    """What is committed while a reader reads is not in what it reads, and a reader holds up no writer."""
+    async with opened(url) as other, database.reading() as connection:
+        before = (await queries.read_board(connection)).seq
+        await write_messages(other, 3)
+        rows, _ = await queries.messages_before(connection, None, 50)
+        assert (before, (await queries.read_board(connection)).seq, rows) == (0, 0, [])
+    assert await counter(database) == 3
+
+
+async def test_a_held_lock_is_waited_for_and_no_longer(database: Database, url: str) -> None:
+    """Behind a writer that does not end, another one gives up within seconds instead of piling up."""
+    async with opened(url) as other, other.transaction():
+        started = time.monotonic()
+        with pytest.raises(OperationalError, match="locked"):
+            await increment(database)
+        assert 1 < time.monotonic() - started < 6
+    await increment(database)
+    assert await counter(database) == 1
+
+
+async def test_a_commit_wakes_who_waits(database: Database) -> None:
+    """Whoever waits for changes is woken by a commit, and not by a block that failed."""
+    await database.changes.wait(0)
+    started = time.monotonic()
+    with pytest.raises(LookupError):
+        async with database.transaction():
+            raise LookupError
+    await database.changes.wait(0.2)
+    assert time.monotonic() - started >= 0.2
+    await increment(database)
+    async with asyncio.timeout(5):
+        await database.changes.wait(60)

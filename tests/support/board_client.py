@@ -1,0 +1,82 @@
+"""What a person does with a board, over its HTTP: start a payment, pay it, and see it posted."""
+
+import time
+from typing import Any
+
+import httpx
+from served import Served
+
+Json = dict[str, Any]
+
+PATIENCE_S = 10
+
+
+def http_client(served: Served, **options: Any) -> httpx.AsyncClient:
+    """Return a client of a board that no proxy setting of this machine leads astray."""
+    return httpx.AsyncClient(base_url=served.url, trust_env=False, timeout=20, **options)
+
+
+async def start(client: httpx.AsyncClient, text: str = "Hello", **more: Any) -> Json:
+    """Start a payment and return it."""
+    answer = await client.post("/api/payments", json={"text": text, **more})
+    assert answer.status_code == 201, answer.text
+    payment: Json = answer.json()
+    return payment
+
+
+def session_of(payment: Json) -> str:
+    """Return the id of a payment's Checkout Session: the last path segment of its address."""
+    return str(payment["checkout_url"]).rsplit("/", 1)[1]
+
+
+async def act(client: httpx.AsyncClient, payment: Json, verb: str) -> None:
+    """Do to a payment's session what a person or time would do: `pay`, `decline`, `expire` and so on."""
+    answer = await client.post(f"/sandbox/test/sessions/{session_of(payment)}/{verb}")
+    assert answer.status_code == 200, answer.text
+
+
+async def post(client: httpx.AsyncClient, text: str = "Hello", **more: Any) -> Json:
+    """Pay for a message and return it as the board shows it."""
+    payment = await start(client, text, **more)
+    await act(client, payment, "pay")
+    fulfilled = await until_status(client, payment["id"], "fulfilled")
+    message: Json = (await client.get(f"/api/messages/{fulfilled['message_id']}")).json()
+    return message
+
+
+async def look_up(client: httpx.AsyncClient, payment_id: str) -> Json:
+    """Return a payment as it is now."""
+    answer = await client.get(f"/api/payments/{payment_id}")
+    assert answer.status_code == 200, answer.text
+    payment: Json = answer.json()
+    return payment
+
+
+async def until_status(client: httpx.AsyncClient, payment_id: str, status: str) -> Json:
+    """Look a payment up until it has this status."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (payment := await look_up(client, payment_id))["status"] != status:
+        assert time.monotonic() < deadline, f"still {payment['status']}, not {status}"
+    return payment
+
+
+async def stripe_session(client: httpx.AsyncClient, payment: Json) -> Json:
+    """Return a payment's Checkout Session as Stripe's API gives it."""
+    answer = await client.get(
+        f"/sandbox/v1/checkout/sessions/{session_of(payment)}", headers={"Authorization": "Bearer sk_test_reader"}
+    )
+    assert answer.status_code == 200, answer.text
+    session: Json = answer.json()
+    return session
+
+
+async def sessions_of(client: httpx.AsyncClient, payment_id: str) -> list[Json]:
+    """Return what the sandbox's ledger holds of a payment: one entry per session."""
+    ledger = (await client.get("/sandbox/test/ledger")).json()
+    return [session for session in ledger["sessions"] if session["client_reference_id"] == payment_id]
+
+
+async def messages_with(client: httpx.AsyncClient, text: str) -> list[Json]:
+    """Return the messages with exactly this text among the newest hundred."""
+    page = (await client.get("/api/messages", params={"limit": 100})).json()
+    return [message for message in page["messages"] if message["text"] == text]

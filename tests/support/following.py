@@ -1,0 +1,76 @@
+"""A follower of the feed, as a script would be one: frames as dicts, each awaited for a bounded time."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import websockets
+from served import Served
+from websockets.asyncio.client import ClientConnection
+
+Json = dict[str, Any]
+
+PATIENCE_S = 10
+
+
+class Follower:
+    """One WebSocket. `first` is the frame that opened it: a snapshot, or resumed."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.first: Json = {}
+
+    async def receive(self, timeout_s: float = PATIENCE_S) -> Json:
+        """Return the next frame."""
+        async with asyncio.timeout(timeout_s):
+            frame = await self.socket.recv()
+        assert isinstance(frame, str), "every frame is a text frame"
+        decoded: Json = json.loads(frame)
+        return decoded
+
+    async def receive_all(self, count: int) -> list[Json]:
+        """Return the next `count` frames."""
+        return [await self.receive() for _ in range(count)]
+
+    async def nothing(self, for_s: float = 0.7) -> None:
+        """Make sure that no frame comes for a while: longer than the feed takes to notice anything."""
+        try:
+            frame = await self.receive(for_s)
+        except TimeoutError:
+            return
+        raise AssertionError(f"unexpected: {frame}")
+
+    async def watch(self, payment_id: str) -> None:
+        """Ask to be told of a payment."""
+        await self.socket.send(json.dumps({"type": "watch", "payment_id": payment_id}))
+
+    async def closed(self, timeout_s: float = PATIENCE_S) -> int | None:
+        """Read until the connection ends; return the code of the close frame, None if there was none."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    await self.socket.recv()
+        except websockets.ConnectionClosed as end:
+            return end.rcvd.code if end.rcvd else None
+
+    @property
+    def cursor(self) -> tuple[int, str]:
+        """The place in the log, and the epoch, at which this connection began."""
+        return self.first["seq"], self.first["epoch"]
+
+
+@asynccontextmanager
+async def following(
+    served: Served, *, origin: str | None = None, query: str = "", **cursor: Any
+) -> AsyncIterator[Follower]:
+    """Follow a board: plain, with `after=` and `epoch=` to resume, or with a query string as it is."""
+    url = f"{served.feed_url}?{query or urlencode(cursor)}".rstrip("?")
+    async with websockets.connect(
+        url, origin=None if origin is None else websockets.Origin(origin), proxy=None, max_size=None, close_timeout=1
+    ) as socket:
+        follower = Follower(socket)
+        follower.first = await follower.receive()
+        yield follower

@@ -1,0 +1,62 @@
+"""Rows written straight into a board's database, as another process would write them."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from paidchat.board import Crossing, record
+from paidchat.storage import queries
+from paidchat.storage.database import Database
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    """Open a database that is there already."""
+    database = Database(url)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def payment_row(**changes: Any) -> dict[str, Any]:
+    """Return the columns of a payment that was started just now and that Stripe was not asked about yet."""
+    now = datetime.now(UTC)
+    return {
+        "id": str(uuid.uuid4()),
+        "status": "pending",
+        "paid": False,
+        "refunded": False,
+        "disputed": False,
+        "text": "Hello",
+        "author": None,
+        "amount": 100,
+        "currency": "usd",
+        "created_at": now,
+        "expires_at": now + timedelta(minutes=60),
+        "stripe_key": str(uuid.uuid4()),
+        "stripe_params": {},
+        "client": "127.0.0.1",
+        **changes,
+    }
+
+
+async def write_payment(connection: AsyncConnection, **changes: Any) -> str:
+    """Insert a payment and return its id."""
+    row = payment_row(**changes)
+    assert await queries.insert_payment(connection, row)
+    return str(row["id"])
+
+
+async def write_messages(database: Database, count: int, text: str = "Hello") -> list[int]:
+    """Post messages, each of a payment of its own, in one transaction, and return their ids."""
+    now = datetime.now(UTC)
+    async with database.transaction() as connection:
+        ids = [await write_payment(connection, status="fulfilled", paid=True, text=text) for _ in range(count)]
+        payments = await queries.lock_payments(connection, ids)
+        return await record(connection, [Crossing("posted", payment=payments[id_]) for id_ in ids], now)

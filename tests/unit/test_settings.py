@@ -1,0 +1,274 @@
+"""Settings: every bad value is named by its variable, all of them at once, and no secret ever shows."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from paidchat.settings import Settings, SettingsError, load_settings
+
+GOOD = {
+    "PAIDCHAT_PUBLIC_URL": "https://chat.example.com",
+    "STRIPE_SECRET_KEY": "sk_test_canary",
+    "STRIPE_WEBHOOK_SECRET": "whsec_canary",
+}
+Load = Callable[..., Settings]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Load the settings from an environment that has just the good values and those given."""
+
+    def load_with(**environment: str | None) -> Settings:
+        for name, value in {**GOOD, **environment}.items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        return load_settings(_env_file=None)
+
+    return load_with
+
+
+def refusal(load: Load, **environment: str | None) -> str:
+    """What the settings say against this environment."""
+    with pytest.raises(SettingsError) as refused:
+        load(**environment)
+    return str(refused.value)
+
+
+def test_the_defaults_are_those_of_the_contract(load: Load) -> None:
+    """With the three required variables alone, everything else has the contract's default."""
+    settings = load()
+    assert settings.price_amount == 100
+    assert settings.price_currency == "usd"
+    assert settings.automatic_tax == "off"
+    assert settings.checkout_minutes == 60
+    assert settings.rate_limit == "10/minute"
+    assert settings.reconcile_seconds == 30
+    assert settings.admin_token is None
+    assert settings.stripe_api_base is None
+    assert settings.allowed_origins == ()
+    assert settings.page_url == "https://chat.example.com"
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_required_variable_is_asked_for_by_its_name(load: Load, name: str) -> None:
+    """Without a required variable the board does not start, and says which one is missing."""
+    assert f"{name}: is required" in refusal(load, **{name: None})
+
+
+BAD = [
+    ("PAIDCHAT_DATABASE_URL", "mysql://u@h/d"),
+    ("PAIDCHAT_DATABASE_URL", "paidchat.db"),
+    ("PAIDCHAT_DATABASE_URL", ""),
+    ("PAIDCHAT_DATABASE_URL", "sqlite://"),
+    ("PAIDCHAT_DATABASE_URL", "sqlite:///:memory:"),
+    ("PAIDCHAT_PUBLIC_URL", ""),
+    ("PAIDCHAT_PUBLIC_URL", "chat.example.com"),
+    ("PAIDCHAT_PUBLIC_URL", "ftp://chat.example.com"),
+    ("PAIDCHAT_PUBLIC_URL", "https://"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com/?a=b"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com/#top"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com:99999"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat example.com"),
+    ("PAIDCHAT_PUBLIC_URL", "https://user:word@chat.example.com"),
+    ("PAIDCHAT_RETURN_URL", "javascript:alert(1)"),
+    ("STRIPE_SECRET_KEY", ""),
+    ("STRIPE_SECRET_KEY", "pk_test_canary"),
+    ("STRIPE_SECRET_KEY", "sk_test_"),
+    ("STRIPE_SECRET_KEY", "sk_test_can ary"),
+    ("STRIPE_SECRET_KEY", "canary"),
+    ("STRIPE_WEBHOOK_SECRET", ""),
+    ("STRIPE_WEBHOOK_SECRET", " "),
+    ("STRIPE_WEBHOOK_SECRET", ","),
+    ("STRIPE_WEBHOOK_SECRET", "whsec_"),
+    ("STRIPE_WEBHOOK_SECRET", "canary"),
+    ("STRIPE_WEBHOOK_SECRET", "whsec_a,canary"),
+    ("PAIDCHAT_PRICE_AMOUNT", "0"),
+    ("PAIDCHAT_PRICE_AMOUNT", "-1"),
+    ("PAIDCHAT_PRICE_AMOUNT", "1.5"),
+    ("PAIDCHAT_PRICE_AMOUNT", "one"),
+    ("PAIDCHAT_PRICE_AMOUNT", "100000000"),
+    ("PAIDCHAT_PRICE_CURRENCY", "dollar"),
+    ("PAIDCHAT_PRICE_CURRENCY", "$"),
+    ("PAIDCHAT_PRICE_CURRENCY", ""),
+    ("PAIDCHAT_PRODUCT_NAME", ""),
+    ("PAIDCHAT_TITLE", ""),
+    ("PAIDCHAT_AUTOMATIC_TAX", "maybe"),
+    ("PAIDCHAT_CHECKOUT_MINUTES", "29"),
+    ("PAIDCHAT_CHECKOUT_MINUTES", "1441"),
+    ("PAIDCHAT_CHECKOUT_MINUTES", "an hour"),
+    ("PAIDCHAT_ADMIN_TOKEN", "short"),
+    ("PAIDCHAT_ADMIN_TOKEN", "with spaces in the middle"),
+    ("PAIDCHAT_ALLOWED_ORIGINS", "*"),
+    ("PAIDCHAT_ALLOWED_ORIGINS", "null"),
+    ("PAIDCHAT_ALLOWED_ORIGINS", "example.com"),
+    ("PAIDCHAT_ALLOWED_ORIGINS", "https://example.com/page"),
+    ("PAIDCHAT_ALLOWED_ORIGINS", "https://*.example.com"),
+    ("PAIDCHAT_ALLOWED_ORIGINS", "https://example.com:99999"),
+    ("PAIDCHAT_ALLOWED_ORIGINS", "https://a.example.com,ftp://b.example.com"),
+    ("PAIDCHAT_TRUSTED_PROXIES", "10.0.0.0/33"),
+    ("PAIDCHAT_TRUSTED_PROXIES", "10.0.0.1 10.0.0.2"),
+    ("PAIDCHAT_RATE_LIMIT", ""),
+    ("PAIDCHAT_RATE_LIMIT", "0/minute"),
+    ("PAIDCHAT_RATE_LIMIT", "10/0minute"),
+    ("PAIDCHAT_RATE_LIMIT", "10 per minute, please"),
+    ("PAIDCHAT_RATE_LIMIT", "10/fortnight"),
+    ("PAIDCHAT_MAX_VIEWERS", "0"),
+    ("PAIDCHAT_MAX_VIEWERS", "many"),
+    ("PAIDCHAT_MAX_VIEWERS_PER_CLIENT", "0"),
+    ("PAIDCHAT_RECONCILE_SECONDS", "0"),
+    ("PAIDCHAT_RECONCILE_SECONDS", "nan"),
+    ("PAIDCHAT_RECONCILE_SECONDS", "inf"),
+    ("PAIDCHAT_LOG_FORMAT", "xml"),
+    ("PAIDCHAT_STRIPE_API_BASE", "stripe"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_a_bad_value_is_named_by_its_variable(load: Load, name: str, value: str) -> None:
+    """A value that cannot be used is refused at the start, in one line that begins with its variable."""
+    [line] = refusal(load, **{name: value}).splitlines()
+    assert line.startswith(f"{name}: ")
+
+
+def test_every_problem_is_listed_at_once(load: Load) -> None:
+    """Whoever has several things to mend reads of all of them in one go."""
+    lines = refusal(
+        load, STRIPE_SECRET_KEY=None, STRIPE_WEBHOOK_SECRET="", PAIDCHAT_PRICE_AMOUNT="0", PAIDCHAT_LOG_FORMAT="xml"
+    ).splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        "STRIPE_SECRET_KEY",
+        "STRIPE_WEBHOOK_SECRET",
+        "PAIDCHAT_PRICE_AMOUNT",
+        "PAIDCHAT_LOG_FORMAT",
+    ]
+
+
+@pytest.mark.parametrize("key", ["sk_live_canary", "rk_live_canary"])
+def test_a_live_key_goes_nowhere_but_to_stripe(load: Load, key: str) -> None:
+    """Another address for Stripe together with a live key is refused."""
+    said = refusal(load, STRIPE_SECRET_KEY=key, PAIDCHAT_STRIPE_API_BASE="http://127.0.0.1:9000")
+    assert "PAIDCHAT_STRIPE_API_BASE" in said
+
+
+@pytest.mark.parametrize(
+    ("key", "livemode"),
+    [("sk_test_a", False), ("rk_test_a", False), ("sk_live_a", True), ("rk_live_a", True), ("sk_test_a_live_b", False)],
+)
+def test_the_key_says_whether_money_is_real(load: Load, key: str, livemode: bool) -> None:
+    """Secret and restricted keys are taken, and their prefix alone tells the mode."""
+    assert load(STRIPE_SECRET_KEY=key).livemode is livemode
+
+
+def test_lists_are_separated_by_commas(load: Load) -> None:
+    """Secrets, origins and proxies may be several, with or without spaces after the commas."""
+    settings = load(
+        STRIPE_WEBHOOK_SECRET="whsec_new, whsec_old",
+        PAIDCHAT_ALLOWED_ORIGINS="https://a.example.com,http://localhost:3000 ,",
+        PAIDCHAT_TRUSTED_PROXIES="10.0.0.1, 10.1.0.0/16",
+    )
+    assert [secret.get_secret_value() for secret in settings.stripe_webhook_secrets] == ["whsec_new", "whsec_old"]
+    assert settings.allowed_origins == ("https://a.example.com", "http://localhost:3000")
+    assert settings.trusted_proxies == ("10.0.0.1", "10.1.0.0/16")
+
+
+@pytest.mark.parametrize(
+    ("public_url", "origins"),
+    [
+        ("https://chat.example.com", {"https://chat.example.com"}),
+        ("https://chat.example.com/", {"https://chat.example.com"}),
+        ("https://chat.example.com/board", {"https://chat.example.com"}),
+        # A browser writes an origin in lower case and leaves the scheme's own port out (RFC 6454, section 6.1).
+        ("https://Chat.Example.com", {"https://chat.example.com"}),
+        ("https://chat.example.com:443", {"https://chat.example.com"}),
+        ("http://chat.example.com:80", {"http://chat.example.com"}),
+        ("http://chat.example.com:8000", {"http://chat.example.com:8000"}),
+        ("http://localhost:8000", {"http://localhost:8000", "http://127.0.0.1:8000"}),
+        ("http://127.0.0.1:8000", {"http://localhost:8000", "http://127.0.0.1:8000"}),
+    ],
+)
+def test_our_own_origin_is_what_a_browser_would_send(load: Load, public_url: str, origins: set[str]) -> None:
+    """The page's own origin follows from the public URL; both loopback names are one."""
+    assert load(PAIDCHAT_PUBLIC_URL=public_url).origins == origins
+
+
+@pytest.mark.parametrize("given", ["https://SPA.Example.com", "https://spa.example.com:443"])
+def test_a_configured_origin_is_what_a_browser_would_send(load: Load, given: str) -> None:
+    """A configured origin means the same however it is written, for it has to match what a browser sends."""
+    assert "https://spa.example.com" in load(PAIDCHAT_ALLOWED_ORIGINS=given).origins
+
+
+def test_the_return_url_is_where_the_payer_comes_back_to(load: Load) -> None:
+    """The return URL wins over the public one, and either loses its trailing slash."""
+    assert load(PAIDCHAT_PUBLIC_URL="https://api.example.com/").page_url == "https://api.example.com"
+    assert load(PAIDCHAT_RETURN_URL="https://spa.example.com/").page_url == "https://spa.example.com"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("", "off"),
+        ("off", "off"),
+        ("false", "off"),
+        ("on", "exclusive"),
+        ("true", "exclusive"),
+        ("inclusive", "inclusive"),
+    ],
+)
+def test_automatic_tax_is_a_switch(load: Load, written: str, meant: str) -> None:
+    """Automatic tax is off, exclusive or inclusive; a plain "on" adds it to the price."""
+    assert load(PAIDCHAT_AUTOMATIC_TAX=written).automatic_tax == meant
+
+
+def test_the_currency_is_lower_case(load: Load) -> None:
+    """A currency may be written either way and is lower-case from there on, as Stripe's are."""
+    assert load(PAIDCHAT_PRICE_CURRENCY="EUR").price_currency == "eur"
+
+
+def test_an_empty_admin_token_is_none(load: Load) -> None:
+    """An empty token configures no administration instead of one that an empty header opens."""
+    assert load(PAIDCHAT_ADMIN_TOKEN="").admin_token is None
+
+
+def test_secrets_never_show(load: Load) -> None:
+    """No secret, a database password included, is in what a log or a traceback would print of the settings."""
+    settings = load(
+        PAIDCHAT_ADMIN_TOKEN="canary-of-the-administration",
+        PAIDCHAT_DATABASE_URL="postgresql://board:canary@db.example.com/board",
+    )
+    assert "canary" not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STRIPE_SECRET_KEY", "pk_canary"),
+        ("STRIPE_WEBHOOK_SECRET", "canary"),
+        ("PAIDCHAT_ADMIN_TOKEN", "canary"),
+        ("PAIDCHAT_DATABASE_URL", "mysql://board:canary@db.example.com/board"),
+    ],
+)
+def test_a_refusal_does_not_repeat_the_secret(load: Load, name: str, value: str) -> None:
+    """What is said against a value does not quote it, nor any other secret."""
+    assert "canary" not in refusal(load, **{name: value})
+
+
+def test_settings_are_frozen(load: Load) -> None:
+    """Nobody changes a setting of a running board."""
+    settings: Any = load()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.price_amount = 1
+
+
+def test_a_file_is_read_and_the_environment_wins(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is in `.env` counts, unless the environment says otherwise."""
+    load()
+    (tmp_path / ".env").write_text("PAIDCHAT_TITLE=Of the file\nSTRIPE_SECRET_KEY=sk_test_of_the_file\n")
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings()
+    assert settings.title == "Of the file"
+    assert settings.stripe_secret_key.get_secret_value() == "sk_test_canary"

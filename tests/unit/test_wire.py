@@ -1,0 +1,153 @@
+"""The JSON shapes that go out: exactly the contract's fields, in the contract's types."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from paidchat import wire
+from paidchat.domain import PaymentStatus, Reason
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC)
+RFC_3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+
+
+def message_row(**changes: Any) -> Any:
+    """A row of a message, as the database gives it."""
+    columns = {"id": 7, "text": "Hi \U0001f600", "author": None, "amount": 100, "currency": "usd", "posted_at": NOW}
+    return SimpleNamespace(**{**columns, **changes})
+
+
+def payment_row(**changes: Any) -> Any:
+    """A row of a payment that waits to be paid, with what is nobody's business beside it."""
+    columns = {
+        "id": "00000000-0000-4000-8000-000000000000",
+        "status": "pending",
+        "paid": False,
+        "refunded": False,
+        "disputed": False,
+        "text": "Hi",
+        "author": "Ann",
+        "amount": 100,
+        "currency": "usd",
+        "checkout_url": "https://checkout.stripe.com/c/pay/cs_1",
+        "message_id": None,
+        "created_at": NOW,
+        "expires_at": NOW + timedelta(hours=1),
+        "session_id": "cs_1",
+        "payment_intent": "pi_1",
+        "stripe_key": "key",
+        "stripe_params": {},
+        "idempotency_key": "hash",
+    }
+    return SimpleNamespace(**{**columns, **changes})
+
+
+def decoded(shape: wire.Shape) -> Any:
+    """What a client reads of a shape."""
+    return json.loads(shape.encode())
+
+
+def payment(now: datetime = NOW, **changes: Any) -> Any:
+    """What a client reads of a payment."""
+    return decoded(wire.Payment.of(payment_row(**changes), now))
+
+
+def test_a_message_has_exactly_its_fields() -> None:
+    """A message is id, text, author, amount, currency and posted_at, and nothing else."""
+    assert decoded(wire.Message.of(message_row())) == {
+        "id": 7,
+        "text": "Hi \U0001f600",
+        "author": None,
+        "amount": 100,
+        "currency": "usd",
+        "posted_at": "2026-01-02T03:04:05.678900Z",
+    }
+
+
+def test_a_payment_has_exactly_its_fields() -> None:
+    """A payment is the contract's ten fields; no Stripe id, no key, nothing of the row beside them."""
+    assert payment() == {
+        "id": "00000000-0000-4000-8000-000000000000",
+        "status": "pending",
+        "text": "Hi",
+        "author": "Ann",
+        "amount": 100,
+        "currency": "usd",
+        "checkout_url": "https://checkout.stripe.com/c/pay/cs_1",
+        "message_id": None,
+        "created_at": "2026-01-02T03:04:05.678900Z",
+        "expires_at": "2026-01-02T04:04:05.678900Z",
+    }
+
+
+@pytest.mark.parametrize("status", [status for status in PaymentStatus if status != "pending"])
+def test_the_checkout_url_ends_with_the_wait_for_money(status: str) -> None:
+    """A payment that is not pending any more cannot be paid, so it has no checkout_url."""
+    assert payment(status=status)["checkout_url"] is None
+
+
+def test_the_checkout_url_ends_with_the_session() -> None:
+    """A pending payment whose session has run out has no checkout_url."""
+    assert payment(now=NOW + timedelta(hours=1))["checkout_url"] is None
+
+
+def test_what_is_paid_is_not_to_be_paid_again() -> None:
+    """A payment whose money is known to have come has no checkout_url, whatever holds its status back."""
+    assert payment(paid=True, disputed=True)["checkout_url"] is None
+
+
+@pytest.mark.parametrize("posted_at", [NOW, NOW.replace(microsecond=0), NOW.astimezone(timezone(timedelta(hours=5)))])
+def test_times_are_rfc_3339_in_utc(posted_at: datetime) -> None:
+    """A time goes out in UTC and says so."""
+    written = decoded(wire.Message.of(message_row(posted_at=posted_at.astimezone(UTC))))["posted_at"]
+    assert RFC_3339_UTC.fullmatch(written)
+    assert datetime.fromisoformat(written) == posted_at
+
+
+MESSAGE = wire.Message.of(message_row())
+FRAMES: list[tuple[wire.Shape, dict[str, Any]]] = [
+    (
+        wire.Snapshot(epoch="e", seq=9, messages=[MESSAGE], has_more=True),
+        {"type": "snapshot", "epoch": "e", "seq": 9, "messages": [decoded(MESSAGE)], "has_more": True},
+    ),
+    (wire.Resumed(epoch="e", seq=9), {"type": "resumed", "epoch": "e", "seq": 9}),
+    (wire.MessagePosted(seq=7, message=MESSAGE), {"type": "message.posted", "seq": 7, "message": decoded(MESSAGE)}),
+    (
+        wire.MessageRemoved(seq=8, message_id=7, reason=Reason.MODERATED),
+        {"type": "message.removed", "seq": 8, "message_id": 7, "reason": "moderated"},
+    ),
+    (
+        wire.MessageRestored(seq=9, message=MESSAGE),
+        {"type": "message.restored", "seq": 9, "message": decoded(MESSAGE)},
+    ),
+    (wire.MessageWithheld(seq=7, message_id=7), {"type": "message.withheld", "seq": 7, "message_id": 7}),
+    (
+        wire.PaymentUpdated(payment=wire.Payment.of(payment_row(), NOW)),
+        {"type": "payment.updated", "payment": payment()},
+    ),
+    (wire.Heartbeat(seq=9), {"type": "heartbeat", "seq": 9}),
+    (
+        wire.FeedError(code="invalid_request", detail="No."),
+        {"type": "error", "code": "invalid_request", "detail": "No."},
+    ),
+    (
+        wire.FeedError(code="not_found", detail="No.", payment_id="p"),
+        {"type": "error", "code": "not_found", "detail": "No.", "payment_id": "p"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("frame", "expected"), FRAMES, ids=lambda value: type(value).__name__)
+def test_a_frame_has_exactly_its_fields(frame: wire.Shape, expected: dict[str, Any]) -> None:
+    """Each frame of the feed is the contract's fields and nothing else."""
+    assert decoded(frame) == expected
+
+
+def test_a_page_has_exactly_its_fields() -> None:
+    """A page is messages, seq, epoch and has_more."""
+    page = wire.MessagePage(messages=[MESSAGE], seq=9, epoch="e", has_more=False)
+    assert decoded(page) == {"messages": [decoded(MESSAGE)], "seq": 9, "epoch": "e", "has_more": False}
