@@ -20,9 +20,9 @@ from paidchat.api.guard import Guard
 from paidchat.checkout import Checkout
 from paidchat.feed import Feed
 from paidchat.limiter import RateLimiter
-from paidchat.observability import Metrics
+from paidchat.observability import Metrics, configure_logging
 from paidchat.reconciler import Reconciler
-from paidchat.settings import Settings
+from paidchat.settings import Settings, load_settings
 from paidchat.storage import queries
 from paidchat.storage.database import Database, postgres_arguments
 from paidchat.storage.notify import Listener
@@ -73,6 +73,13 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
     # Not a mount: one at "/" would answer 404 where a route would have said 405.
     app.router.default = page.Page()
     return app
+
+
+def from_environment() -> FastAPI:
+    """Build the app as a worker process does: its settings and its log come from the environment."""
+    settings = load_settings()
+    configure_logging(settings.log_format)
+    return create_app(settings)
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

@@ -85,7 +85,14 @@ def serve(
     settings = _load()
     if workers > 1 and settings.database_url.startswith("sqlite"):
         _fail("SQLite serves one process. Use --workers 1, or PostgreSQL in PAIDCHAT_DATABASE_URL.")
-    _serve(settings, host, port, on_ready=lambda: _announce(settings.public_url))
+
+    def ready() -> None:
+        _announce(settings.public_url)
+
+    if workers == 1:
+        _serve(settings, host, port, on_ready=ready)
+    else:
+        _serve_in_processes(settings, host, port, workers, ready)
 
 
 @cli.command()
@@ -209,6 +216,7 @@ def _serve(
     from paidchat.server import Server, server_config  # noqa: PLC0415
 
     configure_logging(settings.log_format, log_level)
+    _check_database(settings)
     listening = _listen(host, port)
     config = server_config(
         create_app(settings, sandbox), host=host, port=port, trusted_proxies=settings.trusted_proxies
@@ -217,6 +225,41 @@ def _serve(
     server.run(sockets=[listening])
     if not server.started:
         raise typer.Exit(3)
+
+
+def _serve_in_processes(settings: Settings, host: str, port: int, workers: int, on_ready: Any) -> None:
+    from paidchat.observability import configure_logging  # noqa: PLC0415 - as above
+    from paidchat.server import Workers, server_config  # noqa: PLC0415
+
+    configure_logging(settings.log_format)
+    _check_database(settings)
+    config = server_config(
+        "paidchat.app:from_environment", factory=True, workers=workers, trusted_proxies=settings.trusted_proxies
+    )
+    Workers(config, [_listen(host, port)], on_ready).run()
+
+
+def _check_database(settings: Settings) -> None:
+    """Say in words what a server would stumble over at its start."""
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from paidchat.storage.database import Database  # noqa: PLC0415
+    from paidchat.storage.schema import SchemaOutOfDate, prepare  # noqa: PLC0415
+
+    async def check() -> None:
+        database = Database(settings.database_url)
+        try:
+            await database.open()
+            await prepare(database)
+        finally:
+            await database.close()
+
+    try:
+        asyncio.run(check())
+    except SchemaOutOfDate as error:
+        _fail(str(error))
+    except (SQLAlchemyError, OSError) as error:
+        _fail(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {getattr(error, 'orig', None) or error}")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.supervisors import Multiprocess
 from websockets.http11 import Request
 
 EXTENSION: Final = "paidchat.feed"  # in the ASGI scope's extensions: the transport, and a way to wait for it
@@ -23,6 +24,7 @@ BODY_TIMEOUT_S: Final = 20
 MAX_HEAD: Final = 32 * 1024  # bytes
 USER_TIMEOUT_MS: Final = 25_000  # unacknowledged data ends a connection after this (RFC 5482)
 BACKLOG: Final = 2048
+START_TIMEOUT_S: Final = 30  # for a worker to come into service
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -127,7 +129,24 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().call_soon(self._on_ready)
 
 
-def server_config(app: FastAPI, *, trusted_proxies: tuple[str, ...] = (), **more: Any) -> uvicorn.Config:
+class Workers(Multiprocess):
+    """uvicorn's worker processes, calling back once all of them accept connections.
+
+    SIGHUP replaces them one by one, each new one in service before an old one leaves.
+    """
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], on_ready: Callable[[], None]) -> None:
+        super().__init__(config, sockets)
+        self._on_ready = on_ready
+
+    def init_processes(self) -> None:
+        """Start the workers, and say when they are ready; one that fails to start is handled by the parent's loop."""
+        super().init_processes()
+        if all(process.wait_until_ready(START_TIMEOUT_S, self.should_exit) for process in self.processes):
+            self._on_ready()
+
+
+def server_config(app: FastAPI | str, *, trusted_proxies: tuple[str, ...] = (), **more: Any) -> uvicorn.Config:
     """Return uvicorn's configuration for the board; `more` are further settings of uvicorn's."""
     return uvicorn.Config(
         app,
@@ -141,6 +160,7 @@ def server_config(app: FastAPI, *, trusted_proxies: tuple[str, ...] = (), **more
         forwarded_allow_ips=list(trusted_proxies),
         timeout_graceful_shutdown=SHUTDOWN_S,
         backlog=BACKLOG,
+        timeout_worker_healthcheck=START_TIMEOUT_S,
         server_header=False,
         access_log=False,  # the guard logs requests, without what an address gives away
         log_config=None,

@@ -1,25 +1,38 @@
 """GET /healthz, /readyz and /metrics: for whoever runs the board."""
 
+import asyncio
 import time
+from typing import Literal
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 
-from paidchat.api.deps import Running
-from paidchat.api.problems import ApiError, responses
-from paidchat.storage import queries
+from paidchat.api.deps import Running, Services
+from paidchat.api.problems import ApiError, FieldError, responses
+from paidchat.storage import schema
 
 router = APIRouter(tags=["operation"])
 
-STALE_FEED_S = 5
+DATABASE_TIMEOUT_S = 2
+STALE_S = 5
+STALE_LISTENER_S = 10
 
 
 class Health(BaseModel):
     """All is well."""
 
-    status: str = "ok"
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(Health):
+    """All is well enough, part by part."""
+
+    database: Literal["ok"] = "ok"
+    schema_: Literal["ok"] = Field(default="ok", serialization_alias="schema")
+    feed: Literal["ok"] = "ok"
+    listener: Literal["ok", "reconnecting", "not needed"]
 
 
 @router.get("/healthz", responses=responses())
@@ -29,16 +42,37 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", responses=responses(503))
-async def readyz(services: Running) -> Health:
-    """Tell whether traffic should come here: the database answers and the feed follows its log."""
+async def readyz(services: Running) -> Readiness:
+    """Tell whether traffic should come here: the database answers, its schema is ours, the feed follows its log.
+
+    A lost listener is told but not fatal: the feed polls until it is back.
+    """
+    failures = await _failures(services)
+    if failures:
+        raise ApiError(503, "not_ready", "This process cannot serve just now: see errors.", errors=failures)
+    return Readiness(listener=_listener(services))
+
+
+async def _failures(services: Services) -> list[FieldError]:
     try:
-        async with services.database.reading() as connection:
-            await queries.ping(connection)
-    except (SQLAlchemyError, OSError):
-        raise ApiError(503, "not_ready", "The database does not answer.") from None
-    if time.monotonic() - services.feed.read_at > STALE_FEED_S:
-        raise ApiError(503, "not_ready", "The feed has not read its log for a while.")
-    return Health()
+        async with asyncio.timeout(DATABASE_TIMEOUT_S), services.database.reading() as connection:
+            found = await schema.revision(connection)
+    except (SQLAlchemyError, OSError, TimeoutError):
+        return [FieldError(field="database", message="The database does not answer.")]
+    failures = []
+    if found != schema.HEAD:
+        message = f"It is at revision {found}, this version needs {schema.HEAD}: paidchat migrate"
+        failures.append(FieldError(field="schema", message=message))
+    if time.monotonic() - services.feed.read_at > STALE_S:
+        failures.append(FieldError(field="feed", message="The log was not read for a while."))
+    return failures
+
+
+def _listener(services: Services) -> Literal["ok", "reconnecting", "not needed"]:
+    if services.listener is None:
+        return "not needed"
+    heard_at = services.listener.heard_at
+    return "ok" if heard_at is not None and time.monotonic() - heard_at <= STALE_LISTENER_S else "reconnecting"
 
 
 @router.get("/metrics", response_class=Response, responses=responses())

@@ -58,8 +58,17 @@ CODES = {
 class ApiError(Exception):
     """An error of the edge itself, said in the contract's words."""
 
-    def __init__(self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        headers: dict[str, str] | None = None,
+        errors: list[FieldError] | None = None,
+    ) -> None:
         super().__init__(detail)
+        self.errors = errors
         self.status = status
         self.code = code
         self.detail = detail
@@ -130,7 +139,7 @@ _TABLE: dict[type[Exception], Callable[[str, Any], Response]] = {
         request_id, 503, str(error), code="payment_provider_unavailable", headers=_retry(error)
     ),
     ApiError: lambda request_id, error: problem(
-        request_id, error.status, error.detail, code=error.code, headers=error.headers
+        request_id, error.status, error.detail, code=error.code, headers=error.headers, errors=error.errors
     ),
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, and_, bindparam, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Row, Select, Table, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -321,11 +321,3 @@ async def prune(connection: AsyncConnection, *, payments_before: datetime, event
     gone = await connection.execute(delete(payment).where(unpaid, payment.c.created_at < payments_before))
     await connection.execute(delete(stripe_event).where(stripe_event.c.received_at < events_before))
     return gone.rowcount
-
-
-# --- health -----------------------------------------------------------------------------------------
-
-
-async def ping(connection: AsyncConnection) -> None:
-    """Ask the database for a sign of life."""
-    await connection.execute(select(literal(1)))
