@@ -1,0 +1,83 @@
+"""The command: which runs there are, how they are asked for, and the table that they end in."""
+
+import argparse
+import asyncio
+import importlib
+import secrets
+import sys
+import traceback
+from collections.abc import Sequence
+
+from tests.torture.order import Order
+from tests.torture.sabotages import SABOTAGES
+from tests.torture.table import Row, table
+
+# Each is a module of this folder with `async def run(order: Order) -> list[Row]`.
+RUNS = {
+    "kills": "a board is killed at random moments while people pay",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for and return the exit status: 0 when all held; with --sabotage, when all were noticed."""
+    options = _parser().parse_args(arguments)
+    if options.list:
+        _list()
+        return 0
+    if options.sabotage:
+        names = SABOTAGES if options.sabotage == "all" else [options.sabotage]
+        noticed = [_is_noticed(name, options) for name in names]
+        return int(not all(noticed))
+    rows = [row for name in options.runs or RUNS for row in _run(name, _order(options))]
+    return int(not all(row.green for row in rows))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./dev torture", description=__doc__)
+    parser.add_argument("runs", nargs="*", metavar="run", help=f"any of: {', '.join(RUNS)}")
+    parser.add_argument("--seed", type=int, help="repeats a run; drawn unless given")
+    parser.add_argument("--short", action="store_true", help="a pass of seconds")
+    parser.add_argument("--count", type=int, help="how often, where a run counts")
+    parser.add_argument("--database", metavar="URL", help="postgresql://… instead of SQLite")
+    parser.add_argument("--sabotage", choices=[*SABOTAGES, "all"], help="unplug a safeguard: its run must turn red")
+    parser.add_argument("--list", action="store_true", help="say which runs and sabotages there are")
+    return parser
+
+
+def _order(options: argparse.Namespace, sabotage: str | None = None) -> Order:
+    seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
+    return Order(seed, options.short or sabotage is not None, options.count, options.database, sabotage)
+
+
+def _run(name: str, order: Order) -> list[Row]:
+    """Make a run and print its rows; one that fails by itself is red, too."""
+    if name not in RUNS:
+        sys.exit(f"there is no run {name}: {', '.join(RUNS)}")
+    _say(f"{name}: seed {order.seed}")
+    module = importlib.import_module(f"tests.torture.{name.replace('-', '_')}")
+    try:
+        rows: list[Row] = asyncio.run(module.run(order))
+    except Exception:  # noqa: BLE001 - whatever it is, it is in the table
+        rows = [Row(name, "did not end", order.seed, wrong=[traceback.format_exc()])]
+    _say(table(rows))
+    return rows
+
+
+def _is_noticed(name: str, options: argparse.Namespace) -> bool:
+    sabotage = SABOTAGES[name]
+    _say(f"sabotage {name}: {sabotage.what}; {sabotage.run} must turn red")
+    red = not all(row.green for row in _run(sabotage.run, _order(options, name)))
+    _say(f"sabotage {name} {'was noticed' if red else 'WAS NOT NOTICED: a hole in the kit'}")
+    return red
+
+
+def _list() -> None:
+    for name, what in RUNS.items():
+        _say(f"{name:16} {what}")
+    for name, sabotage in SABOTAGES.items():
+        _say(f"--sabotage {name}: {sabotage.what} ({sabotage.run} turns red)")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

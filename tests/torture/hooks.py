@@ -1,0 +1,21 @@
+"""Hooks: what is changed in a board's process before it runs, and nowhere else. Its source stays as it is."""
+
+from typing import Any
+
+from tests.torture import crash_hook, sabotages, time_hooks
+
+
+def install(hooks: dict[str, Any]) -> None:
+    """Install what is asked for, by name.
+
+    `crash`: the folder of a `crash_hook`; `sabotage`: the name of one of `sabotages`; `lease_s`: how long a dead
+    process is waited for; `hold_answers`: True to hold Stripe's answers as `time_hooks` says.
+    """
+    if (lease_s := hooks.get("lease_s")) is not None:
+        time_hooks.shorten(lease_s)
+    if hooks.get("hold_answers"):
+        time_hooks.hold_answers()
+    if (sabotage := hooks.get("sabotage")) is not None:
+        sabotages.unplug(sabotage)
+    if (folder := hooks.get("crash")) is not None:
+        crash_hook.install(folder)

@@ -1,0 +1,114 @@
+"""Records: the board's database, read behind the board's back in plain SQL, and made anew for each run."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import BindParameter, Row, bindparam, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+
+
+class Records:
+    """A database by its URL, as the board's settings name it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        parsed = make_url(url)
+        self.file = Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
+        self._engine = create_async_engine(
+            parsed.set(drivername=DRIVERS[parsed.get_backend_name()]), poolclass=NullPool
+        )
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator["Reader"]:
+        """Read one state of the database, whether a board runs on it or not."""
+        async with self._engine.connect() as connection:
+            one_state = "BEGIN" if self.file else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+            await connection.exec_driver_sql(one_state)
+            yield Reader(connection)
+
+    @asynccontextmanager
+    async def left_behind(self) -> AsyncIterator["Reader"]:
+        """Read what a dead board left, in a copy: whoever opens the files first mends them, and that is the board."""
+        if self.file is None:
+            async with self.reading() as reader:
+                yield reader
+            return
+        with tempfile.TemporaryDirectory(dir=self.file.parent) as folder:
+            for suffix in ("", "-wal"):
+                found = self.file.with_name(self.file.name + suffix)
+                if found.exists():
+                    shutil.copy(found, folder)
+            async with Records(f"sqlite:///{Path(folder) / self.file.name}").reading() as reader:
+                yield reader
+
+    @property
+    def exists(self) -> bool:
+        """Whether a board has made its tables yet."""
+        return self.file is None or self.file.exists()
+
+
+class Reader:
+    """One state of a database."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def rows(self, sql: str, **values: Any) -> list[Row[Any]]:
+        """Return what a statement selects; a list among the values is one for `IN`."""
+        lists: list[BindParameter[Any]] = [
+            bindparam(name, expanding=True) for name, value in values.items() if isinstance(value, list)
+        ]
+        return list(await self._connection.execute(text(sql).bindparams(*lists), values))
+
+    async def missing(self, table: str, ids: Collection[str]) -> set[str]:
+        """Return those of the ids that a table does not have."""
+        return set(ids) - {
+            row.id
+            for chunk in _chunks(sorted(ids))
+            for row in await self.rows(f"SELECT id FROM {table} WHERE id IN :ids", ids=chunk)  # noqa: S608 - our own names
+        }
+
+    async def has_tables(self) -> bool:
+        """Tell whether the schema is there."""
+        return await self._connection.run_sync(lambda sync: sync.dialect.has_table(sync, "stripe_event"))
+
+    async def damage(self) -> list[str]:
+        """Return what SQLite finds wrong with its file; PostgreSQL has no such question."""
+        if self._connection.dialect.name != "sqlite":
+            return []
+        found = [str(row[0]) for row in await self.rows("PRAGMA integrity_check")]
+        broken = [str(tuple(row)) for row in await self.rows("PRAGMA foreign_key_check")]
+        return [line for line in found if line != "ok"] + broken
+
+
+def _chunks(ids: list[str]) -> list[list[str]]:
+    return [ids[start : start + 500] for start in range(0, len(ids), 500)]
+
+
+@asynccontextmanager
+async def new_database(folder: Path, server: str | None) -> AsyncIterator[str]:
+    """Give the URL of an empty database: a file in the folder, or one on a PostgreSQL server, dropped at the end."""
+    if server is None:
+        yield f"sqlite:///{folder / 'paidchat.db'}"
+        return
+    parsed = make_url(server)
+    name = f"torture_{uuid.uuid4().hex[:12]}"
+    engine = create_async_engine(
+        parsed.set(drivername=DRIVERS["postgresql"]), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+    )
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    try:
+        yield parsed.set(database=name).render_as_string(hide_password=False)
+    finally:
+        async with engine.connect() as connection:
+            await connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
