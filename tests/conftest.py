@@ -4,7 +4,23 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
+import structlog
+from board_client import http_client
 from served import Served, served_board
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs() -> None:
+    """Send the logs of boards in this process to pytest, which shows those of a test that fails."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -17,5 +33,5 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture
 async def client(board: Served) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of the shared board."""
-    async with httpx.AsyncClient(base_url=board.url, trust_env=False) as http:
+    async with http_client(board) as http:
         yield http
