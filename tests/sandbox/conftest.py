@@ -190,6 +190,13 @@ class Bench:
             await asyncio.sleep(0.01)
         return list(made)
 
+    async def delivered(self, event_id: str, within_s: float = 8.0) -> None:
+        """Wait until the sandbox knows that an event was received."""
+        deadline = time.monotonic() + within_s
+        while (await self.raw("GET", f"/events/{event_id}")).json()["pending_webhooks"]:
+            assert time.monotonic() < deadline, f"{event_id} was not delivered"
+            await asyncio.sleep(0.02)
+
     async def raw(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Call the API without the SDK."""
         headers = {"Authorization": "Bearer sk_test_x"} | options.pop("headers", {})

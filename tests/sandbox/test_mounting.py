@@ -97,7 +97,7 @@ async def test_not_running(tmp_path: Path, serve: Serve) -> None:
     transport = httpx.ASGITransport(sandbox)
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as http:
         with pytest.raises(RuntimeError, match="not running"):
-            await http.get("/test/ledger")
+            await http.get("/")
 
 
 async def test_killed_at_any_moment(bench: Bench, receiver: Receiver) -> None:

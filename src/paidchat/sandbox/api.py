@@ -63,7 +63,7 @@ class _Api:
         try:
             with self._parts.store.transaction():
                 _break(broken)
-                reply = Reply(200, json.dumps(act(self._parts, call, resource), indent=2), call.request_id)
+                reply = Reply(200, json.dumps(act(self._parts, call, resource)), call.request_id)
                 self._idempotency.remember(call, reply)
         except ApiError as error:
             reply = _refusal(error, call.request_id)
@@ -97,7 +97,7 @@ def _unknown_url(parts: Parts, call: Call) -> dict[str, object]:
 
 
 def _refusal(error: ApiError, request_id: str) -> Reply:
-    return Reply(error.status, json.dumps(error.body(), indent=2), request_id)
+    return Reply(error.status, json.dumps(error.body()), request_id)
 
 
 def _response(reply: Reply, request_id: str, version: str, idempotency_key: str | None = None) -> Response:

@@ -1,5 +1,6 @@
 """Controls under `/test`: verbs on sessions, resends, the clock, faults, tax and the ledger, for scripts."""
 
+import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable
@@ -103,7 +104,7 @@ class _Controls:
 
     async def ledger(self, request: Request) -> Any:
         del request
-        return ledger(self._parts.store)
+        return await asyncio.to_thread(ledger, self._parts.store)
 
 
 def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:

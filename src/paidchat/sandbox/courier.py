@@ -188,7 +188,7 @@ class Courier:
         event = self._store.get("event", event_id)
         if event is None or self._client is None:
             return Answer(None, "not running")
-        payload = json.dumps(event, indent=2).encode()
+        payload = json.dumps(event).encode()
         timestamp = int(time.time())  # receivers compare it with their own clock, so wall time
         headers = {
             "Content-Type": "application/json; charset=utf-8",

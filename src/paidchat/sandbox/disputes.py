@@ -23,7 +23,7 @@ def open_dispute(parts: Parts, session_id: str) -> Json:
         StateError: Not paid, wholly refunded, or disputed already.
     """
     charge = _disputable(parts, session_id)
-    inquiry = _latest(parts, session_id, OPEN_INQUIRIES)
+    inquiry = open_inquiry(parts, session_id)
     with parts.store.transaction():
         if inquiry is None:
             opened = _open(parts, session_id, charge, "needs_response")
@@ -43,7 +43,7 @@ def inquire(parts: Parts, session_id: str) -> Json:
     Raises:
         StateError: Not paid, wholly refunded, or disputed already.
     """
-    inquiry = _latest(parts, session_id, OPEN_INQUIRIES)
+    inquiry = open_inquiry(parts, session_id)
     with parts.store.transaction():
         if inquiry is None:
             return _open(parts, session_id, _disputable(parts, session_id), "warning_needs_response")
@@ -74,6 +74,11 @@ def lose_dispute(parts: Parts, session_id: str) -> Json:
     found = _open_one(parts, session_id)
     with parts.store.transaction():
         return _close(parts, session_id, found, "lost")
+
+
+def open_inquiry(parts: Parts, session_id: str) -> Json | None:
+    """Return a session's open inquiry, if there is one."""
+    return _latest(parts, session_id, OPEN_INQUIRIES)
 
 
 def _open(parts: Parts, session_id: str, charge: Json, status: str) -> Json:

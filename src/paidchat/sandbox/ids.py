@@ -11,4 +11,5 @@ _DEFAULT_LENGTH = 24
 
 def new_id(prefix: str) -> str:
     """Return a fresh id such as `pi_…`; at least 83 random bits."""
-    return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTHS.get(prefix, _DEFAULT_LENGTH)))
+    length = _LENGTHS.get(prefix, _DEFAULT_LENGTH)
+    return prefix + "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(length))

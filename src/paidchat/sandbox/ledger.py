@@ -38,11 +38,15 @@ _DELIVERIES = "SELECT event, type, session, attempt, status, note, at FROM attem
 def ledger(store: Store) -> Json:
     """Return every session of the application and every attempt to deliver an event, oldest first.
 
+    It reads everything there is, so it is called in a thread of its own.
+
     `disputed` is whether a dispute, open or lost, holds the money; inquiries and won disputes do not.
     Sessions of other applications on the account are left out; the deliveries name them all the same.
     """
-    sessions = [_session(dict(row)) for row in store.rows(_SESSIONS)]
-    return {"sessions": sessions, "deliveries": [dict(row) for row in store.rows(_DELIVERIES)]}
+    with store.reading() as db:
+        db.execute("BEGIN")  # both from the same moment
+        sessions = [_session(dict(row)) for row in db.execute(_SESSIONS)]
+        return {"sessions": sessions, "deliveries": [dict(row) for row in db.execute(_DELIVERIES)]}
 
 
 def _session(row: Json) -> Json:

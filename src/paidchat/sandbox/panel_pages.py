@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from paidchat.sandbox.disputes import open_inquiry
 from paidchat.sandbox.markup import Markup, html, join, template
 from paidchat.sandbox.money import in_words
 from paidchat.sandbox.parts import Parts
@@ -64,10 +65,10 @@ def panel_page(parts: Parts, base: str, said: str) -> Markup:
         clocks=join(html(_CLOCK, seconds=seconds, words=words) for seconds, words in _ADVANCES),
         drop=webhook.drop,
         duplicate=webhook.duplicate,
-        delay_s=webhook.delay_s,
+        delay_s=f"{webhook.delay_s:g}",
         reorder=_checked(webhook.reorder),
         foreign_events=_checked(webhook.foreign_events),
-        hang_s=api.hang_s,
+        hang_s=f"{api.hang_s:g}",
         status_none=_selected(api.status is None),
         status_500=_selected(api.status == 500),  # noqa: PLR2004 - the choices of the form
         status_429=_selected(api.status == 429),  # noqa: PLR2004
@@ -94,7 +95,10 @@ def live_part(parts: Parts, base: str) -> Markup:
 def _session(parts: Parts, session: Json, base: str) -> Markup:
     private = parts.store.private(session["id"])
     verbs = [] if private.get("foreign") else allowed(parts, session)
-    buttons = [html(_VERB, base=base, id=session["id"], verb=verb, words=_WORDS[verb]) for verb in verbs]
+    words = {"inquiry": "Close inquiry"} if open_inquiry(parts, session["id"]) else {}
+    buttons = [
+        html(_VERB, base=base, id=session["id"], verb=verb, words=words.get(verb, _WORDS[verb])) for verb in verbs
+    ]
     state = session["status"] if session["status"] != "complete" else session["payment_status"]
     page = '<a href="{base}/pay/{id}">Payment page</a>'
     return html(

@@ -115,6 +115,17 @@ class Store:
         self._db.execute("COMMIT")
         self.after_commit()
 
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A second connection that only reads, for long reads in another thread."""
+        path = self._path.resolve().as_uri()
+        connection = sqlite3.connect(f"{path}?mode=ro", uri=True, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        try:
+            yield connection
+        finally:
+            connection.close()
+
     def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
         """Run one statement and return its rows."""
         return self._db.execute(sql, values).fetchall()
