@@ -312,6 +312,20 @@ class Checkout:
         except GatewayError as error:
             log.warning("stripe.not_answering", payment_id=payment_id, error=str(error))
 
+    async def paid_without_row(self, since: datetime) -> list[str]:
+        """Return the ids of our paid sessions whose payment is not in the database: made after a restored backup.
+
+        Raises:
+            GatewayError: Stripe could not be asked.
+        """
+        missing = []
+        async for fact in self._gateway.list_paid_sessions(since):
+            if fact.board == self._board_tag and fact.payment_status == "paid" and fact.payment_id:
+                async with self._database.reading() as connection:
+                    if await queries.find_payment(connection, fact.payment_id) is None:
+                        missing.append(fact.session_id)
+        return missing
+
     async def ask_stripe(self, payment: Row[Any]) -> None:
         """Ask Stripe about a payment, whatever it takes, and do what the answer asks for.
 

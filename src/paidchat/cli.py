@@ -96,21 +96,23 @@ def serve(
 
 
 @cli.command()
-def migrate() -> None:
+def migrate(
+    *,
+    new_epoch: Annotated[
+        bool, typer.Option("--new-epoch", help="After restoring a backup: tell every client that history changed.")
+    ] = False,
+) -> None:
     """Bring the database's schema up to date."""
-    from paidchat.storage.database import Database  # noqa: PLC0415
-    from paidchat.storage.schema import migrate as bring_up_to_date  # noqa: PLC0415
+    settings = _load()
+    operations.migrate(settings)
+    if new_epoch:
+        operations.begin_epoch(settings)
 
-    async def run() -> None:
-        database = Database(_load().database_url)
-        await database.open()
-        try:
-            await bring_up_to_date(database)
-        finally:
-            await database.close()
 
-    asyncio.run(run())
-    typer.echo("The schema is up to date.")
+@cli.command()
+def doctor() -> None:
+    """Check the set-up, here and at Stripe, and say what to mend."""
+    operations.doctor(_load())
 
 
 @cli.command()

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+import uuid
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from paidchat.app import Core
 
 T = TypeVar("T")
+LOOK_BACK = timedelta(days=30)  # for what was paid after a backup was made
 COLUMNS = 60  # of a message's text, in a list
 
 
@@ -36,6 +38,68 @@ def _run(settings: Settings, work: "Callable[[Core], Awaitable[T]]") -> T:
     except DomainError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the schema up to date."""
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from paidchat.storage import schema  # noqa: PLC0415
+    from paidchat.storage.database import Database  # noqa: PLC0415
+
+    async def run() -> None:
+        database = Database(settings.database_url)
+        try:
+            await database.open()
+            await schema.migrate(database)
+        finally:
+            await database.close()
+
+    try:
+        asyncio.run(run())
+    except (SQLAlchemyError, OSError) as error:
+        typer.echo(f"The database cannot be migrated: {getattr(error, 'orig', None) or error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo("The schema is up to date.")
+
+
+def begin_epoch(settings: Settings) -> None:
+    """Begin a new epoch, and list what was paid after the backup was made: paid sessions without a row."""
+    from paidchat.storage import queries  # noqa: PLC0415
+    from paidchat.stripe_gateway import GatewayError  # noqa: PLC0415
+
+    async def work(parts: "Core") -> list[str]:
+        async with parts.database.transaction() as connection:
+            await queries.set_epoch(connection, uuid.uuid4().hex)
+        return await parts.checkout.paid_without_row(datetime.now(UTC) - LOOK_BACK)
+
+    try:
+        lost = _run(settings, work)
+    except GatewayError as error:
+        typer.echo(
+            f"A new epoch has begun. Stripe could not be asked what was paid since the backup: {error}", err=True
+        )
+        raise typer.Exit(1) from None
+    typer.echo("A new epoch has begun: every client starts afresh.")
+    for session_id in lost:
+        typer.echo(f"Paid at Stripe, but not in this database: {session_id}. Refund it there, or post by hand.")
+
+
+def doctor(settings: Settings) -> None:
+    """Print what was found, and exit with 1 if anything must be mended."""
+    from paidchat.doctor import Level, examine  # noqa: PLC0415
+
+    async def run() -> bool:
+        healthy = True
+        async for finding in examine(settings):
+            typer.echo(f"{finding.level:>8}  {finding.subject}: {finding.found}")
+            if finding.remedy:
+                typer.echo(f"          → {finding.remedy}")
+            healthy = healthy and finding.level is not Level.FAILURE
+        return healthy
+
+    if not asyncio.run(run()):
+        raise typer.Exit(1)
 
 
 def list_messages(settings: Settings, limit: int) -> None:

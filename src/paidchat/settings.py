@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+WEBHOOK_PATH = "/stripe/webhook"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 

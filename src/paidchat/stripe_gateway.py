@@ -77,6 +77,16 @@ class CheckoutSession:
     url: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookEndpoint:
+    """Where Stripe sends which events."""
+
+    url: str
+    status: str
+    api_version: str | None
+    events: frozenset[str]
+
+
 class StripeGateway:
     """Asks Stripe. Close it at the end.
 
@@ -189,6 +199,38 @@ class StripeGateway:
             )
 
         await _ask(create)
+
+    async def check_access(self) -> None:
+        """Find out whether the key works, by the cheapest question it must be allowed to ask."""
+        await _ask(lambda: self._client.v1.checkout.sessions.list_async(params={"limit": 1}))
+
+    async def webhook_endpoints(self) -> list[WebhookEndpoint]:
+        """List where Stripe sends events."""
+        found = await _ask(lambda: self._client.v1.webhook_endpoints.list_async(params={"limit": PAGE}))
+        return [
+            WebhookEndpoint(end.url, end.status, end.api_version, frozenset(end.enabled_events)) for end in found.data
+        ]
+
+    async def tax_status(self) -> str:
+        """Return `active`, or `pending` while Stripe Tax lacks something."""
+        return str((await _ask(self._client.v1.tax.settings.retrieve_async)).status)
+
+    async def list_paid_sessions(self, since: datetime) -> AsyncIterator[SessionFact]:
+        """List the sessions that were completed, of those made since a time, newest first."""
+        params: dict[str, Any] = {"status": "complete", "created": {"gte": int(since.timestamp())}, "limit": PAGE}
+        while True:
+            page = await self._session_page(params)
+            for session in page.data:
+                yield read_session(session.to_dict())
+            if not page.has_more or not page.data:
+                return
+            params = {**params, "starting_after": page.data[-1].id}
+
+    async def _session_page(self, params: dict[str, Any]) -> Any:
+        async def list_page() -> Any:
+            return await self._client.v1.checkout.sessions.list_async(params=params)  # type: ignore[arg-type]  # as above
+
+        return await _ask(list_page)
 
     async def list_events(self, since: datetime) -> AsyncIterator[SessionFact | IntentNews]:
         """List what happened since a time that may be ours, newest first; Stripe keeps it for 30 days."""

@@ -11,13 +11,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paidchat.api.problems import internal_error, problem
-from paidchat.settings import Settings
+from paidchat.settings import WEBHOOK_PATH, Settings
 
 log = structlog.get_logger(__name__)
 
 MAX_BODY = 64 * 1024  # bytes; a payment needs a few KiB
 MAX_WEBHOOK_BODY = 512 * 1024  # bytes; Stripe's events are some tens of KiB
-WEBHOOK_PATH = "/stripe/webhook"
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request, Response
 
 from paidchat import wire
 from paidchat.api.deps import TheCheckout, TheSettings
-from paidchat.api.guard import WEBHOOK_PATH
 from paidchat.api.problems import ApiError, responses
 from paidchat.domain import UnknownPayment, Verdict
+from paidchat.settings import WEBHOOK_PATH
 from paidchat.stripe_events import InvalidSignature, MalformedEvent, read_event, verify_signature
 
 log = structlog.get_logger(__name__)

@@ -34,6 +34,11 @@ async def ensure_board(connection: AsyncConnection, *, tag: str, epoch: str) -> 
     await connection.execute(new.on_conflict_do_nothing())
 
 
+async def set_epoch(connection: AsyncConnection, epoch: str) -> None:
+    """Begin a new history: cursors of the old one are worth nothing."""
+    await connection.execute(update(board).values(epoch=epoch))
+
+
 async def read_board(connection: AsyncConnection) -> Row[Any]:
     """Return the one row: tag, epoch, seq."""
     return (await connection.execute(select(board))).one()

@@ -1,0 +1,166 @@
+"""The doctor: looks at a set-up from the outside and says what to mend."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from paidchat.settings import WEBHOOK_PATH, Settings
+from paidchat.storage import schema
+from paidchat.storage.database import Database
+from paidchat.stripe_events import INTENT_EVENTS, SESSION_EVENTS
+from paidchat.stripe_gateway import API_VERSION, AccessDenied, GatewayError, StripeGateway, WebhookEndpoint
+
+# These two only come besides others that say the same.
+NICE_TO_HAVE = frozenset({"charge.dispute.updated", "charge.dispute.funds_reinstated"})
+NEEDED_EVENTS = (frozenset(SESSION_EVENTS) | INTENT_EVENTS) - NICE_TO_HAVE
+
+
+class Level(StrEnum):
+    """How bad a finding is. Only a failure makes the doctor's exit code non-zero."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at, what was found, and what to do about it."""
+
+    level: Level
+    subject: str
+    found: str
+    remedy: str = ""
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Look at everything, one by one. Changes nothing, here or at Stripe."""
+    yield await _database(settings)
+    yield _key(settings)
+    yield _public_url(settings)
+    gateway = StripeGateway(settings)
+    try:
+        yield await _reach(gateway)
+        yield await _endpoint(settings, gateway)
+        yield await _tax(settings, gateway)
+    finally:
+        await gateway.close()
+
+
+async def _database(settings: Settings) -> Finding:
+    database = Database(settings.database_url)
+    try:
+        await database.open()
+        async with database.reading() as connection:
+            found = await schema.revision(connection)
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        reason = getattr(error, "orig", None) or error
+        return Finding(Level.FAILURE, "database", f"it cannot be used: {reason}", "Mend PAIDCHAT_DATABASE_URL.")
+    finally:
+        await database.close()
+    if found == schema.HEAD:
+        return Finding(Level.OK, "database", f"{database.backend}, schema {found}")
+    if found is None and database.backend == "sqlite":
+        return Finding(Level.OK, "database", "a new SQLite file; the first start makes its tables")
+    return Finding(
+        Level.FAILURE,
+        "database",
+        f"its schema is {found or 'missing'}, {schema.HEAD} is needed",
+        "Run: paidchat migrate",
+    )
+
+
+def _key(settings: Settings) -> Finding:
+    kind = settings.stripe_secret_key.get_secret_value()[:7]
+    if kind == "sk_live":
+        return Finding(
+            Level.WARNING,
+            "key",
+            "a live secret key, which may do everything",
+            "Make a restricted key: Checkout Sessions and Refunds write; Events, Payment Intents, Charges, Disputes, "
+            "Webhook Endpoints and Tax read.",
+        )
+    mode = "live, money is real" if settings.livemode else "test mode, no money moves"
+    return Finding(Level.OK, "key", f"{'restricted' if kind.startswith('rk') else 'secret'} key, {mode}")
+
+
+def _public_url(settings: Settings) -> Finding:
+    url = urlsplit(settings.public_url)
+    if url.scheme == "https" or url.hostname in {"localhost", "127.0.0.1"}:
+        return Finding(Level.OK, "public URL", settings.public_url)
+    level = Level.FAILURE if settings.livemode else Level.WARNING
+    return Finding(level, "public URL", f"{settings.public_url} is not https", "Put a proxy with TLS in front.")
+
+
+async def _reach(gateway: StripeGateway) -> Finding:
+    try:
+        await gateway.check_access()
+    except AccessDenied as error:
+        return Finding(Level.FAILURE, "Stripe", f"the key is refused: {error}", "Mend STRIPE_SECRET_KEY.")
+    except GatewayError as error:
+        return Finding(Level.FAILURE, "Stripe", f"no answer: {error}", "Let this machine reach api.stripe.com.")
+    return Finding(Level.OK, "Stripe", f"answers; API version {API_VERSION}")
+
+
+async def _endpoint(settings: Settings, gateway: StripeGateway) -> Finding:
+    address = settings.public_url + WEBHOOK_PATH
+    try:
+        endpoints = await gateway.webhook_endpoints()
+    except GatewayError as error:
+        return Finding(
+            Level.WARNING, "webhook endpoint", f"could not be read: {error}", "Allow Webhook Endpoints read."
+        )
+    ours = [endpoint for endpoint in endpoints if urlsplit(endpoint.url).path == WEBHOOK_PATH]
+    # Inside, it may be reached by another name than browsers use.
+    ours = [endpoint for endpoint in ours if endpoint.url == address] or ours
+    if not ours:
+        return Finding(
+            Level.FAILURE,
+            "webhook endpoint",
+            "there is none",
+            f"Add {address} at Stripe, for: {_names(NEEDED_EVENTS)}.",
+        )
+    return _judge_endpoint(ours[0], address)
+
+
+def _judge_endpoint(endpoint: WebhookEndpoint, address: str) -> Finding:
+    subject = "webhook endpoint"
+    if endpoint.status != "enabled":
+        return Finding(
+            Level.FAILURE, subject, f"{endpoint.url} is {endpoint.status}", "Enable it, then: paidchat reconcile"
+        )
+    missing = frozenset() if "*" in endpoint.events else NEEDED_EVENTS - endpoint.events
+    if missing:
+        return Finding(Level.FAILURE, subject, f"it does not send {_names(missing)}", "Add these events to it.")
+    if endpoint.url != address:
+        return Finding(
+            Level.WARNING, subject, f"it is at {endpoint.url}, not {address}", "Make sure that it leads here."
+        )
+    if endpoint.api_version not in {None, API_VERSION}:
+        found = f"it sends API version {endpoint.api_version}, {API_VERSION} is what was tested"
+        return Finding(Level.WARNING, subject, found, "Make the endpoint anew with that version.")
+    return Finding(Level.OK, subject, endpoint.url)
+
+
+async def _tax(settings: Settings, gateway: StripeGateway) -> Finding:
+    if settings.automatic_tax == "off":
+        return Finding(Level.OK, "tax", "automatic tax is off")
+    try:
+        status = await gateway.tax_status()
+    except GatewayError as error:
+        return Finding(Level.WARNING, "tax", f"could not be read: {error}", "Allow Tax read.")
+    if status == "active":
+        return Finding(Level.OK, "tax", f"automatic tax, {settings.automatic_tax}")
+    return Finding(
+        Level.FAILURE,
+        "tax",
+        f"Stripe Tax is {status}, so every checkout would be refused",
+        "Set a head-office address in Stripe's tax settings, or PAIDCHAT_AUTOMATIC_TAX=off.",
+    )
+
+
+def _names(events: frozenset[str]) -> str:
+    return ", ".join(sorted(events))
