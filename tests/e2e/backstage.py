@@ -1,9 +1,14 @@
 """Backstage: what happens away from the browser, at Stripe's stand-in and in other people's hands."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from served import Served
+
+PATIENCE_S = 30  # for what takes milliseconds on a machine that does nothing else
 
 
 @dataclass(frozen=True)
@@ -41,3 +46,15 @@ class Backstage:
         """Return every checkout session there ever was, as the sandbox's ledger has it."""
         ledger = (await self.http.get("/sandbox/test/ledger")).json()
         return list(ledger["sessions"])
+
+    async def messages(self, *, after: int) -> list[dict[str, Any]]:
+        """Return up to a hundred messages after an id, oldest first."""
+        answer = await self.http.get("/api/messages", params={"after": after, "limit": 100})
+        return list(answer.json()["messages"])
+
+
+@asynccontextmanager
+async def backstage_of(board: Served) -> AsyncIterator[Backstage]:
+    """Open the other side of a board."""
+    async with httpx.AsyncClient(base_url=board.url, timeout=PATIENCE_S, trust_env=False) as http:
+        yield Backstage(http)

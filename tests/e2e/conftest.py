@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 from served import Served, served_board
 
-from tests.e2e.backstage import Backstage
+from tests.e2e.backstage import Backstage, backstage_of
 from tests.e2e.window import Window
 from tests.e2e.witness import Witness
 
@@ -87,11 +86,11 @@ async def windows(browser: Browser, board: Served) -> AsyncIterator[Windows]:
 
 
 @pytest.fixture
-async def backstage(client: httpx.AsyncClient) -> AsyncIterator[Backstage]:
+async def backstage(board: Served) -> AsyncIterator[Backstage]:
     """The shared board's other side; at the end nothing goes wrong any more."""
-    stage = Backstage(client)
-    yield stage
-    await stage.clear_faults()
+    async with backstage_of(board) as stage:
+        yield stage
+        await stage.clear_faults()
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ SERVER_ERROR = 500
 
 
 class Witness:
-    """Watches a browser context for page errors, console errors (the policy's refusals are some), dialogs, answers
-    of 5xx, and requests to anywhere but the board.
+    """Watches a browser context for errors, dialogs, answers of 5xx, and requests to anywhere but the board.
+
+    Errors are the page's own and the console's, where the content security policy says what it refused.
     """
 
     def __init__(self, context: BrowserContext, board_url: str) -> None:

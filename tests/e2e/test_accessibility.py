@@ -1,0 +1,80 @@
+"""Who cannot see well, has a small screen or likes the dark: nothing is against the rules, and nothing is cut off."""
+
+from typing import Literal
+
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
+from playwright.async_api import Page, expect
+from served import Served
+
+from tests.e2e.backstage import Backstage
+from tests.e2e.conftest import Windows
+from tests.e2e.window import DECLINED_CARD
+
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+NARROW = {"width": 320, "height": 640}
+LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+
+
+async def test_an_empty_board_is_accessible(windows: Windows, own_board: Served) -> None:
+    """The board before the first message breaks none of axe's rules, in light and in dark."""
+    reader = await windows.open(board=own_board)
+    await expect(reader.messages).to_have_count(0)
+    await _expect_accessible(reader.page)
+
+
+async def test_a_board_with_messages_is_accessible(windows: Windows, backstage: Backstage) -> None:
+    """Messages, one of them highlighted, the payment card and an error in the composer break none of axe's rules."""
+    await backstage.post("Somebody else's", "Grace")
+    buyer = await windows.open()
+    await (await buyer.go_to_checkout("Highlighted for axe", "Ada")).pay()
+    await buyer.expect_arrival("Highlighted for axe")
+    await expect(buyer.card).to_be_visible()
+    await buyer.pay_button.click()
+    await expect(buyer.page.locator("#text-error")).to_be_visible()
+    await _expect_accessible(buyer.page)
+
+
+async def test_the_waiting_card_is_accessible(windows: Windows) -> None:
+    """The card of a payment under way breaks none of axe's rules."""
+    buyer = await windows.open()
+    await (await buyer.go_to_checkout("Under way for axe")).pay_by_bank_debit()
+    await expect(buyer.card).to_have_attribute("data-status", "processing")
+    await _expect_accessible(buyer.page)
+
+
+async def test_the_hosted_page_is_accessible(windows: Windows) -> None:
+    """The checkout page breaks none of axe's rules, also when it says why a card was declined."""
+    buyer = await windows.open()
+    checkout = await buyer.go_to_checkout("Checkout for axe")
+    await checkout.pay(DECLINED_CARD)
+    await expect(checkout.error).to_be_visible()
+    await _expect_accessible(checkout.page)
+
+
+async def test_a_narrow_screen_needs_no_sideways_scrolling(windows: Windows, backstage: Backstage) -> None:
+    """On 320 pixels the board with its longest words, the hosted page and the payment card all fit."""
+    await backstage.post(LONG_WORD * 3, "N" * 50)
+    buyer = await windows.open(viewport=NARROW, is_mobile=True, has_touch=True)
+    assert await buyer.overflow() <= 0
+    checkout = await buyer.go_to_checkout("W" * 200, "M" * 50)
+    assert await buyer.overflow() <= 0
+    await checkout.pay()
+    await buyer.expect_arrival("W" * 200)
+    await expect(buyer.card).to_be_visible()
+    assert await buyer.overflow() <= 0
+
+
+async def _expect_accessible(page: Page) -> None:
+    for scheme in SCHEMES:
+        await page.emulate_media(color_scheme=scheme)
+        await _wait_for_stillness(page)
+        results = await Axe().run(page)
+        assert results.violations_count == 0, f"{scheme}: {results.generate_report()}"
+
+
+async def _wait_for_stillness(page: Page) -> None:
+    """Wait until nothing moves but what pulses for ever: colours are judged as they will stay."""
+    await page.wait_for_function(
+        """() => document.getAnimations().every((animation) =>
+          animation.playState === "finished" || animation.effect.getComputedTiming().endTime === Infinity)"""
+    )

@@ -1,0 +1,19 @@
+"""The API's own documentation, as a person opens it."""
+
+from playwright.async_api import Browser, expect
+from served import Served
+
+from tests.e2e.witness import Witness
+
+
+async def test_swagger_ui_renders_without_a_network(browser: Browser, board: Served) -> None:
+    """/docs shows the API in Swagger UI, loads nothing from elsewhere and complains about nothing."""
+    async with await browser.new_context() as context:
+        witness = Witness(context, board.url)
+        page = await context.new_page()
+        await page.goto(f"{board.url}/docs")
+        await expect(page.get_by_role("heading", name="paidchat")).to_be_visible()
+        operation = page.locator(".opblock").filter(has_text="/api/payments").first
+        await operation.click()
+        await expect(operation.get_by_text("Parameters", exact=True)).to_be_visible()
+    assert witness.complaints() == []

@@ -1,0 +1,178 @@
+"""What else may come of a checkout: refused, cancelled, late, by bank debit, taken back."""
+
+import re
+
+from playwright.async_api import expect
+
+from tests.e2e.backstage import Backstage
+from tests.e2e.conftest import Windows
+from tests.e2e.window import CHECKOUT, DECLINED_CARD, POOR_CARD, Window
+
+
+async def test_a_declined_card_can_be_followed_by_a_good_one(windows: Windows) -> None:
+    """A declined card leaves the buyer at checkout with a reason, and the next card pays."""
+    buyer = await windows.open()
+    checkout = await buyer.go_to_checkout("Declined, then paid")
+    await checkout.pay(DECLINED_CARD)
+    await expect(checkout.error).to_have_text("Your card was declined.")
+    await checkout.pay()
+    await buyer.expect_arrival("Declined, then paid")
+
+
+async def test_insufficient_funds_post_nothing(windows: Windows) -> None:
+    """A card without funds leaves the buyer at checkout with that reason, and nothing on the board."""
+    buyer, watcher = await windows.open(), await windows.open()
+    checkout = await buyer.go_to_checkout("Never paid for")
+    await checkout.pay(POOR_CARD)
+    await expect(checkout.error).to_have_text("Your card has insufficient funds.")
+    assert CHECKOUT.search(buyer.page.url)
+    await watcher.page.reload()
+    await watcher.expect_live()
+    await expect(watcher.message("Never paid for")).to_have_count(0)
+
+
+async def test_cancelling_keeps_the_draft(windows: Windows) -> None:
+    """Who cancels finds text and name as they were, is told that nothing was charged, and can pay after all."""
+    buyer = await windows.open()
+    checkout = await buyer.go_to_checkout("Cancelled, then paid", "Edsger")
+    cancelled = checkout.session
+    await checkout.cancel()
+
+    await expect(buyer.notice).to_contain_text("nothing was charged")
+    await expect(buyer.text).to_have_value("Cancelled, then paid")
+    await expect(buyer.name).to_have_value("Edsger")
+    assert "cancelled=" not in buyer.page.url
+    await buyer.pay_button.click()
+    checkout = await buyer.arrive_at_checkout()
+    assert checkout.session == cancelled, "the same text is the same payment"
+    await checkout.pay()
+    await buyer.expect_arrival("Cancelled, then paid")
+
+
+async def test_the_browsers_back_button_gives_the_composer_back(windows: Windows) -> None:
+    """Who leaves checkout by the browser's Back finds the draft and a button that works."""
+    buyer = await windows.open()
+    await buyer.go_to_checkout("Went back, then paid")
+    await buyer.page.go_back()
+    await expect(buyer.text).to_have_value("Went back, then paid")
+    await buyer.pay_button.click()
+    await (await buyer.arrive_at_checkout()).pay()
+    await buyer.expect_arrival("Went back, then paid")
+
+
+async def test_a_late_webhook_never_looks_like_lost_money(windows: Windows, backstage: Backstage) -> None:
+    """While Stripe's word is late the page thanks, waits and lets nobody pay twice; then comes the highlight."""
+    buyer = await windows.open()
+    checkout = await buyer.go_to_checkout("Paid, and told late")
+    # The page's return asks Stripe as well, which must not be quicker here.
+    await backstage.set_faults(webhook={"delay_s": 3}, api={"hang_s": 3})
+    await checkout.pay()
+
+    await expect(buyer.card).to_have_attribute("data-status", "pending")
+    await expect(buyer.card).to_contain_text("No need to pay again")
+    await expect(buyer.card).not_to_contain_text(re.compile("fail|error|lost|refused|expired|charged", re.IGNORECASE))
+    await expect(buyer.text).to_have_value("Paid, and told late")
+    await expect(buyer.pay_button).to_be_disabled()
+    await expect(buyer.notice).to_be_hidden()
+    await buyer.expect_arrival("Paid, and told late")
+    await expect(buyer.card).to_have_attribute("data-status", "fulfilled")
+    await expect(buyer.text).to_have_value("")
+
+
+async def test_a_lost_webhook_is_found_by_coming_back(windows: Windows, backstage: Backstage) -> None:
+    """With every webhook lost, the buyer's return makes the board ask Stripe, and the message is posted."""
+    buyer = await windows.open()
+    checkout = await buyer.go_to_checkout("Paid, and never told")
+    await backstage.set_faults(webhook={"drop": "all"})
+    await checkout.pay()
+    await buyer.expect_arrival("Paid, and never told")
+
+
+async def test_a_bank_debit_is_posted_when_it_arrives(windows: Windows, backstage: Backstage) -> None:
+    """A delayed payment is shown as under way, a reload included, and its message is posted once it is settled."""
+    buyer = await windows.open()
+    session = await _order_bank_debit(buyer, "Paid by debit, and it came")
+    await buyer.page.reload()
+    await expect(buyer.card).to_have_attribute("data-status", "processing")
+    await expect(buyer.message("Paid by debit, and it came")).to_have_count(0)
+
+    await backstage.act(session, "settle")
+    await buyer.expect_arrival("Paid by debit, and it came")
+
+
+async def test_a_refused_bank_debit_gives_the_text_back(windows: Windows, backstage: Backstage) -> None:
+    """A delayed payment that fails is said to be refused, posts nothing, and its text can be paid for anew."""
+    buyer = await windows.open()
+    session = await _order_bank_debit(buyer, "Paid by debit, and refused")
+    await backstage.act(session, "settle_fail")
+
+    await expect(buyer.card).to_have_attribute("data-status", "failed")
+    await expect(buyer.card).to_contain_text("Nothing was charged")
+    await expect(buyer.message("Paid by debit, and refused")).to_have_count(0)
+    await expect(buyer.text).to_have_value("Paid by debit, and refused")
+    await buyer.pay_button.click()
+    checkout = await buyer.arrive_at_checkout()
+    assert checkout.session != session
+    await checkout.pay()
+    await buyer.expect_arrival("Paid by debit, and refused")
+
+
+async def test_an_expired_checkout_can_be_repeated(windows: Windows, backstage: Backstage) -> None:
+    """A checkout that expired says so with the way back, and the same text makes a new one."""
+    buyer = await windows.open()
+    expired = (await buyer.go_to_checkout("Expired, then paid")).session
+    await backstage.act(expired, "expire")
+    await buyer.page.reload()
+    await buyer.page.locator("#back").click()
+
+    await expect(buyer.text).to_have_value("Expired, then paid")
+    await buyer.pay_button.click()
+    checkout = await buyer.arrive_at_checkout()
+    assert checkout.session != expired
+    await checkout.pay()
+    await buyer.expect_arrival("Expired, then paid")
+
+
+async def test_a_refund_takes_the_message_off_every_window(windows: Windows, backstage: Backstage) -> None:
+    """A refunded message leaves all windows live, and its neighbours stay."""
+    buyer, watcher = await windows.open(), await windows.open()
+    checkout = await buyer.go_to_checkout("Refunded later")
+    session = checkout.session
+    await checkout.pay()
+    await buyer.expect_arrival("Refunded later")
+    await backstage.post("Stays beside a refunded one")
+    await backstage.act(session, "refund")
+
+    for window in (buyer, watcher):
+        await expect(window.message("Refunded later")).to_have_count(0)
+        await expect(window.message("Stays beside a refunded one")).to_be_visible()
+    await expect(buyer.card).to_have_attribute("data-status", "refunded")
+
+
+async def test_payments_down_is_said_with_a_way_on(windows: Windows, backstage: Backstage) -> None:
+    """When Stripe does not work the draft stays, the page says so, and trying again makes one payment."""
+    windows_before = len(await backstage.sessions())
+    buyer = await windows.open()
+    windows.expect_note("503")
+    await backstage.set_faults(api={"status": 500})
+    await buyer.write("Sent when Stripe was down")
+    await buyer.pay_button.click()
+    await expect(buyer.notice).to_contain_text("Nothing was charged")
+    await expect(buyer.text).to_have_value("Sent when Stripe was down")
+
+    await backstage.clear_faults()
+    await buyer.notice.get_by_role("button", name="Try again").click()
+    await (await buyer.arrive_at_checkout()).pay()
+    await buyer.expect_arrival("Sent when Stripe was down")
+    assert len(await backstage.sessions()) == windows_before + 1
+
+
+async def _order_bank_debit(buyer: Window, text: str) -> str:
+    """Pay by bank debit and come back; gives the session."""
+    checkout = await buyer.go_to_checkout(text)
+    session = checkout.session
+    await checkout.pay_by_bank_debit()
+    await expect(buyer.card).to_have_attribute("data-status", "processing")
+    await expect(buyer.card).to_contain_text("No need to pay again")
+    await expect(buyer.pay_button).to_be_disabled()
+    return session
