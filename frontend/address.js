@@ -1,4 +1,4 @@
-/** The page's address: what checkout put into it, and the permalinks of messages. */
+/** The page's address: what checkout put into it, and the permalinks of messages. Pure. */
 
 const RETURN_PARAMETERS = ["payment", "cancelled"];
 
@@ -17,7 +17,7 @@ export function readReturn(search) {
 }
 
 /**
- * The path, query and hash without checkout's own parameters; every other byte stays as it was.
+ * Path, query and hash without checkout's own parameters; every other byte stays as it was.
  *
  * @param {{ pathname: string, search: string, hash: string }} location
  */
@@ -25,45 +25,28 @@ export function withoutReturn({ pathname, search, hash }) {
   const kept = search
     .slice(1)
     .split("&")
-    .filter((pair) => !RETURN_PARAMETERS.includes(nameOf(pair)))
+    .filter((pair) => !RETURN_PARAMETERS.some((name) => new URLSearchParams(pair).has(name)))
     .join("&");
   return pathname + (kept && `?${kept}`) + hash;
 }
 
-/**
- * The message a permalink names.
- *
- * @param {string} hash such as `#m123`
- * @returns {number | null}
- */
+/** @param {string} hash such as `#m123` */
 export function messageInHash(hash) {
   const match = /^#m([1-9]\d{0,14})$/.exec(hash);
   return match ? Number(match[1]) : null;
 }
 
 /**
- * The link to a message.
- *
  * @param {string} href the page's own address
- * @param {number} id
+ * @param {number} id of the message to link to
  */
 export function permalink(href, id) {
   const url = new URL(href);
   url.hash = `m${id}`;
-  url.search = withoutReturn(url).slice(url.pathname.length).replace(/#.*/, "");
-  return url.href;
+  return url.origin + withoutReturn(url);
 }
 
-/**
- * Whether an address is one a buyer may be sent to.
- *
- * @param {string} address
- */
+/** @param {string} address to send a buyer to */
 export function isWebAddress(address) {
   return URL.canParse(address) && ["http:", "https:"].includes(new URL(address).protocol);
-}
-
-/** @param {string} pair */
-function nameOf(pair) {
-  return [...new URLSearchParams(pair).keys()][0] ?? "";
 }

@@ -1,7 +1,4 @@
-/** The HTTP side of the contract: one function per call, errors as classes. */
-
-/** @import { BoardInfo, FieldError, Message, Page, Payment, Problem } from "./types" */
-/** @import { Place } from "./board.js" */
+/** The HTTP side of the contract: a method per call, errors as classes. */
 
 const TIMEOUT_MS = 12_000; // the server answers within 9 s, even when Stripe does not
 
@@ -14,31 +11,23 @@ export class ProblemError extends Error {
    */
   constructor(status, problem, retryAfterMs) {
     super(problem.detail ?? problem.title ?? `HTTP ${status}`);
-    this.name = "ProblemError";
     this.status = status;
     this.code = problem.code ?? "unknown";
-    /** @type {FieldError[]} */
     this.errors = problem.errors ?? [];
     this.retryAfterMs = retryAfterMs;
   }
 }
 
 /** No answer, or none that can be read: the server may or may not have acted. */
-export class NoAnswerError extends Error {
-  /** @param {unknown} cause */
-  constructor(cause) {
-    super("no answer from the server", { cause });
-    this.name = "NoAnswerError";
-  }
-}
+export class NoAnswerError extends Error {}
 
-/** The board's API. Every call rejects with `ProblemError` or `NoAnswerError`. */
+/** Every call rejects with `ProblemError` or `NoAnswerError`. */
 export class Api {
-  #base;
+  #origin;
 
-  /** @param {string} base the origin the API is served from, without a slash at its end; empty: the page's own */
-  constructor(base = "") {
-    this.#base = base;
+  /** @param {string} origin where the API is; empty: the page's own */
+  constructor(origin = "") {
+    this.#origin = origin;
   }
 
   /** @returns {Promise<BoardInfo>} */
@@ -52,9 +41,8 @@ export class Api {
    * @returns {Promise<Page>}
    */
   messages(place, limit) {
-    const query = new URLSearchParams({ limit: String(limit) });
-    for (const [name, id] of Object.entries(place)) query.set(name, String(id));
-    return this.#call(`/api/messages?${query}`);
+    const cursors = Object.entries(place).map(([name, id]) => [name, String(id)]);
+    return this.#call(`/api/messages?${new URLSearchParams([["limit", String(limit)], ...cursors])}`);
   }
 
   /**
@@ -74,7 +62,7 @@ export class Api {
   }
 
   /**
-   * @param {{ text: string, author: string | null }} content
+   * @param {Content} content
    * @param {string} key the Idempotency-Key: the same key and content always name the same payment
    * @returns {Promise<Payment>}
    */
@@ -94,14 +82,14 @@ export class Api {
     let response;
     let body;
     try {
-      response = await fetch(this.#base + path, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
+      response = await fetch(this.#origin + path, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
       body = await response.text();
     } catch (error) {
-      throw new NoAnswerError(error);
+      throw new NoAnswerError("no answer", { cause: error });
     }
     const value = parse(body);
     if (!response.ok) throw new ProblemError(response.status, value ?? {}, retryAfterMs(response.headers));
-    if (value === undefined) throw new NoAnswerError(new SyntaxError("the answer is no JSON"));
+    if (value === undefined) throw new NoAnswerError("the answer is no JSON");
     return value;
   }
 }
@@ -122,11 +110,9 @@ function parse(body) {
  * RFC 9110, 10.2.3: seconds or a date.
  *
  * @param {Headers} headers
- * @returns {number | null}
  */
 function retryAfterMs(headers) {
-  const value = headers.get("Retry-After");
-  if (!value) return null;
+  const value = headers.get("Retry-After") ?? "";
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return Number.isFinite(ms) ? Math.max(0, ms) : null;
 }

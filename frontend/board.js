@@ -1,39 +1,4 @@
-/** The board's state: the messages known so far, and the stretches of history not read yet. Pure; the view draws it. */
-
-/** @import { BoardFrame, Message, Page, SnapshotFrame } from "./types" */
-
-/**
- * A stretch of ids, both ends included.
- *
- * @typedef {object} Span
- * @property {number} from
- * @property {number} to `Infinity`: up to whatever is newest
- */
-
-/**
- * What the socket last said about a message that was removed or put back, and when; a page read earlier must not undo it.
- *
- * @typedef {object} Word
- * @property {number} seq
- * @property {Message | null} message null: removed
- */
-
-/**
- * @typedef {object} Board
- * @property {string | null} epoch null before anything was read
- * @property {number} since the snapshot's seq: what the socket said before it is unknown
- * @property {readonly Message[]} messages ascending by id
- * @property {readonly Span[]} gaps unread stretches of history, ascending
- * @property {ReadonlyMap<number, Word>} words by message id
- */
-
-/**
- * Where a page of history was read: before an id, after one, or with neither the newest.
- *
- * @typedef {{ before?: number, after?: number }} Place
- */
-
-/** @typedef {{ kind: "message", message: Message } | { kind: "gap", gap: Span }} Row */
+/** The board's state: the messages known so far, and the stretches of history not read yet. Pure; view.js draws it. */
 
 /** @returns {Board} */
 export function emptyBoard() {
@@ -41,7 +6,7 @@ export function emptyBoard() {
 }
 
 /**
- * The board after one more frame; frames must come in order (see cursor.js).
+ * The board after one more frame; frames must come in order (feed.js sees to it).
  *
  * @param {Board} board
  * @param {BoardFrame} frame
@@ -57,13 +22,17 @@ export function receive(board, frame) {
       return restore(board, frame.message, frame.seq);
     case "message.removed":
     case "message.withheld":
-      return remove(board, frame.message_id, frame.seq);
+      return {
+        ...board,
+        messages: board.messages.filter(({ id }) => id !== frame.message_id),
+        words: new Map(board.words).set(frame.message_id, { seq: frame.seq, message: null }),
+      };
   }
 }
 
 /**
  * The board with a page of history merged in: upserts by id, order by id, and what the socket said after the page was
- * read wins. Nothing changes by a page from another epoch (the feed is about to bring a snapshot of it), or by one read
+ * read wins. Nothing changes by a page of another epoch (the feed is about to bring a snapshot of it), or by one read
  * before the snapshot (a removal in between was never heard of).
  *
  * @param {Board} board
@@ -74,21 +43,20 @@ export function receive(board, frame) {
 export function mergePage(board, page, place) {
   if (board.epoch !== null && (board.epoch !== page.epoch || page.seq < board.since)) return board;
   const read = covered(page, place);
-  let { messages } = board;
-  for (const message of page.messages) messages = upsert(messages, message);
-  for (const [id, word] of board.words) {
-    if (word.seq <= page.seq || id < read.from || id > read.to) continue;
-    messages = word.message ? upsert(messages, word.message) : without(messages, id);
+  let messages = page.messages.reduce(upsert, board.messages);
+  for (const [id, { seq, message }] of board.words) {
+    if (seq <= page.seq || id < read.from || id > read.to) continue;
+    messages = message ? upsert(messages, message) : messages.filter((other) => other.id !== id);
   }
   return { ...board, epoch: page.epoch, messages, gaps: subtract(board.gaps, read) };
 }
 
 /**
- * The board with only its newest messages, so that a page left open for days stays light. The rest counts as unread
+ * The board with its newest messages alone, so that a page left open for days stays light. The others count as unread
  * history again.
  *
  * @param {Board} board
- * @param {number} keep how many messages to keep
+ * @param {number} keep how many
  * @returns {Board}
  */
 export function trim(board, keep) {
@@ -101,19 +69,13 @@ export function trim(board, keep) {
 /**
  * @param {Board} board
  * @param {number} id
- * @returns {Message | undefined}
  */
 export function find(board, id) {
-  const index = position(board.messages, id);
-  const message = board.messages[index];
+  const message = board.messages[position(board.messages, id)];
   return message?.id === id ? message : undefined;
 }
 
-/**
- * Whether anything has been read at all; until then the page is loading.
- *
- * @param {Board} board
- */
+/** @param {Board} board */
 export function isLoaded(board) {
   return board.epoch !== null;
 }
@@ -128,8 +90,7 @@ export function hasOlder(board) {
 }
 
 /**
- * What to draw from top to bottom: the messages, and a gap row wherever history between two of them is unread. What is
- * unread before the first and after the last is not a row.
+ * What to draw from top to bottom: the messages, and a row wherever history between two of them is unread.
  *
  * @param {Board} board
  * @returns {Row[]}
@@ -137,10 +98,9 @@ export function hasOlder(board) {
 export function rows(board) {
   /** @type {Row[]} */
   const drawn = [];
-  const gaps = board.gaps.filter((gap) => gap.from > 1 && gap.to < Infinity);
+  const gaps = board.gaps.filter((gap) => gap.from > 1);
   for (const message of board.messages) {
-    const between = [];
-    while (gaps[0] && gaps[0].from < message.id) between.push(/** @type {Span} */ (gaps.shift()));
+    const between = gaps.splice(0, gaps.filter((gap) => gap.from < message.id).length);
     const [first, last] = [between[0], between.at(-1)];
     if (first && last && drawn.length > 0) drawn.push({ kind: "gap", gap: { from: first.from, to: last.to } });
     drawn.push({ kind: "message", message });
@@ -155,23 +115,12 @@ export function rows(board) {
 function fromSnapshot({ epoch, seq, messages, has_more }) {
   const oldest = messages[0];
   const gaps = has_more && oldest ? [{ from: 1, to: oldest.id - 1 }] : [];
-  return { epoch, since: seq, messages: [...messages], gaps, words: new Map() };
+  return { epoch, since: seq, messages, gaps, words: new Map() };
 }
 
 /**
- * @param {Board} board
- * @param {number} id
- * @param {number} seq
- * @returns {Board}
- */
-function remove(board, id, seq) {
-  const words = new Map(board.words).set(id, { seq, message: null });
-  return { ...board, messages: without(board.messages, id), words };
-}
-
-/**
- * Puts a message back, unless its place is in history not read yet: there it would hang in mid-air, and the page that
- * closes the gap brings it (or the word kept here does).
+ * Puts a message back, unless its place is in history not read yet: there it would hang in mid-air, and the word kept
+ * here brings it once its history is read.
  *
  * @param {Board} board
  * @param {Message} message
@@ -191,19 +140,18 @@ function restore(board, message, seq) {
  * @param {Place} place
  * @returns {Span}
  */
-function covered(page, { before, after }) {
-  const [first, last] = [page.messages[0], page.messages.at(-1)];
-  if (after !== undefined) return { from: after + 1, to: page.has_more && last ? last.id : page.seq };
-  return { from: page.has_more && first ? first.id : 1, to: Math.min(page.seq, (before ?? Infinity) - 1) };
+function covered({ messages, seq, has_more }, { before = Infinity, after }) {
+  const [first, last] = [messages[0], messages.at(-1)];
+  if (after !== undefined) return { from: after + 1, to: has_more && last ? last.id : seq };
+  return { from: has_more && first ? first.id : 1, to: Math.min(seq, before - 1) };
 }
 
 /**
  * @param {readonly Span[]} gaps
  * @param {Span} read
- * @returns {Span[]}
  */
 function subtract(gaps, read) {
-  if (read.from > read.to) return [...gaps];
+  if (read.from > read.to) return gaps;
   return gaps
     .flatMap((gap) => [
       { from: gap.from, to: Math.min(gap.to, read.from - 1) },
@@ -215,21 +163,10 @@ function subtract(gaps, read) {
 /**
  * @param {readonly Message[]} messages
  * @param {Message} message
- * @returns {readonly Message[]}
  */
 function upsert(messages, message) {
   const index = position(messages, message.id);
-  const replaced = messages[index]?.id === message.id ? 1 : 0;
-  return messages.toSpliced(index, replaced, message);
-}
-
-/**
- * @param {readonly Message[]} messages
- * @param {number} id
- * @returns {readonly Message[]}
- */
-function without(messages, id) {
-  return messages.filter((message) => message.id !== id);
+  return messages.toSpliced(index, messages[index]?.id === message.id ? 1 : 0, message);
 }
 
 /**
@@ -239,11 +176,6 @@ function without(messages, id) {
  * @param {number} id
  */
 function position(messages, id) {
-  let [low, high] = [0, messages.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (/** @type {Message} */ (messages[middle]).id < id) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  const index = messages.findLastIndex((message) => message.id < id); // nearly always at the end
+  return index + 1;
 }

@@ -3,23 +3,11 @@
 import { PaymentCard } from "./card.js";
 import { checkOut } from "./checkout.js";
 import { Composer } from "./composer.js";
-import { abandonIntent, clearPosted, draftFrom, isFor, refill } from "./draft.js";
+import { abandonIntent, clearPosted, content, draftFrom, refill, same } from "./draft.js";
 import { cardFor, followedFrom, isForgettable, isSpent, mayBePaid } from "./payment.js";
 import { Tracker } from "./tracker.js";
 
-/** @import { BoardInfo, Payment } from "./types" */
-/** @import { Api } from "./api.js" */
-/** @import { Claims } from "./claims.js" */
-/** @import { Outcome } from "./checkout.js" */
-/** @import { Draft } from "./draft.js" */
-/** @import { Feed } from "./feed.js" */
-/** @import { Memory } from "./memory.js" */
-/** @import { Notice } from "./notice.js" */
-/** @import { Action, Followed, Stage } from "./payment.js" */
-/** @import { Found } from "./reader.js" */
-
 const LEAVING_MS = 15_000; // should the browser not get to checkout by then, the button is given back
-const CANCELLED = "Payment cancelled, nothing was charged. Your text is kept.";
 
 /** Holds the draft and the payment of this tab. */
 export class Buyer {
@@ -32,37 +20,15 @@ export class Buyer {
   #arriving = null; // the payment whose message the buyer is being or has been taken to
   /** @type {string | null} */
   #refilled = null; // the payment whose text was given back
-  #api;
-  #tab;
-  #claims;
-  #notice;
-  #goTo;
-  #onCopy;
-  #leave;
+  #parts;
 
-  /**
-   * @param {object} options
-   * @param {Api} options.api
-   * @param {Feed} options.feed
-   * @param {Memory} options.tab what this tab remembers: its draft and its payment
-   * @param {Claims} options.claims
-   * @param {Notice} options.notice
-   * @param {(words: string) => void} options.announce
-   * @param {(id: number, options: { focus: boolean }) => Promise<Found>} options.goTo takes the buyer to the message
-   * @param {(id: number) => void} options.onCopy
-   * @param {(url: string) => void} options.leave sends the browser to checkout
-   */
-  constructor({ api, feed, tab, claims, notice, announce, goTo, onCopy, leave }) {
-    this.#api = api;
-    this.#tab = tab;
-    this.#claims = claims;
-    this.#notice = notice;
-    this.#goTo = goTo;
-    this.#onCopy = onCopy;
-    this.#leave = leave;
-    this.#draft = draftFrom(tab.read("draft"));
+  /** @param {BuyerParts} parts */
+  constructor(parts) {
+    const { api, feed, announce } = parts;
+    this.#parts = parts;
+    this.#draft = draftFrom(parts.tab.read("draft"));
     this.#composer = new Composer({ onInput: (typed) => this.#type(typed), onSubmit: () => void this.#pay() });
-    this.#card = new PaymentCard({ onAction: (action) => this.#act(action), onShown: announce });
+    this.#card = new PaymentCard({ onAction: (action) => this.#act(action), announce });
     this.#tracker = new Tracker({ api, feed, onChange: (followed) => this.#show(followed) });
     this.#composer.fill(this.#draft);
   }
@@ -73,16 +39,18 @@ export class Buyer {
   }
 
   /**
-   * The page opens, or comes back out of the back-forward cache.
+   * The page opens, or comes out of the back-forward cache.
    *
    * @param {{ id: string, stage: Stage } | null} back what checkout sent the buyer back with
    */
   arrive(back) {
     this.#composer.hold("sending", false);
-    const followed = back ? { ...back, since: Date.now() } : followedFrom(this.#tab.read("payment"));
+    const followed = back ? { ...back, since: Date.now() } : followedFrom(this.#parts.tab.read("payment"));
     if (!followed) return;
+    if (back?.stage === "cancelled") {
+      this.#parts.notice.show("Payment cancelled, nothing was charged. Your text is kept.");
+    }
     this.#tracker.follow(followed.id, followed.stage, followed.since);
-    if (back?.stage === "cancelled") this.#notice.show(CANCELLED);
   }
 
   /** @param {Payment} payment as the feed told */
@@ -109,78 +77,73 @@ export class Buyer {
   }
 
   async #pay() {
-    this.#notice.hide();
+    this.#parts.notice.hide();
     this.#composer.hold("sending", true);
-    const outcome = await checkOut({ api: this.#api, draft: this.#draft, save: (draft) => this.#keep(draft) });
-    if (outcome.kind === "go") this.#goToCheckout(outcome.payment, outcome.url);
-    else this.#composer.hold("sending", false);
-    this.#explain(outcome);
+    const save = (/** @type {Draft} */ draft) => this.#keep(draft);
+    const outcome = await checkOut({ api: this.#parts.api, draft: this.#draft, save });
+    if (outcome.kind !== "go") this.#composer.hold("sending", false);
+    this.#goOn(outcome);
+  }
+
+  /** @param {Outcome} outcome */
+  #goOn(outcome) {
+    const again = { label: "Try again", act: () => void this.#pay() };
+    const { notice } = this.#parts;
+    switch (outcome.kind) {
+      case "go":
+        this.#leave(outcome.payment, outcome.url);
+        break;
+      case "known":
+        this.#tracker.follow(outcome.payment.id, "returned");
+        this.#tracker.hear(outcome.payment);
+        break;
+      case "invalid":
+        if (!this.#composer.showErrors(outcome.errors)) notice.show(outcome.detail, { tone: "error" });
+        break;
+      case "limited":
+        this.#composer.hold("limited", true);
+        setTimeout(() => this.#composer.hold("limited", false), outcome.waitMs);
+        notice.show("Too many payments were started from here. You can go on in", { tone: "error", ...outcome });
+        break;
+      case "down":
+        notice.show("The payment service can’t be reached right now. Nothing was charged; your text is kept.", {
+          tone: "error",
+          action: again,
+        });
+        break;
+      case "unanswered":
+        notice.show("The board did not answer. Nothing was charged, and trying again is safe.", {
+          tone: "error",
+          action: again,
+        });
+    }
   }
 
   /**
    * @param {Payment} payment
    * @param {string} url
    */
-  #goToCheckout(payment, url) {
+  #leave(payment, url) {
     const { followed } = this.#tracker;
-    if (followed && followed.id !== payment.id && mayBePaid(followed)) this.#claims.await(followed.id);
-    this.#tab.write("payment", { id: payment.id, stage: "opened", since: Date.now() });
+    if (followed && followed.id !== payment.id && mayBePaid(followed)) this.#parts.claims.await(followed.id);
+    this.#parts.tab.write("payment", { id: payment.id, stage: "opened", since: Date.now() });
     setTimeout(() => this.#composer.hold("sending", false), LEAVING_MS);
-    this.#leave(url);
-  }
-
-  /** @param {Outcome} outcome */
-  #explain(outcome) {
-    const again = { label: "Try again", act: () => void this.#pay() };
-    switch (outcome.kind) {
-      case "go":
-        return;
-      case "known":
-        this.#tracker.follow(outcome.payment.id, "returned");
-        this.#tracker.hear(outcome.payment);
-        return;
-      case "invalid":
-        if (!this.#composer.showServerErrors(outcome.errors)) this.#notice.show(outcome.detail, { tone: "error" });
-        return;
-      case "limited":
-        this.#composer.hold("limited", true);
-        setTimeout(() => this.#composer.hold("limited", false), outcome.waitMs);
-        this.#notice.show("Too many payments were started from here. You can go on in", {
-          tone: "error",
-          waitMs: outcome.waitMs,
-        });
-        return;
-      case "down":
-        this.#notice.show("The payment service can’t be reached right now. Nothing was charged; your text is kept.", {
-          tone: "error",
-          action: again,
-        });
-        return;
-      case "unanswered":
-        this.#notice.show("The board did not answer. Nothing was charged, and trying again is safe.", {
-          tone: "error",
-          action: again,
-        });
-    }
+    location.assign(url);
   }
 
   /** @param {Followed | null} followed */
   #show(followed) {
-    this.#card.render(cardFor(followed, Date.now()));
+    this.refresh();
     this.#holdBack(followed);
     if (!followed) return;
     const { id, stage, since, payment, missing } = followed;
-    if (this.#arriving !== id) this.#tab.write("payment", missing ? null : { id, stage, since });
-    if (isForgettable(followed)) {
-      if (payment) this.#keep(abandonIntent(this.#draft, payment));
-      this.#forget();
-      return;
-    }
+    if (this.#arriving !== id) this.#parts.tab.write("payment", missing ? null : { id, stage, since });
+    if (isForgettable(followed)) this.#forget();
     if (!payment) return;
-    if (stage === "cancelled" && payment.status !== "pending") this.#notice.hide();
+    if (stage === "cancelled" && payment.status !== "pending") this.#parts.notice.hide();
+    if (isSpent(payment.status)) this.#keep(abandonIntent(this.#draft, payment));
     if (payment.status === "fulfilled") void this.#arriveAt(payment);
-    else if (isSpent(payment.status)) this.#giveBack(payment);
-    else if (stage === "cancelled") this.#refill(payment);
+    else if (stage === "cancelled" || (isSpent(payment.status) && payment.message_id === null)) this.#refill(payment);
   }
 
   /**
@@ -189,8 +152,8 @@ export class Buyer {
    * @param {Followed | null} followed
    */
   #holdBack(followed) {
-    const same = !followed?.payment || isFor(this.#draft, followed.payment);
-    this.#composer.hold("held", followed !== null && mayBePaid(followed) && same);
+    const match = !followed?.payment || same(content(this.#draft), followed.payment);
+    this.#composer.hold("held", followed !== null && mayBePaid(followed) && match);
   }
 
   /** @param {Payment} payment fulfilled */
@@ -198,20 +161,14 @@ export class Buyer {
     if (this.#arriving === payment.id || payment.message_id === null) return;
     this.#arriving = payment.id;
     this.#keepAndFill(clearPosted(this.#draft, payment));
-    const found = await this.#goTo(payment.message_id, { focus: !this.#composer.focused });
+    const found = await this.#parts.goTo(payment.message_id, !this.#composer.focused);
     if (found.kind === "failed") {
       this.#arriving = null; // the feed tells again when it is back
       return;
     }
-    this.#tab.write("payment", null);
-    if (found.kind === "shown") this.#claims.add(found.message);
+    this.#parts.tab.write("payment", null);
+    if (found.kind === "shown") this.#parts.claims.add(found.message);
     else if (this.#tracker.followed?.id === payment.id) this.#tracker.markRemoved();
-  }
-
-  /** @param {Payment} payment that came to an end without a post, or whose post was taken back */
-  #giveBack(payment) {
-    this.#keep(abandonIntent(this.#draft, payment));
-    if (payment.message_id === null) this.#refill(payment);
   }
 
   /**
@@ -229,25 +186,23 @@ export class Buyer {
   #act(action) {
     const payment = this.#tracker.followed?.payment;
     const messageId = payment?.message_id ?? null;
-    if (action === "show" && messageId !== null) void this.#goTo(messageId, { focus: true });
-    else if (action === "copy" && messageId !== null) this.#onCopy(messageId);
-    else if (action === "dismiss") this.#forget();
-    else if (action === "retry") {
-      this.#forget();
-      if (payment) this.#keepAndFill(refill(this.#draft, payment));
-      this.#composer.focus();
-    }
+    if (action === "show" && messageId !== null) void this.#parts.goTo(messageId, true);
+    if (action === "copy" && messageId !== null) this.#parts.onCopy(messageId);
+    if (action === "dismiss" || action === "retry") this.#forget();
+    if (action !== "retry") return;
+    if (payment) this.#keepAndFill(refill(this.#draft, payment));
+    this.#composer.focus();
   }
 
   #forget() {
     this.#tracker.forget();
-    this.#tab.write("payment", null);
+    this.#parts.tab.write("payment", null);
   }
 
   /** @param {Draft} draft */
   #keep(draft) {
     this.#draft = draft;
-    this.#tab.write("draft", draft);
+    this.#parts.tab.write("draft", draft);
   }
 
   /** @param {Draft} draft */

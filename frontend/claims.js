@@ -1,59 +1,42 @@
 /** The claims: which messages are this device's own, and which earlier payments of this tab may yet become one. */
 
-import { isMine, mineFrom, remember } from "./mine.js";
 import { isSpent } from "./payment.js";
 
-/** @import { Message, Payment } from "./types" */
-/** @import { Api } from "./api.js" */
-/** @import { Feed } from "./feed.js" */
-/** @import { Memory } from "./memory.js" */
+const MOST = 500;
 
 /** Remembers own messages on the device, and payments to wait for in the tab. */
 export class Claims {
-  #mine;
+  /** @type {Own[]} */
+  #mine = [];
   /** @type {Set<string>} */
   #awaited;
-  #api;
-  #feed;
-  #tab;
-  #device;
-  #onChange;
+  #parts;
 
-  /**
-   * @param {object} options
-   * @param {Pick<Api, "message">} options.api
-   * @param {Pick<Feed, "watch" | "unwatch">} options.feed
-   * @param {Memory} options.tab
-   * @param {Memory} options.device
-   * @param {() => void} options.onChange other messages than before are this device's own
-   */
-  constructor({ api, feed, tab, device, onChange }) {
-    this.#api = api;
-    this.#feed = feed;
-    this.#tab = tab;
-    this.#device = device;
-    this.#onChange = onChange;
-    this.#mine = mineFrom(device.read("mine"));
-    this.#awaited = new Set(stringsIn(tab.read("awaited")));
-    for (const id of this.#awaited) feed.watch(id);
+  /** @param {ClaimsParts} parts */
+  constructor(parts) {
+    this.#parts = parts;
+    this.#read();
+    this.#awaited = new Set(listIn(parts.tab.read("awaited")).filter((id) => typeof id === "string"));
+    for (const id of this.#awaited) parts.feed.watch(id);
   }
 
   /** @param {Message} message */
   isMine(message) {
-    return isMine(this.#mine, message);
+    return this.#mine.some(({ id, posted_at }) => id === message.id && posted_at === message.posted_at);
   }
 
   /** @param {Message} message paid for on this device */
   add(message) {
-    this.#mine = remember(mineFrom(this.#device.read("mine")), message); // another tab may have added its own
-    this.#device.write("mine", this.#mine);
-    this.#onChange();
+    this.#read(); // another tab may have added its own
+    if (!this.isMine(message)) this.#mine.push({ id: message.id, posted_at: message.posted_at });
+    this.#parts.device.write("mine", this.#mine.slice(-MOST));
+    this.reread();
   }
 
-  /** Another tab added a message. */
+  /** This tab or another added a message. */
   reread() {
-    this.#mine = mineFrom(this.#device.read("mine"));
-    this.#onChange();
+    this.#read();
+    this.#parts.onChange();
   }
 
   /**
@@ -62,8 +45,9 @@ export class Claims {
    * @param {string} paymentId
    */
   await(paymentId) {
-    this.#setAwaited([...this.#awaited, paymentId]);
-    this.#feed.watch(paymentId);
+    this.#awaited.add(paymentId);
+    this.#parts.feed.watch(paymentId);
+    this.#keepAwaited();
   }
 
   /** @param {Payment} payment as the feed told */
@@ -72,7 +56,7 @@ export class Claims {
     if (isSpent(payment.status)) this.#settle(payment.id);
     if (payment.status !== "fulfilled" || payment.message_id === null) return;
     try {
-      this.add(await this.#api.message(payment.message_id));
+      this.add(await this.#parts.api.message(payment.message_id));
       this.#settle(payment.id);
     } catch {
       // taken down already, or no network: the feed tells again after the next connect
@@ -81,21 +65,25 @@ export class Claims {
 
   /** @param {string} paymentId */
   #settle(paymentId) {
-    this.#setAwaited([...this.#awaited].filter((id) => id !== paymentId));
-    this.#feed.unwatch(paymentId);
+    this.#awaited.delete(paymentId);
+    this.#parts.feed.unwatch(paymentId);
+    this.#keepAwaited();
   }
 
-  /** @param {string[]} ids */
-  #setAwaited(ids) {
-    this.#awaited = new Set(ids);
-    this.#tab.write("awaited", [...this.#awaited]);
+  #keepAwaited() {
+    this.#parts.tab.write("awaited", [...this.#awaited]);
+  }
+
+  #read() {
+    const stored = listIn(this.#parts.device.read("mine"));
+    this.#mine = stored.filter((own) => Number.isInteger(own?.id) && typeof own.posted_at === "string");
   }
 }
 
 /**
  * @param {unknown} stored
- * @returns {string[]}
+ * @returns {any[]} empty for what is no list
  */
-function stringsIn(stored) {
-  return Array.isArray(stored) ? stored.filter((value) => typeof value === "string") : [];
+function listIn(stored) {
+  return Array.isArray(stored) ? stored : [];
 }

@@ -1,23 +1,49 @@
-/** The connection's state: connecting, live or waiting to try again, and for how long. */
+/** The connection to the feed: how far its log was read, whether it is live, and when to try again. Pure; see feed.js. */
 
 import { backoff } from "./backoff.js";
-
-/**
- * @typedef {object} Connection
- * @property {"connecting" | "live" | "waiting"} phase
- * @property {number} attempt failures since the last connection that held
- * @property {number} liveSince when it last went live, in epoch milliseconds; 0: never
- * @property {boolean} refused the server closed it for misuse, so only a long wait is polite
- */
-
-/** @typedef {"connecting" | "live" | "reconnecting" | "offline" | "refused"} Indicator */
 
 export const SILENCE_MS = 45_000; // the server sends a heartbeat every 20 s
 export const HANDSHAKE_MS = 15_000; // until the first frame
 const STABLE_MS = 10_000; // a connection that held this long clears the record of failures
 const RETRY = { baseMs: 1_000, capMs: 30_000 };
-const REFUSED_MS = 120_000;
+const REFUSED = { baseMs: 120_000, capMs: 120_000 };
 const MISUSE = 1008;
+
+/**
+ * The cursor after one more frame. The server promises n + 1, n + 2, … after a `snapshot` or `resumed` at n; whatever
+ * breaks the promise means that something was missed, and the only cure is to connect plain, for a snapshot.
+ *
+ * @param {Cursor | null} cursor null before the first snapshot
+ * @param {Frame} frame
+ * @returns {Cursor | null | "gap"} "gap": entries are missing, doubled or out of order
+ */
+export function advance(cursor, frame) {
+  switch (frame.type) {
+    case "snapshot":
+      return { epoch: frame.epoch, seq: frame.seq };
+    case "resumed":
+      return cursor?.epoch === frame.epoch && cursor.seq === frame.seq ? cursor : "gap";
+    case "message.posted":
+    case "message.removed":
+    case "message.restored":
+    case "message.withheld":
+      return cursor && frame.seq === cursor.seq + 1 ? { epoch: cursor.epoch, seq: frame.seq } : "gap";
+    case "heartbeat":
+      return cursor && frame.seq > cursor.seq ? "gap" : cursor;
+    default:
+      return cursor; // no place in the log, or a kind this page does not know yet
+  }
+}
+
+/**
+ * @param {{ protocol: string, host: string }} location the page's own
+ * @param {Cursor | null} cursor to resume after
+ */
+export function feedUrl(location, cursor) {
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  const query = cursor ? `?${new URLSearchParams({ after: String(cursor.seq), epoch: cursor.epoch })}` : "";
+  return `${scheme}//${location.host}/api/feed${query}`;
+}
 
 /** @returns {Connection} */
 export function initialConnection() {
@@ -36,7 +62,7 @@ export function connecting(connection) {
  * The first frame came.
  *
  * @param {Connection} connection
- * @param {number} now epoch milliseconds
+ * @param {number} now
  * @returns {Connection}
  */
 export function live(connection, now) {
@@ -47,16 +73,14 @@ export function live(connection, now) {
  * The connection ended, or never came about.
  *
  * @param {Connection} connection
- * @param {{ code?: number, now: number, random?: () => number }} end `code` is the close code
- * @returns {{ connection: Connection, delayMs: number }} the state, and how long to wait before connecting again
+ * @param {{ code?: number | undefined, now: number, random?: () => number }} end `code` is the close code
+ * @returns {{ connection: Connection, delayMs: number }} `delayMs`: until the next try
  */
 export function lost(connection, { code, now, random = Math.random }) {
   const held = connection.phase === "live" && now - connection.liveSince >= STABLE_MS;
   const attempt = held ? 0 : connection.attempt;
   const refused = code === MISUSE;
-  const delayMs = refused
-    ? backoff(0, { baseMs: REFUSED_MS, capMs: REFUSED_MS, random })
-    : backoff(attempt, { ...RETRY, random });
+  const delayMs = refused ? backoff(0, { ...REFUSED, random }) : backoff(attempt, { ...RETRY, random });
   return { connection: { ...connection, phase: "waiting", attempt: attempt + 1, refused }, delayMs };
 }
 
@@ -64,7 +88,7 @@ export function lost(connection, { code, now, random = Math.random }) {
  * What the reader is told.
  *
  * @param {Connection} connection
- * @param {boolean} online what the browser says about the network; believed only while nothing proves otherwise
+ * @param {boolean} online what the browser says of the network; a live connection proves it wrong
  * @returns {Indicator}
  */
 export function indicator(connection, online) {

@@ -1,35 +1,36 @@
-/** The elements of index.html, found by id and checked by kind. */
-
-/**
- * @template {HTMLElement} T
- * @param {string} id
- * @param {new () => T} kind the class it must be of
- * @returns {T}
- */
-export function element(id, kind) {
-  return checked(document.getElementById(id), kind, `#${id}`);
-}
+/** The elements of index.html, found by selector and checked by kind. */
 
 /**
  * @template {Element} T
- * @param {ParentNode} parent
  * @param {string} selector
  * @param {new () => T} kind the class it must be of
+ * @param {ParentNode} [parent]
  * @returns {T}
  */
-export function part(parent, selector, kind) {
-  return checked(parent.querySelector(selector), kind, selector);
+export function part(selector, kind, parent = document) {
+  const found = parent.querySelector(selector);
+  if (!(found instanceof kind)) throw new TypeError(`index.html has no ${kind.name} ${selector}`);
+  return found;
+}
+
+/**
+ * @param {string} selector
+ * @param {() => void} act
+ * @param {ParentNode} [parent]
+ */
+export function onClick(selector, act, parent) {
+  const button = part(selector, HTMLButtonElement, parent);
+  button.addEventListener("click", act);
+  return button;
 }
 
 /**
  * A fresh copy of the one element in a `<template>`.
  *
- * @param {HTMLTemplateElement} template
- * @returns {HTMLElement}
+ * @param {string} selector
  */
-export function copyOf(template) {
-  const copy = document.importNode(template.content, true);
-  return checked(copy.firstElementChild, HTMLElement, "template");
+export function copyOf(selector) {
+  return part("li", HTMLLIElement, document.importNode(part(selector, HTMLTemplateElement).content, true));
 }
 
 /**
@@ -40,16 +41,4 @@ export function copyOf(template) {
  */
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
-}
-
-/**
- * @template {Element} T
- * @param {Element | null} found
- * @param {new () => T} kind
- * @param {string} name
- * @returns {T}
- */
-function checked(found, kind, name) {
-  if (!(found instanceof kind)) throw new TypeError(`index.html has no ${kind.name} ${name}`);
-  return found;
 }

@@ -1,47 +1,38 @@
 /** The live feed: one WebSocket that is always on its way back, and never skips a log entry. */
 
-import { connecting, HANDSHAKE_MS, indicator, initialConnection, live, lost, SILENCE_MS } from "./connection.js";
-import { advance, feedUrl } from "./cursor.js";
-
-/** @import { Frame } from "./types" */
-/** @import { Connection, Indicator } from "./connection.js" */
-/** @import { Cursor } from "./cursor.js" */
+import {
+  advance,
+  connecting,
+  feedUrl,
+  HANDSHAKE_MS,
+  indicator,
+  initialConnection,
+  live,
+  lost,
+  SILENCE_MS,
+} from "./connection.js";
 
 /**
- * Delivers every frame in order. After a loss it resumes with its cursor; when the server can't resume, or a frame is
+ * Delivers every frame in order. After a loss it resumes with its cursor; where the server can't resume, or an entry is
  * missing, the next frame is a `snapshot`, which replaces all that came before it.
  */
 export class Feed {
-  /** @type {Connection} */
   #connection = initialConnection();
   /** @type {Cursor | null} */
   #cursor = null;
   /** @type {WebSocket | null} */
   #socket = null;
-  /** @type {AbortController} */
   #listeners = new AbortController();
   /** @type {Set<string>} */
   #watched = new Set();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer; // the wait before the next connection, or the patience with a silent one
+  #timer; // the wait before the next try, or the patience with a silent connection
   #lastHeard = 0;
-  #location;
-  #onFrame;
-  #onIndicator;
-  #isOnline;
+  #options;
 
-  /**
-   * @param {object} options
-   * @param {{ protocol: string, host: string }} options.location the page's own
-   * @param {(frame: Frame) => void} options.onFrame
-   * @param {(indicator: Indicator) => void} options.onIndicator
-   * @param {() => boolean} options.isOnline what the browser believes about the network
-   */
-  constructor({ location, onFrame, onIndicator, isOnline }) {
-    this.#location = location;
-    this.#isOnline = isOnline;
-    this.#onFrame = onFrame;
-    this.#onIndicator = onIndicator;
+  /** @param {FeedParts} options */
+  constructor(options) {
+    this.#options = options;
   }
 
   /** Connects, and from then on stays connected. */
@@ -50,8 +41,8 @@ export class Feed {
   }
 
   /**
-   * Something hints that it is worth trying now: the network is back, the page is looked at again. Ends a wait at once
-   * (unless the server refused us), and replaces a connection that has been silent for too long.
+   * It may be worth trying now: the network is back, or the page is looked at again. Ends a wait (unless the server
+   * refused us), and replaces a connection that was silent for too long.
    */
   wake() {
     const { phase, refused } = this.#connection;
@@ -60,13 +51,13 @@ export class Feed {
     else this.#tell();
   }
 
-  /** The browser says the network is gone. It may be wrong (a board on this very machine), so that is tried out. */
+  /** The browser says that the network is gone. It may be wrong (a board on this very machine), so that is tried out. */
   doubt() {
     if (this.#connection.phase === "waiting") this.#tell();
     else this.#connect();
   }
 
-  /** Lets go of the connection, so that the page can be put into the back-forward cache; `wake` brings it back. */
+  /** Lets go, so that the page may enter the back-forward cache; `wake` comes back. */
   suspend() {
     this.#drop();
     this.#connection = { ...this.#connection, phase: "waiting", refused: false };
@@ -74,7 +65,7 @@ export class Feed {
   }
 
   /**
-   * Asks for `payment.updated` frames about a payment, now and after every reconnect.
+   * Asks for `payment.updated` frames, now and after every reconnect.
    *
    * @param {string} paymentId
    */
@@ -94,7 +85,7 @@ export class Feed {
     this.#tell();
     this.#listeners = new AbortController();
     const { signal } = this.#listeners;
-    const socket = new WebSocket(feedUrl(this.#location, this.#cursor));
+    const socket = new WebSocket(feedUrl(this.#options.location, this.#cursor));
     socket.addEventListener("message", (event) => this.#hear(String(event.data)), { signal });
     socket.addEventListener("close", (event) => this.#lose(event.code), { signal });
     this.#socket = socket;
@@ -115,7 +106,7 @@ export class Feed {
       return;
     }
     this.#cursor = cursor;
-    this.#onFrame(frame);
+    this.#options.onFrame(frame);
     if (this.#connection.phase === "connecting") this.#goLive();
   }
 
@@ -128,9 +119,9 @@ export class Feed {
   /** @param {number} [code] */
   #lose(code) {
     this.#drop();
-    const end = lost(this.#connection, { now: Date.now(), ...(code === undefined ? {} : { code }) });
-    this.#connection = end.connection;
-    this.#timer = setTimeout(() => this.#connect(), end.delayMs);
+    const { connection, delayMs } = lost(this.#connection, { code, now: Date.now() });
+    this.#connection = connection;
+    this.#timer = setTimeout(() => this.#connect(), delayMs);
     this.#tell();
   }
 
@@ -154,6 +145,6 @@ export class Feed {
   }
 
   #tell() {
-    this.#onIndicator(indicator(this.#connection, this.#isOnline()));
+    this.#options.onIndicator(indicator(this.#connection, this.#options.isOnline()));
   }
 }

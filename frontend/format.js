@@ -3,9 +3,7 @@
 const LANGUAGE = "en"; // the page's own, so that its sentences do not mix two languages
 
 // Stripe's minor units, https://docs.stripe.com/currencies: ISK and UGX count as two-decimal there, unlike in ISO 4217.
-const ZERO_DECIMAL = new Set(
-  "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split(" "),
-);
+const ZERO_DECIMAL = new Set("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split(" "));
 const THREE_DECIMAL = new Set("bhd jod kwd omr tnd".split(" "));
 
 const MINUTE_MS = 60_000;
@@ -18,10 +16,9 @@ const otherYear = new Intl.DateTimeFormat(LANGUAGE, { day: "numeric", month: "sh
 const exact = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "full", timeStyle: "long" });
 
 /**
- * A price such as "$1", "$1.50" or "¥100".
- *
  * @param {number} amount in Stripe's minor units
- * @param {string} currency three letters
+ * @param {string} currency
+ * @returns {string} such as "$1", "$1.50" or "¥100"
  */
 export function formatPrice(amount, currency) {
   const code = currency.toLowerCase();
@@ -50,8 +47,8 @@ export function payLabel(price, taxBehavior) {
 /**
  * How long ago, in few words; a date once it is a week old.
  *
- * @param {string} time RFC 3339
- * @param {number} now epoch milliseconds
+ * @param {string} time
+ * @param {number} now
  */
 export function relativeTime(time, now) {
   const then = Date.parse(time);
@@ -64,18 +61,12 @@ export function relativeTime(time, now) {
   return format.format(then);
 }
 
-/**
- * The whole date and time, in the reader's time zone.
- *
- * @param {string} time RFC 3339
- */
+/** @param {string} time told in full, in the reader's time zone */
 export function exactTime(time) {
   return exact.format(Date.parse(time));
 }
 
 /**
- * The window's title, with the count of unread messages while there are any.
- *
  * @param {string} title
  * @param {number} unread
  */

@@ -2,13 +2,10 @@
 
 import { mergePage } from "./board.js";
 
-/** @import { Api } from "./api.js" */
-/** @import { Board, Place, Span } from "./board.js" */
-
 const PAGE = 50;
 const AROUND = 25;
 
-/** Reads pages over HTTP; the same page is not asked for twice at a time. All its calls reject like `Api`'s. */
+/** Reads pages over HTTP, none twice at a time. All its calls reject like `Api`'s. */
 export class History {
   /** @type {Map<string, Promise<void>>} */
   #reading = new Map();
@@ -16,7 +13,7 @@ export class History {
   #board;
 
   /**
-   * @param {Pick<Api, "messages">} api
+   * @param {Pick<import("./api.js").Api, "messages">} api
    * @param {{ read: () => Board, write: (board: Board) => void }} board where the board's state is kept
    */
   constructor(api, board) {
@@ -40,20 +37,12 @@ export class History {
     return this.#read(oldest ? { before: oldest.id } : {}, PAGE);
   }
 
-  /**
-   * The next page of a gap, from its old end.
-   *
-   * @param {Span} gap
-   */
+  /** @param {Span} gap whose next page is read, from its old end */
   within(gap) {
     return this.#read({ after: gap.from - 1 }, PAGE);
   }
 
-  /**
-   * The message and what stands on both sides of it.
-   *
-   * @param {number} id
-   */
+  /** @param {number} id of a message to read, and what stands on both sides of it */
   async around(id) {
     await Promise.all([this.#read({ before: id + 1 }, AROUND), this.#read({ after: id }, AROUND)]);
   }
@@ -61,7 +50,6 @@ export class History {
   /**
    * @param {Place} place
    * @param {number} limit
-   * @returns {Promise<void>}
    */
   #read(place, limit) {
     const name = JSON.stringify(place);

@@ -11,9 +11,6 @@ import { Notice } from "./notice.js";
 import { PageFrame } from "./page.js";
 import { Reader } from "./reader.js";
 
-/** @import { Frame } from "./types" */
-/** @import { Indicator } from "./connection.js" */
-
 const TICK_MS = 20_000; // how often relative times are brought up to date
 const INFO_RETRY = { baseMs: 1_000, capMs: 30_000 };
 
@@ -26,9 +23,11 @@ const page = new PageFrame({
   onTryNow: tryNow,
   onBannerClosed: () => tab.write("banner", "closed"),
 });
-const notice = new Notice({ announce: (words) => page.announce(words) });
+/** @param {string} words */
+const announce = (words) => page.announce(words);
+const notice = new Notice(announce);
 const feed = new Feed({ location, onFrame: hear, onIndicator: showConnection, isOnline: () => navigator.onLine });
-const claims = new Claims({ api, feed, tab, device, onChange: () => reader.refreshMine() });
+const claims = new Claims({ api, feed, tab, device, onChange: () => reader.refresh() });
 const reader = new Reader({ api, page, notice, isMine: (message) => claims.isMine(message), onCopy: copyLink });
 const buyer = new Buyer({
   api,
@@ -36,12 +35,10 @@ const buyer = new Buyer({
   tab,
   claims,
   notice,
-  announce: (words) => page.announce(words),
-  goTo: (id, { focus }) => reader.goTo({ id, mark: "highlight", focus }),
+  announce,
+  goTo: (id, focus) => reader.goTo({ id, mark: "highlight", focus }),
   onCopy: copyLink,
-  leave: (url) => location.assign(url),
 });
-
 let configured = false;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let configuring;
@@ -54,7 +51,7 @@ function start() {
   history.scrollRestoration = "manual"; // the list is not there yet when the browser would restore it
   void configure();
   buyer.arrive(back);
-  if (!back) followHash();
+  if (!back) void followHash();
   feed.start();
   setInterval(tick, TICK_MS);
   addEventListener("hashchange", followHash);
@@ -71,7 +68,7 @@ async function configure(attempt = 0) {
   clearTimeout(configuring);
   try {
     const info = await api.board();
-    page.configure(info, { bannerClosed: tab.read("banner") === "closed" });
+    page.configure(info, tab.read("banner") === "closed");
     buyer.configure(info);
     configured = true;
   } catch {
@@ -106,7 +103,6 @@ function wake() {
   if (!configured) void configure();
   feed.wake();
   buyer.wake();
-  reader.seen();
   tick();
 }
 
@@ -122,7 +118,7 @@ function tryNow() {
 }
 
 function tick() {
-  reader.refreshTimes();
+  reader.refresh();
   buyer.refresh();
 }
 
@@ -132,9 +128,9 @@ async function followHash() {
   const { kind } = await reader.goTo({ id, mark: "target", focus: true });
   if (kind === "removed") notice.show("That message was taken off the board.");
   if (kind === "unknown") notice.show("There is no message at that link.");
-  if (kind === "failed") {
-    notice.show("That message couldn’t be loaded.", { tone: "error", action: { label: "Try again", act: followHash } });
-  }
+  if (kind !== "failed") return;
+  const action = { label: "Try again", act: () => void followHash() };
+  notice.show("That message couldn’t be loaded.", { tone: "error", action });
 }
 
 /** @param {number} id */

@@ -1,8 +1,8 @@
-/** What the browser remembers for the page: for this tab, and on this device. */
+/** What the browser remembers for the page: for this tab, or on this device. */
 
 /**
- * A few JSON values under the page's own names. Where the browser refuses to store (private windows, full disks), they
- * are kept for as long as the page is open, so that nothing else has to care.
+ * JSON values under the page's own names. Where the browser refuses to store (private windows, full disks), they are kept
+ * for as long as the page is open.
  */
 export class Memory {
   /** @type {Map<string, string>} */
@@ -19,10 +19,11 @@ export class Memory {
    * @returns {unknown} the value written last; null when there is none, or it is no JSON
    */
   read(name) {
+    const kept = this.#fallback.get(name) ?? "null";
     try {
-      return JSON.parse(this.#storage().getItem(key(name)) ?? this.#fallback.get(name) ?? "null");
+      return JSON.parse(this.#storage().getItem(key(name)) ?? kept);
     } catch {
-      return JSON.parse(this.#fallback.get(name) ?? "null");
+      return JSON.parse(kept);
     }
   }
 
@@ -42,11 +43,7 @@ export class Memory {
   }
 }
 
-/**
- * The name under which a value is stored.
- *
- * @param {string} name
- */
+/** @param {string} name */
 export function key(name) {
   return `paidchat.${name}`;
 }

@@ -1,35 +1,26 @@
 /** The notice: one sentence at a time on what just happened, with a way on. */
 
-import { element, setText } from "./elements.js";
+import { onClick, part, setText } from "./elements.js";
 
-/**
- * @typedef {object} NoticeOptions
- * @property {"info" | "error"} [tone]
- * @property {{ label: string, act: () => void }} [action] a button; the notice goes when it is pressed
- * @property {number} [waitMs] counts down, and then the notice goes by itself
- */
-
-/** Shows notices. A new one takes the place of the last. */
+/** Shows notices; a new one takes the place of the last. */
 export class Notice {
-  #box = element("notice", HTMLElement);
-  #text = element("notice-text", HTMLElement);
-  #countdown = element("notice-countdown", HTMLElement);
-  #button = element("notice-action", HTMLButtonElement);
+  #box = part("#notice", HTMLElement);
+  #text = part("#notice-text", HTMLElement);
+  #countdown = part("#notice-countdown", HTMLElement);
+  #button;
   /** @type {(() => void) | undefined} */
   #act;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #ticking;
-
   #announce;
 
-  /** @param {{ announce: (words: string) => void }} options */
-  constructor({ announce }) {
+  /** @param {(words: string) => void} announce */
+  constructor(announce) {
     this.#announce = announce;
-    element("notice-close", HTMLButtonElement).addEventListener("click", () => this.hide());
-    this.#button.addEventListener("click", () => {
-      const act = this.#act;
+    onClick("#notice-close", () => this.hide());
+    this.#button = onClick("#notice-action", () => {
       this.hide();
-      act?.();
+      this.#act?.();
     });
   }
 
@@ -38,24 +29,25 @@ export class Notice {
    * @param {NoticeOptions} [options]
    */
   show(text, { tone = "info", action, waitMs } = {}) {
-    this.#stopCountdown();
+    this.hide();
     this.#box.hidden = false;
     this.#box.dataset["tone"] = tone;
     setText(this.#text, text);
     this.#button.hidden = !action;
     setText(this.#button, action?.label ?? "");
     this.#act = action?.act;
-    this.#announce(text);
     if (waitMs !== undefined) this.#countDown(Date.now() + waitMs);
+    this.#announce(text);
   }
 
   hide() {
-    this.#stopCountdown();
-    this.#box.hidden = true;
+    clearInterval(this.#ticking);
+    setText(this.#countdown, "");
     setText(this.#text, "");
+    this.#box.hidden = true;
   }
 
-  /** @param {number} until epoch milliseconds */
+  /** @param {number} until */
   #countDown(until) {
     const tick = () => {
       const seconds = Math.ceil((until - Date.now()) / 1000);
@@ -64,10 +56,5 @@ export class Notice {
     };
     this.#ticking = setInterval(tick, 1000);
     tick();
-  }
-
-  #stopCountdown() {
-    clearInterval(this.#ticking);
-    setText(this.#countdown, "");
   }
 }

@@ -1,10 +1,7 @@
 /** The page around the board: title, connection, demo banner, pill, and what stands in for messages when there are none. */
 
-import { element, part, setText } from "./elements.js";
+import { onClick, part, setText } from "./elements.js";
 import { formatPrice, windowTitle } from "./format.js";
-
-/** @import { BoardInfo } from "./types" */
-/** @import { Indicator } from "./connection.js" */
 
 /** @type {Record<Indicator, string>} */
 const CONNECTION = {
@@ -14,41 +11,29 @@ const CONNECTION = {
   offline: "Offline",
   refused: "Refused by the server; next try in a few minutes",
 };
-
-/** @typedef {"loading" | "empty" | "failed" | "none"} Placeholder */
+const OLDER = { none: "", some: "Load older", loading: "Loading…", failed: "Couldn’t load older messages. Try again" };
 
 /** Draws all that is neither board, card, notice nor composer. */
 export class PageFrame {
-  #heading = element("title", HTMLElement);
-  #tagline = element("tagline", HTMLElement);
-  #connection = element("connection", HTMLElement);
-  #banner = element("demo-banner", HTMLElement);
-  #pill = element("new-messages", HTMLButtonElement);
-  #older = element("load-older", HTMLButtonElement);
-  #placeholder = element("placeholder", HTMLElement);
-  #placeholderText = /** @type {HTMLElement} */ (this.#placeholder.firstElementChild);
-  #tryNow = element("try-now", HTMLButtonElement);
-  #announcer = element("announcer", HTMLElement);
+  #connection = part("#connection", HTMLElement);
+  #banner = part("#demo-banner", HTMLElement);
+  #pill;
+  #older;
+  #nearOlder;
+  #placeholder = part("#placeholder", HTMLElement);
+  #tryNow;
   #title = document.title;
   #price = "a little";
-  #nearOlder;
 
-  /**
-   * @param {object} options
-   * @param {() => void} options.onPill
-   * @param {() => void} options.onOlder
-   * @param {() => void} options.onTryNow
-   * @param {() => void} options.onBannerClosed
-   */
+  /** @param {PageParts} parts */
   constructor({ onPill, onOlder, onTryNow, onBannerClosed }) {
-    this.#pill.addEventListener("click", onPill);
-    this.#older.addEventListener("click", onOlder);
-    this.#tryNow.addEventListener("click", onTryNow);
-    element("demo-close", HTMLButtonElement).addEventListener("click", () => {
+    this.#pill = onClick("#new-messages", onPill);
+    this.#older = onClick("#load-older", onOlder);
+    this.#tryNow = onClick("#try-now", onTryNow);
+    onClick("#demo-close", () => {
       this.#banner.hidden = true;
       onBannerClosed();
     });
-    this.#measureBars();
     // A little before the button comes into sight, the older messages are on their way.
     this.#nearOlder = new IntersectionObserver(
       (entries) => {
@@ -56,27 +41,20 @@ export class PageFrame {
       },
       { rootMargin: "300px 0px 0px" },
     );
-  }
-
-  /** Tells the style sheet how much the sticky bars cover, so that nothing scrolled to hides behind them. */
-  #measureBars() {
-    for (const [name, bar] of /** @type {const} */ ([["--top", ".top"], ["--dock", ".dock"]])) {
-      const observed = part(document, bar, HTMLElement);
-      new ResizeObserver(() => {
-        document.documentElement.style.setProperty(name, `${observed.offsetHeight}px`);
-      }).observe(observed);
-    }
+    this.#measure("--top", part(".top", HTMLElement));
+    this.#measure("--dock", part(".dock", HTMLElement));
   }
 
   /**
    * @param {BoardInfo} info
-   * @param {{ bannerClosed: boolean }} options
+   * @param {boolean} bannerClosed
    */
-  configure(info, { bannerClosed }) {
+  configure(info, bannerClosed) {
     this.#title = info.title;
     this.#price = formatPrice(info.price.amount, info.price.currency);
-    setText(this.#heading, info.title);
-    setText(this.#tagline, `Each message costs ${this.#price}`);
+    this.showUnread(0);
+    setText(part("#title", HTMLElement), info.title);
+    setText(part("#tagline", HTMLElement), `Each message costs ${this.#price}`);
     this.#banner.hidden = !info.test_mode || bannerClosed;
   }
 
@@ -86,7 +64,7 @@ export class PageFrame {
     setText(this.#connection, CONNECTION[indicator]);
   }
 
-  /** @param {number} count of messages below what is in sight */
+  /** @param {number} count of new messages below what is in sight */
   showPill(count) {
     this.#pill.hidden = count === 0;
     setText(this.#pill, count === 1 ? "1 new message" : `${count} new messages`);
@@ -107,7 +85,7 @@ export class PageFrame {
     this.#nearOlder.observe(this.#older); // afresh, since it may be in sight still
   }
 
-  /** @param {Placeholder} kind */
+  /** @param {"loading" | "empty" | "failed" | "none"} kind */
   showPlaceholder(kind) {
     this.#placeholder.hidden = kind === "none";
     this.#placeholder.dataset["kind"] = kind;
@@ -118,13 +96,22 @@ export class PageFrame {
       failed: "The board can’t be reached right now. This page keeps trying by itself.",
       none: "",
     };
-    setText(this.#placeholderText, words[kind]);
+    setText(part("p", HTMLElement, this.#placeholder), words[kind]);
   }
 
   /** @param {string} words read out by assistive technology, and seen by nobody */
   announce(words) {
-    this.#announcer.textContent = words;
+    part("#announcer", HTMLElement).textContent = words;
+  }
+
+  /**
+   * Tells the style sheet how much a sticky bar covers, so that nothing scrolled to hides behind it.
+   *
+   * @param {string} property
+   * @param {HTMLElement} bar
+   */
+  #measure(property, bar) {
+    const { style } = document.documentElement;
+    new ResizeObserver(() => style.setProperty(property, `${bar.offsetHeight}px`)).observe(bar);
   }
 }
-
-const OLDER = { none: "", some: "Load older", loading: "Loading…", failed: "Couldn’t load older messages. Try again" };

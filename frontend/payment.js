@@ -1,53 +1,26 @@
-/** The payment this tab follows, and the card that tells its buyer how it stands. Pure; card.js draws it. */
+/** The payment this tab follows, and what its card tells the buyer. Pure; card.js draws it. */
 
 import { backoff } from "./backoff.js";
 import { clip } from "./text.js";
 
-/** @import { Payment, PaymentStatus } from "./types" */
-
-/**
- * How this tab came to know the payment: it sent the buyer to checkout, or the buyer came back from there.
- *
- * @typedef {"opened" | "returned" | "cancelled"} Stage
- */
-
-/**
- * @typedef {object} Followed
- * @property {string} id
- * @property {Stage} stage
- * @property {number} since when the stage was entered, in epoch milliseconds
- * @property {Payment | null} payment null until the server has told
- * @property {boolean} missing the server does not know the id
- * @property {boolean} removed posted, and taken off the board since
- */
-
-/** @typedef {"show" | "copy" | "retry" | "dismiss"} Action */
-
-/**
- * @typedef {object} Card
- * @property {PaymentStatus | "unknown"} status
- * @property {"waiting" | "good" | "bad"} tone
- * @property {string} title
- * @property {string} text
- * @property {Action[]} actions
- */
-
 const LONG_WAIT_MS = 20_000;
 const POLL_PENDING = { baseMs: 2_000, capMs: 30_000 };
 const POLL_PROCESSING = { baseMs: 30_000, capMs: 300_000 }; // a bank takes days
+const QUOTE = "{message}";
+const QUOTE_LENGTH = 60;
 
 /**
  * @param {string} id
  * @param {Stage} stage
- * @param {number} now epoch milliseconds
+ * @param {number} since
  * @returns {Followed}
  */
-export function follow(id, stage, now) {
-  return { id, stage, since: now, payment: null, missing: false, removed: false };
+export function follow(id, stage, since) {
+  return { id, stage, since, payment: null, missing: false, removed: false };
 }
 
 /**
- * What this tab stored of the payment it follows.
+ * What this tab stored of the payment it follows; null when it stored none, or something else.
  *
  * @param {any} stored
  * @returns {{ id: string, stage: Stage, since: number } | null}
@@ -59,8 +32,8 @@ export function followedFrom(stored) {
 }
 
 /**
- * What is known after the server told about the payment. An answer that was overtaken on its way by a later one says
- * nothing: no payment becomes pending again, and only a pending one goes to processing.
+ * What is known after the server told. An answer that was overtaken on its way says nothing: no payment becomes pending
+ * again, and only a pending one goes to processing.
  *
  * @param {Followed} followed
  * @param {Payment} payment
@@ -75,23 +48,22 @@ export function told(followed, payment) {
 }
 
 /**
- * Whether money may be under way, so that paying for the same text again must be held back.
+ * Whether money may be under way, so that paying for the same words again must be held back.
  *
  * @param {Followed} followed
  */
-export function mayBePaid(followed) {
-  if (followed.missing) return false;
-  const status = followed.payment?.status ?? "pending";
-  return status === "processing" || (status === "pending" && followed.stage === "returned");
+export function mayBePaid({ payment, missing, stage }) {
+  const status = payment?.status ?? "pending";
+  return !missing && (status === "processing" || (status === "pending" && stage === "returned"));
 }
 
 /**
- * Whether the payment came to an end without a post, so that the next try is a new payment.
+ * Whether the payment ended without a post, so that the next try is a new one.
  *
  * @param {PaymentStatus} status
  */
 export function isSpent(status) {
-  return status === "failed" || status === "expired" || status === "refunded" || status === "disputed";
+  return ["failed", "expired", "refunded", "disputed"].includes(status);
 }
 
 /**
@@ -99,8 +71,8 @@ export function isSpent(status) {
  *
  * @param {Followed} followed
  */
-export function isForgettable(followed) {
-  return followed.stage !== "returned" && (followed.missing || followed.payment?.status === "expired");
+export function isForgettable({ payment, missing, stage }) {
+  return stage !== "returned" && (missing || payment?.status === "expired");
 }
 
 /**
@@ -113,34 +85,28 @@ export function isForgettable(followed) {
  */
 export function pollDelay(followed, attempt, random = Math.random) {
   if (!mayBePaid(followed)) return null;
-  const pace = followed.payment?.status === "processing" ? POLL_PROCESSING : POLL_PENDING;
-  return backoff(attempt, { ...pace, random });
+  return backoff(attempt, { ...(followed.payment?.status === "processing" ? POLL_PROCESSING : POLL_PENDING), random });
 }
 
 /**
- * The card for a followed payment. It claims no more than is known: coming back from checkout is not yet a payment, and
- * a checkout left open is nobody's news.
+ * The card for a payment. It claims no more than is known: coming back from checkout is not yet a payment, and a checkout
+ * left open is nobody's news.
  *
  * @param {Followed | null} followed
- * @param {number} now epoch milliseconds
+ * @param {number} now
  * @returns {Card | null} null: nothing to say
  */
 export function cardFor(followed, now) {
-  if (!followed) return null;
-  if (isForgettable(followed)) return null;
-  if (followed.missing) return UNKNOWN;
-  const status = followed.payment?.status ?? "pending";
-  if (status === "pending") {
-    if (followed.stage !== "returned") return null;
-    return now - followed.since < LONG_WAIT_MS ? PENDING : STILL_PENDING;
-  }
-  if (status === "fulfilled" && followed.removed) return REMOVED;
-  const text = CARDS[status].text.replace(QUOTE, () => quote(followed.payment?.text ?? ""));
-  return { ...CARDS[status], text };
+  if (!followed || isForgettable(followed)) return null;
+  const { payment, missing, removed, stage, since } = followed;
+  const status = payment?.status ?? "pending";
+  if (missing) return UNKNOWN;
+  if (status === "pending" && stage !== "returned") return null;
+  if (status === "pending" && now - since >= LONG_WAIT_MS) return STILL_PENDING;
+  if (status === "fulfilled" && removed) return REMOVED;
+  const [tone, title, text, ...actions] = CARDS[status];
+  return { status, tone, title, text: text.replace(QUOTE, () => quote(payment?.text ?? "")), actions };
 }
-
-const QUOTE = "{message}";
-const QUOTE_LENGTH = 60;
 
 /**
  * The beginning of a message, in quotation marks and with its own direction.
@@ -153,13 +119,53 @@ function quote(text) {
   return `“\u2068${start === line ? line : `${start}…`}\u2069”`;
 }
 
-/** @type {Card} */
-const PENDING = {
-  status: "pending",
-  tone: "waiting",
-  title: "Thank you!",
-  text: "Your payment is being confirmed, and your message appears here by itself. No need to pay again.",
-  actions: [],
+/** @type {Record<PaymentStatus, [Card["tone"], string, string, ...Action[]]>} */
+const CARDS = {
+  pending: [
+    "waiting",
+    "Thank you!",
+    "Your payment is being confirmed, and your message appears here by itself. No need to pay again.",
+  ],
+  processing: [
+    "waiting",
+    "Waiting for your bank",
+    `This way of paying can take several working days. ${QUOTE} is posted by itself once the payment arrives. No need to pay again.`,
+    "dismiss",
+  ],
+  fulfilled: [
+    "good",
+    "Your message is on the board",
+    `Thank you! ${QUOTE} is marked as yours on this device.`,
+    "show",
+    "copy",
+    "dismiss",
+  ],
+  failed: [
+    "bad",
+    "Your bank refused the payment",
+    "Nothing was charged and nothing was posted. Your text is kept, so you can try again.",
+    "retry",
+    "dismiss",
+  ],
+  expired: [
+    "bad",
+    "The checkout has expired",
+    "No payment arrived in time, so nothing was posted. Your text is kept, so you can try again. Should the money arrive after all, the message is posted by itself.",
+    "retry",
+    "dismiss",
+  ],
+  refunded: [
+    "bad",
+    "Your payment was refunded",
+    "The money goes back the way it came, and the message is not on the board.",
+    "dismiss",
+  ],
+  disputed: [
+    "bad",
+    "Your payment is disputed",
+    "It was contested with the bank, so the message is off the board.",
+    "dismiss",
+  ],
 };
 
 /** @type {Card} */
@@ -167,9 +173,7 @@ const STILL_PENDING = {
   status: "pending",
   tone: "waiting",
   title: "Still being confirmed",
-  text:
-    "This takes longer than usual. Once the payment is confirmed your message is posted, " +
-    "even if you close this page. No need to pay again.",
+  text: "This takes longer than usual. Once the payment is confirmed your message is posted, even if you close this page. No need to pay again.",
   actions: [],
 };
 
@@ -178,9 +182,7 @@ const UNKNOWN = {
   status: "unknown",
   tone: "bad",
   title: "We can’t find that payment",
-  text:
-    "The link may have been cut short, or it belongs to another board. " +
-    "If you paid here, your message is posted all the same.",
+  text: "The link may have been cut short, or it belongs to another board. If you paid here, your message is posted all the same.",
   actions: ["dismiss"],
 };
 
@@ -191,54 +193,4 @@ const REMOVED = {
   title: "Your message is off the board",
   text: "It was posted, and has been taken down since.",
   actions: ["dismiss"],
-};
-
-/** @type {Record<Exclude<PaymentStatus, "pending">, Card>} */
-const CARDS = {
-  processing: {
-    status: "processing",
-    tone: "waiting",
-    title: "Waiting for your bank",
-    text:
-      `This way of paying can take several working days. ${QUOTE} is posted by itself ` +
-      "once the payment arrives. No need to pay again.",
-    actions: ["dismiss"],
-  },
-  fulfilled: {
-    status: "fulfilled",
-    tone: "good",
-    title: "Your message is on the board",
-    text: `Thank you! ${QUOTE} is marked as yours on this device.`,
-    actions: ["show", "copy", "dismiss"],
-  },
-  failed: {
-    status: "failed",
-    tone: "bad",
-    title: "Your bank refused the payment",
-    text: "Nothing was charged and nothing was posted. Your text is kept, so you can try again.",
-    actions: ["retry", "dismiss"],
-  },
-  expired: {
-    status: "expired",
-    tone: "bad",
-    title: "The checkout has expired",
-    text:
-      "No payment arrived in time, so nothing was posted. Your text is kept, so you can try again. " +
-      "Should the money arrive after all, the message is posted by itself.",
-    actions: ["retry", "dismiss"],
-  },
-  refunded: {
-    status: "refunded",
-    tone: "bad",
-    title: "Your payment was refunded",
-    text: "The money goes back the way it came, and the message is not on the board.",
-    actions: ["dismiss"],
-  },
-  disputed: {
-    status: "disputed",
-    tone: "bad",
-    title: "Your payment is disputed",
-    text: "It was contested with the bank, so the message is off the board.",
-    actions: ["dismiss"],
-  },
 };

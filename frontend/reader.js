@@ -5,21 +5,6 @@ import { emptyBoard, find, hasOlder, isLoaded, receive, trim } from "./board.js"
 import { History } from "./history.js";
 import { BoardView } from "./view.js";
 
-/** @import { BoardFrame, Message } from "./types" */
-/** @import { Api } from "./api.js" */
-/** @import { Board, Span } from "./board.js" */
-/** @import { Indicator } from "./connection.js" */
-/** @import { Notice } from "./notice.js" */
-/** @import { PageFrame } from "./page.js" */
-
-/** @typedef {{ id: number, mark: "highlight" | "target", focus: boolean }} Target */
-
-/**
- * What became of going to a message.
- *
- * @typedef {{ kind: "shown", message: Message } | { kind: "removed" | "unknown" | "failed" }} Found
- */
-
 const MOST_SHOWN = 600; // a page left open for days drops its oldest from here on,
 const KEPT = 300; // down to these
 const MOST_READ_OUT = 5; // more at once are summed up
@@ -27,7 +12,6 @@ const FIRST_FRAME_MS = 4_000; // then the first page is read over HTTP
 
 /** Keeps the board's state, has it drawn, and takes the reader to messages. */
 export class Reader {
-  /** @type {Board} */
   #board = emptyBoard();
   #view;
   #history;
@@ -39,27 +23,17 @@ export class Reader {
   #target = null;
   /** @type {() => void} */
   #markLoaded = () => {};
-  #loaded = /** @type {Promise<void>} */ (new Promise((resolve) => (this.#markLoaded = resolve)));
-  #api;
-  #page;
-  #notice;
+  /** @type {Promise<void>} */
+  #loaded = new Promise((resolve) => (this.#markLoaded = resolve));
+  #parts;
 
-  /**
-   * @param {object} options
-   * @param {Api} options.api
-   * @param {PageFrame} options.page
-   * @param {Notice} options.notice
-   * @param {(message: Message) => boolean} options.isMine
-   * @param {(id: number) => void} options.onCopy
-   */
-  constructor({ api, page, notice, isMine, onCopy }) {
-    this.#api = api;
-    this.#page = page;
-    this.#notice = notice;
-    this.#history = new History(api, { read: () => this.#board, write: (board) => this.#become(board) });
+  /** @param {ReaderParts} parts */
+  constructor(parts) {
+    this.#parts = parts;
+    this.#history = new History(parts.api, { read: () => this.#board, write: (board) => this.#become(board) });
     this.#view = new BoardView({
-      isMine,
-      onCopy,
+      isMine: parts.isMine,
+      onCopy: parts.onCopy,
       onGap: (gap) => void this.#readGap(gap),
       onScroll: (atEnd) => atEnd && this.#readAll(),
     });
@@ -70,9 +44,8 @@ export class Reader {
   receive(frame) {
     if (frame.type === "message.posted" && !find(this.#board, frame.message.id)) this.#count();
     this.#become(receive(this.#board, frame));
-    if (frame.type === "snapshot" && this.#target && !find(this.#board, this.#target.id)) {
-      void this.goTo({ ...this.#target, focus: false });
-    }
+    const lost = frame.type === "snapshot" && this.#target && !find(this.#board, this.#target.id);
+    if (lost && this.#target) void this.goTo({ ...this.#target, focus: false });
   }
 
   /** @param {Indicator} indicator */
@@ -94,7 +67,7 @@ export class Reader {
       const message = find(this.#board, target.id);
       if (!message) return { kind: await this.#whyMissing(target.id) };
       this.#draw();
-      this.#view.reveal(target.id, target);
+      this.#view.reveal(target);
       return { kind: "shown", message };
     } catch {
       return { kind: "failed" };
@@ -107,40 +80,32 @@ export class Reader {
     this.#readAll();
   }
 
-  /** The page is looked at. */
-  seen() {
-    this.#unseen = 0;
-    this.#page.showUnread(0);
-  }
-
   /** Reads the page of messages before the oldest. */
   async readOlder() {
     if (this.#history.busy || !hasOlder(this.#board)) return;
-    this.#page.showOlder("loading");
+    this.#parts.page.showOlder("loading");
     this.#view.setBusy(true);
     try {
       await this.#history.older();
       this.#draw();
     } catch {
-      this.#page.showOlder("failed");
+      this.#parts.page.showOlder("failed");
       this.#view.setBusy(false);
     }
   }
 
-  /** Starts again where nothing could be read. */
+  /** The page is looked at, or time has passed. */
+  refresh() {
+    this.#view.refresh();
+    if (document.hidden) return;
+    this.#unseen = 0;
+    this.#parts.page.showUnread(0);
+  }
+
+  /** Tries again where nothing could be read. */
   retry() {
-    this.#page.showPlaceholder("loading");
+    this.#parts.page.showPlaceholder("loading");
     void this.#readWithoutFeed();
-  }
-
-  /** Time has passed. */
-  refreshTimes() {
-    this.#view.refreshTimes(Date.now());
-  }
-
-  /** Other messages than before are this device's own. */
-  refreshMine() {
-    this.#view.refreshMine();
   }
 
   async #readWithoutFeed() {
@@ -148,7 +113,7 @@ export class Reader {
     try {
       await this.#history.newest();
     } catch {
-      if (!isLoaded(this.#board)) this.#page.showPlaceholder("failed");
+      if (!isLoaded(this.#board)) this.#parts.page.showPlaceholder("failed");
     }
   }
 
@@ -157,7 +122,7 @@ export class Reader {
     try {
       await this.#history.within(gap);
     } catch {
-      this.#notice.show("Those messages couldn’t be loaded. Try again in a moment.", { tone: "error" });
+      this.#parts.notice.show("Those messages couldn’t be loaded. Try again in a moment.", { tone: "error" });
     }
   }
 
@@ -167,26 +132,24 @@ export class Reader {
    */
   async #whyMissing(id) {
     try {
-      await this.#api.message(id);
+      await this.#parts.api.message(id);
       return "failed"; // it was put back this very moment
     } catch (error) {
-      if (!(error instanceof ProblemError)) return "failed";
-      return error.status === 410 ? "removed" : error.status === 404 ? "unknown" : "failed";
+      const status = error instanceof ProblemError ? error.status : 0;
+      return status === 410 ? "removed" : status === 404 ? "unknown" : "failed";
     }
   }
 
   #count() {
     this.#news += 1;
     if (!this.#view.atEnd) this.#below += 1;
-    if (!document.hidden) return;
-    this.#unseen += 1;
-    this.#page.showUnread(this.#unseen);
+    if (document.hidden) this.#parts.page.showUnread((this.#unseen += 1));
   }
 
   #readAll() {
     this.#target = null;
     this.#below = 0;
-    this.#page.showPill(0);
+    this.#parts.page.showPill(0);
   }
 
   /** @param {Board} board */
@@ -201,14 +164,14 @@ export class Reader {
   }
 
   #draw() {
+    const { page } = this.#parts;
     const flood = this.#news > MOST_READ_OUT;
-    if (flood) this.#page.announce(`${this.#news} new messages`);
+    if (flood) page.announce(`${this.#news} new messages`);
     this.#view.render(this.#board, { news: this.#news > 0 && !flood });
     this.#news = 0;
     this.#drawing = false;
-    this.#page.showPill(this.#below);
-    this.#page.showOlder(hasOlder(this.#board) ? (this.#history.busy ? "loading" : "some") : "none");
-    const empty = this.#board.messages.length === 0;
-    if (isLoaded(this.#board)) this.#page.showPlaceholder(empty ? "empty" : "none");
+    page.showPill(this.#below);
+    page.showOlder(hasOlder(this.#board) ? (this.#history.busy ? "loading" : "some") : "none");
+    if (isLoaded(this.#board)) page.showPlaceholder(this.#board.messages.length === 0 ? "empty" : "none");
   }
 }

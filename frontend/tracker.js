@@ -1,12 +1,7 @@
-/** The tracker: follows one payment over the feed, and by asking when the feed is silent about it. */
+/** The tracker: follows one payment over the feed, and by asking the server about it. */
 
 import { ProblemError } from "./api.js";
 import { follow, pollDelay, told } from "./payment.js";
-
-/** @import { Payment } from "./types" */
-/** @import { Api } from "./api.js" */
-/** @import { Feed } from "./feed.js" */
-/** @import { Followed, Stage } from "./payment.js" */
 
 /** Follows the payment of this tab. Asking is more than a fallback: it makes the server ask Stripe. */
 export class Tracker {
@@ -15,20 +10,11 @@ export class Tracker {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #asked = 0;
-  #api;
-  #feed;
-  #onChange;
+  #parts;
 
-  /**
-   * @param {object} options
-   * @param {Pick<Api, "payment">} options.api
-   * @param {Pick<Feed, "watch" | "unwatch">} options.feed
-   * @param {(followed: Followed | null) => void} options.onChange called after every word on the payment, changed or not
-   */
-  constructor({ api, feed, onChange }) {
-    this.#api = api;
-    this.#feed = feed;
-    this.#onChange = onChange;
+  /** @param {TrackerParts} parts */
+  constructor(parts) {
+    this.#parts = parts;
   }
 
   get followed() {
@@ -40,33 +26,27 @@ export class Tracker {
    *
    * @param {string} id
    * @param {Stage} stage
-   * @param {number} [since] when the stage was entered, in epoch milliseconds
+   * @param {number} [since] when the stage was entered
    */
   follow(id, stage, since = Date.now()) {
     const known = this.#followed?.id === id ? this.#followed.payment : null;
     this.forget();
     this.#asked = 0;
-    this.#feed.watch(id);
+    this.#parts.feed.watch(id);
     this.#change({ ...follow(id, stage, since), payment: known });
     void this.#ask();
   }
 
-  /** Ends it. */
   forget() {
     clearTimeout(this.#timer);
     if (!this.#followed) return;
-    this.#feed.unwatch(this.#followed.id);
+    this.#parts.feed.unwatch(this.#followed.id);
     this.#change(null);
   }
 
-  /**
-   * The feed, or the answer to a new payment, told about a payment; about another than ours is no news.
-   *
-   * @param {Payment} payment
-   */
+  /** @param {Payment} payment as somebody was told; about another than ours is no news */
   hear(payment) {
-    if (this.#followed?.id !== payment.id) return;
-    this.#change(told(this.#followed, payment));
+    if (this.#followed?.id === payment.id) this.#change(told(this.#followed, payment));
   }
 
   /** The payment's message turned out to be off the board. */
@@ -74,7 +54,7 @@ export class Tracker {
     if (this.#followed) this.#change({ ...this.#followed, removed: true });
   }
 
-  /** Asks now if there is anything to wait for: the page is looked at again. */
+  /** The page is looked at again: asks now if there is anything to wait for. */
   wake() {
     if (this.#followed && pollDelay(this.#followed, 0) !== null) void this.#ask();
   }
@@ -84,15 +64,17 @@ export class Tracker {
     const id = this.#followed?.id;
     if (!id) return;
     try {
-      this.hear(await this.#api.payment(id));
+      this.hear(await this.#parts.api.payment(id));
     } catch (error) {
-      if (this.#followed?.id === id) this.#change({ ...this.#followed, missing: isUnknown(error) });
+      const missing = error instanceof ProblemError && error.status === 404;
+      if (this.#followed?.id === id) this.#change({ ...this.#followed, missing });
     }
-    if (this.#followed?.id === id) this.#askAgain();
+    if (this.#followed?.id === id) this.#askAgain(this.#followed);
   }
 
-  #askAgain() {
-    const delay = this.#followed && pollDelay(this.#followed, this.#asked++);
+  /** @param {Followed} followed */
+  #askAgain(followed) {
+    const delay = pollDelay(followed, this.#asked++);
     clearTimeout(this.#timer);
     if (delay !== null) this.#timer = setTimeout(() => void this.#ask(), delay);
   }
@@ -100,11 +82,6 @@ export class Tracker {
   /** @param {Followed | null} followed */
   #change(followed) {
     this.#followed = followed;
-    this.#onChange(followed);
+    this.#parts.onChange(followed);
   }
-}
-
-/** @param {unknown} error */
-function isUnknown(error) {
-  return error instanceof ProblemError && error.status === 404;
 }

@@ -1,6 +1,9 @@
-/** Shapes of the public contract, as the page reads them. Money is in Stripe's minor units, times are RFC 3339 UTC. */
+/**
+ * The shapes the page works with, known in every module without an import (this file is for tsc alone, and not served).
+ * First those of the public contract: money in Stripe's minor units, times RFC 3339 UTC.
+ */
 
-export interface Message {
+interface Message {
   id: number;
   text: string;
   author: string | null;
@@ -9,16 +12,9 @@ export interface Message {
   posted_at: string;
 }
 
-export type PaymentStatus =
-  | "pending"
-  | "processing"
-  | "fulfilled"
-  | "failed"
-  | "expired"
-  | "refunded"
-  | "disputed";
+type PaymentStatus = "pending" | "processing" | "fulfilled" | "failed" | "expired" | "refunded" | "disputed";
 
-export interface Payment {
+interface Payment {
   id: string;
   status: PaymentStatus;
   text: string;
@@ -31,7 +27,8 @@ export interface Payment {
   expires_at: string | null;
 }
 
-export interface BoardInfo {
+/** The answer of `GET /api/board`. */
+interface BoardInfo {
   title: string;
   price: { amount: number; currency: string };
   tax_behavior: "exclusive" | "inclusive" | null;
@@ -41,20 +38,26 @@ export interface BoardInfo {
 }
 
 /** One page of history, oldest first, read when the log stood at `seq`. */
-export interface Page {
+interface Page {
   messages: Message[];
   seq: number;
   epoch: string;
   has_more: boolean;
 }
 
-export interface FieldError {
+/** Where a page is read: before an id, after one, or with neither the newest. */
+interface Place {
+  before?: number;
+  after?: number;
+}
+
+interface FieldError {
   field: string;
   message: string;
 }
 
 /** `application/problem+json`. */
-export interface Problem {
+interface Problem {
   type: string;
   title: string;
   status: number;
@@ -62,58 +65,240 @@ export interface Problem {
   code: string;
   request_id: string;
   errors?: FieldError[];
-  reason?: string;
 }
 
-export interface SnapshotFrame {
-  type: "snapshot";
-  epoch: string;
-  seq: number;
-  messages: Message[];
-  has_more: boolean;
-}
-export interface ResumedFrame {
-  type: "resumed";
-  epoch: string;
-  seq: number;
-}
-export interface PostedFrame {
-  type: "message.posted";
-  seq: number;
-  message: Message;
-}
-export interface RemovedFrame {
-  type: "message.removed";
-  seq: number;
-  message_id: number;
-  reason: string;
-}
-export interface RestoredFrame {
-  type: "message.restored";
-  seq: number;
-  message: Message;
-}
-export interface WithheldFrame {
-  type: "message.withheld";
-  seq: number;
-  message_id: number;
-}
-export interface PaymentFrame {
-  type: "payment.updated";
-  payment: Payment;
-}
-export interface HeartbeatFrame {
-  type: "heartbeat";
-  seq: number;
-}
-export interface ErrorFrame {
-  type: "error";
-  code: string;
-  detail: string;
-  payment_id?: string;
-}
+type SnapshotFrame = Page & { type: "snapshot" };
 
 /** An entry of the log: the frames that carry the cursor on by one. */
-export type EntryFrame = PostedFrame | RemovedFrame | RestoredFrame | WithheldFrame;
-export type BoardFrame = SnapshotFrame | EntryFrame;
-export type Frame = BoardFrame | ResumedFrame | PaymentFrame | HeartbeatFrame | ErrorFrame;
+type EntryFrame =
+  | { type: "message.posted" | "message.restored"; seq: number; message: Message }
+  | { type: "message.removed"; seq: number; message_id: number; reason: string }
+  | { type: "message.withheld"; seq: number; message_id: number };
+
+type BoardFrame = SnapshotFrame | EntryFrame;
+
+type Frame =
+  | BoardFrame
+  | { type: "resumed"; epoch: string; seq: number }
+  | { type: "payment.updated"; payment: Payment }
+  | { type: "heartbeat"; seq: number }
+  | { type: "error"; code: string; detail: string; payment_id?: string };
+
+// --- the board (board.js) ---------------------------------------------------------------------------
+
+/** A stretch of ids, both ends included; `to` is `Infinity` where it reaches up to whatever is newest. */
+interface Span {
+  from: number;
+  to: number;
+}
+
+/** What the socket last said about a message removed (null) or put back; a page read earlier must not undo it. */
+interface Word {
+  seq: number;
+  message: Message | null;
+}
+
+interface Board {
+  /** null before anything was read */
+  epoch: string | null;
+  /** the snapshot's seq: what the socket said before it is unknown */
+  since: number;
+  /** ascending by id */
+  messages: readonly Message[];
+  /** unread stretches of history, ascending */
+  gaps: readonly Span[];
+  /** by message id */
+  words: ReadonlyMap<number, Word>;
+}
+
+type Row = { kind: "message"; message: Message } | { kind: "gap"; gap: Span };
+
+/** A message to take the reader to, how to mark it, and whether to focus it. */
+interface Target {
+  id: number;
+  mark: "highlight" | "target";
+  focus: boolean;
+}
+
+/** What became of going to a message. */
+type Found = { kind: "shown"; message: Message } | { kind: "removed" | "unknown" | "failed" };
+
+// --- the connection (connection.js) -----------------------------------------------------------------
+
+/** How far the log has been read. */
+interface Cursor {
+  epoch: string;
+  seq: number;
+}
+
+interface Connection {
+  phase: "connecting" | "live" | "waiting";
+  /** failures since the last connection that held */
+  attempt: number;
+  /** when it last went live, in epoch milliseconds; 0: never */
+  liveSince: number;
+  /** the server closed it for misuse, so only a long wait is polite */
+  refused: boolean;
+}
+
+type Indicator = "connecting" | "live" | "reconnecting" | "offline" | "refused";
+
+// --- buying (draft.js, checkout.js, payment.js) -----------------------------------------------------
+
+/** A message's words: as typed in a draft, as the server stores them elsewhere. */
+interface Content {
+  text: string;
+  author: string | null;
+}
+
+/**
+ * One wish to post one text, however often it is clicked, retried or reloaded: its key (the Idempotency-Key) makes the
+ * server answer with the same payment each time.
+ */
+interface Intent extends Content {
+  key: string;
+}
+
+interface Draft {
+  text: string;
+  author: string;
+  /** the last one acted on; it stays while other words are typed, so that typing back goes on with the same payment */
+  intent: Intent | null;
+}
+
+/** What came of asking for a checkout. */
+type Outcome =
+  /** send the buyer to `url` */
+  | { kind: "go"; url: string; payment: Payment }
+  /** this very intent has been paid, or its money is under way: nobody may pay twice */
+  | { kind: "known"; payment: Payment }
+  /** the server refused a field */
+  | { kind: "invalid"; errors: FieldError[]; detail: string }
+  /** too many payments from here; try again in `waitMs` */
+  | { kind: "limited"; waitMs: number }
+  /** Stripe, or else the server, can't be reached; the same intent can be tried again */
+  | { kind: "down" | "unanswered" };
+
+/** How this tab came to know a payment: it sent the buyer to checkout, or the buyer came back from there. */
+type Stage = "opened" | "returned" | "cancelled";
+
+/** The payment a tab follows. */
+interface Followed {
+  id: string;
+  stage: Stage;
+  /** when the stage was entered, in epoch milliseconds */
+  since: number;
+  /** null until the server has told */
+  payment: Payment | null;
+  /** the server does not know the id */
+  missing: boolean;
+  /** posted, and taken off the board since */
+  removed: boolean;
+}
+
+type Action = "show" | "copy" | "retry" | "dismiss";
+
+/** What the payment card says. */
+interface Card {
+  status: PaymentStatus | "unknown";
+  tone: "waiting" | "good" | "bad";
+  title: string;
+  text: string;
+  actions: Action[];
+}
+
+/** A message paid for on this device. After a backup was restored an id alone may be somebody else's, so: with its time. */
+interface Own {
+  id: number;
+  posted_at: string;
+}
+
+// --- what is drawn ----------------------------------------------------------------------------------
+
+interface NoticeOptions {
+  tone?: "info" | "error";
+  /** a button; the notice goes when it is pressed */
+  action?: { label: string; act: () => void };
+  /** counts down, and then the notice goes by itself */
+  waitMs?: number;
+}
+
+/** Why the pay button can't be pressed now. */
+type Hold = "sending" | "held" | "limited";
+
+// --- what the classes are built from ----------------------------------------------------------------
+
+interface FeedParts {
+  /** the page's own */
+  location: { protocol: string; host: string };
+  onFrame: (frame: Frame) => void;
+  onIndicator: (indicator: Indicator) => void;
+  /** what the browser believes about the network */
+  isOnline: () => boolean;
+}
+
+interface TrackerParts {
+  api: Pick<import("./api.js").Api, "payment">;
+  feed: Pick<import("./feed.js").Feed, "watch" | "unwatch">;
+  /** called after every word on the payment, changed or not */
+  onChange: (followed: Followed | null) => void;
+}
+
+interface ClaimsParts {
+  api: Pick<import("./api.js").Api, "message">;
+  feed: Pick<import("./feed.js").Feed, "watch" | "unwatch">;
+  tab: import("./memory.js").Memory;
+  device: import("./memory.js").Memory;
+  /** other messages than before are this device's own */
+  onChange: () => void;
+}
+
+interface BuyerParts {
+  api: import("./api.js").Api;
+  feed: import("./feed.js").Feed;
+  /** where the tab keeps its draft and its payment */
+  tab: import("./memory.js").Memory;
+  claims: import("./claims.js").Claims;
+  notice: import("./notice.js").Notice;
+  announce: (words: string) => void;
+  /** takes the buyer to the message */
+  goTo: (id: number, focus: boolean) => Promise<Found>;
+  /** the link of the message is to be copied */
+  onCopy: (id: number) => void;
+}
+
+interface ReaderParts {
+  api: import("./api.js").Api;
+  page: import("./page.js").PageFrame;
+  notice: import("./notice.js").Notice;
+  isMine: (message: Message) => boolean;
+  /** the link of a message is to be copied */
+  onCopy: (id: number) => void;
+}
+
+interface ViewParts {
+  isMine: (message: Message) => boolean;
+  /** a gap is to be read */
+  onGap: (gap: Span) => void;
+  /** the link of a message is to be copied */
+  onCopy: (id: number) => void;
+  onScroll: (atEnd: boolean) => void;
+}
+
+interface ComposerParts {
+  onInput: (typed: { text: string; author: string }) => void;
+  /** the form is fine as far as the page can tell */
+  onSubmit: () => void;
+}
+
+interface CardParts {
+  onAction: (action: Action) => void;
+  announce: (words: string) => void;
+}
+
+interface PageParts {
+  onPill: () => void;
+  onOlder: () => void;
+  onTryNow: () => void;
+  onBannerClosed: () => void;
+}

@@ -1,21 +1,16 @@
 /** The board's view: draws the state of board.js as a list, and keeps the reader's place in it. */
 
 import { rows } from "./board.js";
-import { copyOf, element, part, setText } from "./elements.js";
+import { copyOf, onClick, part, setText } from "./elements.js";
 import { exactTime, formatPrice, relativeTime } from "./format.js";
-
-/** @import { Message } from "./types" */
-/** @import { Board, Row, Span } from "./board.js" */
 
 const END_PX = 96; // this near to the end counts as reading along
 const QUIET_MS = 1_000; // how long assistive technology is kept from reading out what is not news
 
 /** The list of messages. All text of strangers goes through `textContent`. */
 export class BoardView {
-  #list = element("board", HTMLOListElement);
-  #log = element("log", HTMLElement);
-  #messageTemplate = element("message-template", HTMLTemplateElement);
-  #gapTemplate = element("gap-template", HTMLTemplateElement);
+  #list = part("#board", HTMLOListElement);
+  #log = part("#log", HTMLElement);
   /** @type {Map<string, HTMLElement>} */
   #items = new Map(); // by row key
   /** @type {WeakMap<Element, Message>} */
@@ -24,25 +19,12 @@ export class BoardView {
   #range = 0; // how far the page could be scrolled when last looked at
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #quiet;
-  #onGap;
-  #isMine;
+  #parts;
 
-  /**
-   * @param {object} options
-   * @param {(message: Message) => boolean} options.isMine
-   * @param {(gap: Span) => void} options.onGap a gap is to be read
-   * @param {(id: number) => void} options.onCopy the link of a message is to be copied
-   * @param {(atEnd: boolean) => void} options.onScroll the reader scrolled
-   */
-  constructor({ isMine, onGap, onCopy, onScroll }) {
-    this.#isMine = isMine;
-    this.#onGap = onGap;
-    this.#list.addEventListener("click", (event) => {
-      const button = event.target instanceof Element ? event.target.closest("button.copy") : null;
-      const item = button?.closest("li");
-      if (item) onCopy(Number(item.dataset["id"]));
-    });
-    addEventListener("scroll", () => onScroll(this.#measureEnd()), { passive: true });
+  /** @param {ViewParts} parts */
+  constructor(parts) {
+    this.#parts = parts;
+    addEventListener("scroll", () => parts.onScroll(this.#measureEnd()), { passive: true });
     addEventListener("resize", () => this.#followEnd());
     new ResizeObserver(() => this.#followEnd()).observe(document.body);
   }
@@ -65,8 +47,8 @@ export class BoardView {
     const hadFocus = this.#list.contains(document.activeElement);
     this.#reconcile(rows(board));
     if (hadFocus && document.activeElement === document.body) this.#log.focus({ preventScroll: true });
-    if (this.#atEnd) this.scrollToEnd();
-    else if (anchor?.isConnected) scrollBy({ top: anchor.getBoundingClientRect().top - top, behavior: "instant" });
+    if (anchor?.isConnected) scrollBy({ top: anchor.getBoundingClientRect().top - top, behavior: "instant" });
+    this.#followEnd();
     this.setBusy(false);
   }
 
@@ -77,44 +59,26 @@ export class BoardView {
 
   /** Goes to the newest message. */
   scrollToEnd() {
-    scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
     this.#atEnd = true;
-    this.#range = scrollRange();
+    this.#followEnd();
   }
 
-  /**
-   * Goes to a message and marks it.
-   *
-   * @param {number} id
-   * @param {{ mark: "highlight" | "target", focus: boolean }} options
-   * @returns {boolean} false when it is not in the list
-   */
-  reveal(id, { mark, focus }) {
-    const item = this.#items.get(`m${id}`);
-    if (!item) return false;
+  /** @param {Target} target in the list, to go to and to mark */
+  reveal({ id, mark, focus }) {
     for (const marked of this.#list.querySelectorAll(`.${mark}`)) marked.classList.remove(mark);
-    item.classList.add(mark);
-    item.scrollIntoView({ block: "center", behavior: "instant" });
+    const item = document.getElementById(`m${id}`);
+    item?.classList.add(mark);
+    item?.scrollIntoView({ block: "center", behavior: "instant" });
     this.#range = scrollRange();
     this.#measureEnd();
-    if (focus) item.focus({ preventScroll: true });
-    return true;
+    if (focus) item?.focus({ preventScroll: true });
   }
 
-  /**
-   * Brings the relative times up to date.
-   *
-   * @param {number} now epoch milliseconds
-   */
-  refreshTimes(now) {
-    for (const time of this.#list.querySelectorAll("time")) setText(time, relativeTime(time.dateTime, now));
-  }
-
-  /** Looks again at which messages are this device's own. */
-  refreshMine() {
+  /** Brings the relative times, and what is marked as one's own, up to date. */
+  refresh() {
     for (const item of this.#items.values()) {
       const message = this.#drawn.get(item);
-      if (message) this.#markMine(item, message);
+      if (message) this.#freshen(item, message);
     }
   }
 
@@ -130,7 +94,6 @@ export class BoardView {
     for (const [key, row] of keep) {
       const item = this.#items.get(key) ?? this.#create(row);
       this.#items.set(key, item);
-      this.#fill(item, row);
       if (item === next) next = next.nextElementSibling;
       else this.#list.insertBefore(item, next);
     }
@@ -138,45 +101,41 @@ export class BoardView {
 
   /** @param {Row} row */
   #create(row) {
-    if (row.kind === "message") return copyOf(this.#messageTemplate);
-    const item = copyOf(this.#gapTemplate);
-    const { gap } = row;
-    part(item, "button", HTMLButtonElement).addEventListener("click", () => this.#onGap(gap));
+    if (row.kind === "message") return this.#createMessage(row.message);
+    const item = copyOf("#gap-template");
+    onClick("button", () => this.#parts.onGap(row.gap), item);
     return item;
   }
 
-  /**
-   * @param {HTMLElement} item
-   * @param {Row} row
-   */
-  #fill(item, row) {
-    if (row.kind === "gap" || this.#drawn.get(item) === row.message) return;
-    const { message } = row;
+  /** @param {Message} message */
+  #createMessage(message) {
+    const item = copyOf("#message-template");
     this.#drawn.set(item, message);
     item.id = `m${message.id}`;
     item.dataset["id"] = String(message.id);
-    const author = part(item, ".author", HTMLElement);
+    const author = part(".author", HTMLElement, item);
     author.classList.toggle("anonymous", message.author === null);
     setText(author, message.author ?? "Anonymous");
-    setText(part(item, ".words", HTMLElement), message.text);
-    setText(part(item, ".amount", HTMLElement), formatPrice(message.amount, message.currency));
-    const link = part(item, ".when", HTMLAnchorElement);
+    setText(part(".words", HTMLElement, item), message.text);
+    setText(part(".amount", HTMLElement, item), formatPrice(message.amount, message.currency));
+    const link = part(".when", HTMLAnchorElement, item);
     link.href = `#m${message.id}`;
     link.title = exactTime(message.posted_at);
-    const time = part(item, "time", HTMLTimeElement);
-    time.dateTime = message.posted_at;
-    setText(time, relativeTime(message.posted_at, Date.now()));
-    this.#markMine(item, message);
+    part("time", HTMLTimeElement, item).dateTime = message.posted_at;
+    onClick(".copy", () => this.#parts.onCopy(message.id), item);
+    this.#freshen(item, message);
+    return item;
   }
 
   /**
    * @param {HTMLElement} item
    * @param {Message} message
    */
-  #markMine(item, message) {
-    const mine = this.#isMine(message);
+  #freshen(item, message) {
+    const mine = this.#parts.isMine(message);
     item.classList.toggle("mine", mine);
-    part(item, ".yours", HTMLElement).hidden = !mine;
+    part(".yours", HTMLElement, item).hidden = !mine;
+    setText(part("time", HTMLTimeElement, item), relativeTime(message.posted_at, Date.now()));
   }
 
   /** Keeps a filling list from being read out from top to bottom. */
@@ -186,17 +145,17 @@ export class BoardView {
     this.#quiet = setTimeout(() => (this.#log.ariaLive = "polite"), QUIET_MS);
   }
 
-  /** Whatever resized (the keyboard, a growing text box), who reads along stays at the end. */
+  /** Whatever was added or resized (the keyboard, a growing text box), who reads along stays at the end. */
   #followEnd() {
-    if (this.#atEnd) this.scrollToEnd();
+    if (this.#atEnd) scrollTo({ top: scrollRange(), behavior: "instant" });
+    this.#range = scrollRange();
   }
 
   /** A scroll that comes with a new size is the browser's doing, and takes nobody away from the end. */
   #measureEnd() {
     const resized = this.#range !== scrollRange();
-    if (this.#atEnd && resized) this.scrollToEnd();
-    else this.#atEnd = scrollRange() - scrollY <= END_PX;
-    this.#range = scrollRange();
+    if (!resized || !this.#atEnd) this.#atEnd = scrollRange() - scrollY <= END_PX;
+    if (resized) this.#followEnd();
     return this.#atEnd;
   }
 
@@ -215,11 +174,14 @@ export class BoardView {
 
 /** How far the page can be scrolled, in CSS pixels. */
 function scrollRange() {
-  const { scrollHeight, clientHeight } = document.documentElement;
-  return scrollHeight - clientHeight;
+  return document.documentElement.scrollHeight - document.documentElement.clientHeight;
 }
 
-/** @param {Row} row */
+/**
+ * The same for as long as the same is to be seen: in another epoch an id may be another message.
+ *
+ * @param {Row} row
+ */
 function rowKey(row) {
-  return row.kind === "message" ? `m${row.message.id}` : `gap${row.gap.from}-${row.gap.to}`;
+  return row.kind === "message" ? `${row.message.id} ${row.message.posted_at}` : `${row.gap.from}-${row.gap.to}`;
 }

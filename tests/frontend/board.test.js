@@ -4,8 +4,6 @@ import test from "node:test";
 import { emptyBoard, find, hasOlder, isLoaded, mergePage, receive, rows, trim } from "../../frontend/board.js";
 import { EPOCH, message, page, seeded } from "./samples.js";
 
-/** @import { BoardFrame } from "../../frontend/types" */
-/** @import { Board } from "../../frontend/board.js" */
 
 /**
  * @param {number[]} ids

@@ -3,11 +3,9 @@ import test from "node:test";
 
 import { Api } from "../../frontend/api.js";
 import { checkOut } from "../../frontend/checkout.js";
-import { emptyDraft } from "../../frontend/draft.js";
 import { payment } from "./samples.js";
 import { BoardServer } from "./server.js";
 
-/** @import { Draft } from "../../frontend/draft.js" */
 /** @import { Answer } from "./server.js" */
 
 const server = await BoardServer.start();
@@ -33,7 +31,7 @@ class Tab {
 
   /** @param {string} text */
   constructor(text) {
-    this.draft = { ...emptyDraft(), text };
+    this.draft = { text, author: "", intent: null };
   }
 
   pay() {

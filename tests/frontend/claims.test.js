@@ -12,7 +12,12 @@ test.after(() => server.stop());
 
 /** A device with its one store, on which tabs are opened. */
 class Device {
-  #store = new Map();
+  #store;
+
+  /** @param {Map<string, string>} store */
+  constructor(store = new Map()) {
+    this.#store = store;
+  }
 
   /** A tab, or the same one after a reload when given its store. */
   open(tabStore = new Map()) {
@@ -90,4 +95,28 @@ test("when the message can't be read just then, the payment stays awaited", asyn
 test("rubbish in the tab's store is no payment", () => {
   const { feed } = new Device().open(new Map([["paidchat.awaited", '["pay-1", 7, null]']]));
   assert.deepEqual(feed.ids, ["pay-1"]);
+});
+
+test("after a backup was restored, another's message with the same id is not one's own", () => {
+  const { claims } = new Device().open();
+  claims.add(message(5));
+  assert.ok(!claims.isMine(message(5, { posted_at: "2027-01-01T00:00:00Z" })));
+});
+
+test("a message is remembered once, and the oldest are forgotten beyond 500", () => {
+  const device = new Device();
+  const { claims } = device.open();
+  for (let id = 1; id <= 500; id += 1) claims.add(message(id));
+  claims.add(message(500));
+  assert.ok(claims.isMine(message(1)));
+  claims.add(message(501));
+  assert.ok(!claims.isMine(message(1)) && claims.isMine(message(2)) && claims.isMine(message(501)));
+});
+
+test("rubbish in the device's store is left out", () => {
+  const own = { id: 7, posted_at: message(7).posted_at };
+  for (const stored of [[own, null, 5, {}, { id: "7", posted_at: "x" }], { 0: own }]) {
+    const { claims } = new Device(new Map([["paidchat.mine", JSON.stringify(stored)]])).open();
+    assert.equal(claims.isMine(message(7)), Array.isArray(stored));
+  }
 });

@@ -5,7 +5,6 @@ import { Feed } from "../../frontend/feed.js";
 import { EPOCH, message } from "./samples.js";
 import { BoardServer, until } from "./server.js";
 
-/** @import { Frame } from "../../frontend/types" */
 /** @import { Peer } from "./server.js" */
 
 /**

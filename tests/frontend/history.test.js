@@ -7,7 +7,6 @@ import { History } from "../../frontend/history.js";
 import { message, page } from "./samples.js";
 import { BoardServer } from "./server.js";
 
-/** @import { Board } from "../../frontend/board.js" */
 
 const NEWEST = 200;
 const server = await BoardServer.start();

@@ -4,8 +4,6 @@ import test from "node:test";
 import { cardFor, follow, followedFrom, isForgettable, isSpent, mayBePaid, pollDelay, told } from "../../frontend/payment.js";
 import { payment } from "./samples.js";
 
-/** @import { PaymentStatus } from "../../frontend/types" */
-/** @import { Followed, Stage } from "../../frontend/payment.js" */
 
 /** @type {PaymentStatus[]} */
 const STATUSES = ["pending", "processing", "fulfilled", "failed", "expired", "refunded", "disputed"];

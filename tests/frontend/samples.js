@@ -1,6 +1,5 @@
 /** Messages, pages, payments and stores to test with. */
 
-/** @import { Message, Page, Payment } from "../../frontend/types" */
 
 export const EPOCH = "e1";
 

@@ -6,7 +6,6 @@ import { Tracker } from "../../frontend/tracker.js";
 import { payment, Watches } from "./samples.js";
 import { BoardServer, until } from "./server.js";
 
-/** @import { Followed } from "../../frontend/payment.js" */
 /** @import { Answer } from "./server.js" */
 
 /**
