@@ -73,7 +73,7 @@ async def test_refused_parameters_leave_the_key_free(bench: Bench) -> None:
 
 async def test_a_key_in_use(bench: Bench) -> None:
     """While a call is under way the same key answers 409; afterwards it replays, and there is one session."""
-    await bench.faults(api={"hang_s": 0.5})
+    await bench.faults(api={"hang_s": 1.5})
     answers = await asyncio.gather(*(create(bench) for _ in range(6)))
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses == [200, 409, 409, 409, 409, 409]
