@@ -79,9 +79,11 @@ def test_constraints_name_no_address() -> None:
 
 
 def test_example_settings_are_complete() -> None:
-    """`.env.example` names each setting once and no other variable."""
+    """`.env.example` names once each setting and each variable of compose.yaml, and no other."""
     named = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
-    assert sorted(named) == sorted(str(field.validation_alias) for field in Settings.model_fields.values())
+    settings = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    compose = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "compose.yaml").read_text()))
+    assert sorted(named) == sorted(settings | compose)
 
 
 def test_example_settings_tell_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
