@@ -147,7 +147,9 @@ class StripeGateway:
                 params=params,  # type: ignore[arg-type]  # stored as JSON, so no TypedDict
                 options={"idempotency_key": key},
             )
-            return CheckoutSession(id=made.id, url=made.url)
+            if not made.id:
+                raise ValueError("a session without an id")
+            return CheckoutSession(id=str(made.id), url=made.url)
 
         return await _ask(create)
 
@@ -155,15 +157,14 @@ class StripeGateway:
         """Ask how a session stands, and how its money does once there is any."""
         asked_at = datetime.now(UTC)
 
-        async def retrieve() -> dict[str, Any]:
+        async def retrieve() -> tuple[dict[str, Any], SessionFact]:
             expand = {"expand": ["payment_intent.latest_charge"]}
             found = await self._client.v1.checkout.sessions.retrieve_async(session_id, params=expand)  # type: ignore[arg-type]  # a literal it does not infer
-            return found.to_dict()
+            return found.to_dict(), read_session(found.to_dict())
 
-        session = await _ask(retrieve)
+        session, fact = await _ask(retrieve)
         intent = session.get("payment_intent")
-        money = await self._read_intent(intent, asked_at) if isinstance(intent, dict) else None
-        return read_session(session), money
+        return fact, await self._read_intent(intent, asked_at) if isinstance(intent, dict) else None
 
     async def retrieve_intent(self, payment_intent: str) -> IntentFact:
         """Ask how a payment intent's money stands: refunded, disputed, neither."""
@@ -265,6 +266,9 @@ async def _ask(call: Callable[[], Awaitable[T]]) -> T:
         raise OutcomeUnknown(f"Stripe did not answer within {CALL_TIMEOUT_S} s") from None
     except stripe.StripeError as error:
         _translate(error)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # Something answered in Stripe's place: a captive portal, a proxy, a wrong PAIDCHAT_STRIPE_API_BASE.
+        raise OutcomeUnknown(f"the answer is not Stripe's: {error}") from error
 
 
 async def _ask_patiently(call: Callable[[], Awaitable[T]]) -> T:
