@@ -4,7 +4,6 @@ Stripe sends again what was not acknowledged, and the sweep finds what was lost:
 board that says yes too early. So this looks at the moment of death.
 """
 
-import sqlite3
 from dataclasses import dataclass, field
 
 from tests.torture.world import World
@@ -40,14 +39,5 @@ class Acknowledgements:
         ]
 
     def _acknowledged_events(self) -> dict[str, str]:
-        # The sandbox's own file: its ledger over HTTP is the whole of it each time.
-        file = self.world.folder / "sandbox.db"
-        ledger = sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None)
-        try:
-            rows = ledger.execute(
-                "SELECT seq, event, type FROM attempts WHERE seq > ? AND status BETWEEN 200 AND 299", (self._attempts,)
-            ).fetchall()
-        finally:
-            ledger.close()
-        self._attempts = max((seq for seq, _, _ in rows), default=self._attempts)
-        return {event: kind for _, event, kind in rows}
+        self._attempts, events = self.world.file.acknowledged_after(self._attempts)
+        return events

@@ -34,12 +34,10 @@ class Findings:
     def __bool__(self) -> bool:
         return bool(self.lost or self.doubled or self.unpaid_posted or self.wrong)
 
-    def into(self, row: Row) -> None:
+    def into(self, row: Row, when: str = "at the end") -> None:
         """Add what was found to a row of the table."""
-        row.lost += self.lost
-        row.doubled += self.doubled
-        row.unpaid_posted += self.unpaid_posted
-        row.wrong += self.wrong
+        for kind in ("lost", "doubled", "unpaid_posted", "wrong"):
+            getattr(row, kind).extend(f"{when}: {what}" for what in getattr(self, kind))
 
 
 @dataclass(frozen=True)

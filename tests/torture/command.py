@@ -15,6 +15,7 @@ from tests.torture.table import Row, table
 # Each is a module of this folder with `async def run(order: Order) -> list[Row]`.
 RUNS = {
     "kills": "a board is killed at random moments while people pay",
+    "crash-points": "a board dies before and after every statement and every call",
 }
 
 
@@ -57,8 +58,9 @@ def _run(name: str, order: Order) -> list[Row]:
     module = importlib.import_module(f"tests.torture.{name.replace('-', '_')}")
     try:
         rows: list[Row] = asyncio.run(module.run(order))
-    except Exception:  # noqa: BLE001 - whatever it is, it is in the table
-        rows = [Row(name, "did not end", order.seed, wrong=[traceback.format_exc()])]
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is in the table
+        traceback.print_exc()
+        rows = [Row(name, "did not end", order.seed, wrong=[repr(error)])]
     _say(table(rows))
     return rows
 

@@ -9,10 +9,13 @@ def install(hooks: dict[str, Any]) -> None:
     """Install what is asked for, by name.
 
     `crash`: the folder of a `crash_hook`; `sabotage`: the name of one of `sabotages`; `lease_s`: how long a dead
-    process is waited for; `hold_answers`: True to hold Stripe's answers as `time_hooks` says.
+    process is waited for; `first_sweep_s`: when the first sweep comes; `hold_answers`: True to hold Stripe's answers
+    as `time_hooks` says.
     """
     if (lease_s := hooks.get("lease_s")) is not None:
         time_hooks.shorten(lease_s)
+    if (first_sweep_s := hooks.get("first_sweep_s")) is not None:
+        time_hooks.put_sweep(first_sweep_s)
     if hooks.get("hold_answers"):
         time_hooks.hold_answers()
     if (sabotage := hooks.get("sabotage")) is not None:

@@ -15,10 +15,10 @@ from tests.torture.world import ADMIN_TOKEN, World
 Json = dict[str, Any]
 
 RETRY_EVERY_S = 0.1
-BUSY_EVERY_S = 1.0  # a key whose first request was killed is in progress for 30 s
+BUSY_EVERY_S = 0.5  # a key whose first request was killed is in progress for a while
 PATIENCE_S = 90
 LONGEST_PAUSE_S = 0.3
-MOST_AT_ONCE = 100
+MOST_AT_ONCE = 16
 
 # What becomes of a payment after its start: verbs of the sandbox, and `moderate`, which the board's owner does.
 LIVES: dict[str, tuple[int, tuple[str, ...]]] = {
@@ -125,6 +125,7 @@ async def ask(world: World, method: str, path: str, **request: Any) -> httpx.Res
     """Ask the board until there is an answer that is neither 5xx nor "in progress"."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
+        await world.started.wait()
         try:
             answer = await world.http.request(method, path, **request)
         except httpx.HTTPError:

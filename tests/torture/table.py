@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 WIDEST_FINDING = 400  # characters
+MOST_FINDINGS = 20
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Row:
         forged_accepted: taken from somebody who is not Stripe.
         wrong: everything else that is not as it must be: a gap in the log, a damaged file, a slow answer.
         seconds: how long it took.
+        details: lines that are printed below the row.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Row:
     forged_accepted: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    details: list[str] = field(default_factory=list)
 
     @property
     def findings(self) -> list[str]:
@@ -54,7 +57,8 @@ class Row:
             f"unpaid posted {len(self.unpaid_posted)} | forged accepted {len(self.forged_accepted)} | "
             f"wrong {len(self.wrong)} | seed {self.seed} | {self.seconds:.1f} s | {verdict}"
         )
-        return "\n".join([head, *(f"    {finding[:WIDEST_FINDING]}" for finding in self.findings[:20])])
+        findings = [finding[:WIDEST_FINDING] for finding in self.findings[:MOST_FINDINGS]]
+        return "\n    ".join([head, *findings, *self.details])
 
 
 HEADING = (

@@ -18,6 +18,11 @@ def shorten(seconds: float) -> None:
         replace(owner, name, lambda _: timedelta(seconds=seconds))
 
 
+def put_sweep(seconds: float) -> None:
+    """Let the first sweep come so many seconds after the start."""
+    replace(reconciler, "FIRST_DELAY_S", lambda _: seconds)
+
+
 def hold_answers() -> None:
     """Hold every other of Stripe's answers about an intent, from the first on, so that the next overtakes it."""
     asked = itertools.count()

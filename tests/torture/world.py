@@ -16,6 +16,7 @@ from served import SECRET, free_port
 
 from tests.torture.processes import Launcher, Process, launching
 from tests.torture.records import Records, new_database
+from tests.torture.sandbox_file import SandboxFile
 
 Json = dict[str, Any]
 
@@ -34,6 +35,7 @@ class World:
         stripe: a client of the sandbox.
         hooks: what every board of this world is started with; see `hooks`.
         taken: the payments that were answered with 201, by id, each with its text: the board owes these.
+        started: set from a board's start to its kill.
     """
 
     folder: Path
@@ -46,24 +48,29 @@ class World:
     hooks: dict[str, Any]
     taken: dict[str, str] = field(default_factory=dict)
     board: Process | None = None
-    starts: int = 0
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def file(self) -> SandboxFile:
+        """The sandbox's own file."""
+        return SandboxFile(self.folder / "sandbox.db")
 
     @property
     def log(self) -> Path:
         """Where the boards of this world write."""
         return self.folder / "board.log"
 
-    async def start_board(self, **settings: str) -> Process:
-        """Start a board that is not running; it may not answer yet."""
+    async def start_board(self, hooks: Mapping[str, Any] | None = None, **settings: str) -> Process:
+        """Start a board that is not running, with further hooks; it may not answer yet."""
         assert self.board is None or not self.board.alive
-        self.starts += 1
         self.board = await self.launcher.start(
             ["serve", "--host", "127.0.0.1", "--port", str(self.board_port)],
             environment={**self.settings, **settings},
             folder=self.folder,
             log=self.log,
-            hooks=self.hooks,
+            hooks={**self.hooks, **(hooks or {})},
         )
+        self.started.set()
         return self.board
 
     async def board_answers(self, timeout_s: float = START_TIMEOUT_S) -> None:
@@ -82,14 +89,16 @@ class World:
         except httpx.HTTPError:
             return False
 
-    async def restart_board(self, **settings: str) -> None:
+    async def restart_board(self, hooks: Mapping[str, Any] | None = None, **settings: str) -> Process:
         """Start the board, after killing the one that runs, if any, and wait until it answers."""
         await self.kill_board()
-        await self.start_board(**settings)
+        board = await self.start_board(hooks, **settings)
         await self.board_answers()
+        return board
 
     async def kill_board(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End the board, by a kill unless told otherwise."""
+        self.started.clear()
         if self.board is not None and self.board.alive:
             await self.board.end(number)
 
@@ -129,12 +138,13 @@ async def made_world(
     Its folder is deleted at the end unless the block raises, or was given.
     """
     async with AsyncExitStack() as stack:
-        starter: Launcher = launcher or await stack.enter_async_context(launching())
+        if launcher is None:
+            launcher = await stack.enter_async_context(launching())
         home = folder or Path(tempfile.mkdtemp(prefix="paidchat-torture-"))
         ports = free_port(), free_port()
         board, sandbox = (f"http://127.0.0.1:{port}" for port in ports)
         url = await stack.enter_async_context(new_database(home, database))
-        running = await starter.start(
+        running = await launcher.start(
             [
                 "sandbox",
                 f"--webhook-url={board}/stripe/webhook",
@@ -149,7 +159,7 @@ async def made_world(
         stack.push_async_callback(running.end)
         world = World(
             folder=home,
-            launcher=starter,
+            launcher=launcher,
             records=Records(url),
             board_port=ports[0],
             http=await stack.enter_async_context(_client(board)),

@@ -1,0 +1,148 @@
+"""Crash points: a board dies once before and once after every statement and every call of everything it does."""
+
+import asyncio
+import shutil
+import time
+from contextlib import suppress
+
+import httpx
+
+from tests.torture import crash_hook
+from tests.torture.acknowledgements import Acknowledgements
+from tests.torture.audit import audit, settled_audit
+from tests.torture.order import Order
+from tests.torture.processes import launching
+from tests.torture.stories import ORDERS, Plot, Story, Told
+from tests.torture.table import Row
+from tests.torture.world import World, made_world
+
+PLOTS = (
+    Plot("create", ("pay",), by="create"),
+    Plot("paid", ("pay",)),
+    Plot("paid later", ("pay_later", "settle")),
+    Plot("paid later in vain", ("pay_later", "settle_fail")),
+    Plot("expired", ("expire",)),
+    Plot("refunded", ("pay", "refund")),
+    Plot("refunded in vain", ("pay", "refund", "refund_fail")),
+    Plot("disputed", ("pay", "dispute")),
+    Plot("dispute won", ("pay", "dispute", "win_dispute")),
+    Plot("paid twice", ("pay",), sessions=2),
+    Plot("moderated with a refund", (), before=("pay",), by="moderate"),
+    Plot("found by the landing page", ("pay",), by="landing"),
+    Plot("payment found by the sweep", ("pay",), by="sweep"),
+    Plot("refund found by the sweep", ("refund",), before=("pay",), by="sweep"),
+    Plot("dispute found by the sweep", ("dispute",), before=("pay",), by="sweep"),
+    Plot("second payment found by the sweep", ("pay",), sessions=2, by="sweep"),
+)
+SHORT_PLOTS = ("create", "paid")
+NO_SWEEP = {"first_sweep_s": 3600}
+SWEEP_AT_ONCE = {"first_sweep_s": 0.05}
+DEATH_TIMEOUT_S = 3
+HEAL_TIMEOUT_S = 20
+
+
+async def run(order: Order) -> list[Row]:
+    """Tell each story in each order, once for each of its points, and audit after each death."""
+    plots = [plot for plot in PLOTS if plot.name in SHORT_PLOTS] if order.short else PLOTS
+    rows = []
+    async with launching() as launcher:
+        for plot in plots:
+            for told in ORDERS if plot.by != "sweep" else ORDERS[:1]:
+                row = Row("crash-points", f"{plot.name}, {told}", order.seed)
+                began = time.monotonic()
+                async with made_world(
+                    launcher=launcher,
+                    database=order.database,
+                    hooks={**order.hooks, "lease_s": 0.5},
+                    PAIDCHAT_RECONCILE_SECONDS="0.5",
+                ) as world:
+                    await Crashes(world, plot, told, row).all_of_them(order.count)
+                    await world.restart_board()
+                    await settled_audit(world, row)
+                row.seconds = time.monotonic() - began
+                rows.append(row)
+    return rows
+
+
+class Crashes:
+    """The crashes of one plot in one order, in a world of their own."""
+
+    def __init__(self, world: World, plot: Plot, told: Told, row: Row) -> None:
+        self._world = world
+        self._plot = plot
+        self._told = told
+        self._row = row
+        self._folder = world.folder / "points"
+        self._acknowledged = Acknowledgements(world)
+        self._stories = 0
+
+    async def all_of_them(self, count: int | None) -> None:
+        """Rehearse to learn the points, then die at each, or at the first `count` of them."""
+        points = await self._rehearse()
+        died = 0
+        for point in points[:count]:
+            if await self._die_at(point):
+                died += 1
+                self._row.details.append(point)
+            else:
+                self._row.wrong.append(f"never came to {point}")
+        self._row.counts = {"points": len(points), "deaths": died, "payments": len(self._world.taken)}
+
+    async def _rehearse(self) -> list[str]:
+        await self._tell("", self._new_story())
+        await self._world.kill_board()
+        passed = (self._folder / crash_hook.PASSED).read_text().splitlines()
+        return [point for point in dict.fromkeys(passed) if point.startswith(self._plot.by)]
+
+    async def _die_at(self, point: str) -> bool:
+        """Die at a point, look at what is on disk, go on with another board, and audit; False if it did not die."""
+        story = self._new_story()
+        died = await self._tell(point, story)
+        await self._world.kill_board()
+        self._row.lost += [f"{point}: {what}" for what in await self._acknowledged.check()]
+        if self._told == "reversed" and story.payment is None:
+            await story.pay_unseen()
+        await self._heal(point, story)
+        return died
+
+    async def _tell(self, point: str, story: Story) -> bool:
+        """Tell a story to a board that is to die at a point; return whether it has."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir()
+        await self._world.faults(webhook={"drop": "all"})
+        hooks = {"crash": str(self._folder), **NO_SWEEP}
+        board = await self._world.restart_board(hooks)
+        if self._plot.by == "sweep":
+            await story.begin()
+            await story.go_on()
+            await self._world.kill_board()
+            hooks |= SWEEP_AT_ONCE
+        if point:
+            (self._folder / crash_hook.ARMED).write_text(point)
+        if self._plot.by == "sweep":
+            board = await self._world.start_board(hooks)
+        else:
+            with suppress(httpx.HTTPError):
+                await story.begin()
+                await story.go_on()
+        with suppress(TimeoutError):
+            return await board.wait(DEATH_TIMEOUT_S if point else 1) == crash_hook.EXIT_STATUS
+        return False
+
+    async def _heal(self, point: str, story: Story) -> None:
+        """Let a board without faults see what the one before left, and wait for everything to be as it must be."""
+        await self._world.restart_board()
+        await self._world.faults()
+        if self._told != "reversed" or story.payment is not None:
+            await story.begin(patient=True)
+            await story.go_on()
+        deadline = time.monotonic() + HEAL_TIMEOUT_S
+        while findings := await audit(self._world):
+            if time.monotonic() > deadline:
+                findings.into(self._row, f"after {point}")
+                return
+            await asyncio.sleep(0.05)
+
+    def _new_story(self) -> Story:
+        self._stories += 1
+        return Story(self._world, self._plot, self._told, f"{self._plot.name} {self._stories}")

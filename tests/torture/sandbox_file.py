@@ -1,0 +1,36 @@
+"""The sandbox's file: what it knows, read beside its ledger, which over HTTP is the whole of it each time."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SandboxFile:
+    """A running sandbox's SQLite file."""
+
+    path: Path
+
+    def acknowledged_after(self, attempt: int) -> tuple[int, dict[str, str]]:
+        """Return the last attempt's number, and the types by id of the events that were answered 2xx after one."""
+        rows = self._rows(
+            "SELECT seq, event, type FROM attempts WHERE seq > ? AND status BETWEEN 200 AND 299 ORDER BY seq", attempt
+        )
+        return (rows[-1][0] if rows else attempt), {event: kind for _, event, kind in rows}
+
+    def events_of(self, session_ids: Sequence[str]) -> list[str]:
+        """Return the ids of all events of sessions that are for the board, in the order in which they happened."""
+        marks = ", ".join("?" * len(session_ids))
+        rows = self._rows(
+            f"SELECT event FROM deliveries JOIN objects ON objects.id = event "  # noqa: S608 - marks alone
+            f"WHERE deliveries.session IN ({marks}) ORDER BY objects.seq",
+            *session_ids,
+        )
+        return [event for (event,) in rows]
+
+    def _rows(self, sql: str, *values: Any) -> list[Any]:
+        with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None)) as connection:
+            return connection.execute(sql, values).fetchall()
