@@ -135,7 +135,7 @@ const CARDS = {
   fulfilled: [
     "good",
     "Your message is on the board",
-    `Thank you! ${QUOTE} is marked as yours on this device.`,
+    "Thank you! It is marked as yours on this device.",
     "show",
     "copy",
     "dismiss",

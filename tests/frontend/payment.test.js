@@ -81,9 +81,9 @@ test("only a refused or expired payment invites to try again", () => {
   }
 });
 
-test("the card names the message by its beginning, cut between graphemes and in its own direction", () => {
+test("the card that waits for a bank names the message by its beginning, cut between graphemes and in its own direction", () => {
   const text = (/** @type {string} */ words) =>
-    cardFor({ ...follow("pay-1", "returned", 0), payment: payment({ status: "fulfilled", text: words }) }, 0)?.text;
+    cardFor({ ...follow("pay-1", "returned", 0), payment: payment({ status: "processing", text: words }) }, 0)?.text;
   assert.match(text("two\nlines & $& more") ?? "", /“\u2068two lines & \$& more\u2069”/u);
   assert.match(text("👩‍👩‍👧‍👦".repeat(20)) ?? "", /“\u2068(👩‍👩‍👧‍👦){8}…\u2069”/u);
 });
