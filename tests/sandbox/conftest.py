@@ -26,6 +26,7 @@ from stripe.checkout import Session
 from paidchat.sandbox import SandboxSettings, create_sandbox
 
 SECRET = "whsec_for_tests"
+TOLERANCE_S = 300  # Stripe's own default
 CERTIFICATES = ssl.create_default_context()  # slow to load, so once for all clients
 Json = dict[str, Any]
 
@@ -90,6 +91,8 @@ class Receiver:
         """Check one delivery, write it down, and return the status to answer with."""
         signature = request.headers["stripe-signature"]
         stripe.Webhook.construct_event(body, signature, SECRET)
+        signed_at = int(signature.removeprefix("t=").split(",")[0])
+        assert abs(time.time() - signed_at) < TOLERANCE_S, "the SDK lets a signature from the future pass"
         event = json.loads(body)
         status = self.answer(event)
         self.arrivals.append(Arrival(event, signature, time.monotonic(), status))

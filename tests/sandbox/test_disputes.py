@@ -82,8 +82,10 @@ async def test_an_inquiry_becomes_a_dispute(bench: Bench, receiver: Receiver) ->
     await bench.do(session_id, "dispute")
     withdrawn = receiver.wait_for(WITHDRAWN)[0].event["data"]["object"]
     assert (withdrawn["id"], withdrawn["status"]) == (inquiry["id"], "needs_response")
+    assert withdrawn["is_charge_refundable"] is False
     assert len(receiver.of(CREATED)) == 1
     assert await disputed(bench)
+    await bench.do(session_id, "refund", expect=409)
 
 
 async def test_a_refunded_payment_is_not_disputed(bench: Bench) -> None:
