@@ -22,6 +22,7 @@ FAREWELL_S: Final = 2  # for a close frame to get out to somebody who may not be
 HEAD_TIMEOUT_S: Final = 10  # from the first byte, or the connection, to the end of the headers
 BODY_TIMEOUT_S: Final = 20
 MAX_HEAD: Final = 32 * 1024  # bytes
+MAX_UNHEARD: Final = 8 * 1024 * 1024  # bytes
 USER_TIMEOUT_MS: Final = 25_000  # unacknowledged data ends a connection after this (RFC 5482)
 BACKLOG: Final = 2048
 START_TIMEOUT_S: Final = 30  # for a worker to come into service
@@ -32,6 +33,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _head = 0  # bytes of the headers so far; negative once they are complete
+    _unheard = 0  # bytes of a body that came after the answer
 
     def _expect_within(self, seconds: float) -> None:
         self._relax()
@@ -70,7 +72,17 @@ class HttpProtocol(HttpToolsProtocol):
         """Wait for the body."""
         super().on_headers_complete()
         self._head = -1
+        self._unheard = 0
         self._expect_within(BODY_TIMEOUT_S)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body. Of one that was refused a little is let go by, so that the answer is heard."""
+        if self.cycle.response_complete:
+            self._unheard += len(body)
+            if self._unheard > MAX_UNHEARD:
+                self.transport.abort()
+            return
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Wait no more; between requests uvicorn's own keep-alive deadline holds."""

@@ -72,7 +72,7 @@ class Guard:
         limit = MAX_WEBHOOK_BODY if scope["path"] == WEBHOOK_PATH else MAX_BODY
         try:
             if _announced(scope) > limit:
-                too_large = problem(request_id, 413, "The body is too large.", headers={"Connection": "close"})
+                too_large = problem(request_id, 413, "The body is too large.")
                 await too_large(scope, receive, send_with_headers)
             else:
                 await self._app(scope, _limited(receive, limit), send_with_headers)
@@ -102,7 +102,7 @@ def _limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise HTTPException(413, headers={"Connection": "close"})
+            raise HTTPException(413)
         return message
 
     return receive_limited

@@ -34,7 +34,7 @@ async def list_messages(
         board = await queries.read_board(connection)
         # A page changes only when the log moves, so where the log stands names it.
         headers = {"ETag": f'"{board.epoch}-{board.seq}"', "Cache-Control": "no-cache"}
-        if if_none_match and headers["ETag"] in if_none_match:
+        if if_none_match and (if_none_match.strip() == "*" or headers["ETag"] in if_none_match):
             return Response(status_code=304, headers=headers)
         if after is not None:
             rows, has_more = await queries.messages_after(connection, min(after, LARGEST_ID), limit)

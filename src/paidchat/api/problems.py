@@ -171,14 +171,14 @@ def _request_id(request: Request) -> str:
 
 def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - installed for this class alone
-    errors = [FieldError(field=_field(item["loc"]), message=_message(item)) for item in error.errors()]
+    errors = [FieldError(field=_field(item), message=_message(item)) for item in error.errors()]
     return problem(_request_id(request), 422, "The request is not valid: see errors.", errors=errors)
 
 
-def _field(loc: tuple[Any, ...]) -> str:
-    # The last part of an unknown field's place is the client's own word, so say where and not what.
-    names = [str(part) for part in loc[1:]]
-    return ".".join(names) if names and all(name.isidentifier() and name.isascii() for name in names) else str(loc[0])
+def _field(item: dict[str, Any]) -> str:
+    """Return where it is wrong; an unknown field's name is the client's own word, and is not said again."""
+    where, *names = (str(part) for part in item["loc"])
+    return where if item["type"] == "extra_forbidden" or not names else names[0]
 
 
 def _message(item: dict[str, Any]) -> str:
