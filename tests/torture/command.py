@@ -15,6 +15,7 @@ from tests.torture.table import Row, table
 # Each is a module of this folder with `async def run(order: Order) -> list[Row]`.
 RUNS = {
     "kills": "a board is killed at random moments while people pay",
+    "storage-faults": "a full disk, failing writes, a lock that somebody else holds",
     "crash-points": "a board dies before and after every statement and every call",
 }
 

@@ -130,20 +130,21 @@ async def made_world(
     launcher: Launcher | None = None,
     database: str | None = None,
     hooks: Mapping[str, Any] | None = None,
-    folder: Path | None = None,
+    database_folder: Path | None = None,
     **settings: str,
 ) -> AsyncIterator[World]:
     """Make a world, its sandbox running and its board not yet. `settings` are variables of the board's environment.
 
-    Its folder is deleted at the end unless the block raises, or was given.
+    A SQLite file lies with everything else unless another folder is given. The world's own is deleted at the end,
+    and kept for who wants to look when the block raises.
     """
     async with AsyncExitStack() as stack:
         if launcher is None:
             launcher = await stack.enter_async_context(launching())
-        home = folder or Path(tempfile.mkdtemp(prefix="paidchat-torture-"))
+        home = Path(tempfile.mkdtemp(prefix="paidchat-torture-"))
         ports = free_port(), free_port()
         board, sandbox = (f"http://127.0.0.1:{port}" for port in ports)
-        url = await stack.enter_async_context(new_database(home, database))
+        url = await stack.enter_async_context(new_database(database_folder or home, database))
         running = await launcher.start(
             [
                 "sandbox",
@@ -179,15 +180,24 @@ async def made_world(
         )
         stack.push_async_callback(world.kill_board)
         await _sandbox_answers(world, running)
+        if database is not None:
+            await _migrate(world)
         yield world
-        await world.kill_board()
-        if folder is None:
-            shutil.rmtree(home, ignore_errors=True)
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def _client(url: str) -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=200, keepalive_expiry=2)
     return httpx.AsyncClient(base_url=url, trust_env=False, timeout=20, limits=limits)
+
+
+async def _migrate(world: World) -> None:
+    """Make the schema, which a start does by itself on SQLite alone."""
+    migrating = await world.launcher.start(
+        ["migrate"], environment=world.settings, folder=world.folder, log=world.log, hooks={}
+    )
+    status = await migrating.wait(START_TIMEOUT_S)
+    assert status == 0, world.log.read_text()
 
 
 async def _sandbox_answers(world: World, running: Process) -> None:
