@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 
 from paidchat.api import admin, docs, feed, health, messages, page, payments, problems, webhooks
@@ -71,7 +72,7 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
         app.mount("/sandbox", stripe)
         app.add_route("/sandbox", lambda _: RedirectResponse("/sandbox/"))
     # Not a mount: one at "/" would answer 404 where a route would have said 405.
-    app.router.default = page.Page()
+    app.router.default = GZipMiddleware(page.Page())
     return app
 
 
