@@ -100,17 +100,21 @@ def process(*arguments: str, ready: str = "is ready", **environment: str) -> Ite
         text=True,
         env={**kept, **environment},
     )
+    assert running.stdout is not None
+    # Nobody reads on, and a full pipe would stop the process.
+    rest = threading.Thread(target=running.stdout.read, daemon=True)
     try:
-        assert running.stdout is not None
         for line in running.stdout:
             if ready in line:
                 break
         else:
             raise AssertionError(f"paidchat {' '.join(arguments)} ended with {running.wait()}")
-        # Nobody reads on, and a full pipe would stop the process.
-        threading.Thread(target=running.stdout.read, daemon=True).start()
+        rest.start()
         yield running
     finally:
         if running.poll() is None:
             running.send_signal(signal.SIGKILL)
         running.wait()
+        if rest.ident is not None:
+            rest.join()
+        running.stdout.close()

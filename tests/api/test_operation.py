@@ -1,0 +1,153 @@
+"""What runs around the board: its description, health, metrics, documentation, and refusing to start."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from board_client import http_client, post
+from served import free_port, process, served_board
+
+
+def paidchat(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with nothing in the environment but what is given."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "paidchat", *arguments],
+        capture_output=True,
+        text=True,
+        env={**kept, **environment},
+        cwd=cwd,
+        timeout=60,
+        check=False,
+    )
+
+
+async def test_the_board_describes_itself(client: httpx.AsyncClient) -> None:
+    """What a page needs before anybody types: title, price, tax, limits, and whether money is real."""
+    answer = await client.get("/api/board")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "title": "paidchat",
+        "price": {"amount": 100, "currency": "usd"},
+        "tax_behavior": None,
+        "max_text_length": 500,
+        "max_author_length": 50,
+        "test_mode": True,
+    }
+
+
+@pytest.mark.parametrize("tax", ["exclusive", "inclusive"])
+async def test_the_description_follows_the_settings(tmp_path: Path, tax: str) -> None:
+    """Title, price and tax are the operator's."""
+    options: dict[str, Any] = {"price_amount": 250, "price_currency": "EUR", "title": "Ours", "automatic_tax": tax}
+    with served_board(tmp_path, **options) as served:
+        async with http_client(served) as client:
+            described = (await client.get("/api/board")).json()
+    assert described["title"] == "Ours"
+    assert described["price"] == {"amount": 250, "currency": "eur"}
+    assert described["tax_behavior"] == tax
+
+
+async def test_healthz_says_ok(client: httpx.AsyncClient) -> None:
+    """A running process says so."""
+    assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_readyz_says_ok(client: httpx.AsyncClient) -> None:
+    """A board whose database answers and whose feed follows is ready."""
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_metrics_count_what_happens(client: httpx.AsyncClient) -> None:
+    """The metrics are Prometheus's text, and count payments; no text, name or id of a payer is in them."""
+    message = await post(client, "CanaryText", author="CanaryName")
+    answer = await client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert re.search(r"^paidchat_payments_started_total [1-9]", answer.text, re.MULTILINE)
+    assert re.search(rf"^paidchat_log_position {message['id']}\.0", answer.text, re.MULTILINE)
+    assert "Canary" not in answer.text
+
+
+async def test_docs_need_no_other_host(client: httpx.AsyncClient) -> None:
+    """The documentation's page and what it loads come from the board itself."""
+    page = await client.get("/docs")
+    assert page.status_code == 200
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert sources
+    for source in sources:
+        assert source.startswith("/")
+        assert (await client.get(source)).status_code == 200
+
+
+def test_serve_refuses_with_a_list(tmp_path: Path) -> None:
+    """Without its settings, production does not start, and says in one go what is missing."""
+    run = paidchat("serve", cwd=tmp_path, PAIDCHAT_PRICE_AMOUNT="free")
+    assert run.returncode != 0
+    for name in ("PAIDCHAT_PUBLIC_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "PAIDCHAT_PRICE_AMOUNT"):
+        assert name in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+SETTINGS = {
+    "PAIDCHAT_PUBLIC_URL": "http://localhost:8000",
+    "STRIPE_SECRET_KEY": "sk_test_canary",
+    "STRIPE_WEBHOOK_SECRET": "whsec_canary",
+}
+
+
+def test_sqlite_refuses_several_workers(tmp_path: Path) -> None:
+    """Several workers on SQLite do not start."""
+    run = paidchat("serve", "--workers", "2", cwd=tmp_path, **SETTINGS)
+    assert run.returncode != 0
+    assert "SQLite" in run.stderr
+
+
+def test_a_live_key_and_another_stripe_do_not_start(tmp_path: Path) -> None:
+    """A live key with another address for Stripe does not start, and the key is not printed."""
+    run = paidchat(
+        "serve",
+        cwd=tmp_path,
+        **{**SETTINGS, "STRIPE_SECRET_KEY": "sk_live_canary", "PAIDCHAT_STRIPE_API_BASE": "http://127.0.0.1:9"},
+    )
+    assert run.returncode != 0
+    assert "PAIDCHAT_STRIPE_API_BASE" in run.stderr
+    assert "canary" not in run.stdout + run.stderr
+
+
+async def test_production_has_no_sandbox(tmp_path: Path) -> None:
+    """Served for production, a board has no route of the sandbox at all."""
+    port = free_port()
+    database = f"sqlite:///{tmp_path / 'paidchat.db'}"
+    stripe = f"http://127.0.0.1:{free_port()}"
+    environment = {**SETTINGS, "PAIDCHAT_DATABASE_URL": database, "PAIDCHAT_STRIPE_API_BASE": stripe}
+    with process("serve", "--port", str(port), **environment):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            assert (await client.get("/api/board")).status_code == 200
+            for path in ("/sandbox", "/sandbox/", "/sandbox/test/ledger", "/sandbox/v1/checkout/sessions"):
+                for method in ("GET", "POST"):
+                    answer = await client.request(method, path)
+                    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_the_demo_ignores_real_keys(tmp_path: Path) -> None:
+    """The demo never uses a Stripe key that happens to be in the environment."""
+    port = str(free_port())
+    keys = {"STRIPE_SECRET_KEY": "sk_live_canary", "STRIPE_WEBHOOK_SECRET": "whsec_canary"}
+    with process("demo", "--no-open", "--port", port, "--data", str(tmp_path), **keys):
+        answer = httpx.get(f"http://127.0.0.1:{port}/api/board", trust_env=False)
+    assert answer.json()["test_mode"] is True
+
+
+@pytest.mark.parametrize("name", ["openapi", "asyncapi"])
+async def test_the_committed_documents_are_current(client: httpx.AsyncClient, tmp_path: Path, name: str) -> None:
+    """The document in the repository is what the command prints, and what a board serves."""
+    committed = (Path(__file__).parents[2] / f"{name}.json").read_text()
+    printed = paidchat(name, cwd=tmp_path)
+    assert (printed.stdout, printed.stderr, printed.returncode) == (committed, "", 0)
+    assert (await client.get(f"/{name}.json")).json() == json.loads(committed)
