@@ -98,9 +98,7 @@ def custom_text(given: Json) -> Json:
     return {place: given.get(place) for place in places}
 
 
-def customer_details(
-    email: str | None, *, name: str | None = None, country: str | None = None, tax_exempt: str = "none"
-) -> Json:
+def customer_details(email: str | None, *, country: str | None = None) -> Json:
     """Return what is known of the buyer; the address is filled when the buyer has gone through the page."""
     address = {
         "city": None,
@@ -115,9 +113,9 @@ def customer_details(
         "business_name": None,
         "email": email,
         "individual_name": None,
-        "name": name,
+        "name": None,
         "phone": None,
-        "tax_exempt": tax_exempt,
+        "tax_exempt": "none",
         "tax_ids": [] if country else None,
     }
 

@@ -9,6 +9,7 @@ _SETTING = "faults"
 _MAX_SECONDS = 30 * 24 * 3600
 _MAX_COUNT = 1_000_000
 _MAX_COPIES = 200
+_REORDER_HOLD_S = 3.0  # long enough for the next verb of a person or a script
 
 
 class InvalidFaultError(ValueError):
@@ -97,7 +98,7 @@ class Faults:
         hold = self.webhook.delay_s
         if self.webhook.reorder:
             self._recorded += 1
-            hold += REORDER_HOLD_S * (self._recorded % 2)
+            hold += _REORDER_HOLD_S * (self._recorded % 2)
         return hold
 
     def take_drop(self) -> bool:
@@ -123,10 +124,6 @@ class Faults:
 
     def _keep(self) -> None:
         self._store.set_setting(_SETTING, self.as_json())
-
-
-REORDER_HOLD_S = 3.0
-"""How long reordering holds an event back for a later one to overtake it."""
 
 
 def _checked(group: type[WebhookFaults | ApiFaults], given: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from paidchat.sandbox.store import Store
 
 Json = dict[str, Any]
 
+_UNPAID = ("checkout.session.expired", "checkout.session.async_payment_failed")
 _METHOD = Method("card", "4242")
 _EMAIL = "customer@shop.example"
 
@@ -65,6 +66,3 @@ def _sale(kind: str, *, created: int) -> tuple[Json, Json, Json]:
         "url": None,
     }
     return session, intent, paid
-
-
-_UNPAID = ("checkout.session.expired", "checkout.session.async_payment_failed")

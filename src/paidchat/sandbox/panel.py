@@ -15,6 +15,7 @@ from paidchat.sandbox.passing_time import let_time_pass
 from paidchat.sandbox.tax import Tax, load_tax, save_tax
 from paidchat.sandbox.verbs import do
 
+_LONGEST_ADVANCE_S = 366 * 24 * 3600
 _LONGEST_SAYING = 300
 
 
@@ -88,9 +89,6 @@ class _Panel:
         form = await form_fields(request)
         save_tax(self._parts.store, Tax("head_office" in form, load_tax(self._parts.store).rate_percent))
         return _back(request, "The tax settings are kept.")
-
-
-_LONGEST_ADVANCE_S = 366 * 24 * 3600
 
 
 def _faults(form: dict[str, str]) -> dict[str, Any]:

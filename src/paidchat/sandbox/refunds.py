@@ -13,6 +13,7 @@ from paidchat.sandbox.sessions import find_session
 
 Json = dict[str, Any]
 
+_LIVE = ("pending", "succeeded")
 _BANK_REFUND_S = 5 * 24 * 3600
 
 CREATE = Record(
@@ -141,9 +142,6 @@ def paid_charge(parts: Parts, session_id: str) -> Json:
         if charge["status"] == "succeeded":
             return charge
     raise StateError("This session has not been paid.")
-
-
-_LIVE = ("pending", "succeeded")
 
 
 def _refund(parts: Parts, charge: Json, given: Json, cause: Cause) -> Json:
