@@ -33,7 +33,7 @@ router = APIRouter(
 MessageId = Annotated[int, Path(ge=0, le=MAX_INTEGER)]
 
 
-@router.delete("/messages/{message_id}", status_code=204, responses=responses(401, 404, 422))
+@router.delete("/messages/{message_id}", status_code=204, responses=responses(401, 404, 422, 503))
 async def remove(message_id: MessageId, database: TheDatabase, checkout: TheCheckout, *, refund: bool = False) -> None:
     """Take a message off the board; with `refund=true` its payer gets the money back."""
     payment_id = await remove_message(database, min(message_id, LARGEST_ID), datetime.now(UTC), refund=refund)
@@ -41,7 +41,9 @@ async def remove(message_id: MessageId, database: TheDatabase, checkout: TheChec
         await checkout.send_refunds(payment_id)
 
 
-@router.post("/messages/{message_id}/restore", response_model=wire.Message, responses=responses(401, 404, 409, 422))
+@router.post(
+    "/messages/{message_id}/restore", response_model=wire.Message, responses=responses(401, 404, 409, 422, 503)
+)
 async def restore(message_id: MessageId, database: TheDatabase) -> Response:
     """Put a message back that was removed here; a refunded or disputed one stays off."""
     row = await restore_message(database, min(message_id, LARGEST_ID), datetime.now(UTC))

@@ -83,11 +83,21 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         )
         for operations in document["paths"].values():
             for operation in operations.values():
+                _drop_undeclared(operation["responses"])
                 for status, response in operation["responses"].items():
                     if int(status) >= 400 and "application/json" in response.get("content", {}):  # noqa: PLR2004
                         response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
+        for unused in ("HTTPValidationError", "ValidationError"):
+            document["components"]["schemas"].pop(unused, None)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _drop_undeclared(responses: dict[str, Any]) -> None:
+    """Drop the 422 that FastAPI adds by itself wherever there is a parameter, even one that cannot be wrong."""
+    schema = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if schema.get("$ref", "").endswith("/HTTPValidationError"):
+        del responses["422"]
 
 
 def asyncapi(version: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ MAX_INTEGER = 2**63 - 1
 Cursor = Annotated[int | None, Query(ge=0, le=MAX_INTEGER)]
 
 
-@router.get("/api/messages", response_model=wire.MessagePage, responses=responses(422))
+@router.get("/api/messages", response_model=wire.MessagePage, responses=responses(422, 503))
 async def list_messages(
     database: TheDatabase,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
@@ -45,7 +45,7 @@ async def list_messages(
     return Response(page.encode(), headers=headers, media_type="application/json")
 
 
-@router.get("/api/messages/{message_id}", response_model=wire.Message, responses=responses(404, 410, 422))
+@router.get("/api/messages/{message_id}", response_model=wire.Message, responses=responses(404, 410, 422, 503))
 async def read_message(message_id: Annotated[int, Path(ge=0, le=MAX_INTEGER)], database: TheDatabase) -> Response:
     """Read one message; 410 says that it was on the board and why it is not any more."""
     row = await shown_message(database, min(message_id, LARGEST_ID))

@@ -64,7 +64,7 @@ async def create_payment(
     return Response(payment.encode(), 201, headers, media_type="application/json")
 
 
-@router.get("/api/payments/{payment_id}", response_model=wire.Payment, responses=responses(404))
+@router.get("/api/payments/{payment_id}", response_model=wire.Payment, responses=responses(404, 503))
 async def read_payment(payment_id: str, checkout: TheCheckout) -> Response:
     """Look a payment up, and with `message_id` the message it posted.
 

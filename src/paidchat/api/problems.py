@@ -8,12 +8,16 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from paidchat import domain
+from paidchat.storage.database import DatabaseBusy
 
 log = structlog.get_logger(__name__)
 
+DATABASE_RETRY_S = 2
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -144,6 +148,15 @@ _TABLE: dict[type[Exception], Callable[[str, Any], Response]] = {
 }
 
 
+def _database_error(request: Request, error: Exception) -> Response:
+    """Answer for a database that is locked, full or away; what we did wrong with it stays an internal error."""
+    if isinstance(error, IntegrityError | ProgrammingError | DataError):
+        raise error
+    log.error("database.unavailable", error=str(getattr(error, "orig", None) or error))
+    detail = "The board cannot be written just now. Nothing was lost; please try again."
+    return problem(_request_id(request), 503, detail, headers={"Retry-After": str(DATABASE_RETRY_S)})
+
+
 def internal_error(request_id: str) -> Response:
     """Make the answer to what nobody foresaw; the log has the rest, under the same id."""
     return problem(
@@ -161,6 +174,8 @@ def install(app: FastAPI) -> None:
 
     for kind in _TABLE:
         app.add_exception_handler(kind, ours)
+    for kind in (DBAPIError, PoolTimeout, DatabaseBusy, OSError, TimeoutError):
+        app.add_exception_handler(kind, _database_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
 

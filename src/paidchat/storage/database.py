@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,10 @@ POOL_SIZE = 10  # connections a process holds to PostgreSQL, the listener's not 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
+class DatabaseBusy(Exception):
+    """Others have been writing for longer than a request may wait."""
+
+
 class Database:
     """The board's database. Open it before use; every commit wakes whoever waits on `changes`."""
 
@@ -29,7 +33,7 @@ class Database:
         self.changes = Wakeups()
         self.engine: AsyncEngine
         # SQLite has one writer. Waiting for it here is fair and instant; waiting in SQLite is a sleep and a retry.
-        self._writing: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.backend == "sqlite" else nullcontext()
+        self._one_writer = asyncio.Lock()
 
     async def open(self) -> None:
         """Make the engine; nothing is connected yet."""
@@ -57,13 +61,32 @@ class Database:
         """Open a writing transaction; it is on disk when the block has ended, or gone when the block raises.
 
         Never held across a network call: on SQLite it is the one writer.
+
+        Raises:
+            DatabaseBusy: others have been writing for too long. The database's own errors come as SQLAlchemy's.
         """
-        async with self._writing, self.engine.connect() as connection:
+        async with self._turn(), self.engine.connect() as connection:
             await connection.execution_options(paidchat_writes=True)
             async with connection.begin():
                 yield connection
                 await announce(connection)
         self.changes.wake()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait to be the one who writes, where there can be only one, but not for ever: others wait behind."""
+        if self.backend != "sqlite":
+            yield
+            return
+        try:
+            async with asyncio.timeout(LOCK_TIMEOUT_S):
+                await self._one_writer.acquire()
+        except TimeoutError:
+            raise DatabaseBusy("others have been writing for too long") from None
+        try:
+            yield
+        finally:
+            self._one_writer.release()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
