@@ -209,7 +209,7 @@ async def raw(served: Served, head: str, body: bytes = b"", repeat: int = 0) -> 
     host, port = served.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
-        writer.write(head.replace("\n", "\r\n").encode("latin-1") + b"\r\n\r\n")
+        writer.write(head.replace("\n", "\r\n").encode("latin-1"))
         for _ in range(repeat):
             writer.write(body)
             await writer.drain()
@@ -218,7 +218,7 @@ async def raw(served: Served, head: str, body: bytes = b"", repeat: int = 0) -> 
     try:
         async with asyncio.timeout(10):
             return await reader.read()
-    except ConnectionResetError:
+    except ConnectionError:
         return b""
     finally:
         writer.transport.abort()
@@ -229,7 +229,7 @@ PATHS = ["/api/payments", "/stripe/webhook"]
 
 async def test_a_body_announced_as_huge_is_refused_unread(board: Served) -> None:
     """Two hundred announced megabytes are 413 before the first of them is sent, and the connection ends."""
-    head = "POST {} HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: 200000000"
+    head = "POST {} HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: 200000000\n\n"
     for answer in await asyncio.gather(*(raw(board, head.format(path)) for path in PATHS)):
         top, _, body = answer.partition(b"\r\n\r\n")
         status, *headers = top.lower().split(b"\r\n")
@@ -249,7 +249,7 @@ async def test_a_body_that_is_too_large_is_told_so(client: httpx.AsyncClient, pa
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_body_that_does_not_end_is_cut_off(board: Served, path: str) -> None:
     """A body that announces no length is counted as it comes, and cut off where it is too much."""
-    head = f"POST {path} HTTP/1.1\nHost: x\nContent-Type: application/json\nTransfer-Encoding: chunked"
+    head = f"POST {path} HTTP/1.1\nHost: x\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n"
     chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
     answer = await raw(board, head, chunk, repeat=320)
     assert not answer or b" 413 " in answer.partition(b"\r\n")[0]
@@ -259,7 +259,7 @@ async def test_a_body_that_does_not_end_is_cut_off(board: Served, path: str) -> 
 
 async def test_headers_without_end_are_refused(board: Served) -> None:
     """A request whose headers do not end is not read for ever."""
-    answer = await raw(board, "GET /healthz HTTP/1.1\nHost: x", b"X-Filler: " + b"a" * 60_000 + b"\r\n", repeat=100)
+    answer = await raw(board, "GET /healthz HTTP/1.1\nHost: x\n", b"X-Filler: " + b"a" * 60_000 + b"\r\n", repeat=100)
     assert b" 200 " not in answer.partition(b"\r\n")[0]
     async with http_client(board) as client:
         assert (await client.get("/healthz")).status_code == 200
