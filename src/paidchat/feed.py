@@ -167,13 +167,18 @@ class Feed:
         else:
             subscriber.cursor = self._snapshot_seq
             subscriber.send(self._snapshot)
+        joined = self.epoch
         while subscriber.cursor < self.seq and not subscriber.gone:
-            if not (missed := self._missed(subscriber.cursor)):
+            missed = self._missed(subscriber.cursor)
+            if not missed or self.epoch != joined:
                 subscriber.drop()
                 return
             subscriber.send(b"".join(self._replayed(entry) for entry in missed))
             subscriber.cursor = missed[-1].seq
             await subscriber.drained()
+        if self.epoch != joined:
+            subscriber.drop()
+            return
         self._following.add(subscriber)
 
     def leave(self, subscriber: Subscriber) -> None:
@@ -248,6 +253,7 @@ class Feed:
             board = await queries.read_board(connection)
             rows = await queries.log_after(connection, board.seq - REPLAY_ENTRIES, REPLAY_ENTRIES)
             page = await queries.messages_before(connection, None, SNAPSHOT_MESSAGES)
+        # From here on nothing is awaited: nobody may join between two histories.
         self._recent.clear()
         self._hidden.clear()
         self.epoch, self.seq = board.epoch, board.seq
@@ -289,9 +295,10 @@ class Feed:
     async def _start_over(self) -> None:
         """History has changed: everybody comes back, and gets a snapshot."""
         log.warning("feed.new_epoch", was=self.epoch)
+        await self._reload()
         for subscriber in self._following:
             subscriber.drop()
-        await self._reload()
+        self._following.clear()
 
     def _remember(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
@@ -342,7 +349,7 @@ class Feed:
                     subscriber.send(frame)
 
     def _tell_unknown(self, payment_id: str) -> None:
-        for subscriber in tuple(self._watchers[payment_id]):
+        for subscriber in tuple(self._watchers.get(payment_id, ())):
             self._unwatch(subscriber, payment_id)
             subscriber.send(_unknown(payment_id))
 
