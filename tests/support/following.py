@@ -4,16 +4,23 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import websockets
-from served import Served
 from websockets.asyncio.client import ClientConnection
 
 Json = dict[str, Any]
 
 PATIENCE_S = 10
+
+
+class Followed(Protocol):
+    """Whatever has a feed."""
+
+    @property
+    def feed_url(self) -> str:
+        """Where its WebSocket is."""
 
 
 class Follower:
@@ -64,12 +71,17 @@ class Follower:
 
 @asynccontextmanager
 async def following(
-    served: Served, *, origin: str | None = None, query: str = "", **cursor: Any
+    served: Followed, *, origin: str | None = None, query: str = "", **cursor: Any
 ) -> AsyncIterator[Follower]:
     """Follow a board: plain, with `after=` and `epoch=` to resume, or with a query string as it is."""
     url = f"{served.feed_url}?{query or urlencode(cursor)}".rstrip("?")
     async with websockets.connect(
-        url, origin=None if origin is None else websockets.Origin(origin), proxy=None, max_size=None, close_timeout=1
+        url,
+        origin=None if origin is None else websockets.Origin(origin),
+        proxy=None,
+        max_size=None,
+        max_queue=None,  # a client that stops reading would not see the server's part of the closing, and wait for it
+        close_timeout=1,
     ) as socket:
         follower = Follower(socket)
         follower.first = await follower.receive()

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat.board import Crossing, record
@@ -57,6 +58,10 @@ async def write_messages(database: Database, count: int, text: str = "Hello") ->
     """Post messages, each of a payment of its own, in one transaction, and return their ids."""
     now = datetime.now(UTC)
     async with database.transaction() as connection:
-        ids = [await write_payment(connection, status="fulfilled", paid=True, text=text) for _ in range(count)]
-        payments = await queries.lock_payments(connection, ids)
-        return await record(connection, [Crossing("posted", payment=payments[id_]) for id_ in ids], now)
+        rows = [payment_row(status="fulfilled", paid=True, text=text) for _ in range(count)]
+        await connection.execute(insert(queries.payment), rows)
+        written = [row["id"] for row in rows]
+        payments: dict[str, Any] = {}
+        for start in range(0, count, 500):
+            payments |= await queries.lock_payments(connection, written[start : start + 500])
+        return await record(connection, [Crossing("posted", payment=payments[id_]) for id_ in written], now)

@@ -1,0 +1,320 @@
+"""WS /api/feed: who may connect and how many, signs of life, slow readers, and going down."""
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import httpx
+import pytest
+import websockets
+from board_client import http_client
+from following import following
+from raw_socket import CLOSE, PING, TEXT, raw_socket
+from rows import opened, write_messages, write_payment
+from served import SECRET, Served, free_port, process, served_board
+from webhooks import Json, completed, deliver
+
+from paidchat.storage import queries
+
+SPA = "https://spa.example.com"
+HEARTBEAT_S = 20
+
+
+async def refusal(served: Served, origin: str | None, path: str = "/api/feed") -> websockets.Response:
+    """Try to connect and return the answer that refuses it."""
+    url = served.feed_url.removesuffix("/api/feed") + path
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(url, origin=None if origin is None else websockets.Origin(origin), proxy=None)
+    return refused.value.response
+
+
+async def test_no_origin_is_welcome(board: Served) -> None:
+    """A client that sends no Origin is no browser, and may follow."""
+    async with following(board) as follower:
+        assert follower.first["type"] == "snapshot"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_our_own_origin_is_welcome(board: Served, host: str) -> None:
+    """The board's own page may follow, by either of the machine's own names."""
+    async with following(board, origin=board.url.replace("127.0.0.1", host)) as follower:
+        assert follower.first["type"] == "snapshot"
+
+
+async def test_a_configured_origin_is_welcome(tmp_path: Path) -> None:
+    """A page of a configured origin may follow, and one of another may not."""
+    with served_board(tmp_path, allowed_origins=SPA) as served:
+        async with following(served, origin=SPA) as follower:
+            assert follower.first["type"] == "snapshot"
+        async with following(served, origin=served.url) as follower:
+            assert follower.first["type"] == "snapshot"
+        assert (await refusal(served, f"{SPA}.evil.example.com")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example.com",
+        SPA,
+        "null",
+        "file://",
+        "http://127.0.0.1",
+        "http://127.0.0.1:1",
+        "https://{own}",
+        "http://{own}.evil.example.com",
+        "http://evil.example.com/{own}",
+        "http://evil.example.com@{own}",
+        "{own}",
+    ],
+)
+async def test_any_other_origin_is_403(board: Served, origin: str) -> None:
+    """A page of any other origin is refused before the handshake, in the contract's form."""
+    response = await refusal(board, origin.format(own=board.url.removeprefix("http://")))
+    assert response.status_code == 403
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.body is not None
+    problem = json.loads(response.body)
+    assert (problem["status"], problem["code"]) == (403, "forbidden")
+    assert set(problem) == {"type", "title", "status", "detail", "code", "request_id"}
+    assert "evil" not in response.body.decode()
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api/nothing", "/api/messages", "/healthz", "/api/feed/", "/style.css", "/sandbox"]
+)
+async def test_a_socket_elsewhere_is_refused(board: Served, path: str) -> None:
+    """There is one WebSocket; elsewhere the handshake is refused, and nothing of ours fails over it."""
+    response = await refusal(board, None, path)
+    assert 400 <= response.status_code < 500
+
+
+async def test_too_many_viewers(tmp_path: Path) -> None:
+    """Beyond the cap a connection is accepted and closed with 1013; when one leaves, there is room again."""
+    with served_board(tmp_path, max_viewers=3) as served:
+        async with following(served), following(served):
+            async with following(served):
+                async with websockets.connect(served.feed_url, proxy=None) as socket_:
+                    with pytest.raises(websockets.ConnectionClosed) as closed:
+                        await socket_.recv()
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1013
+            await _room_again(served)
+
+
+async def test_too_many_viewers_of_one_client(tmp_path: Path) -> None:
+    """One client may hold so many connections and no more; another one is not concerned."""
+    behind = {"X-Forwarded-For": "203.0.113.7"}
+    with served_board(tmp_path, max_viewers_per_client=2, trusted_proxies="127.0.0.1") as served:
+        async with following(served), following(served):
+            async with websockets.connect(served.feed_url, proxy=None) as socket_:
+                with pytest.raises(websockets.ConnectionClosed) as closed:
+                    await socket_.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1013
+            async with websockets.connect(served.feed_url, proxy=None, additional_headers=behind) as other:
+                assert json.loads(await other.recv())["type"] == "snapshot"
+        await _room_again(served)
+
+
+async def _room_again(served: Served) -> None:
+    """Wait until somebody may follow again."""
+    for _ in range(100):
+        try:
+            async with following(served) as follower:
+                assert follower.first["type"] == "snapshot"
+                return
+        except websockets.ConnectionClosed:
+            await asyncio.sleep(0.05)
+    raise AssertionError("there is no room")
+
+
+async def viewers(client: httpx.AsyncClient) -> int:
+    """How many follow, as the metrics have it."""
+    found = re.search(r"^paidchat_viewers (\d+)", (await client.get("/metrics")).text, re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+async def test_a_quiet_connection_shows_signs_of_life(tmp_path: Path) -> None:
+    """After 20 s in which nothing happens come a heartbeat at the same seq and a ping."""
+    with served_board(tmp_path) as served:
+        async with opened(served.settings.database_url) as database, following(served) as follower:
+            await write_messages(database, 2)
+            await follower.receive_all(2)
+        async with raw_socket(served) as quiet:
+            seq = json.loads((await quiet.frame()).payload)["seq"]
+            started = time.monotonic()
+            frames = [await asyncio.wait_for(quiet.frame(), HEARTBEAT_S + 5) for _ in range(2)]
+            took = time.monotonic() - started
+    assert {frame.opcode for frame in frames} == {TEXT, PING}
+    [heartbeat] = [json.loads(frame.payload) for frame in frames if frame.opcode == TEXT]
+    assert heartbeat == {"type": "heartbeat", "seq": seq}
+    assert HEARTBEAT_S - 2 < took < HEARTBEAT_S + 4
+
+
+async def test_a_ping_is_answered(board: Served) -> None:
+    """A client's own ping gets its pong."""
+    async with following(board) as follower:
+        async with asyncio.timeout(5):
+            await (await follower.socket.ping(b"hello"))
+
+
+async def test_a_client_that_never_reads_is_dropped(tmp_path: Path) -> None:
+    """Who never reads is dropped without a close frame, and everybody else gets everything, in order."""
+    rounds, each = 8, 500
+    with served_board(tmp_path) as served:
+        async with (
+            http_client(served) as client,
+            opened(served.settings.database_url) as database,
+            raw_socket(served, receive_buffer=4096) as stuck,
+            following(served) as first,
+            following(served) as second,
+        ):
+            for number in range(rounds):
+                await write_messages(database, each, "\U0001f600" * 500)
+                expected = list(range(number * each + 1, (number + 1) * each + 1))
+                for follower in (first, second):
+                    assert [frame["seq"] for frame in await follower.receive_all(each)] == expected
+            for _ in range(100):
+                if await viewers(client) == 2:
+                    break
+                await asyncio.sleep(0.05)
+            assert await viewers(client) == 2
+            async with asyncio.timeout(20):
+                frames = await stuck.frames_until_the_end()
+    assert CLOSE not in {frame.opcode for frame in frames}
+    seqs = [json.loads(frame.payload)["seq"] for frame in frames]
+    assert seqs == list(range(len(seqs)))
+    assert len(seqs) < rounds * each
+
+
+async def test_the_dropped_come_back_with_their_cursor(tmp_path: Path) -> None:
+    """Who was cut off goes on where it was."""
+    with served_board(tmp_path) as served:
+        async with opened(served.settings.database_url) as database:
+            async with following(served) as follower:
+                await write_messages(database, 1)
+                seen = (await follower.receive())["seq"]
+                follower.socket.transport.abort()
+            await write_messages(database, 2)
+            async with following(served, after=seen, epoch=follower.first["epoch"]) as again:
+                assert again.first["type"] == "resumed"
+                assert [frame["seq"] for frame in await again.receive_all(2)] == [seen + 1, seen + 2]
+
+
+def production(data: Path, port: int) -> dict[str, str]:
+    """The environment of a board served for production, whose Stripe nobody answers for."""
+    return {
+        "PAIDCHAT_DATABASE_URL": f"sqlite:///{data / 'paidchat.db'}",
+        "PAIDCHAT_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "PAIDCHAT_STRIPE_API_BASE": f"http://127.0.0.1:{free_port()}",
+        "STRIPE_SECRET_KEY": "sk_test_of_the_tests",
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+    }
+
+
+async def ended(running: subprocess.Popen[str], within_s: float) -> None:
+    """Wait until a process has ended, and no longer than this."""
+    await asyncio.to_thread(running.wait, within_s)
+
+
+async def test_going_down_says_so_and_waits_for_nobody(tmp_path: Path) -> None:
+    """At SIGTERM followers get 1012, and the process ends in 10 s, whatever stuck clients it has."""
+    port = free_port()
+    with process("serve", "--port", str(port), **production(tmp_path, port)) as running:
+        served = Served(f"http://127.0.0.1:{port}", None)  # type: ignore[arg-type]  # of a process only its address
+        half = socket.create_connection(("127.0.0.1", port))
+        half.sendall(
+            b"POST /api/payments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        )
+        async with raw_socket(served), following(served) as follower:
+            running.send_signal(signal.SIGTERM)
+            assert await follower.closed() == 1012
+            await ended(running, 10)
+        half.close()
+
+
+def paid_session(payment_id: str, tag: str) -> Json:
+    """A paid session of a payment of this board."""
+    return {
+        "id": f"cs_test_{uuid.uuid4().hex}",
+        "object": "checkout.session",
+        "status": "complete",
+        "payment_status": "paid",
+        "livemode": False,
+        "payment_intent": f"pi_{uuid.uuid4().hex}",
+        "client_reference_id": payment_id,
+        "metadata": {"paidchat_payment": payment_id, "paidchat_board": tag},
+        "amount_subtotal": 100,
+        "amount_total": 100,
+        "currency": "usd",
+    }
+
+
+async def test_what_was_answered_before_going_down_is_there(tmp_path: Path) -> None:
+    """Of the webhooks under way at SIGTERM, each that was answered 200 is on disk, and none is half done."""
+    port = free_port()
+    environment = production(tmp_path, port)
+    with process("serve", "--port", str(port), **environment) as running:
+        async with opened(environment["PAIDCHAT_DATABASE_URL"]) as database:
+            async with database.transaction() as connection:
+                tag = (await queries.read_board(connection)).tag
+                ids = [await write_payment(connection) for _ in range(60)]
+            served = Served(f"http://127.0.0.1:{port}", None)  # type: ignore[arg-type]
+            async with http_client(served) as client:
+                sent = [asyncio.create_task(deliver(client, completed(paid_session(id_, tag)))) for id_ in ids]
+                await sent[0]
+                running.send_signal(signal.SIGTERM)
+                answers = await asyncio.gather(*sent, return_exceptions=True)
+            await ended(running, 10)
+            async with database.reading() as connection:
+                rows = {row.id: row for row in await queries.find_payments(connection, ids)}
+                head = (await queries.read_board(connection)).seq
+                entries = await queries.log_after(connection, 0, 100)
+    answered = [
+        id_
+        for id_, answer in zip(ids, answers, strict=True)
+        if isinstance(answer, httpx.Response) and answer.status_code == 200
+    ]
+    posted = {id_ for id_, row in rows.items() if row.message_id is not None}
+    assert answered
+    assert set(answered) <= posted
+    assert {id_ for id_, row in rows.items() if row.status == "fulfilled"} == posted
+    assert [entry.seq for entry in entries] == list(range(1, head + 1))
+    assert len(entries) == len(posted)
+
+
+def test_a_script_needs_two_libraries(board: Served) -> None:
+    """A script with nothing but an HTTP and a WebSocket client pays, and sees its message and its payment's end."""
+    script = (
+        "import asyncio, json, sys\n"
+        "import httpx, websockets\n"
+        "async def run(url):\n"
+        "    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:\n"
+        "        socket = 'ws' + url.removeprefix('http') + '/api/feed'\n"
+        "        async with websockets.connect(socket, proxy=None) as feed:\n"
+        "            await feed.recv()\n"
+        "            payment = (await http.post('/api/payments', json={'text': 'From a script'})).json()\n"
+        "            await feed.send(json.dumps({'type': 'watch', 'payment_id': payment['id']}))\n"
+        "            session = payment['checkout_url'].rsplit('/', 1)[1]\n"
+        "            await http.post(f'/sandbox/test/sessions/{session}/pay')\n"
+        "            async for frame in feed:\n"
+        "                frame = json.loads(frame)\n"
+        "                print(frame['type'], frame.get('payment', {}).get('status', ''))\n"
+        "                if frame.get('payment', {}).get('status') == 'fulfilled':\n"
+        "                    break\n"
+        "asyncio.run(run(sys.argv[1]))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, board.url], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "message.posted " in run.stdout
+    assert run.stdout.splitlines()[-1] == "payment.updated fulfilled"

@@ -1,0 +1,93 @@
+"""Several processes on one PostgreSQL, beside one sandbox: the board as it outgrows a machine."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from board_client import NO_TLS, session_of
+from postgres import Postgres
+from served import free_port, process
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Node:
+    """One `paidchat serve`."""
+
+    url: str
+    running: subprocess.Popen[str]
+
+    @property
+    def feed_url(self) -> str:
+        """Where its WebSocket is."""
+        return f"ws{self.url.removeprefix('http')}/api/feed"
+
+    def stop(self) -> None:
+        """Ask it to stop, as a deployment would, and wait until it has."""
+        self.running.send_signal(signal.SIGTERM)
+        self.running.wait(15)
+
+
+@dataclass
+class Cluster:
+    """A database, a sandbox, and as many boards as are started."""
+
+    postgres: Postgres
+    database_url: str
+    sandbox_url: str
+    environment: dict[str, str]
+    _stack: ExitStack
+    nodes: list[Node] = field(default_factory=list)
+
+    def start_node(self, port: int | None = None, *arguments: str) -> Node:
+        """Start one more board."""
+        port = port or free_port()
+        running = self._stack.enter_context(process("serve", "--port", str(port), *arguments, **self.environment))
+        self.nodes.append(Node(f"http://127.0.0.1:{port}", running))
+        return self.nodes[-1]
+
+    async def act(self, client: httpx.AsyncClient, payment: Json, verb: str) -> None:
+        """Do to a payment's session what a person or time would do."""
+        answer = await client.post(f"{self.sandbox_url}/test/sessions/{session_of(payment)}/{verb}")
+        assert answer.status_code == 200, answer.text
+
+    async def post(self, client: httpx.AsyncClient, text: str) -> Json:
+        """Pay for a message through the board of this client, and return the payment."""
+        answer = await client.post("/api/payments", json={"text": text})
+        assert answer.status_code == 201, answer.text
+        payment: Json = answer.json()
+        await self.act(client, payment, "pay")
+        return payment
+
+    async def ledger(self, client: httpx.AsyncClient) -> Json:
+        """Return what the sandbox knows."""
+        ledger: Json = (await client.get(f"{self.sandbox_url}/test/ledger")).json()
+        return ledger
+
+
+def paidchat(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command of paidchat's to its end."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "paidchat", *arguments],
+        capture_output=True,
+        text=True,
+        env={**kept, **environment},
+        timeout=60,
+        check=False,
+    )
+
+
+@contextlib.asynccontextmanager
+async def client_of(node: Node, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Open an HTTP client of one board."""
+    async with httpx.AsyncClient(base_url=node.url, trust_env=False, verify=NO_TLS, timeout=20, **options) as client:
+        yield client
