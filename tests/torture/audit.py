@@ -53,7 +53,7 @@ class Books:
     damage: list[str]
 
 
-async def settled_audit(world: World, row: Row, *, timeout_s: float = 60) -> None:
+async def settled_audit(world: World, row: Row, *, timeout_s: float) -> None:
     """Wait for the board to come to rest with everything in order, and write into the row what is not by then.
 
     The board must be running. Nobody may pay any more.

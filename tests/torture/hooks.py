@@ -9,7 +9,7 @@ def install(hooks: dict[str, Any]) -> None:
     """Install what is asked for, by name.
 
     `crash`: the folder of a `crash_hook`; `sabotage`: the name of one of `sabotages`; `lease_s`: how long a dead
-    process is waited for; `first_sweep_s`: when the first sweep comes; `hold_answers`: True to hold Stripe's answers
+    process is waited for; `first_sweep_s`: when the first sweep comes; `hold_answers`: True to hold Stripe's answers,
     as `time_hooks` says; `full_when`: the file that makes SQLite refuse to grow while it exists.
     """
     if (lease_s := hooks.get("lease_s")) is not None:

@@ -17,7 +17,9 @@ SHORT, LONG = 15, 1000
 PAYER_EVERY_S = 0.06
 IN_START_UP = 0.3  # of all kills
 LONGEST_START_UP_S = 0.5
-LONGEST_LIFE_S = 1.6
+MOST_ANSWERS = 25  # a board lives for so many answers to people, however fast the machine is
+LONGEST_LIFE_S = 3.0
+LONGEST_PAUSE_S = 0.1
 PASSING_S = 2  # at the sandbox, for each kill: its next attempts come while there is a board
 FAULTS_EVERY = 4  # kills
 THOROUGH_EVERY = 50  # kills
@@ -39,7 +41,7 @@ async def run(order: Order) -> list[Row]:
     row = Row("kills", "SIGKILL at random moments while people pay", order.seed)
     rng = random.Random(order.seed)
     began = time.monotonic()
-    async with made_world(database=order.database, hooks=order.hooks) as world:
+    async with made_world(launcher=order.launcher, database=order.database, hooks=order.hooks) as world:
         crowd = Crowd(world, random.Random(order.seed + 1))
         gathering = asyncio.create_task(crowd.gather(PAYER_EVERY_S))
         in_start_up = await _kill(world, rng, kills, row)
@@ -49,7 +51,7 @@ async def run(order: Order) -> list[Row]:
         await world.faults()
         await world.restart_board()
         await crowd.all_gone()
-        await settled_audit(world, row)
+        await settled_audit(world, row, timeout_s=order.settle_s)
         row.wrong += crowd.wrong
         row.lost += await _refunds_not_sent(world, crowd)
         row.counts |= {"kills": kills, "in start-up": in_start_up, **await _counts(world)}
@@ -70,7 +72,8 @@ async def _kill(world: World, rng: random.Random, kills: int, row: Row) -> int:
             await asyncio.sleep(rng.uniform(0, LONGEST_START_UP_S))
         else:
             await world.board_answers()
-            await asyncio.sleep(rng.uniform(0, LONGEST_LIFE_S))
+            await world.answers_given(rng.randrange(MOST_ANSWERS), LONGEST_LIFE_S)
+            await asyncio.sleep(rng.uniform(0, LONGEST_PAUSE_S))
         await world.kill_board()
         await world.let_pass(PASSING_S)
         row.lost += await acknowledged.check(thorough=number % THOROUGH_EVERY == 0)

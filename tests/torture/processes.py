@@ -100,8 +100,11 @@ class Launcher:
 
 
 @asynccontextmanager
-async def launching() -> AsyncIterator[Launcher]:
-    """Run a launcher; what it started and what still runs at the end is killed."""
+async def launching(given: Launcher | None = None) -> AsyncIterator[Launcher]:
+    """Run a launcher, unless one is given; what it started and what still runs at its end is killed."""
+    if given is not None:
+        yield given
+        return
     script = await asyncio.create_subprocess_exec(
         sys.executable, str(SCRIPT), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )

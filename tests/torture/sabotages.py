@@ -1,10 +1,24 @@
 """Sabotages: each unplugs one safeguard of a board's process, to prove that a run would notice its absence."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from sqlalchemy import event, update
+from sqlalchemy.engine import Engine
+
+from paidchat.checkout import Checkout
+from paidchat.domain import Verdict
+from paidchat.ledger import Ledger
 from paidchat.reconciler import Reconciler
+from paidchat.storage import queries
 from tests.torture.patches import replace
+from tests.torture.table import Row
+
+PAUSE_S = 0.3  # long enough for whatever may come in between to come
 
 
 @dataclass(frozen=True)
@@ -14,26 +28,157 @@ class Sabotage:
     Attributes:
         unplug: does it, in the process where it is called.
         run: the run that must turn red.
+        sign: what the run must say of it: red for another reason does not count.
+        count: how much of the run is enough; None: its short pass.
         what: in words.
     """
 
     unplug: Callable[[], None]
     run: str
+    sign: str
     what: str
+    count: int | None = None
 
 
-def _sweep() -> None:
+# --- being told -------------------------------------------------------------------------------------
+
+
+def _forget_events() -> None:
+    async def take_events(connection: Any, events: Sequence[dict[str, Any]]) -> set[str]:
+        del connection
+        return {event["id"] for event in events}
+
+    replace(queries, "take_events", lambda _: take_events)
+
+
+def _answer_first() -> None:
+    def hasty(handle: Any) -> Any:
+        later: set[asyncio.Task[None]] = set()
+
+        async def work(checkout: Checkout, news: Any) -> None:
+            await asyncio.sleep(PAUSE_S)
+            await handle(checkout, news)
+
+        async def answer(checkout: Checkout, news: Any) -> Verdict:
+            task = asyncio.create_task(work(checkout, news))
+            later.add(task)
+            task.add_done_callback(later.discard)
+            return Verdict.APPLIED
+
+        return answer
+
+    replace(Checkout, "handle", hasty)
+
+
+def _no_sweep() -> None:
     async def never(reconciler: Reconciler) -> None:
         del reconciler
 
     replace(Reconciler, "run", lambda _: never)
 
 
+def _forget_when_asked() -> None:
+    def believing(enter: Any) -> Any:
+        def enter_intent(ledger: Ledger, account: Any, fact: Any) -> Verdict:
+            account.known_at = None
+            verdict: Verdict = enter(ledger, account, fact)
+            return verdict
+
+        return enter_intent
+
+    replace(Ledger, "_enter_intent", believing)
+
+
+# --- once, and in order -----------------------------------------------------------------------------
+
+_seen_before: ContextVar[dict[str, Any]] = ContextVar("seen_before")
+
+
+def _look_then_write() -> None:
+    """Unplug what makes "once", all three of it: any one alone would hold."""
+    replace(Checkout, "_fulfill", _looking_first)
+    replace(queries, "lock_payments", lambda _: _as_seen_before)
+    replace(queries, "move_payments", lambda _: _move_whatever_they_are)
+    event.listen(Engine, "before_cursor_execute", _without_unique_key, retval=True)
+
+
+def _looking_first(fulfill: Any) -> Any:
+    async def look_and_fulfill(checkout: Checkout, facts: Sequence[Any]) -> Any:
+        async with checkout._database.reading() as connection:
+            ids = {fact.payment_id for fact in facts if fact.payment_id}
+            _seen_before.set({row.id: row for row in await queries.find_payments(connection, ids)})
+        await asyncio.sleep(PAUSE_S)
+        return await fulfill(checkout, facts)
+
+    return look_and_fulfill
+
+
+async def _as_seen_before(connection: Any, payment_ids: Any) -> dict[str, Any]:
+    del connection, payment_ids
+    return _seen_before.get()
+
+
+async def _move_whatever_they_are(connection: Any, moves: Sequence[dict[str, Any]]) -> None:
+    for move in moves:
+        values = {name: value for name, value in move.items() if not name.endswith("_")}
+        await connection.execute(update(queries.payment).where(queries.payment.c.id == move["id_"]).values(values))
+
+
+def _without_unique_key(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+    if "CREATE TABLE message" in statement:
+        statement = statement.replace("UNIQUE (payment_id)", "CHECK (true)")
+    return statement, parameters
+
+
+def _count_elsewhere() -> None:
+    async def take_seqs(connection: Any, count: int) -> range:
+        head = _count_on(count)
+        await connection.execute(update(queries.board).values(seq=head))
+        return range(head - count + 1, head + 1)
+
+    replace(queries, "take_seqs", lambda _: take_seqs)
+
+
+def _count_on(count: int) -> int:
+    """Count in a file, which does not go back with the transaction, as a sequence does not."""
+    counter = Path("counter")
+    head = count + (int(counter.read_text()) if counter.exists() else 0)
+    counter.write_text(str(head))
+    return head
+
+
 SABOTAGES: dict[str, Sabotage] = {
-    "sweep": Sabotage(_sweep, "kills", "nobody asks Stripe about what it did not tell"),
+    "inbox": Sabotage(_forget_events, "overtaking", "acknowledged and forgotten", "events are not remembered", 1),
+    "unique-key": Sabotage(
+        _look_then_write,
+        "duplicates",
+        "doubled:",
+        "looks, then writes: no unique key, no condition on the update, no lock",
+    ),
+    "sweep": Sabotage(
+        _no_sweep, "lost-events", "was paid and is not shown", "nobody asks Stripe about what it did not tell"
+    ),
+    "commit-after-answer": Sabotage(
+        _answer_first, "storage-faults", "acknowledged and forgotten", "webhooks are answered before the commit", 1
+    ),
+    "seq": Sabotage(
+        _count_elsewhere, "storage-faults", "not dense", "places in the log are not counted inside the transaction", 1
+    ),
+    "money-order": Sabotage(
+        _forget_when_asked,
+        "overtaking",
+        "is shown and its money went back",
+        "an older answer about refunds overwrites a newer one",
+        1,
+    ),
 }
 
 
 def unplug(name: str) -> None:
     """Unplug a safeguard in this process."""
     SABOTAGES[name].unplug()
+
+
+def is_noticed(name: str, rows: Sequence[Row]) -> bool:
+    """Tell whether a run that went without a safeguard says so."""
+    return any(SABOTAGES[name].sign in finding for row in rows for finding in row.findings)

@@ -24,7 +24,7 @@ from tests.torture.records import DRIVERS
 from tests.torture.table import Row
 from tests.torture.world import World, made_world
 
-FAULT_S, SHORT_FAULT_S = 25, 6
+FAULT_S, SHORT_FAULT_S = 25, 4
 WRITERS = 6  # people who want to pay while nothing can be written
 PAUSE_S = 0.2
 LONGEST_ANSWER_S = 9.0
@@ -33,6 +33,16 @@ HEALTH_EVERY_S = 0.1
 WAITING = 8  # payments that are paid during the fault
 
 Fault = Callable[[World], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A fault in words and in deed, with what the board is started with for it and where its database lies."""
+
+    what: str
+    fault: Fault
+    hooks: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 @dataclass
@@ -45,19 +55,20 @@ class Witness:
 
 
 async def run(order: Order) -> list[Row]:
-    """Bring each fault over a board that is in use, and see that it bears it and gets well by itself."""
-    async with launching() as launcher:
+    """Bring each fault, or the first `count` of them, over a board in use: it bears them and gets well by itself."""
+    async with launching(order.launcher) as launcher:
         if order.database is not None:
-            return [await _bear(order, launcher, "a table is locked", locked_tables)]
+            return [await _bear(order, launcher, Trouble("tables are locked", locked_tables))]
         with tempfile.TemporaryDirectory(prefix="paidchat-torture-") as name:
             folder = Path(name)
             with filling_disk(folder / "small") as small:
                 limited = LimitedFiles(folder)
-                return [
-                    await _bear(order, launcher, "a foreign process holds BEGIN EXCLUSIVE", locked_file),
-                    await _bear(order, launcher, small.what, full(small), hooks=small.hooks, folder=small.folder),
-                    await _bear(order, launcher, limited.what, full(limited)),
-                ]
+                troubles = (
+                    Trouble(small.what, full(small), small.hooks, small.folder),
+                    Trouble(limited.what, full(limited)),
+                    Trouble("a foreign process holds BEGIN EXCLUSIVE", locked_file),
+                )
+                return [await _bear(order, launcher, trouble) for trouble in troubles[: order.count]]
 
 
 # --- the faults -------------------------------------------------------------------------------------
@@ -105,24 +116,19 @@ def full(disk: Disk) -> Fault:
 # --- bearing one ------------------------------------------------------------------------------------
 
 
-async def _bear(
-    order: Order,
-    launcher: Launcher,
-    what: str,
-    fault: Fault,
-    *,
-    hooks: Mapping[str, Any] | None = None,
-    folder: Path | None = None,
-) -> Row:
-    row = Row("storage-faults", what, order.seed)
+async def _bear(order: Order, launcher: Launcher, trouble: Trouble) -> Row:
+    row = Row("storage-faults", trouble.what, order.seed)
     began = time.monotonic()
     witness = Witness()
     async with made_world(
-        launcher=launcher, database=order.database, hooks={**order.hooks, **(hooks or {})}, database_folder=folder
+        launcher=launcher,
+        database=order.database,
+        hooks={**order.hooks, **trouble.hooks},
+        database_folder=trouble.folder,
     ) as world:
         await world.restart_board()
         waiting = [await start_payment(world, f"waiting {number}") for number in range(WAITING)]
-        async with fault(world):
+        async with trouble.fault(world):
             await _use(world, waiting, witness, SHORT_FAULT_S if order.short else FAULT_S)
             row.lost += await _half_written(world)
         refused = sum(status >= 500 for status, _ in witness.answers)
@@ -133,7 +139,7 @@ async def _bear(
         retried = await _landed_later(world)
         if not retried:
             row.wrong.append("no event was refused first and taken later")
-        await settled_audit(world, row)
+        await settled_audit(world, row, timeout_s=order.settle_s)
     row.seconds = time.monotonic() - began
     row.counts |= {
         "answers": len(witness.answers),

@@ -1,7 +1,6 @@
 """Time hooks: waits of the board's that a run cannot sit out, and answers of Stripe's that arrive late."""
 
 import asyncio
-import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +8,7 @@ from paidchat import checkout, reconciler
 from paidchat.stripe_gateway import StripeGateway
 from tests.torture.patches import replace
 
-HELD_S = 0.5
+HELD_S = 1.5
 
 
 def shorten(seconds: float) -> None:
@@ -24,12 +23,13 @@ def put_sweep(seconds: float) -> None:
 
 
 def hold_answers() -> None:
-    """Hold every other of Stripe's answers about an intent, from the first on, so that the next overtakes it."""
-    asked = itertools.count()
+    """Hold Stripe's first answer about each intent, so that the next ones overtake it."""
+    asked: set[str] = set()
 
     def held(retrieve: Any) -> Any:
         async def retrieve_late(gateway: StripeGateway, payment_intent: str) -> Any:
-            late = next(asked) % 2 == 0
+            late = payment_intent not in asked
+            asked.add(payment_intent)
             answer = await retrieve(gateway, payment_intent)
             if late:
                 await asyncio.sleep(HELD_S)

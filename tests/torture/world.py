@@ -6,7 +6,7 @@ import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class World:
         stripe: a client of the sandbox.
         hooks: what every board of this world is started with; see `hooks`.
         taken: the payments that were answered with 201, by id, each with its text: the board owes these.
+        awaited: answers of the board's that `enough` is set after.
         started: set from a board's start to its kill.
     """
 
@@ -48,6 +49,8 @@ class World:
     hooks: dict[str, Any]
     taken: dict[str, str] = field(default_factory=dict)
     board: Process | None = None
+    awaited: int = 0
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
     started: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -81,6 +84,21 @@ class World:
             assert self.board.alive, f"the board ended with {self.board.ended.result()}: {self.log}"
             assert time.monotonic() < deadline, f"the board does not answer: {self.log}"
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def count_answer(self, answer: httpx.Response) -> None:
+        """Count one answer of the board's."""
+        del answer
+        self.awaited -= 1
+        if self.awaited <= 0:
+            self.enough.set()
+
+    async def answers_given(self, count: int, timeout_s: float) -> None:
+        """Wait until the board has given so many more answers, or for a while."""
+        self.awaited = count
+        self.enough.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self.enough.wait()
 
     async def healthy(self) -> bool:
         """Tell whether the board answers."""
@@ -131,9 +149,9 @@ async def made_world(
     database: str | None = None,
     hooks: Mapping[str, Any] | None = None,
     database_folder: Path | None = None,
-    **settings: str,
+    reconcile_s: float = 1.0,
 ) -> AsyncIterator[World]:
-    """Make a world, its sandbox running and its board not yet. `settings` are variables of the board's environment.
+    """Make a world, its sandbox running and its board not yet, which is to sweep every `reconcile_s`.
 
     A SQLite file lies with everything else unless another folder is given. The world's own is deleted at the end,
     and kept for who wants to look when the block raises.
@@ -173,11 +191,11 @@ async def made_world(
                 "STRIPE_SECRET_KEY": "sk_test_of_the_tests",
                 "STRIPE_WEBHOOK_SECRET": SECRET,
                 "PAIDCHAT_RATE_LIMIT": "off",
-                "PAIDCHAT_RECONCILE_SECONDS": "1",
+                "PAIDCHAT_RECONCILE_SECONDS": str(reconcile_s),
                 "PAIDCHAT_ADMIN_TOKEN": ADMIN_TOKEN,
-                **settings,
             },
         )
+        world.http.event_hooks["response"].append(world.count_answer)
         stack.push_async_callback(world.kill_board)
         await _sandbox_answers(world, running)
         if database is not None:
@@ -194,7 +212,7 @@ def _client(url: str) -> httpx.AsyncClient:
 async def _migrate(world: World) -> None:
     """Make the schema, which a start does by itself on SQLite alone."""
     migrating = await world.launcher.start(
-        ["migrate"], environment=world.settings, folder=world.folder, log=world.log, hooks={}
+        ["migrate"], environment=world.settings, folder=world.folder, log=world.log, hooks=world.hooks
     )
     status = await migrating.wait(START_TIMEOUT_S)
     assert status == 0, world.log.read_text()

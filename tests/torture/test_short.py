@@ -1,0 +1,59 @@
+"""Short passes of the kit's runs, and the proof that a run notices when a safeguard is gone."""
+
+import asyncio
+import importlib
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.torture.order import Order
+from tests.torture.processes import launching
+from tests.torture.sabotages import SABOTAGES, is_noticed
+from tests.torture.table import Row, table
+
+RUNS = ("kills", "crash-points", "storage-faults", "lost-events", "duplicates", "overtaking")
+SABOTAGED = ("inbox", "unique-key", "sweep", "commit-after-answer", "seq", "money-order")
+AT_ONCE = 3  # much of their time is waiting
+
+Passes = dict[str, asyncio.Task[list[Row]]]
+
+
+@pytest.fixture(scope="session")
+async def passes() -> AsyncIterator[Passes]:
+    """Every short pass, by the name of its run or of its sabotage, all on their way."""
+    gate = asyncio.Semaphore(AT_ONCE)
+    seed = secrets.randbelow(1_000_000)
+
+    async def work(run: str, order: Order) -> list[Row]:
+        module: Any = importlib.import_module(f"tests.torture.{run.replace('-', '_')}")
+        async with gate:
+            rows: list[Row] = await module.run(order)
+            return rows
+
+    async with launching() as launcher:
+        tasks = {run: asyncio.create_task(work(run, Order(seed, short=True, launcher=launcher))) for run in RUNS}
+        for name in SABOTAGED:
+            order = Order(seed, short=True, count=SABOTAGES[name].count, sabotage=name, launcher=launcher)
+            tasks[name] = asyncio.create_task(work(SABOTAGES[name].run, order))
+        yield tasks
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("run", RUNS)
+async def test_a_short_pass_is_green(passes: Passes, run: str) -> None:
+    """A short pass of a run finds nothing lost, doubled, unpaid or otherwise wrong."""
+    rows = await passes[run]
+    assert all(row.green for row in rows), f"\n{table(rows)}"
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("sabotage", SABOTAGED)
+async def test_a_sabotage_is_noticed(passes: Passes, sabotage: str) -> None:
+    """A run that goes without one of the board's safeguards says what is wrong."""
+    rows = await passes[sabotage]
+    assert is_noticed(sabotage, rows), f"\n{table(rows)}"
