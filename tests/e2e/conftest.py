@@ -54,18 +54,17 @@ class Windows:
     witnesses: list[Witness] = field(default_factory=list)
     contexts: list[BrowserContext] = field(default_factory=list)
 
-    async def open(self, path: str = "/", *, board: Served | None = None, **options: Any) -> Window:
-        """Open the board on a device of its own; `options` are Playwright's for a context."""
-        board = board or self.board
+    async def open(self, path: str = "/", *, url: str | None = None, **options: Any) -> Window:
+        """Open a board, the shared one or the one at `url`, on a device of its own; `options` are the context's."""
         context = await self.browser.new_context(**options)
         context.set_default_timeout(PATIENCE_MS)
         self.contexts.append(context)
-        self.witnesses.append(Witness(context, board.url))
-        return await self.open_tab(context, path, board=board)
+        self.witnesses.append(Witness(context))
+        return await self.open_tab(context, path, url=url)
 
-    async def open_tab(self, context: BrowserContext, path: str = "/", *, board: Served | None = None) -> Window:
+    async def open_tab(self, context: BrowserContext, path: str = "/", *, url: str | None = None) -> Window:
         """Open one more tab on a device."""
-        window = Window(await context.new_page(), (board or self.board).url)
+        window = Window(await context.new_page(), url or self.board.url)
         await window.visit(path)
         return window
 

@@ -17,7 +17,7 @@ LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamt
 
 async def test_an_empty_board_is_accessible(windows: Windows, own_board: Served) -> None:
     """The board before the first message breaks none of axe's rules, in light and in dark."""
-    reader = await windows.open(board=own_board)
+    reader = await windows.open(url=own_board.url)
     await expect(reader.messages).to_have_count(0)
     await _expect_accessible(reader.page)
 

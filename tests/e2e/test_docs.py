@@ -9,7 +9,7 @@ from tests.e2e.witness import Witness
 async def test_swagger_ui_renders_without_a_network(browser: Browser, board: Served) -> None:
     """/docs shows the API in Swagger UI, loads nothing from elsewhere and complains about nothing."""
     async with await browser.new_context() as context:
-        witness = Witness(context, board.url)
+        witness = Witness(context)
         page = await context.new_page()
         await page.goto(f"{board.url}/docs")
         await expect(page.get_by_role("heading", name="paidchat")).to_be_visible()

@@ -38,7 +38,7 @@ async def test_a_restart_loses_and_doubles_nothing(windows: Windows, tmp_path: P
     """Across a restart of the server a window goes on without a reload, every message there exactly once."""
     port = free_port()
     with served_board(tmp_path, port) as board:
-        reader = await windows.open(board=board)
+        reader = await windows.open(url=board.url)
         windows.expect_note(LOST_CONNECTION)
         await reader.page.evaluate("window.neverReloaded = true")
         async with backstage_of(board) as backstage:

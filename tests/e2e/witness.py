@@ -5,16 +5,16 @@ import re
 from playwright.async_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, WebError, WebSocket
 
 SERVER_ERROR = 500
+THIS_MACHINE = re.compile(r"(https?|wss?)://(localhost|127\.0\.0\.1)[:/]|data:|blob:")
 
 
 class Witness:
-    """Watches a browser context for errors, dialogs, answers of 5xx, and requests to anywhere but the board.
+    """Watches a browser context for errors, dialogs, answers of 5xx, and requests to other machines.
 
     Errors are the page's own and the console's, where the content security policy says what it refused.
     """
 
-    def __init__(self, context: BrowserContext, board_url: str) -> None:
-        self._own = (f"{board_url}/", f"ws{board_url.removeprefix('http')}/", "data:", "blob:")
+    def __init__(self, context: BrowserContext) -> None:
         self._seen: list[str] = []
         self._expected: list[re.Pattern[str]] = []
         context.on("weberror", self._page_error)
@@ -58,5 +58,5 @@ class Witness:
         self._address(socket.url)
 
     def _address(self, url: str) -> None:
-        if not url.startswith(self._own):
+        if not THIS_MACHINE.match(url):
             self._seen.append(f"request to elsewhere: {url}")
