@@ -6,6 +6,7 @@ import httpx
 import pytest
 import structlog
 from board_client import http_client
+from postgres import Postgres
 from served import Served, served_board
 
 
@@ -21,6 +22,14 @@ def _logs() -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server for the whole run."""
+    server = Postgres()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

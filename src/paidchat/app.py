@@ -133,7 +133,7 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
         await stack.enter_async_context(_in_background(follower.run()))
         listener = None
         if parts.database.backend == "postgresql":
-            listener = Listener(parts.database.url, parts.database.changes, postgres_arguments())
+            listener = Listener(parts.database.url, parts.database.changes, postgres_arguments("paidchat listener"))
             await stack.enter_async_context(_in_background(listener.run()))
         reconciler = Reconciler(parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds)
         await stack.enter_async_context(_in_background(reconciler.run()))

@@ -97,13 +97,13 @@ class Database:
             yield connection
 
 
-def postgres_arguments() -> dict[str, Any]:
+def postgres_arguments(application_name: str = "paidchat") -> dict[str, Any]:
     """Return how to connect to PostgreSQL so that nothing waits for ever, on either side."""
     return {
         "timeout": CONNECT_TIMEOUT_S,
         "command_timeout": STATEMENT_TIMEOUT_S,
         "server_settings": {
-            "application_name": "paidchat",
+            "application_name": application_name,
             "lock_timeout": f"{LOCK_TIMEOUT_S}s",
             "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
             # A process that hangs in the middle must not keep the counter from the others.

@@ -1,0 +1,115 @@
+"""Two processes on one PostgreSQL are one board: what happens through one is seen on the other."""
+
+import asyncio
+import uuid
+from dataclasses import replace
+
+import pytest
+from cluster import Cluster, client_of, paidchat
+from following import following
+from webhooks import deliver
+
+
+async def test_a_message_paid_through_one_is_seen_on_the_other(cluster: Cluster) -> None:
+    """A message whose webhook went to the first process comes to a follower of the second, with its payment."""
+    first, second = cluster.nodes[:2]
+    async with client_of(first) as client, following(second) as follower:
+        payment = (await client.post("/api/payments", json={"text": "Over there"})).json()
+        await follower.watch(payment["id"])
+        assert (await follower.receive())["payment"]["status"] == "pending"
+        await cluster.act(client, payment, "pay")
+        posted, updated = await follower.receive_all(2)
+    assert posted["message"]["text"] == "Over there"
+    assert updated["payment"]["status"] == "fulfilled"
+    assert updated["payment"]["message_id"] == posted["seq"]
+
+
+async def test_a_cursor_of_one_resumes_on_the_other(cluster: Cluster) -> None:
+    """A follower that comes back to another process gets exactly what it missed."""
+    first, second = cluster.nodes[:2]
+    async with client_of(first) as client:
+        async with following(first) as follower:
+            after, epoch = follower.cursor
+        for number in range(3):
+            await cluster.post(client, f"Missed {number}")
+        async with following(second, after=after, epoch=epoch) as follower:
+            assert follower.first == {"type": "resumed", "epoch": epoch, "seq": after}
+            missed = await follower.receive_all(3)
+    assert [frame["seq"] for frame in missed] == [after + 1, after + 2, after + 3]
+    assert [frame["message"]["text"] for frame in missed] == ["Missed 0", "Missed 1", "Missed 2"]
+
+
+async def test_one_idempotency_key_is_one_payment_across_processes(cluster: Cluster) -> None:
+    """Twenty requests with one key, spread over two processes, make one payment and one session."""
+    key = str(uuid.uuid4())
+    async with client_of(cluster.nodes[0]) as first, client_of(cluster.nodes[1]) as second:
+        clients = [first, second] * 10
+        answers = await asyncio.gather(
+            *(
+                client.post("/api/payments", json={"text": "Once"}, headers={"Idempotency-Key": key})
+                for client in clients
+            )
+        )
+        made = [answer.json() for answer in answers if answer.status_code == 201]
+        assert {answer.status_code for answer in answers} <= {201, 409}
+        assert len({payment["id"] for payment in made}) == 1
+        sessions = (await cluster.ledger(first))["sessions"]
+    assert len([session for session in sessions if session["client_reference_id"] == made[0]["id"]]) == 1
+
+
+async def test_a_hundred_copies_of_an_event_over_both_post_once(cluster: Cluster) -> None:
+    """Copies of one event, sent to both processes at the same time, post one message."""
+    async with client_of(cluster.nodes[0]) as first, client_of(cluster.nodes[1]) as second:
+        faults = {"webhook": {"drop": "all"}}
+        assert (await first.put(f"{cluster.sandbox_url}/test/faults", json=faults)).status_code == 200
+        payment = await cluster.post(first, "Copied")
+        await first.delete(f"{cluster.sandbox_url}/test/faults")
+        listed = await first.get(
+            f"{cluster.sandbox_url}/v1/events",
+            params={"type": "checkout.session.completed", "limit": 100},
+            headers={"Authorization": "Bearer sk_test_reader"},
+        )
+        [event] = [
+            event for event in listed.json()["data"] if event["data"]["object"]["client_reference_id"] == payment["id"]
+        ]
+        answers = await asyncio.gather(*(deliver(client, event) for client in [first, second] * 50))
+        assert {answer.status_code for answer in answers} == {200}
+        page = (await second.get("/api/messages", params={"limit": 100})).json()
+    assert [message["text"] for message in page["messages"]].count("Copied") == 1
+
+
+async def test_the_rate_limit_is_one_across_processes(cluster: Cluster) -> None:
+    """Payments started through one process count at the other, and Retry-After is the time until the next."""
+    strict = {**cluster.environment, "PAIDCHAT_RATE_LIMIT": "3/minute"}
+    limited = replace(cluster, environment=strict, nodes=[])
+    first, second = limited.start_node(), limited.start_node()
+    async with client_of(first) as here, client_of(second) as there:
+        answers = [await client.post("/api/payments", json={"text": "Quick"}) for client in (here, there, here, there)]
+    # Other tests of this database come from the same address.
+    assert answers[-1].status_code == 429
+    assert answers[-1].json()["code"] == "rate_limited"
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+    first.stop()
+    second.stop()
+
+
+def test_a_server_refuses_a_schema_that_is_behind(cluster: Cluster) -> None:
+    """On a shared database a server does not migrate by itself: it says which command to run."""
+    empty = {**cluster.environment, "PAIDCHAT_DATABASE_URL": cluster.postgres.create_database()}
+    refused = paidchat("serve", "--port", "1", **empty)
+    assert refused.returncode == 2
+    assert "paidchat migrate" in refused.stderr
+
+
+@pytest.mark.parametrize("new_epoch", [False, True])
+async def test_a_new_epoch_sends_everybody_a_snapshot(cluster: Cluster, new_epoch: bool) -> None:
+    """After `migrate --new-epoch` an old cursor gets a snapshot; after a plain `migrate` it still counts."""
+    async with following(cluster.nodes[1]) as follower:
+        after, epoch = follower.cursor
+    arguments = ["migrate", "--new-epoch"] if new_epoch else ["migrate"]
+    done = paidchat(*arguments, **cluster.environment)
+    assert done.returncode == 0, done.stderr
+    await asyncio.sleep(1)  # the feed reads its log at least twice in it
+    async with following(cluster.nodes[1], after=after, epoch=epoch) as follower:
+        assert follower.first["type"] == ("snapshot" if new_epoch else "resumed")
+        assert (follower.first["epoch"] != epoch) is new_epoch
