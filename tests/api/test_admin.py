@@ -1,0 +1,230 @@
+"""/api/admin: moderation and refunds, for who has the token and for nobody else."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from board_client import http_client, look_up, messages_with, post, sessions_of, start, until_status
+from following import following
+from rows import opened
+from served import Served, served_board
+from sqlalchemy import update
+
+from paidchat.storage import queries
+
+TOKEN = "token-of-the-administration"
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A board with an admin token."""
+    with served_board(tmp_path_factory.mktemp("admin"), admin_token=TOKEN, reconcile_seconds=1) as served:
+        yield served
+
+
+async def remove(client: httpx.AsyncClient, message_id: int, **query: Any) -> httpx.Response:
+    """Take a message off the board."""
+    return await client.delete(f"/api/admin/messages/{message_id}", params=query, headers=AUTHORIZED)
+
+
+async def restore(client: httpx.AsyncClient, message_id: int) -> httpx.Response:
+    """Put a message back."""
+    return await client.post(f"/api/admin/messages/{message_id}/restore", headers=AUTHORIZED)
+
+
+async def payment_of(served: Served, message: Json) -> str:
+    """The id of the payment that posted a message."""
+    async with opened(served.settings.database_url) as database, database.reading() as connection:
+        row = await queries.find_message(connection, message["id"])
+    assert row is not None
+    return str(row.payment_id)
+
+
+async def refunded(client: httpx.AsyncClient, payment_id: str) -> list[int]:
+    """How much went back, for each session of a payment."""
+    return [session["amount_refunded"] for session in await sessions_of(client, payment_id)]
+
+
+async def until_refunded(client: httpx.AsyncClient, payment_id: str) -> None:
+    """Wait until all of a payment's money went back."""
+    for _ in range(200):
+        if await refunded(client, payment_id) == [100]:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("the money did not go back")
+
+
+@pytest.mark.parametrize("headers", [{}, AUTHORIZED, {"Authorization": "Bearer None"}])
+async def test_without_a_token_there_is_nothing(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    """A board without a configured token has no administration, whatever is sent."""
+    message = await post(client)
+    for method, path in (("DELETE", ""), ("POST", "/restore")):
+        answer = await client.request(method, f"/api/admin/messages/{message['id']}{path}", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert (await client.get(f"/api/messages/{message['id']}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer None",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        f"Bearer {TOKEN.upper()}",
+        f"Bearer  {TOKEN} {TOKEN}",
+        f"Basic {TOKEN}",
+        TOKEN,
+        "Bearer \u00e9\u00ff",
+        "Bearer " + "x" * 5000,
+    ],
+)
+async def test_a_wrong_token_is_401(administered: Served, authorization: str | None) -> None:
+    """Any other token is 401, for messages that are there and that are not, and changes nothing."""
+    headers = {} if authorization is None else {b"Authorization": authorization.encode("latin-1")}
+    async with http_client(administered) as client:
+        message = await post(client)
+        for method, path in (("DELETE", ""), ("POST", "/restore")):
+            for message_id in (message["id"], 999_999):
+                url = f"/api/admin/messages/{message_id}{path}"
+                answer = await client.request(method, url, headers=headers)
+                assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+                assert answer.headers["www-authenticate"].startswith("Bearer")
+                assert answer.headers["content-type"] == "application/problem+json"
+        assert (await client.get(f"/api/messages/{message['id']}")).status_code == 200
+
+
+async def test_a_removed_message_leaves_at_once(administered: Served) -> None:
+    """A removal is 204, tells whoever follows, and leaves 410 `moderated`; a repeat is 204 and tells nobody."""
+    async with http_client(administered) as client, following(administered) as follower:
+        message = await post(client, "To be removed")
+        assert (await follower.receive())["message"] == message
+        for _ in range(2):
+            answer = await remove(client, message["id"])
+            assert (answer.status_code, answer.content) == (204, b"")
+        gone = await client.get(f"/api/messages/{message['id']}")
+        removed = await follower.receive()
+        assert removed["seq"] == message["id"] + 1
+        assert (removed["type"], removed["message_id"]) == ("message.removed", message["id"])
+        assert removed["reason"] == gone.json()["reason"] == "moderated"
+        assert gone.status_code == 410
+        assert await messages_with(client, "To be removed") == []
+        await follower.nothing()
+
+
+async def test_a_removal_leaves_the_payment_alone(administered: Served) -> None:
+    """A removed message's payment stays fulfilled and names its message; its money stays."""
+    async with http_client(administered) as client:
+        message = await post(client)
+        payment_id = await payment_of(administered, message)
+        await remove(client, message["id"])
+        payment = await look_up(client, payment_id)
+        assert (payment["status"], payment["message_id"]) == ("fulfilled", message["id"])
+        assert await refunded(client, payment_id) == [0]
+
+
+async def test_a_restored_message_comes_back_at_its_place(administered: Served) -> None:
+    """A restoration is 200 with the message and tells whoever follows; a repeat is 200 and tells nobody."""
+    async with http_client(administered) as client:
+        message = await post(client, "To be restored")
+        await remove(client, message["id"])
+        async with following(administered) as follower:
+            for _ in range(2):
+                answer = await restore(client, message["id"])
+                assert (answer.status_code, answer.json()) == (200, message)
+            while (restored := await follower.receive())["type"] != "message.restored":
+                pass  # the removal, where the snapshot was older
+            assert restored == {"type": "message.restored", "seq": message["id"] + 2, "message": message}
+            await follower.nothing()
+        assert await messages_with(client, "To be restored") == [message]
+
+
+async def test_restoring_what_was_not_removed_gives_it(administered: Served) -> None:
+    """Restoring a message that is on the board is 200 with it, and no entry."""
+    async with http_client(administered) as client:
+        message = await post(client)
+        assert (await restore(client, message["id"])).json() == message
+        assert (await client.get("/api/messages")).json()["seq"] == message["id"]
+
+
+@pytest.mark.parametrize("message_id", [0, 999_999, 2**31, 2**63 - 1])
+async def test_an_unknown_message_is_404(administered: Served, message_id: int) -> None:
+    """A message that never was can be neither removed nor restored."""
+    async with http_client(administered) as client:
+        for answer in (await remove(client, message_id), await restore(client, message_id)):
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("message_id", ["x", "-1", "1.5", "9" * 30])
+async def test_what_is_no_message_id_is_no_5xx(administered: Served, message_id: str) -> None:
+    """What could not be a message's id is a problem of the client's."""
+    async with http_client(administered) as client:
+        for method, path in (("DELETE", ""), ("POST", "/restore")):
+            url = f"/api/admin/messages/{message_id}{path}"
+            assert (await client.request(method, url, headers=AUTHORIZED)).status_code in {404, 422}
+
+
+async def test_a_removal_can_send_the_money_back(administered: Served) -> None:
+    """With `refund=true` the message leaves and its payer gets the money back, at once and once."""
+    async with http_client(administered) as client:
+        message = await post(client)
+        payment_id = await payment_of(administered, message)
+        for _ in range(3):
+            assert (await remove(client, message["id"], refund="true")).status_code == 204
+        await until_refunded(client, payment_id)
+        payment = await until_status(client, payment_id, "refunded")
+        assert payment["message_id"] == message["id"]
+        assert (await client.get(f"/api/messages/{message['id']}")).status_code == 410
+
+
+async def test_the_money_can_go_back_later(administered: Served) -> None:
+    """A message that was removed without a refund can be refunded by removing it once more with one."""
+    async with http_client(administered) as client:
+        message = await post(client)
+        payment_id = await payment_of(administered, message)
+        await remove(client, message["id"])
+        assert (await remove(client, message["id"], refund="true")).status_code == 204
+        await until_refunded(client, payment_id)
+
+
+async def test_what_was_refunded_stays_off(administered: Served) -> None:
+    """Restoring a refunded message is 409 `conflict`, and it stays off the board."""
+    async with http_client(administered) as client:
+        message = await post(client)
+        payment_id = await payment_of(administered, message)
+        await remove(client, message["id"], refund="true")
+        await until_status(client, payment_id, "refunded")
+        answer = await restore(client, message["id"])
+        assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+        assert (await client.get(f"/api/messages/{message['id']}")).status_code == 410
+
+
+@pytest.mark.parametrize("fault", [{"status": 500, "count": 3}, {"drop_answer": 3}], ids=["failing", "answers lost"])
+async def test_a_refund_that_failed_is_sent_again(tmp_path: Path, fault: Json) -> None:
+    """When Stripe fails just then, the message leaves all the same, and the sweep sends the refund again, once."""
+    with served_board(tmp_path, admin_token=TOKEN, reconcile_seconds=0.5) as served:
+        async with http_client(served) as client:
+            message = await post(client)
+            payment_id = await payment_of(served, message)
+            await client.put("/sandbox/test/faults", json={"api": fault})
+            assert (await remove(client, message["id"], refund="true")).status_code == 204
+            assert (await client.get(f"/api/messages/{message['id']}")).status_code == 410
+            await client.delete("/sandbox/test/faults")
+            async with opened(served.settings.database_url) as database, database.transaction() as connection:
+                # Trying again is not due before some seconds; the test is in a hurry.
+                await connection.execute(update(queries.refund).values(due_at=datetime.now(UTC)))
+            await until_refunded(client, payment_id)
+
+
+async def test_a_start_needs_no_token(administered: Served) -> None:
+    """Paying and reading are everybody's on a board that is administered, too."""
+    async with http_client(administered) as client:
+        assert (await start(client))["status"] == "pending"

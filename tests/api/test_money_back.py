@@ -1,0 +1,257 @@
+"""Refunds and disputes: a message is shown while its money is ours, in whatever order the news come."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from board_client import (
+    act,
+    http_client,
+    look_up,
+    messages_with,
+    session_of,
+    sessions_of,
+    start,
+    stripe_session,
+    until_status,
+)
+from following import following
+from served import Served, served_board
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def lossy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A board that hears of nothing but what a test sends it, and asks only when it is looked at."""
+    with served_board(tmp_path_factory.mktemp("lossy"), reconcile_seconds=3600) as served:
+        yield served
+
+
+@pytest.fixture
+async def deaf(lossy: Served) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of that board."""
+    async with http_client(lossy) as http:
+        await http.put("/sandbox/test/faults", json={"webhook": {"drop": "all"}})
+        yield http
+
+
+async def new_payment(client: httpx.AsyncClient) -> Json:
+    """Start a payment with a text of its own."""
+    return await start(client, f"Hello {uuid.uuid4()}")
+
+
+async def reason_gone(client: httpx.AsyncClient, message_id: int) -> str | None:
+    """Why a message is off the board; None if it is on it."""
+    answer = await client.get(f"/api/messages/{message_id}")
+    return str(answer.json()["reason"]) if answer.status_code == 410 else None
+
+
+HISTORIES = [
+    (["pay", "refund"], "refunded", "refunded"),
+    (["pay", "refund_partial"], "fulfilled", None),
+    (["pay", "refund_partial", "refund_partial"], "fulfilled", None),
+    (["pay", "refund", "refund_fail"], "fulfilled", None),
+    (["pay", "dispute"], "disputed", "disputed"),
+    (["pay", "dispute", "win_dispute"], "fulfilled", None),
+    (["pay", "dispute", "lose_dispute"], "disputed", "disputed"),
+    (["pay", "inquiry"], "fulfilled", None),
+    (["pay_later", "settle", "refund"], "refunded", "refunded"),
+]
+
+
+@pytest.mark.parametrize(("verbs", "status", "reason"), HISTORIES, ids=["-".join(verbs) for verbs, _, _ in HISTORIES])
+async def test_a_message_is_shown_while_its_money_is_ours(
+    client: httpx.AsyncClient, verbs: list[str], status: str, reason: str | None
+) -> None:
+    """A whole refund or a dispute takes the message off; a part, an inquiry, a failed refund, a won dispute do not."""
+    payment = await new_payment(client)
+    for verb in verbs:
+        await act(client, payment, verb)
+    await _all_delivered(client, payment)
+    after = await until_status(client, payment["id"], status)
+    assert after["message_id"] is not None
+    assert after["checkout_url"] is None
+    assert await reason_gone(client, after["message_id"]) == reason
+    assert len(await messages_with(client, payment["text"])) == (reason is None)
+
+
+async def _all_delivered(client: httpx.AsyncClient, payment: Json) -> None:
+    """Wait until the sandbox has nothing more to tell about a payment's session."""
+    quiet = 0
+    before = -1
+    for _ in range(200):
+        ledger = (await client.get("/sandbox/test/ledger")).json()
+        mine = [each for each in ledger["deliveries"] if each["session"] == session_of(payment)]
+        quiet = quiet + 1 if len(mine) == before and all(each["status"] == 200 for each in mine) else 0
+        before = len(mine)
+        if quiet == 3:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("deliveries do not come to an end")
+
+
+async def test_everybody_sees_it_leave_and_come_back(client: httpx.AsyncClient, board: Served) -> None:
+    """A dispute removes the message before everybody's eyes, and winning it restores the very same message."""
+    payment = await new_payment(client)
+    async with following(board) as follower:
+        frames = []
+        for verb, kind in (
+            ("pay", "message.posted"),
+            ("dispute", "message.removed"),
+            ("win_dispute", "message.restored"),
+        ):
+            await act(client, payment, verb)
+            frames.append(await follower.receive())
+            assert frames[-1]["type"] == kind
+        posted, removed, restored = frames
+    assert [frame["seq"] for frame in frames] == [posted["seq"] + step for step in range(3)]
+    assert (removed["message_id"], removed["reason"]) == (posted["message"]["id"], "disputed")
+    assert restored["message"] == posted["message"]
+
+
+async def test_the_payer_is_told(client: httpx.AsyncClient, board: Served) -> None:
+    """Whoever watches a payment is told when its money goes back, after the removal."""
+    payment = await new_payment(client)
+    await act(client, payment, "pay")
+    await until_status(client, payment["id"], "fulfilled")
+    async with following(board) as follower:
+        await follower.watch(payment["id"])
+        while (frame := await follower.receive())["type"] != "payment.updated":
+            pass  # the post, where the snapshot was older
+        assert frame["payment"]["status"] == "fulfilled"
+        await act(client, payment, "refund")
+        assert (await follower.receive())["type"] == "message.removed"
+        assert (await follower.receive())["payment"]["status"] == "refunded"
+
+
+async def test_a_refund_before_the_lookup_never_posts(deaf: httpx.AsyncClient) -> None:
+    """When no webhook came and the money went back meanwhile, the lookup finds both, and nothing is ever posted."""
+    payment = await new_payment(deaf)
+    await act(deaf, payment, "pay")
+    await act(deaf, payment, "refund")
+    after = await until_status(deaf, payment["id"], "refunded")
+    assert after["message_id"] is None
+    assert await messages_with(deaf, payment["text"]) == []
+
+
+async def test_a_dispute_before_the_lookup_never_posts(deaf: httpx.AsyncClient) -> None:
+    """When no webhook came and the payment is disputed meanwhile, it is not posted, nor is it to be paid again."""
+    payment = await new_payment(deaf)
+    await act(deaf, payment, "pay")
+    await act(deaf, payment, "dispute")
+    for _ in range(100):
+        if (after := await look_up(deaf, payment["id"]))["checkout_url"] is None:
+            break
+        await asyncio.sleep(0.05)
+    assert after["checkout_url"] is None
+    assert after["message_id"] is None
+    assert await messages_with(deaf, payment["text"]) == []
+
+
+async def events_of(client: httpx.AsyncClient, payment: Json) -> dict[str, str]:
+    """The types of all events about a payment's session by their ids, in the order in which they happened."""
+    ledger = (await client.get("/sandbox/test/ledger")).json()
+    return {each["event"]: each["type"] for each in ledger["deliveries"] if each["session"] == session_of(payment)}
+
+
+@pytest.mark.parametrize(
+    ("verbs", "status"),
+    [(["pay", "refund"], "refunded"), (["pay", "refund", "refund_fail"], "fulfilled"), (["pay", "dispute"], None)],
+    ids=str,
+)
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_order_of_the_news_does_not_matter(
+    deaf: httpx.AsyncClient, verbs: list[str], status: str | None, seed: int
+) -> None:
+    """Events that come late and in any order end in what Stripe says now; where a loss is told first, nothing is posted."""
+    payment = await new_payment(deaf)
+    for verb in verbs:
+        await act(deaf, payment, verb)
+    types = await events_of(deaf, payment)
+    assert len(types) >= 2
+    events = list(types)
+    random.Random(seed).shuffle(events)
+    for event in events:
+        answer = await deaf.post(f"/sandbox/test/events/{event}/resend")
+        assert answer.json()["status"] == 200
+    after = await look_up(deaf, payment["id"])
+    if status is not None:
+        assert after["status"] == status
+    assert len(await messages_with(deaf, payment["text"])) == (status == "fulfilled")
+    if status != "fulfilled" and types[events[0]] != "checkout.session.completed":
+        assert after["message_id"] is None
+
+
+async def test_the_sweep_finds_what_was_never_told(tmp_path: Path) -> None:
+    """A refund whose webhooks were all lost is found by the sweep, and the message leaves."""
+    with served_board(tmp_path, reconcile_seconds=0.5) as served:
+        async with http_client(served) as client:
+            payment = await new_payment(client)
+            await act(client, payment, "pay")
+            fulfilled = await until_status(client, payment["id"], "fulfilled")
+            await client.put("/sandbox/test/faults", json={"webhook": {"drop": "all"}})
+            await act(client, payment, "refund")
+            await until_status(client, payment["id"], "refunded")
+            assert await reason_gone(client, fulfilled["message_id"]) == "refunded"
+
+
+async def test_the_sweep_posts_what_nobody_looks_at(tmp_path: Path) -> None:
+    """A payment whose webhooks were all lost and that nobody looks up is posted by the sweep."""
+    with served_board(tmp_path, reconcile_seconds=0.5) as served:
+        async with http_client(served) as client, following(served) as follower:
+            await client.put("/sandbox/test/faults", json={"webhook": {"drop": "all"}})
+            payment = await new_payment(client)
+            await act(client, payment, "pay")
+            posted = await follower.receive(15)
+            assert posted["message"]["text"] == payment["text"]
+
+
+async def second_session(client: httpx.AsyncClient, payment: Json) -> Json:
+    """Make another session for a payment, as an attempt whose answer was lost would have left one behind."""
+    first = await stripe_session(client, payment)
+    form = {
+        "mode": "payment",
+        "success_url": first["success_url"],
+        "client_reference_id": payment["id"],
+        "line_items[0][quantity]": "1",
+        "line_items[0][price_data][currency]": payment["currency"],
+        "line_items[0][price_data][unit_amount]": str(payment["amount"]),
+        "line_items[0][price_data][product_data][name]": "One message",
+    }
+    for key, value in first["metadata"].items():
+        form[f"metadata[{key}]"] = value
+        form[f"payment_intent_data[metadata][{key}]"] = value
+    answer = await client.post(
+        "/sandbox/v1/checkout/sessions", data=form, headers={"Authorization": "Bearer sk_test_writer"}
+    )
+    assert answer.status_code == 200, answer.text
+    return {**payment, "checkout_url": answer.json()["url"]}
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one after the other", "at once"])
+async def test_money_that_came_twice_goes_back_once(client: httpx.AsyncClient, at_once: bool) -> None:
+    """Of two paid sessions of one payment, one posts the message, the other's money goes back, and the post stays."""
+    payment = await new_payment(client)
+    other = await second_session(client, payment)
+    if at_once:
+        await asyncio.gather(act(client, payment, "pay"), act(client, other, "pay"))
+    else:
+        await act(client, payment, "pay")
+        await act(client, other, "pay")
+    fulfilled = await until_status(client, payment["id"], "fulfilled")
+    for _ in range(200):
+        back = sorted(session["amount_refunded"] for session in await sessions_of(client, payment["id"]))
+        if back == [0, 100]:
+            break
+        await asyncio.sleep(0.05)
+    assert back == [0, 100]
+    await _all_delivered(client, payment)
+    await _all_delivered(client, other)
+    assert await look_up(client, payment["id"]) == fulfilled
+    assert len(await messages_with(client, payment["text"])) == 1
