@@ -1,0 +1,297 @@
+"""A miniature: a board and its sandbox in one event loop, so small that thousands are made, run and thrown away.
+
+The board asks the sandbox over real HTTP and its viewers follow over real WebSockets. What a simulation does itself
+goes straight into the two applications: it would only wait for sockets.
+"""
+
+import asyncio
+import json
+import logging
+import shutil
+import socket
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import stripe
+import structlog
+import uvicorn
+from served import SECRET
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from paidchat import reconciler
+from paidchat.api.deps import Services
+from paidchat.app import create_app
+from paidchat.reconciler import Findings, Reconciler
+from paidchat.sandbox import SandboxSettings, create_sandbox
+from paidchat.sandbox.application import running
+from paidchat.server import Server, listen, server_config
+from paidchat.settings import Settings
+from paidchat.storage.database import Database
+from paidchat.storage.schema import migrate
+from paidchat.stripe_gateway import StripeGateway
+from tests.torture.world import ADMIN_TOKEN
+
+Json = dict[str, Any]
+
+NEVER_S = 30 * 24 * 3600
+# Nothing here needs to outlive the machine, and disks are slow.
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").exists() else None  # noqa: S108
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an application answered."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the body, decoded."""
+        return json.loads(self.body)
+
+
+class QuietServer(Server):
+    """A server that leaves the signals to whoever runs the loop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+class Switch:
+    """An application that can be exchanged while it is served."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        await self.app(scope, receive, send)
+
+
+class Miniature:
+    """One board and one sandbox, begun anew with `fresh`, and a board that stops and starts on the same files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._template = folder / "template.db"
+        self._boards = listen("127.0.0.1", 0)
+        self._sandboxes = listen("127.0.0.1", 0)
+        self._stripe = Switch()
+        self._server: QuietServer | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._made = 0
+        self.url = _url(self._boards)
+        self.gateway: StripeGateway  # the simulation's own way to Stripe
+        self.settings: Settings
+        self.file: Path
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Serve the sandboxes, one at a time."""
+        await _make_schema(self._template)
+        config = uvicorn.Config(self._stripe, lifespan="off", log_config=None, access_log=False)
+        server = QuietServer(config)
+        serving = asyncio.create_task(server.serve(sockets=[self._sandboxes]))
+        self.gateway = StripeGateway(self._settings(self._template))
+        try:
+            yield
+        finally:
+            await self.gateway.close()
+            server.should_exit = True
+            await serving
+            self._boards.close()
+
+    @asynccontextmanager
+    async def fresh(self) -> AsyncIterator[None]:
+        """Run a new sandbox that delivers nothing by itself, and a new board, until the block ends."""
+        self._made += 1
+        folder = self._folder / str(self._made)
+        folder.mkdir()
+        self.file = folder / "paidchat.db"
+        shutil.copy(self._template, self.file)
+        self.settings = self._settings(self.file)
+        address = _url(self._sandboxes)
+        sandbox = create_sandbox(
+            SandboxSettings(
+                data=folder, public_url=address, webhook_url=f"{self.url}/stripe/webhook", webhook_secret=SECRET
+            )
+        )
+        self._stripe.app = sandbox
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(running(sandbox))
+            await self.stripe("PUT", "/test/faults", {"webhook": {"delay_s": NEVER_S, "drop": "all"}})
+            await self.start_board()
+            stack.push_async_callback(self.stop_board)
+            yield
+        shutil.rmtree(folder)
+
+    def _settings(self, file: Path) -> Settings:
+        return Settings(
+            database_url=f"sqlite:///{file}",
+            public_url=self.url,
+            stripe_secret_key="sk_test_of_the_tests",
+            stripe_webhook_secrets=SECRET,
+            stripe_api_base=_url(self._sandboxes),
+            admin_token=ADMIN_TOKEN,
+            rate_limit="off",
+            _env_file=None,
+        )
+
+    @property
+    def feed_url(self) -> str:
+        """Where the board's WebSocket is."""
+        return f"ws{self.url.removeprefix('http')}/api/feed"
+
+    async def start_board(self) -> None:
+        """Start a board that is stopped, on the files that are there."""
+        accepting = asyncio.Event()
+        config = server_config(create_app(self.settings))
+        self._server = QuietServer(config, accepting.set)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._boards.dup()]))
+        await accepting.wait()
+
+    async def stop_board(self) -> None:
+        """Stop the board, as SIGTERM would."""
+        assert self._server is not None
+        assert self._serving is not None
+        self._server.should_exit = True
+        await self._serving
+
+    @property
+    def services(self) -> Services:
+        """The parts of the running board."""
+        assert self._server is not None
+        services = self._server.lifespan.state["services"]
+        assert isinstance(services, Services)
+        return services
+
+    async def sweep(self, *, full: bool) -> Findings | None:
+        """Let a sweep pass over the board, as its own would every half minute."""
+        parts = self.services
+        return await Reconciler(parts.database, self.gateway, parts.checkout, NEVER_S).sweep(full=full)
+
+    async def board(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
+        """Ask the board; a body that is not bytes is sent as JSON. Background tasks are done when this returns."""
+        assert self._server is not None
+        return await _ask(
+            self._server.config.app, method, target, body, headers, state=dict(self._server.lifespan.state)
+        )
+
+    async def stripe(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
+        """Ask the sandbox."""
+        return await _ask(self._stripe.app, method, target, body, headers, state={})
+
+    def events_after(self, count: int) -> list[Json]:
+        """Return the sandbox's events but for the first `count`, oldest first, from its file: asking would count."""
+        connection = sqlite3.connect(self.file.with_name("sandbox.db"))
+        try:
+            written = "SELECT body FROM objects WHERE kind = 'event' ORDER BY seq LIMIT -1 OFFSET ?"
+            return [json.loads(row[0]) for row in connection.execute(written, (count,))]
+        finally:
+            connection.close()
+
+    @contextmanager
+    def rows(self) -> Iterator[sqlite3.Connection]:
+        """Read, and where time is to have passed change, the board's rows behind its back."""
+        connection = sqlite3.connect(self.file, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+@asynccontextmanager
+async def miniature() -> AsyncIterator[Miniature]:
+    """Give a miniature in which nothing happens that the simulation does not do."""
+    with ExitStack() as stack:
+        # The first sweep would come half a second after every start; the SDK would wait as long to ask again.
+        stack.enter_context(_changed(reconciler, FIRST_DELAY_S=NEVER_S))
+        stack.enter_context(_changed(stripe.HTTPClient, INITIAL_DELAY=0.001, MAX_DELAY=0.001))
+        stack.enter_context(_silence())
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=IN_MEMORY, prefix="paidchat-"))
+        made = Miniature(Path(folder))
+        async with made.open():
+            yield made
+
+
+@contextmanager
+def _changed(owner: Any, **values: Any) -> Iterator[None]:
+    """Change attributes until the block ends."""
+    before = {name: getattr(owner, name) for name in values}
+    try:
+        for name, value in values.items():
+            setattr(owner, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(owner, name, value)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Log nothing until the block ends: a simulation of a hundred requests would be writing half of its time."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        structlog.configure(**before)
+
+
+async def _make_schema(file: Path) -> None:
+    database = Database(f"sqlite:///{file}")
+    await database.open()
+    await migrate(database)
+    await database.close()
+
+
+def _url(listening: socket.socket) -> str:
+    return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+async def _ask(app: Any, method: str, target: str, body: Any, headers: dict[str, str], *, state: Json) -> Answer:
+    """Make one request of an ASGI application."""
+    path, _, query = target.partition("?")
+    payload = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    fields = {"content-type": "application/json", "content-length": str(len(payload)), "host": "127.0.0.1"}
+    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in fields.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+        "state": state,
+    }
+    sent: list[Message] = [{"type": "http.request", "body": payload, "more_body": False}]
+    status, chunks = 0, []
+
+    async def receive() -> Message:
+        return sent.pop() if sent else await asyncio.get_running_loop().create_future()
+
+    async def send(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        else:
+            chunks.append(message.get("body", b""))
+
+    await app(scope, receive, send)
+    return Answer(status, b"".join(chunks))

@@ -1,0 +1,100 @@
+"""Scrutiny: holds the board of a simulation against the oracle, and its viewers against its API."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from tests.torture.miniature import Miniature
+from tests.torture.oracle import Finding, reachable
+from tests.torture.stage import Stage
+from tests.torture.viewer import Viewer
+
+Json = dict[str, Any]
+
+MOST_ROUNDS = 50
+
+
+@dataclass(frozen=True)
+class Board:
+    """One state of the board's database."""
+
+    seq: int
+    payments: dict[str, Json]
+    messages: dict[str, list[Json]]  # by payment
+    log: list[int]
+    damage: list[str]
+
+
+async def scrutinise(stage: Stage) -> None:
+    """Check everything that must hold at any time.
+
+    Raises:
+        Finding: a promise is broken.
+    """
+    board = read_board(stage.miniature)
+    if board.log != list(range(1, board.seq + 1)):
+        raise Finding("wrong", f"the log is {board.log}, its head {board.seq}")
+    for account in stage.accounts:
+        payment, messages = board.payments[account.id], board.messages[account.id]
+        account.see_status(payment["status"])
+        account.see_message(messages[0]["id"] if messages else None)
+        account.check(messages)
+    for viewer in stage.viewers:
+        if viewer.connected:
+            await _check_viewer(stage.miniature, viewer, board.seq)
+
+
+async def scrutinise_at_rest(stage: Stage, *, by_mail: bool) -> None:
+    """Let everything arrive, by mail as far as it was not lost, and check that the board has got it right.
+
+    Raises:
+        Finding: a promise is broken.
+    """
+    await stage.mend_stripe()
+    for _ in range(MOST_ROUNDS):
+        if not (by_mail and stage.undelivered):
+            break
+        await stage.deliver(0, 1)
+    if stage.lost or stage.troubled or not by_mail:
+        for _ in range(2):  # what the first sends back, the second hears of
+            stage.let_pass()
+            await stage.sweep(full=True)
+    await scrutinise(stage)
+    board = read_board(stage.miniature, thoroughly=True)
+    if board.damage:
+        raise Finding("wrong", f"the database is damaged: {board.damage}")
+    for account in stage.accounts:
+        account.check_at_rest(board.payments[account.id]["status"], board.messages[account.id])
+        answer = await stage.miniature.board("GET", f"/api/payments/{account.id}")
+        account.see_status(answer.json()["status"])
+        account.see_message(answer.json()["message_id"])
+
+
+def read_board(miniature: Miniature, *, thoroughly: bool = False) -> Board:
+    """Read the board's database."""
+    with miniature.rows() as rows:
+        rows.execute("BEGIN")
+        messages: dict[str, list[Json]] = defaultdict(list)
+        for row in rows.execute("SELECT id, payment_id, text, hidden FROM message ORDER BY id"):
+            messages[row["payment_id"]].append(dict(row))
+        return Board(
+            seq=rows.execute("SELECT seq FROM board").fetchone()[0],
+            payments={row["id"]: dict(row) for row in rows.execute("SELECT id, status FROM payment")},
+            messages=messages,
+            log=[row[0] for row in rows.execute("SELECT seq FROM log_entry ORDER BY seq")],
+            damage=[row[0] for row in rows.execute("PRAGMA integrity_check") if row[0] != "ok"] if thoroughly else [],
+        )
+
+
+async def _check_viewer(miniature: Miniature, viewer: Viewer, seq: int) -> None:
+    await viewer.catch_up(seq)
+    page = (await miniature.board("GET", "/api/messages?limit=100")).json()
+    findings = viewer.replica.findings + viewer.replica.differences(page["messages"])
+    if findings:
+        raise Finding("lost", f"a viewer: {findings[0]}")
+    last: dict[str, str] = {}
+    for payment in viewer.watched:
+        id_, status = payment["id"], payment["status"]
+        if status not in reachable(last.get(id_, "pending")):
+            raise Finding("wrong", f"a viewer saw payment {id_} go from {last[id_]} to {status}")
+        last[id_] = status

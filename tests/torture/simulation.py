@@ -1,0 +1,236 @@
+"""Simulations: everything that people, banks, time, the network and operators do to a board, in any order.
+
+Each is a sequence of rules that Hypothesis chooses and, when one breaks a promise, shortens. After every rule the
+oracle is held against the board's database, and every viewer's replica against its API.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, ClassVar
+
+import uvloop
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.torture.miniature import Miniature, miniature
+from tests.torture.oracle import Finding
+from tests.torture.order import Order
+from tests.torture.scrutiny import scrutinise, scrutinise_at_rest
+from tests.torture.stage import Stage
+from tests.torture.table import Row
+from tests.torture.viewer import Viewer
+
+NAME = "simulation"
+LONG, SHORT = 2_000, 30  # simulations
+MOST_PAYMENTS = 4
+MOST_SESSIONS = 2  # of one payment
+LONG_STEPS, SHORT_STEPS = 40, 20
+PICK = st.integers(0, 30)  # one of several, whatever their number
+BREAKAGES = st.sampled_from(
+    [{"status": 500, "count": 1}, {"status": 500, "count": 3}, {"drop_answer": 1}, {"drop_answer": 3}]
+)
+RARE = st.sampled_from(["second session", "paid twice", "restart", "sweep", "full sweep", "trouble"])
+MANNERS = st.sampled_from(["cursor", "cursor", "plain", "other epoch", "ahead"])
+
+
+class Simulation(RuleBasedStateMachine):
+    """One board's life. The miniature and the loop are shared by all of them, one after another."""
+
+    miniature: ClassVar[Miniature]
+    runner: ClassVar[asyncio.Runner]
+    counts: ClassVar[Counter[str]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open = AsyncExitStack()
+        self._stage = Stage(self.miniature, self.counts)
+        self._by_mail = True
+        self._broken = False
+        self._do(self._open.enter_async_context(self.miniature.fresh()))
+
+    def _do(self, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            self.runner.run(work)
+        except BaseException:
+            self._broken = True
+            raise
+
+    def teardown(self) -> None:
+        """Let everything arrive and hold the board to all of its promises, unless one is broken already."""
+        self.counts["simulations"] += 1
+        try:
+            if not self._broken:
+                self._do(scrutinise_at_rest(self._stage, by_mail=self._by_mail))
+        finally:
+            self._do(self._close())
+
+    async def _close(self) -> None:
+        for viewer in self._stage.viewers:
+            await viewer.disconnect()
+        await self._open.aclose()
+
+    # --- rules --------------------------------------------------------------------------------------
+
+    @initialize(by_mail=st.booleans(), foreign=st.booleans(), viewers=st.integers(0, 2))
+    def begin(self, by_mail: bool, foreign: bool, viewers: int) -> None:
+        """Decide how it ends, whether another application shares the account, and how many look on."""
+        self._by_mail = by_mail
+        self._stage.viewers = [Viewer(self.miniature.feed_url) for _ in range(viewers)]
+        self._do(self._stage.share_account(foreign=foreign))
+        self.start_payment()
+
+    @precondition(lambda self: len(self._stage.accounts) < MOST_PAYMENTS)
+    @rule()
+    def start_payment(self) -> None:
+        """Somebody wants to post."""
+        self._do(self._stage.pay_for(f"message {len(self._stage.accounts)}"))
+
+    @rule(pick=PICK)
+    def act(self, pick: int) -> None:
+        """A person, a bank or time does to a session what its state allows."""
+        self._do(self._stage.act(pick))
+
+    @precondition(lambda self: self._stage.payable)
+    @rule(pick=PICK)
+    def pay(self, pick: int) -> None:
+        """Somebody pays: nothing else is as frequent."""
+        self._do(self._stage.pay(pick))
+
+    @precondition(lambda self: self._stage.undelivered)
+    @rule(pick=PICK, copies=st.sampled_from([1, 1, 1, 2, 5]))
+    def deliver(self, pick: int, copies: int) -> None:
+        """One of the waiting events arrives, once or several times at once."""
+        self._do(self._stage.deliver(pick, copies))
+
+    @precondition(lambda self: self._stage.undelivered)
+    @rule()
+    def deliver_oldest(self) -> None:
+        """The event that has waited longest arrives."""
+        self._do(self._stage.deliver(0, 1))
+
+    @precondition(lambda self: self._stage.delivered)
+    @rule(pick=PICK)
+    def deliver_again(self, pick: int) -> None:
+        """An event arrives that arrived before."""
+        self._do(self._stage.deliver_again(pick))
+
+    @precondition(lambda self: self._stage.undelivered)
+    @rule(pick=PICK)
+    def lose(self, pick: int) -> None:
+        """An event is lost."""
+        self._stage.lose(pick)
+
+    @rule(pick=PICK)
+    def look_up(self, pick: int) -> None:
+        """A payer comes back to the page."""
+        self._do(self._stage.look_up(pick))
+
+    @precondition(lambda self: any(account.message_id is not None for account in self._stage.accounts))
+    @rule(pick=PICK, refund=st.booleans())
+    def moderate(self, pick: int, refund: bool) -> None:
+        """An operator takes a message off."""
+        self._do(self._stage.moderate(pick, refund=refund))
+
+    @precondition(lambda self: any(account.message_id is not None for account in self._stage.accounts))
+    @rule(pick=PICK)
+    def restore(self, pick: int) -> None:
+        """An operator puts a message back."""
+        self._do(self._stage.restore(pick))
+
+    @rule(what=RARE, pick=PICK, fault=BREAKAGES)
+    def once_in_a_while(self, what: str, pick: int, fault: dict[str, int]) -> None:
+        """The sweep passes, the board is restarted, Stripe fails, or a payment gets a second session, and both are paid."""
+        stage = self._stage
+        match what:
+            case "sweep":
+                self._do(stage.sweep(full=False))
+            case "full sweep":
+                self._do(stage.sweep(full=True))
+            case "restart":
+                self._do(stage.restart())
+            case "trouble":
+                self._do(stage.break_stripe(fault))
+            case "second session" | "paid twice":
+                account = stage.accounts[pick % len(stage.accounts)]
+                if len(account.sessions) < MOST_SESSIONS:
+                    self._do(stage.open_second_session(account))
+                if what == "paid twice":
+                    self._do(stage.pay_everything(account))
+
+    @precondition(lambda self: any(not viewer.connected for viewer in self._stage.viewers))
+    @rule(pick=PICK, manner=MANNERS)
+    def join(self, pick: int, manner: Any) -> None:
+        """A viewer comes, or comes back."""
+        self._do(self._stage.join(pick, manner))
+
+    @precondition(lambda self: any(viewer.connected for viewer in self._stage.viewers))
+    @rule(pick=PICK)
+    def leave(self, pick: int) -> None:
+        """A viewer's connection breaks."""
+        self._do(self._stage.leave(pick))
+
+    @precondition(lambda self: any(viewer.connected for viewer in self._stage.viewers))
+    @rule(pick=PICK, which=PICK)
+    def watch(self, pick: int, which: int) -> None:
+        """A viewer asks to be told of a payment."""
+        self._do(self._stage.watch(pick, which))
+
+    @invariant()
+    def promises_hold(self) -> None:
+        """What must hold at any time holds."""
+        self._do(scrutinise(self._stage))
+
+
+async def run(order: Order) -> list[Row]:
+    """Run seeded simulations one after another, up to the first that breaks a promise."""
+    simulations = order.count or (SHORT if order.short else LONG)
+    steps = SHORT_STEPS if order.short else LONG_STEPS
+    row = Row(NAME, f"{simulations} lives of a board, up to {steps} things in any order", order.seed)
+    started = time.monotonic()
+    # The rules are plain functions that run a loop of their own.
+    await asyncio.to_thread(simulate, row, simulations, steps, shorten=not order.short)
+    row.seconds = time.monotonic() - started
+    return [row]
+
+
+def simulate(row: Row, simulations: int, steps: int, *, shorten: bool) -> None:
+    """Run simulations and write into the row what they found; to shorten what leads there can take five minutes."""
+    chosen = settings(
+        max_examples=simulations,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink] if shorten else [Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+    )
+    Simulation.counts = Counter()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        opened = AsyncExitStack()
+        Simulation.runner = runner
+        Simulation.miniature = runner.run(opened.enter_async_context(miniature()))
+        try:
+            run_state_machine_as_test(seed(row.seed)(Simulation), settings=chosen)
+        except Finding as finding:
+            getattr(row, finding.kind).append(f"{finding.what} after {' '.join(_steps(finding))}")
+        finally:
+            runner.run(opened.aclose())
+    row.counts |= Simulation.counts
+
+
+def _steps(finding: Finding) -> list[str]:
+    """Return the calls that lead to a finding, from the notes that Hypothesis has pinned to it."""
+    lines = [line for note in getattr(finding, "__notes__", []) for line in note.splitlines()]
+    steps = [line.removeprefix("state.") for line in lines if line.startswith("state.")]
+    return [step for step in steps if not step.startswith(("promises_hold", "teardown"))]

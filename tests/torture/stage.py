@@ -1,0 +1,333 @@
+"""The stage of a simulation: payments, the mail between Stripe and the board, and viewers; what can be done to them."""
+
+import asyncio
+import json
+import uuid
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Literal
+
+from webhooks import signature
+
+from paidchat.domain import ProviderUnavailable
+from paidchat.stripe_gateway import GatewayError
+from tests.torture.miniature import Miniature
+from tests.torture.oracle import PAID_EVENTS, Account, Finding, Session, sessions_of
+from tests.torture.world import ADMIN_TOKEN
+
+if TYPE_CHECKING:
+    from tests.torture.viewer import Viewer
+
+Json = dict[str, Any]
+
+ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+TRIES = 3
+# What may be done to a session, by how it stands; not all of it is possible at any time.
+VERBS = {
+    "open": ("pay_later", "decline", "expire"),
+    "expired": (),
+    "unpaid": ("settle", "settle_fail"),
+    "paid": ("refund", "refund_partial", "refund_fail", "dispute", "inquiry"),
+    "refunded": ("refund_fail", "refund_settle"),
+    "disputed": ("win_dispute", "lose_dispute"),
+}
+
+
+class Stage:
+    """One simulation as it stands.
+
+    Attributes:
+        accounts: the payments, oldest first, as the oracle has them.
+        undelivered: events that Stripe has not sent yet; `delivered` those the board has acknowledged.
+        lost: how many will never be sent.
+        troubled: whether Stripe ever failed in this simulation.
+    """
+
+    def __init__(self, miniature: Miniature, counts: Counter[str]) -> None:
+        self.miniature = miniature
+        self.counts = counts
+        self.accounts: list[Account] = []
+        self.undelivered: list[Json] = []
+        self.delivered: list[Json] = []
+        self.viewers: list[Viewer] = []
+        self.lost = 0
+        self.troubled = False
+        self._events_read = 0
+
+    # --- people and banks ---------------------------------------------------------------------------
+
+    async def pay_for(self, text: str) -> None:
+        """Start a payment; while Stripe fails, ask again with the same key."""
+        key = str(uuid.uuid4())
+        for left in reversed(range(TRIES)):
+            answer = await self.miniature.board("POST", "/api/payments", {"text": text}, idempotency_key=key)
+            if answer.status != 503:
+                break
+            if left == 1:
+                await self.mend_stripe()
+        self._expect(answer.status == 201, "wrong", f"POST /api/payments answered {answer.status}")
+        self.accounts.append(Account(answer.json()["id"], text))
+        await self.learn_truth()
+
+    @property
+    def payable(self) -> list[tuple[Account, Session]]:
+        """The sessions that can be paid."""
+        return [(account, session) for account, session in self._sessions() if session.status == "open"]
+
+    async def pay(self, pick: int) -> None:
+        """Pay one of the sessions that can be paid."""
+        account, session = self.payable[pick % len(self.payable)]
+        await self._act(account, session, "pay")
+
+    async def pay_everything(self, account: Account) -> None:
+        """Pay every session of a payment that can be paid."""
+        for owner, session in self.payable:
+            if owner is account:
+                await self._act(account, session, "pay")
+
+    async def act(self, pick: int) -> None:
+        """Do to one of the sessions what a person, a bank or time could."""
+        possible = [(*each, verb) for each in self._sessions() for verb in VERBS[each[1].state]]
+        if possible:
+            await self._act(*possible[pick % len(possible)])
+
+    async def _act(self, account: Account, session: Session, verb: str) -> None:
+        if verb == "refund_fail" and len(account.sessions) > 1:
+            return  # what becomes of surplus money that cannot go back is between people
+        answer = await self.miniature.stripe("POST", f"/test/sessions/{session.id}/{verb}")
+        self._expect(answer.status in {200, 409}, "wrong", f"the sandbox answered {answer.status} to {verb}")
+        if answer.status == 200:
+            self.counts[verb] += 1
+            account.bank_refused = account.bank_refused or verb == "settle_fail"
+        await self.learn_truth()
+
+    async def open_second_session(self, account: Account) -> None:
+        """Make another session of a payment, as a repeated request whose key was forgotten would."""
+        with self.miniature.rows() as rows:
+            row = rows.execute("SELECT stripe_params FROM payment WHERE id = ?", (account.id,)).fetchone()
+        try:
+            await self.miniature.gateway.create_session(json.loads(row["stripe_params"]), str(uuid.uuid4()))
+        except GatewayError:
+            return
+        self.counts["second session"] += 1
+        await self.learn_truth()
+
+    async def moderate(self, pick: int, *, refund: bool) -> None:
+        """Take a message off by hand, its money with it or not."""
+        account = self._posted(pick)
+        failing = await self._stripe_fails()
+        known_at = self._column(account, "known_at")
+        target = f"/api/admin/messages/{account.message_id}?refund={str(refund).lower()}"
+        answer = await self.miniature.board("DELETE", target, **ADMIN)
+        self._expect(answer.status == 204, "wrong", f"DELETE of a message answered {answer.status}")
+        account.moderated = True
+        await self.learn_truth()
+        if failing:
+            account.certain = False
+        elif self._column(account, "known_at") != known_at:
+            account.hear_money()
+
+    async def restore(self, pick: int) -> None:
+        """Put a message back that was taken off by hand."""
+        account = self._posted(pick)
+        answer = await self.miniature.board("POST", f"/api/admin/messages/{account.message_id}/restore", **ADMIN)
+        self._expect(answer.status in {200, 409}, "wrong", f"restore answered {answer.status}")
+        held = account.refunded or account.disputed
+        if account.exact:
+            self._expect(held == (answer.status == 409), "wrong", f"restore answered {answer.status}, held={held}")
+        if answer.status == 200:
+            account.moderated = False
+
+    async def look_up(self, pick: int) -> None:
+        """Look a payment up, five seconds after anybody did: the board then asks Stripe, if it is unsettled."""
+        account = self.accounts[pick % len(self.accounts)]
+        with self.miniature.rows() as rows:
+            rows.execute("UPDATE payment SET asked_at = NULL WHERE id = ?", (account.id,))
+        failing = await self._stripe_fails()
+        answer = await self.miniature.board("GET", f"/api/payments/{account.id}")
+        self._expect(answer.status == 200, "lost", f"GET of payment {account.id} answered {answer.status}")
+        account.see_status(answer.json()["status"])
+        account.see_message(answer.json()["message_id"])
+        if self._column(account, "asked_at") is not None:
+            if failing:
+                account.certain = False
+            else:
+                account.hear_all(posted=self._has_message(account))
+
+    # --- the mail -----------------------------------------------------------------------------------
+
+    async def deliver(self, pick: int, copies: int) -> None:
+        """Deliver an event that waits, any of them, several times at once; refused, it goes on waiting."""
+        event = self.undelivered[pick % len(self.undelivered)]
+        failing = await self._stripe_fails()
+        statuses = await asyncio.gather(*(self._send(event) for _ in range(copies)))
+        if set(statuses) != {200}:
+            allowed = failing and set(statuses) <= {200, 503}
+            self._expect(allowed, "lost", f"{event['type']} was answered {statuses}")
+        if 200 in statuses:
+            self.counts["deliveries"] += 1
+            self.undelivered.remove(event)
+            self.delivered.append(event)
+            await self.learn_truth()
+            self._hear(event)
+
+    async def deliver_again(self, pick: int) -> None:
+        """Deliver an event once more that was acknowledged long ago."""
+        event = self.delivered[pick % len(self.delivered)]
+        failing = await self._stripe_fails()
+        status = await self._send(event)
+        self._expect(status == 200 or failing, "lost", f"a repeated {event['type']} was answered {status}")
+        self.counts["repeats"] += 1
+        account = self._account_of(event)
+        if account is not None and not event["type"].startswith("checkout"):
+            account.certain = False  # it may have looked again, and need not
+
+    def lose(self, pick: int) -> None:
+        """Lose an event for good."""
+        self.undelivered.pop(pick % len(self.undelivered))
+        self.lost += 1
+
+    async def _send(self, event: Json) -> int:
+        payload = json.dumps(event).encode()
+        answer = await self.miniature.board("POST", "/stripe/webhook", payload, stripe_signature=signature(payload))
+        return answer.status
+
+    def _hear(self, event: Json) -> None:
+        account, about = self._account_of(event), event["data"]["object"]
+        if account is None:
+            return
+        if about["object"] == "checkout.session":
+            account.hear_session(paid=event["type"] in PAID_EVENTS and about["payment_status"] == "paid")
+        elif about["payment_intent"] == account.sessions[0].payment_intent:
+            account.hear_money()
+
+    def _account_of(self, event: Json) -> Account | None:
+        about = event["data"]["object"]
+        intents = {session.payment_intent: each for each in self.accounts for session in each.sessions}
+        by_id = {each.id: each for each in self.accounts}
+        return by_id.get(about.get("client_reference_id")) or intents.get(about.get("payment_intent") or "")
+
+    # --- operators, time and trouble ----------------------------------------------------------------
+
+    async def sweep(self, *, full: bool) -> None:
+        """Let the sweep ask Stripe about everything."""
+        failing = await self._stripe_fails()
+        try:
+            found = await self.miniature.sweep(full=full)
+        except (GatewayError, ProviderUnavailable) as error:
+            self._expect(failing, "wrong", f"the sweep failed: {error}")
+            for account in self.accounts:
+                account.certain = False
+            return
+        self._expect(found is not None, "wrong", "the sweep was held by somebody")
+        self.counts["sweeps"] += 1
+        if failing:
+            for account in self.accounts:
+                account.certain = False
+            return
+        heard, self.undelivered = self.undelivered, []
+        self.delivered += heard
+        await self.learn_truth()
+        for account in self.accounts:
+            account.hear_all(posted=self._has_message(account))
+
+    async def restart(self) -> None:
+        """Stop the board and start it on the same files; every viewer is told, and comes back with its cursor."""
+        following = [viewer for viewer in self.viewers if viewer.connected]
+        leaving = [asyncio.create_task(viewer.read_to_end()) for viewer in following]
+        await self.miniature.stop_board()
+        for code in await asyncio.gather(*leaving):
+            self._expect(code == 1012, "wrong", f"a viewer was sent away with {code} at a restart")
+        await self.miniature.start_board()
+        for viewer in following:
+            await viewer.connect(viewer.cursor)
+        self.counts["restarts"] += 1
+
+    async def share_account(self, *, foreign: bool) -> None:
+        """Have another application on the same Stripe account, whose events come too, or none."""
+        answer = await self.miniature.stripe("GET", "/test/faults")
+        webhook = answer.json()["webhook"] | {"foreign_events": foreign}
+        await self.miniature.stripe("PUT", "/test/faults", {"webhook": webhook})
+
+    async def break_stripe(self, fault: Json) -> None:
+        """Let some of the next calls to Stripe fail."""
+        self.troubled = True
+        await self.miniature.stripe("PUT", "/test/faults", {"api": fault})
+
+    async def mend_stripe(self) -> None:
+        """Let every call to Stripe work."""
+        await self.miniature.stripe("PUT", "/test/faults", {"api": {}})
+
+    def let_pass(self) -> None:
+        """Let so much time pass that whatever was put off is due."""
+        with self.miniature.rows() as rows:
+            rows.execute("UPDATE refund SET due_at = '2001-01-01 00:00:00.000000' WHERE status = 'wanted'")
+
+    # --- viewers ------------------------------------------------------------------------------------
+
+    async def join(self, pick: int, manner: Literal["plain", "cursor", "other epoch", "ahead"]) -> None:
+        """Let a viewer come, or come back."""
+        viewer = self.viewers[pick % len(self.viewers)]
+        if viewer.connected:
+            return
+        cursor = viewer.cursor
+        if cursor is None or manner == "plain":
+            await viewer.connect()
+            return
+        seq, epoch = cursor
+        given = {"cursor": cursor, "other epoch": (seq, "of-another-board"), "ahead": (seq + 10_000, epoch)}[manner]
+        before = viewer.resumed
+        await viewer.connect(given)
+        resumed = viewer.resumed > before
+        self._expect(resumed == (manner == "cursor"), "wrong", f"came back with {manner}: resumed={resumed}")
+        with self.miniature.rows() as rows:
+            head = rows.execute("SELECT seq FROM board").fetchone()[0]
+            hidden = {row[0] for row in rows.execute("SELECT id FROM message WHERE hidden")}
+        await viewer.catch_up(head)
+        leaked = viewer.replica.brought & hidden
+        self._expect(not leaked, "wrong", f"messages {leaked} are off the board and were replayed")
+        self.counts["reconnects"] += 1
+
+    async def leave(self, pick: int) -> None:
+        """Let a viewer's connection break."""
+        await self.viewers[pick % len(self.viewers)].disconnect()
+
+    async def watch(self, pick: int, which: int) -> None:
+        """Let a viewer watch a payment."""
+        viewer = self.viewers[pick % len(self.viewers)]
+        if viewer.connected:
+            await viewer.watch(self.accounts[which % len(self.accounts)].id)
+
+    # --- what is known ------------------------------------------------------------------------------
+
+    async def learn_truth(self) -> None:
+        """Read how the money stands by the sandbox, and which events it has written since."""
+        ledger = (await self.miniature.stripe("GET", "/test/ledger")).json()
+        for account in self.accounts:
+            account.sessions = list(sessions_of(ledger, account.id))
+        events = self.miniature.events_after(self._events_read)
+        self._events_read += len(events)
+        self.undelivered += [event for event in events if event["pending_webhooks"]]
+
+    async def _stripe_fails(self) -> bool:
+        api = (await self.miniature.stripe("GET", "/test/faults")).json()["api"]
+        return bool(api["status"] or api["drop_answer"])
+
+    def _sessions(self) -> list[tuple[Account, Session]]:
+        return [(account, session) for account in self.accounts for session in account.sessions]
+
+    def _posted(self, pick: int) -> Account:
+        posted = [account for account in self.accounts if account.message_id is not None]
+        return posted[pick % len(posted)]
+
+    def _column(self, account: Account, name: str) -> Any:
+        with self.miniature.rows() as rows:
+            return rows.execute("SELECT * FROM payment WHERE id = ?", (account.id,)).fetchone()[name]
+
+    def _has_message(self, account: Account) -> bool:
+        with self.miniature.rows() as rows:
+            return rows.execute("SELECT 1 FROM message WHERE payment_id = ?", (account.id,)).fetchone() is not None
+
+    @staticmethod
+    def _expect(held: bool, kind: str, what: str) -> None:
+        if not held:
+            raise Finding(kind, what)
