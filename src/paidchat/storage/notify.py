@@ -1,6 +1,7 @@
 """Wake-ups: a hint that something was committed. Whoever is woken reads; nothing is ever carried in the hint."""
 
 import asyncio
+import contextlib
 import random
 import time
 from typing import Any, Final
@@ -65,23 +66,25 @@ class Listener:
             try:
                 await self._listen()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                failures = 0 if self.heard_at else failures + 1
                 self.heard_at = None
-                failures += 1
                 log.warning("listener.lost", error=str(error) or type(error).__name__)
-            else:
-                failures = 0
             await asyncio.sleep(random.uniform(0, min(0.1 * 2**failures, LONGEST_RETRY_S)))  # noqa: S311 - jitter
 
     async def _listen(self) -> None:
         connection = await asyncpg.connect(self._dsn, **self._arguments)
+        ended = asyncio.Event()
+        connection.add_termination_listener(lambda _: ended.set())
         try:
             await connection.add_listener(CHANNEL, self._hear)
             self._wakeups.wake()  # for what was committed while nobody listened
-            while True:
+            while not ended.is_set():
                 async with asyncio.timeout(PROBE_TIMEOUT_S):
                     await connection.execute("SELECT 1")
                 self.heard_at = time.monotonic()
-                await asyncio.sleep(PROBE_EVERY_S)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), PROBE_EVERY_S)
+            raise ConnectionError("PostgreSQL ended the connection")
         finally:
             # Closing politely would wait for a server that may be gone.
             connection.terminate()
