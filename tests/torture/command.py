@@ -6,7 +6,8 @@ import importlib
 import secrets
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from tests.torture.order import Order
 from tests.torture.sabotages import SABOTAGES, is_noticed
@@ -29,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         _list()
         return 0
+    with _server(options.database) as options.database:
+        return _do(options)
+
+
+def _do(options: argparse.Namespace) -> int:
     if options.sabotage:
         names = SABOTAGES if options.sabotage == "all" else [options.sabotage]
         noticed = [_is_noticed(name, options) for name in names]
@@ -43,10 +49,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="repeats a run; drawn unless given")
     parser.add_argument("--short", action="store_true", help="a pass of seconds")
     parser.add_argument("--count", type=int, help="how often, where a run counts")
-    parser.add_argument("--database", metavar="URL", help="postgresql://… instead of SQLite")
+    parser.add_argument("--database", metavar="URL", help="postgresql://… in place of SQLite; postgresql starts one")
     parser.add_argument("--sabotage", choices=[*SABOTAGES, "all"], help="unplug a safeguard: its run must turn red")
     parser.add_argument("--list", action="store_true", help="say which runs and sabotages there are")
     return parser
+
+
+@contextmanager
+def _server(database: str | None) -> Iterator[str | None]:
+    """Give the URL of a server that was asked for without one: it runs as long as the command."""
+    if database != "postgresql":
+        yield database
+        return
+    from postgres import Postgres  # noqa: PLC0415 - a wheel with a server in it, for who wants one
+
+    server = Postgres()
+    try:
+        yield server.url.render_as_string(hide_password=False)
+    finally:
+        server.stop()
 
 
 def _order(options: argparse.Namespace, sabotage: str | None = None) -> Order:

@@ -15,6 +15,7 @@ from paidchat.domain import Verdict
 from paidchat.ledger import Ledger
 from paidchat.reconciler import Reconciler
 from paidchat.storage import queries
+from tests.torture import unplugged
 from tests.torture.patches import replace
 from tests.torture.table import Row
 
@@ -170,6 +171,18 @@ SABOTAGES: dict[str, Sabotage] = {
         "is shown and its money went back",
         "an older answer about refunds overwrites a newer one",
         1,
+    ),
+    "signature": Sabotage(
+        unplugged.believe_everybody, "forgeries", "forged accepted:", "the signature of webhooks is not checked"
+    ),
+    "join-order": Sabotage(
+        unplugged.follow_late, "viewers", "still at", "a pause between a viewer's first frame and its following"
+    ),
+    "withheld": Sabotage(
+        unplugged.replay_everything, "simulation", "were replayed", "what is off the board is replayed", 400
+    ),
+    "surplus": Sabotage(
+        unplugged.keep_surplus, "simulation", "and nothing went back", "money that was paid twice is kept", 400
     ),
 }
 

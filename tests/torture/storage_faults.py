@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,12 +37,16 @@ Fault = Callable[[World], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True)
 class Trouble:
-    """A fault in words and in deed, with what the board is started with for it and where its database lies."""
+    """A fault in words and in deed, with what the board is started with for it and where its database lies.
+
+    While it lasts, others than the board may be able to read the database, or not.
+    """
 
     what: str
     fault: Fault
     hooks: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
+    readable: bool = True
 
 
 @dataclass
@@ -58,7 +62,7 @@ async def run(order: Order) -> list[Row]:
     """Bring each fault, or the first `count` of them, over a board in use: it bears them and gets well by itself."""
     async with launching(order.launcher) as launcher:
         if order.database is not None:
-            return [await _bear(order, launcher, Trouble("tables are locked", locked_tables))]
+            return [await _bear(order, launcher, trouble) for trouble in POSTGRESQL[: order.count]]
         with tempfile.TemporaryDirectory(prefix="paidchat-torture-") as name:
             folder = Path(name)
             with filling_disk(folder / "small") as small:
@@ -89,11 +93,36 @@ async def locked_file(world: World) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def locked_tables(world: World) -> AsyncIterator[None]:
-    """Hold PostgreSQL's locks on what the board writes to."""
-    engine = create_async_engine(make_url(world.records.url).set(drivername=DRIVERS["postgresql"]), poolclass=NullPool)
-    async with engine.connect() as connection:
-        await connection.exec_driver_sql("LOCK TABLE payment, stripe_event, board IN ACCESS EXCLUSIVE MODE")
+    """Hold PostgreSQL's locks on what the board writes to; reading goes on."""
+    async with _operator(world) as execute:
+        await execute("BEGIN")
+        await execute("LOCK TABLE payment, stripe_event, board IN EXCLUSIVE MODE")
         yield
+        await execute("ROLLBACK")
+
+
+@asynccontextmanager
+async def no_connections(world: World) -> AsyncIterator[None]:
+    """Cut every connection to the board's PostgreSQL database and refuse new ones, as a stopped server does."""
+    name = make_url(world.records.url).database
+    async with _operator(world, "postgres") as execute:
+        await execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+        await execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608 - ours
+        try:
+            yield
+        finally:
+            await execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
+
+
+@asynccontextmanager
+async def _operator(world: World, database: str | None = None) -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
+    """Give what runs statements on the board's server, each by itself, in the board's database or another."""
+    url = make_url(world.records.url).set(drivername=DRIVERS["postgresql"])
+    if database is not None:
+        url = url.set(database=database)
+    engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        yield connection.exec_driver_sql
     await engine.dispose()
 
 
@@ -113,6 +142,12 @@ def full(disk: Disk) -> Fault:
     return fault
 
 
+POSTGRESQL = (
+    Trouble("tables are locked", locked_tables),
+    Trouble("the database refuses connections", no_connections, readable=False),
+)
+
+
 # --- bearing one ------------------------------------------------------------------------------------
 
 
@@ -130,7 +165,7 @@ async def _bear(order: Order, launcher: Launcher, trouble: Trouble) -> Row:
         waiting = [await start_payment(world, f"waiting {number}") for number in range(WAITING)]
         async with trouble.fault(world):
             await _use(world, waiting, witness, SHORT_FAULT_S if order.short else FAULT_S)
-            row.lost += await _half_written(world)
+            row.lost += await _half_written(world) if trouble.readable else []
         refused = sum(status >= 500 for status, _ in witness.answers)
         if refused == 0:
             row.wrong.append("the fault was not felt: nothing was refused")
