@@ -5,10 +5,14 @@ oracle is held against the board's database, and every viewer's replica against 
 """
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Coroutine
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any, ClassVar
 
 import uvloop
@@ -23,6 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.torture.hooks import install
 from tests.torture.miniature import Miniature, miniature
 from tests.torture.oracle import Finding
 from tests.torture.order import Order
@@ -32,7 +37,7 @@ from tests.torture.table import Row
 from tests.torture.viewer import Viewer
 
 NAME = "simulation"
-LONG, SHORT = 2_000, 30  # simulations
+LONG, SHORT, BATCH = 2_000, 30, 100  # simulations
 MOST_PAYMENTS = 4
 MOST_SESSIONS = 2  # of one payment
 LONG_STEPS, SHORT_STEPS = 40, 20
@@ -150,7 +155,7 @@ class Simulation(RuleBasedStateMachine):
 
     @rule(what=RARE, pick=PICK, fault=BREAKAGES)
     def once_in_a_while(self, what: str, pick: int, fault: dict[str, int]) -> None:
-        """The sweep passes, the board is restarted, Stripe fails, or a payment gets a second session, and both are paid."""
+        """The sweep passes, the board is restarted, Stripe fails, or a payment has two sessions, and both are paid."""
         stage = self._stage
         match what:
             case "sweep":
@@ -192,26 +197,50 @@ class Simulation(RuleBasedStateMachine):
         self._do(scrutinise(self._stage))
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Some simulations that follow from one seed, and what their boards are started with."""
+
+    seed: int
+    simulations: int
+    steps: int
+    shorten: bool
+    hooks: dict[str, Any]
+
+
 async def run(order: Order) -> list[Row]:
-    """Run seeded simulations one after another, up to the first that breaks a promise."""
+    """Run batches of simulations, each with a seed of its own, as many at a time as there are processors."""
     simulations = order.count or (SHORT if order.short else LONG)
     steps = SHORT_STEPS if order.short else LONG_STEPS
     row = Row(NAME, f"{simulations} lives of a board, up to {steps} things in any order", order.seed)
-    started = time.monotonic()
-    # The rules are plain functions that run a loop of their own.
-    await asyncio.to_thread(simulate, row, simulations, steps, shorten=not order.short)
-    row.seconds = time.monotonic() - started
+    began = time.monotonic()
+    batches = [
+        Batch(order.seed + number, min(BATCH, simulations - start), steps, not order.short, order.hooks)
+        for number, start in enumerate(range(0, simulations, BATCH))
+    ]
+    # In processes of their own, because they change what is global: constants, the log, and what is unplugged.
+    with ProcessPoolExecutor(min(len(batches), os.cpu_count() or 1), get_context("spawn")) as pool:
+        loop = asyncio.get_running_loop()
+        for counts, finding in await asyncio.gather(
+            *(loop.run_in_executor(pool, simulate, batch) for batch in batches)
+        ):
+            row.counts |= {name: row.counts.get(name, 0) + count for name, count in counts.items()}
+            if finding is not None:
+                getattr(row, finding[0]).append(finding[1])
+    row.seconds = time.monotonic() - began
     return [row]
 
 
-def simulate(row: Row, simulations: int, steps: int, *, shorten: bool) -> None:
-    """Run simulations and write into the row what they found; to shorten what leads there can take five minutes."""
+def simulate(batch: Batch) -> tuple[Counter[str], tuple[str, str] | None]:
+    """Run a batch up to the first broken promise; return what happened, and the finding: its column and itself."""
+    install(batch.hooks)
     chosen = settings(
-        max_examples=simulations,
-        stateful_step_count=steps,
+        max_examples=batch.simulations,
+        stateful_step_count=batch.steps,
         deadline=None,
         database=None,
-        phases=[Phase.generate, Phase.shrink] if shorten else [Phase.generate],
+        # Shortening what leads to a finding can take five minutes.
+        phases=[Phase.generate, Phase.shrink] if batch.shorten else [Phase.generate],
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
     )
@@ -221,12 +250,13 @@ def simulate(row: Row, simulations: int, steps: int, *, shorten: bool) -> None:
         Simulation.runner = runner
         Simulation.miniature = runner.run(opened.enter_async_context(miniature()))
         try:
-            run_state_machine_as_test(seed(row.seed)(Simulation), settings=chosen)
+            run_state_machine_as_test(seed(batch.seed)(Simulation), settings=chosen)
         except Finding as finding:
-            getattr(row, finding.kind).append(f"{finding.what} after {' '.join(_steps(finding))}")
+            what = f"{finding.what}; --seed {batch.seed} --count {batch.simulations}: {' '.join(_steps(finding))}"
+            return Simulation.counts, (finding.kind, what)
         finally:
             runner.run(opened.aclose())
-    row.counts |= Simulation.counts
+    return Simulation.counts, None
 
 
 def _steps(finding: Finding) -> list[str]:

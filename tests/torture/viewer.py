@@ -27,6 +27,7 @@ class Viewer:
         self._socket: ClientConnection | None = None
         self.replica = Replica()
         self.connections = self.snapshots = self.resumed = 0
+        self.first = ""  # the type of the frame that opened the last connection
         self.close_code: int | None = None  # of the last close frame received
         self.watched: list[Json] = []  # payments as they were told, in order
 
@@ -40,11 +41,12 @@ class Viewer:
         """The place in the log and the epoch to come back with; None before the first snapshot."""
         return (self.replica.seq, self.replica.epoch) if self.replica.epoch else None
 
-    async def connect(self, cursor: tuple[int, str] | None = None) -> None:
-        """Open a connection, plain or with a cursor, and take its first frame."""
-        query = f"?{urlencode({'after': cursor[0], 'epoch': cursor[1]})}" if cursor else ""
+    async def connect(self, cursor: tuple[int, str] | None = None, *, query: str = "") -> None:
+        """Open a connection, plain, with a cursor or with any other query, and take its first frame."""
+        if cursor is not None:
+            query = urlencode({"after": cursor[0], "epoch": cursor[1]})
         self._socket = await websockets.connect(
-            self._url + query,
+            f"{self._url}?{query}".rstrip("?"),
             proxy=None,
             max_size=None,
             compression=None,
@@ -54,7 +56,8 @@ class Viewer:
         )
         self.connections += 1
         first = await self._receive()
-        if first["type"] == "snapshot":
+        self.first = first["type"]
+        if self.first == "snapshot":
             self.snapshots += 1
         else:
             self.resumed += 1
@@ -85,12 +88,21 @@ class Viewer:
             self.watched.append(frame["payment"])
         return frame
 
-    async def catch_up(self, seq: int, patience_s: float = PATIENCE_S) -> None:
-        """Take frames until the replica is at `seq`; what does not come in time is missed, and a finding."""
+    async def reach(self, seq: int, patience_s: float = PATIENCE_S) -> None:
+        """Take frames until the replica is at `seq`.
+
+        Raises:
+            ConnectionClosed: the board ended the connection before.
+            TimeoutError: what was to come did not.
+        """
+        async with asyncio.timeout(patience_s):
+            while self.replica.seq < seq:
+                await self.take()
+
+    async def catch_up(self, seq: int) -> None:
+        """Take frames until the replica is at `seq`; not to get there is a finding."""
         try:
-            async with asyncio.timeout(patience_s):
-                while self.replica.seq < seq:
-                    await self.take()
+            await self.reach(seq)
         except (TimeoutError, websockets.ConnectionClosed) as end:
             self.replica.findings.append(f"still at {self.replica.seq}, the board is at {seq}: {type(end).__name__}")
 
