@@ -25,8 +25,6 @@ from paidchat.domain import (
     ProviderUnavailable,
     SessionFact,
     Verdict,
-    clean_author,
-    clean_text,
     is_payment_id,
 )
 from paidchat.ledger import Ledger
@@ -44,6 +42,7 @@ from paidchat.stripe_gateway import (
     RequestRefused,
     StripeGateway,
 )
+from paidchat.text import clean_author, clean_text
 
 log = structlog.get_logger(__name__)
 

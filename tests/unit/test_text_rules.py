@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paidchat.domain import InvalidText, clean_author, clean_text
+from paidchat.domain import InvalidText
+from paidchat.text import clean_author, clean_text
 
 ACUTE = "\N{COMBINING ACUTE ACCENT}"
 FAMILY = "\U0001f469\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"

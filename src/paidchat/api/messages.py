@@ -8,8 +8,8 @@ from paidchat import wire
 from paidchat.api.deps import TheDatabase, TheSettings
 from paidchat.api.problems import ApiError, responses
 from paidchat.board import shown_message
-from paidchat.domain import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH
 from paidchat.storage import queries
+from paidchat.text import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH
 
 router = APIRouter(tags=["board"])
 

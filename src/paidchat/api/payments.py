@@ -10,7 +10,8 @@ from starlette.background import BackgroundTask
 from paidchat import wire
 from paidchat.api.deps import TheCheckout
 from paidchat.api.problems import ApiError, responses
-from paidchat.domain import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH, UNSETTLED
+from paidchat.domain import UNSETTLED
+from paidchat.text import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH
 
 router = APIRouter(tags=["payments"])
 
