@@ -18,6 +18,7 @@ SETTLE_EVERY_S = 0.5
 ADVANCE_S = 20  # the sandbox's clock, at each look: deliveries wait up to a minute for their next attempt
 LONGEST_ADVANCE_S = 1200  # then its sessions, of half an hour at least, would begin to expire
 AT_ONCE = 16
+UNSENT = "SELECT payment_intent AS id FROM refund WHERE status = 'wanted'"
 ON_BOARD = "fulfilled"
 UNPAID = frozenset({"pending", "processing", "expired", "failed"})
 
@@ -49,6 +50,7 @@ class Books:
     messages: list[DatabaseRow[Any]]
     entries: list[DatabaseRow[Any]]
     events: set[str]
+    unsent: list[str]
     seq: int
     damage: list[str]
 
@@ -82,6 +84,7 @@ async def audit(world: World, *, at_rest: bool = True) -> Findings:
     findings = Findings(wrong=list(books.damage))
     if at_rest:
         _check_payments(books, findings)
+        findings.wrong += [f"the refund of {intent} was wanted and not sent" for intent in books.unsent]
     else:
         _check_unpaid(books, findings)
     _check_acknowledged(books, findings)
@@ -100,6 +103,7 @@ async def read_books(world: World) -> Books:
             messages=await reader.rows("SELECT id, payment_id, text, moderated, hidden FROM message ORDER BY id"),
             entries=await reader.rows("SELECT seq, kind, message_id, reason FROM log_entry ORDER BY seq"),
             events={row.id for row in await reader.rows("SELECT id FROM stripe_event")},
+            unsent=[row.id for row in await reader.rows(UNSENT)],
             seq=(await reader.rows("SELECT seq FROM board"))[0].seq,
             damage=await reader.damage(),
         )

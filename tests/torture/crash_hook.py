@@ -18,7 +18,6 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.default import DefaultDialect
 
-from paidchat import refunds
 from paidchat.api import admin
 from paidchat.checkout import Checkout
 from paidchat.reconciler import Reconciler
@@ -125,7 +124,7 @@ def _name_work() -> None:
         (Checkout, "sync_with_stripe", "landing"),
         (Reconciler, "sweep", "sweep"),
         (admin, "remove_message", "moderate"),
-        (refunds, "send_due", "send refunds"),
+        (Checkout, "send_refunds", "send refunds"),
     ):
         replace(owner, name, _as_work(lambda *_, label=label: label))
     replace(Checkout, "handle", _as_work(lambda _, news: f"webhook {news.event_type}"))

@@ -12,7 +12,7 @@ from tests.torture import crash_hook
 from tests.torture.acknowledgements import Acknowledgements
 from tests.torture.audit import audit, settled_audit
 from tests.torture.order import Order
-from tests.torture.processes import launching
+from tests.torture.processes import Process, launching
 from tests.torture.stories import ORDERS, Plot, Story, Told
 from tests.torture.table import Row
 from tests.torture.world import World, made_world
@@ -38,9 +38,18 @@ PLOTS = (
 SHORT_STORIES, SHORT = 5, 2  # and points of each
 LEASE_S = 0.5
 SWEEP_EVERY_S = 0.5
+WORKS = {"moderate": ("moderate", "send refunds")}  # the works that a plot's points are in, if not in one of its name
 NO_SWEEP = {"first_sweep_s": 3600}
 SWEEP_AT_ONCE = {"first_sweep_s": 0.05}
-DEATH_TIMEOUT_S = 3
+# Every removal of this run is one with a refund.
+HALF = "was removed and its refund is not wanted"
+HALF_MODERATED = (
+    "SELECT message.id FROM message LEFT JOIN refund ON refund.payment_id = message.payment_id "
+    "WHERE message.moderated AND refund.payment_id IS NULL"
+)
+LOOK_EVERY_S = 0.05
+QUIET_S = 1.5
+DEATH_TIMEOUT_S = 5
 HEAL_TIMEOUT_S = 20
 
 
@@ -100,7 +109,7 @@ class Crashes:
         await self._tell("", self._new_story())
         await self._world.kill_board()
         passed = (self._folder / crash_hook.PASSED).read_text().splitlines()
-        return [point for point in dict.fromkeys(passed) if point.startswith(self._plot.by)]
+        return [point for point in dict.fromkeys(passed) if point.startswith(WORKS.get(self._plot.by, self._plot.by))]
 
     async def _die_at(self, point: str) -> bool:
         """Die at a point, look at what is on disk, go on with another board, and audit; False if it did not die."""
@@ -114,28 +123,43 @@ class Crashes:
         return died
 
     async def _tell(self, point: str, story: Story) -> bool:
-        """Tell a story to a board that is to die at a point; return whether it has."""
+        """Tell a story to a board that is to die at a point; return whether it has. Without a point, rehearse."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
         await self._world.faults(webhook={"drop": "all"})
-        hooks = {"crash": str(self._folder), **NO_SWEEP}
-        board = await self._world.restart_board(hooks)
+        board = await self._board_at_the_story(story, point)
+        if not point:
+            await self._quiet()
+            return False
+        with suppress(TimeoutError):
+            return await board.wait(DEATH_TIMEOUT_S) == crash_hook.EXIT_STATUS
+        return False
+
+    async def _board_at_the_story(self, story: Story, point: str) -> Process:
+        """Start a board that is to die, and let it have the story, or find it."""
+        hooks = {"crash": str(self._folder)}
+        board = await self._world.restart_board({**hooks, **NO_SWEEP})
         if self._plot.by == "sweep":
             await story.begin()
             await story.go_on()
             await self._world.kill_board()
-            hooks |= SWEEP_AT_ONCE
-        if point:
-            (self._folder / crash_hook.ARMED).write_text(point)
-        if self._plot.by == "sweep":
-            board = await self._world.start_board(hooks)
-        else:
-            with suppress(httpx.HTTPError):
-                await story.begin()
-                await story.go_on()
-        with suppress(TimeoutError):
-            return await board.wait(DEATH_TIMEOUT_S if point else 1) == crash_hook.EXIT_STATUS
-        return False
+            self._arm(point)
+            return await self._world.start_board({**hooks, **SWEEP_AT_ONCE})
+        self._arm(point)
+        with suppress(httpx.HTTPError):
+            await story.begin()
+            await story.go_on()
+        return board
+
+    def _arm(self, point: str) -> None:
+        (self._folder / crash_hook.ARMED).write_text(point)
+
+    async def _quiet(self) -> None:
+        """Wait until the board has come to no further point for a while."""
+        passed, size = self._folder / crash_hook.PASSED, -1
+        while (grown := passed.stat().st_size) != size:
+            size = grown
+            await asyncio.sleep(QUIET_S)
 
     async def _heal(self, point: str, story: Story) -> None:
         """Let a board without faults see what the one before left, and wait for everything to be as it must be."""
@@ -149,7 +173,9 @@ class Crashes:
             if time.monotonic() > deadline:
                 findings.into(self._row, f"after {point}")
                 return
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(LOOK_EVERY_S)
+        async with self._world.records.reading() as reader:
+            self._row.wrong += [f"after {point}: message {row.id} {HALF}" for row in await reader.rows(HALF_MODERATED)]
 
     def _new_story(self) -> Story:
         self._stories += 1

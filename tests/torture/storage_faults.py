@@ -30,7 +30,7 @@ PAUSE_S = 0.2
 LONGEST_ANSWER_S = 9.0
 LONGEST_HEALTH_S = 1.0  # generous: on an idle machine it is a few milliseconds
 HEALTH_EVERY_S = 0.1
-WAITING = 8  # payments that are paid during the fault
+WAITING = 24  # payments that are paid during the fault: enough to need a new page of every table
 
 Fault = Callable[[World], AbstractAsyncContextManager[None]]
 

@@ -53,6 +53,7 @@ class Story:
     _key: str = field(default_factory=lambda: str(uuid.uuid4()))
     _delivered: set[str] = field(default_factory=set)
     _verbs: int = 0
+    _moderated: bool = False
 
     async def begin(self, *, patient: bool = False) -> None:
         """Start the payment, and let happen what is delivered at once."""
@@ -143,6 +144,10 @@ class Story:
         self._delivered.add(event)
 
     async def _moderate(self) -> None:
+        """Remove the message with a refund; told reversed, by an owner who does not come back for the answer."""
+        if self._moderated and self.told == "reversed":
+            return
+        self._moderated = True
         assert self.payment is not None
         found = (await self.world.http.get(f"/api/payments/{self.payment['id']}")).json()
         answer = await self.world.http.delete(
