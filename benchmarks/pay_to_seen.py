@@ -7,6 +7,7 @@ to the item in the second window's list. ./dev bench pay_to_seen [rounds]
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -93,4 +94,5 @@ def main(rounds: int = ROUNDS) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the demo is stopped as well
     main(*map(int, sys.argv[1:]))
