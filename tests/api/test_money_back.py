@@ -169,7 +169,7 @@ async def events_of(client: httpx.AsyncClient, payment: Json) -> dict[str, str]:
 async def test_the_order_of_the_news_does_not_matter(
     deaf: httpx.AsyncClient, verbs: list[str], status: str | None, seed: int
 ) -> None:
-    """Events that come late and in any order end in what Stripe says now; where a loss is told first, nothing is posted."""
+    """Events that come late and in any order end in what Stripe says now; after a loss nothing is posted."""
     payment = await new_payment(deaf)
     for verb in verbs:
         await act(deaf, payment, verb)

@@ -102,8 +102,8 @@ async def test_restarts_of_the_database_lose_nothing(make_cluster: Callable[[], 
         for _ in range(3):
             await asyncio.sleep(chance.uniform(0.1, 0.6))
             await asyncio.to_thread(cluster.postgres.restart)
-        await asyncio.wait_for(asyncio.gather(*payers), 60)
-        await asyncio.wait_for(asyncio.gather(*followers), 60)
+        async with asyncio.timeout(60):
+            await asyncio.gather(*payers, *followers)
     assert seen == {node.url: list(range(1, len(texts) + 1)) for node in nodes}, f"seed {seed}"
     async with client_of(nodes[1]) as client:
         page = (await client.get("/api/messages", params={"limit": 100})).json()

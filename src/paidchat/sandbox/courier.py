@@ -103,7 +103,8 @@ class Courier:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(event_id, []).append(waiter)
         with suppress(TimeoutError):
-            await asyncio.wait_for(waiter, at_most_s)
+            async with asyncio.timeout(at_most_s):
+                await waiter
 
     async def resend(self, event_id: str) -> Answer | None:
         """Send an event once more, now, past all faults; None when there is no such event.
@@ -137,7 +138,8 @@ class Courier:
                 if next_due is not None:
                     pause = min(_IDLE_S, max(next_due - self._clock.now(), _SHORTEST_PAUSE_S))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     def _launch(self) -> float | None:
         """Start what is due and free to start; return when the next one is due."""

@@ -83,7 +83,8 @@ class Listener:
                     await connection.execute("SELECT 1")
                 self.heard_at = time.monotonic()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), PROBE_EVERY_S)
+                    async with asyncio.timeout(PROBE_EVERY_S):
+                        await ended.wait()
             raise ConnectionError("PostgreSQL ended the connection")
         finally:
             # Closing politely would wait for a server that may be gone.
