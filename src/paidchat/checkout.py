@@ -1,6 +1,5 @@
 """The use cases of money: start a checkout, fulfil what Stripe says, ask Stripe. They open the transactions."""
 
-import asyncio
 import hashlib
 import math
 import uuid
@@ -27,6 +26,7 @@ from paidchat.domain import (
     Verdict,
     is_payment_id,
 )
+from paidchat.group_commit import GroupCommit
 from paidchat.ledger import Ledger
 from paidchat.limiter import RateLimiter, client_id
 from paidchat.observability import Metrics
@@ -72,6 +72,7 @@ class Checkout:
         self._database = database
         self._gateway = gateway
         self._board_tag = board_tag
+        self._fulfilments = GroupCommit(self._fulfill)
 
     # --- paying -------------------------------------------------------------------------------------
 
@@ -259,22 +260,21 @@ class Checkout:
         Safe to call any number of times, at the same time, with the same facts in any order
         (docs.stripe.com/checkout/fulfillment#create-fulfillment-function). It is on disk when this returns.
         """
-        # Who asked may go away; what Stripe said is done all the same.
-        return await asyncio.shield(asyncio.ensure_future(self._fulfill(facts)))
+        return await self._fulfilments.submit(facts)
 
     async def _fulfill(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
         now = datetime.now(UTC)
+        inbox = {fact.event_id: _inbox_row(fact, now) for fact in facts if fact.event_id}
         async with self._database.transaction() as connection:
-            fresh = await queries.take_events(connection, [_inbox_row(fact, now) for fact in facts if fact.event_id])
+            fresh = await queries.take_events(connection, list(inbox.values()))
             payments = await queries.lock_payments(connection, {fact.payment_id for fact in facts if fact.payment_id})
             ledger = Ledger(payments, board_tag=self._board_tag, livemode=self._settings.livemode)
-            verdicts = [
-                ledger.enter(fact) if fact.event_id is None or fact.event_id in fresh else Verdict.DUPLICATE
-                for fact in facts
-            ]
-            for fact, verdict in zip(facts, verdicts, strict=True):
+            verdicts = []
+            for fact in facts:
+                verdicts.append(_enter(ledger, fact, fresh))
                 if fact.event_id in fresh:
-                    await queries.judge_event(connection, fact.event_id, verdict)
+                    fresh.remove(fact.event_id)  # a copy of it in the same group is a duplicate
+                    await queries.judge_event(connection, fact.event_id, verdicts[-1])
             await queries.move_payments(connection, ledger.moves())
             for surplus in ledger.surplus:
                 await refunds.want(connection, surplus.payment_intent, surplus.payment_id, "surplus", now)
@@ -374,6 +374,10 @@ class Checkout:
     async def _expire(self, payment: Row[Any]) -> None:
         async with self._database.transaction() as connection:
             await queries.expire_payment(connection, payment.id)
+
+
+def _enter(ledger: Ledger, fact: SessionFact | IntentFact, fresh: set[str]) -> Verdict:
+    return ledger.enter(fact) if fact.event_id is None or fact.event_id in fresh else Verdict.DUPLICATE
 
 
 def _inbox_row(fact: SessionFact | IntentFact, now: datetime) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+"""Group commit: what arrives while one transaction is being written goes together into the next."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MOST_AT_ONCE = 32  # requests in one transaction
+
+
+@dataclass(frozen=True, slots=True)
+class _Request(Generic[Item, Result]):
+    items: Sequence[Item]
+    done: "asyncio.Future[list[Result]]"
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Hands requests to one writer, which answers each after the transaction that holds it is committed.
+
+    `write` takes the items of any number of requests and returns a result for each, or raises and has done
+    nothing. A group that fails is written again one by one, so that a bad request never holds up the others.
+    """
+
+    def __init__(self, write: Callable[[Sequence[Item]], Awaitable[list[Result]]]) -> None:
+        self._write = write
+        self._waiting: list[_Request[Item, Result]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def submit(self, items: Sequence[Item]) -> list[Result]:
+        """Return the results once they are on disk. Who asked may go away: it is written all the same.
+
+        Raises:
+            Exception: whatever `write` raises for these items alone.
+        """
+        request: _Request[Item, Result] = _Request(items, asyncio.get_running_loop().create_future())
+        self._waiting.append(request)
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._run())
+        return await asyncio.shield(request.done)
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+                await self._write_group(group)
+        finally:
+            self._writer = None
+
+    async def _write_group(self, group: list[_Request[Item, Result]]) -> None:
+        try:
+            results = await self._write([item for request in group for item in request.items])
+        except Exception as error:  # noqa: BLE001 - it is handed to who asked
+            if len(group) > 1:
+                for request in group:
+                    await self._write_group([request])
+            elif not group[0].done.cancelled():
+                group[0].done.set_exception(error)
+            return
+        for request in group:
+            mine, results = results[: len(request.items)], results[len(request.items) :]
+            if not request.done.cancelled():
+                request.done.set_result(mine)
