@@ -22,6 +22,12 @@ RUNS = {
     "database-restarts": "PostgreSQL goes down and comes back",
     "storage-faults": "a full disk, failing writes, a lock that somebody else holds",
     "crash-points": "a board dies before and after every statement and every call",
+    "simulation": "everything that can happen to a board, in any order",
+    "forgeries": "whoever is not Stripe asks the board to post",
+    "viewers": "thousands come and go with cursors of every kind",
+    "stalled": "a hundred viewers never read",
+    "shutdown": "SIGTERM under load, with clients that hold on",
+    "hardening": "floods, deadlines, a hanging Stripe, canaries in the log",
 }
 
 

@@ -178,6 +178,13 @@ SABOTAGES: dict[str, Sabotage] = {
     "join-order": Sabotage(
         unplugged.follow_late, "viewers", "still at", "a pause between a viewer's first frame and its following"
     ),
+    "deadlines": Sabotage(
+        unplugged.wait_for_everybody, "hardening", "waited for longer", "requests may take as long as they like"
+    ),
+    "redaction": Sabotage(unplugged.log_everything, "hardening", "is in the log", "secrets are logged like anything"),
+    "backlog": Sabotage(
+        unplugged.wait_for_readers, "stalled", "were held for", "what a viewer does not read is kept for it"
+    ),
     "withheld": Sabotage(
         unplugged.replay_everything, "simulation", "were replayed", "what is off the board is replayed", 400
     ),

@@ -56,9 +56,12 @@ async def scrutinise_at_rest(stage: Stage, *, by_mail: bool) -> None:
             break
         await stage.deliver(0, 1)
     if stage.lost or stage.troubled or not by_mail:
-        for _ in range(2):  # what the first sends back, the second hears of
-            stage.let_pass()
-            await stage.sweep(full=True)
+        stage.let_pass()
+        await stage.sweep(full=True)
+        for _ in range(MOST_ROUNDS):
+            if not stage.undelivered:
+                break
+            await stage.sweep(full=True)  # the one before has sent money back, and is to hear of that too
     await scrutinise(stage)
     board = read_board(stage.miniature, thoroughly=True)
     if board.damage:

@@ -13,8 +13,14 @@ from tests.torture.processes import launching
 from tests.torture.sabotages import SABOTAGES, is_noticed
 from tests.torture.table import Row, table
 
-RUNS = ("kills", "crash-points", "storage-faults", "lost-events", "duplicates", "overtaking")
-SABOTAGED = ("inbox", "unique-key", "sweep", "commit-after-answer", "seq", "money-order")
+RUNS = (
+    *("kills", "crash-points", "storage-faults", "lost-events", "duplicates", "overtaking"),
+    *("simulation", "forgeries", "viewers", "stalled", "shutdown", "hardening"),
+)
+SABOTAGED = (
+    *("inbox", "unique-key", "sweep", "commit-after-answer", "seq", "money-order"),
+    *("signature", "join-order"),
+)
 AT_ONCE = 3  # much of their time is waiting
 
 Passes = dict[str, asyncio.Task[list[Row]]]

@@ -3,7 +3,8 @@
 import asyncio
 from typing import Any
 
-from paidchat import refunds
+from paidchat import feed as feed_module
+from paidchat import observability, refunds, server
 from paidchat.api import webhooks
 from paidchat.feed import Entry, Feed, Subscriber
 from tests.torture.patches import replace
@@ -61,3 +62,28 @@ def keep_surplus() -> None:
         return want_unless_surplus
 
     replace(refunds, "want", only_operators)
+
+
+def wait_for_everybody() -> None:
+    """Wait for the end of a request as long as it takes."""
+
+    def expect_within(protocol: server.HttpProtocol, seconds: float) -> None:
+        del protocol, seconds
+
+    replace(server.HttpProtocol, "_expect_within", lambda _: expect_within)
+
+
+def wait_for_readers() -> None:
+    """Keep whatever a viewer has not read, as long as it does not read it."""
+
+    def keep(subscriber: Subscriber, now: float) -> None:
+        del subscriber, now
+
+    replace(feed_module, "MAX_BACKLOG", lambda _: 2**40)
+    replace(Subscriber, "drop_if_stalled", lambda _: keep)
+    replace(server, "USER_TIMEOUT_MS", lambda _: 0)  # the kernel's own patience
+
+
+def log_everything() -> None:
+    """Log whatever there is to log."""
+    replace(observability, "_redact_event", lambda _: lambda _logger, _name, event: event)

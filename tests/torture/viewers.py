@@ -198,7 +198,7 @@ async def run(order: Order) -> list[Row]:
     )
     began = time.monotonic()
     async with (
-        made_world(database=order.database, hooks=order.hooks, reconcile_s=NEVER_S) as world,
+        made_world(launcher=order.launcher, database=order.database, hooks=order.hooks, reconcile_s=NEVER_S) as world,
         opened(world.records.url) as database,
     ):
         await world.restart_board(PAIDCHAT_MAX_VIEWERS_PER_CLIENT=MOST_VIEWERS)
