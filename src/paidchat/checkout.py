@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Row
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat import refunds
@@ -32,7 +33,7 @@ from paidchat.limiter import RateLimiter, client_id
 from paidchat.observability import Metrics
 from paidchat.settings import Settings
 from paidchat.storage import queries
-from paidchat.storage.database import Database
+from paidchat.storage.database import Database, DatabaseBusy
 from paidchat.stripe_events import IntentNews
 from paidchat.stripe_gateway import (
     AccessDenied,
@@ -303,13 +304,14 @@ class Checkout:
         (docs.stripe.com/checkout/fulfillment#trigger-fulfillment-on-landing-page).
         """
         now = datetime.now(UTC)
-        async with self._database.transaction() as connection:
-            if not await queries.claim_question(connection, payment_id, now=now, before=now - ASK_EVERY):
-                return
         try:
+            async with self._database.transaction() as connection:
+                if not await queries.claim_question(connection, payment_id, now=now, before=now - ASK_EVERY):
+                    return
             await self.ask_stripe(await self.find_payment(payment_id))
-        except GatewayError as error:
-            log.warning("stripe.not_answering", payment_id=payment_id, error=str(error))
+        except (GatewayError, DatabaseBusy, SQLAlchemyError, OSError) as error:
+            # Nobody waits for this: the sweep asks anyway.
+            log.warning("stripe.not_asked", payment_id=payment_id, error=str(getattr(error, "orig", None) or error))
 
     async def paid_without_row(self, since: datetime) -> list[str]:
         """Return the ids of our paid sessions whose payment is not in the database: made after a restored backup.
