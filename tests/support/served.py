@@ -1,5 +1,6 @@
 """Servers for tests: real ones, on real ports, with real files, in a thread or in a process of their own."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -9,16 +10,20 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from postgres import Postgres
 
 from paidchat.app import create_app
 from paidchat.sandbox import SandboxSettings
 from paidchat.server import Server, server_config
 from paidchat.settings import Settings
+from paidchat.storage.database import Database
+from paidchat.storage.schema import migrate
 
 START_TIMEOUT_S = 30
 SECRET = "whsec_of_the_tests"
@@ -63,6 +68,44 @@ def serving(config: uvicorn.Config) -> Iterator[None]:
         assert not thread.is_alive(), "the server does not stop"
 
 
+class Databases:
+    """Which database boards are served on: one per folder, so that a board served again from a folder is the same."""
+
+    def __init__(self) -> None:
+        self._postgres: Postgres | None = None
+        self._urls: dict[Path, str] = {}
+
+    @contextlib.contextmanager
+    def on(self, postgres: Postgres) -> Iterator[None]:
+        """Serve boards on this server until the block ends."""
+        self._postgres = postgres
+        try:
+            yield
+        finally:
+            self._postgres = None
+
+    def url_for(self, data: Path) -> str:
+        """Return the URL of a folder's database."""
+        if self._postgres is None:
+            return f"sqlite:///{data / 'paidchat.db'}"
+        if data not in self._urls:
+            self._urls[data] = self._postgres.create_database()
+            # A test's own loop is running in this thread.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(asyncio.run, _migrate(self._urls[data])).result()
+        return self._urls[data]
+
+
+databases = Databases()
+
+
+async def _migrate(url: str) -> None:
+    database = Database(url)
+    await database.open()
+    await migrate(database)
+    await database.close()
+
+
 @contextlib.contextmanager
 def served_board(data: Path, port: int | None = None, **overrides: Any) -> Iterator[Served]:
     """Serve a board and its sandbox, as the demo does, from one folder; `overrides` are settings."""
@@ -71,7 +114,7 @@ def served_board(data: Path, port: int | None = None, **overrides: Any) -> Itera
     settings = Settings(
         **{
             "_env_file": None,
-            "database_url": f"sqlite:///{data / 'paidchat.db'}",
+            "database_url": databases.url_for(data),
             "public_url": url,
             "stripe_secret_key": "sk_test_of_the_tests",
             "stripe_webhook_secrets": SECRET,
