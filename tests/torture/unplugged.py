@@ -6,7 +6,7 @@ from typing import Any
 from paidchat import feed as feed_module
 from paidchat import observability, refunds, server
 from paidchat.api import webhooks
-from paidchat.feed import Entry, Feed, Subscriber
+from paidchat.feed import Feed, Subscriber
 from tests.torture.patches import replace
 
 PAUSE_S = 0.2
@@ -39,16 +39,6 @@ def follow_late() -> None:
         return __init__
 
     replace(Feed, "__init__", late)
-
-
-def replay_everything() -> None:
-    """Replay entries as they were, messages that are off the board by now among them."""
-
-    def replayed(feed: Feed, entry: Entry) -> bytes:
-        del feed
-        return entry.frame
-
-    replace(Feed, "_replayed", lambda _: replayed)
 
 
 def keep_surplus() -> None:
