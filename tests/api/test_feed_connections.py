@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -16,7 +18,7 @@ import pytest
 import websockets
 from board_client import http_client
 from following import following
-from raw_socket import CLOSE, PING, TEXT, raw_socket
+from raw_socket import CLOSE, PING, TEXT, Frame, raw_socket
 from rows import opened, write_messages, write_payment
 from served import SECRET, Served, free_port, process, served_board
 from webhooks import Json, completed, deliver
@@ -25,6 +27,36 @@ from paidchat.storage import queries
 
 SPA = "https://spa.example.com"
 HEARTBEAT_S = 20
+
+
+@dataclass
+class Quiet:
+    """A connection on which nothing happens: when it began, at which seq, and what came when."""
+
+    seq: int
+    began: float
+    frames: list[tuple[float, Frame]]
+    listening: asyncio.Task[None]
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def quiet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Quiet]:
+    """Begin such a connection before the first test of this file, so that its 20 s pass during the others."""
+    with served_board(tmp_path_factory.mktemp("quiet")) as served:
+        async with opened(served.settings.database_url) as database, following(served) as follower:
+            await write_messages(database, 2)
+            await follower.receive_all(2)
+        async with raw_socket(served) as connection:
+            seq = json.loads((await connection.frame()).payload)["seq"]
+            frames: list[tuple[float, Frame]] = []
+
+            async def listen() -> None:
+                while {frame.opcode for _, frame in frames} != {TEXT, PING}:
+                    frames.append((time.monotonic(), await connection.frame()))
+
+            listening = asyncio.create_task(listen())
+            yield Quiet(seq, time.monotonic(), frames, listening)
+            listening.cancel()
 
 
 async def refusal(served: Served, origin: str | None, path: str = "/api/feed") -> websockets.Response:
@@ -141,24 +173,6 @@ async def viewers(client: httpx.AsyncClient) -> int:
     found = re.search(r"^paidchat_viewers (\d+)", (await client.get("/metrics")).text, re.MULTILINE)
     assert found is not None
     return int(found[1])
-
-
-async def test_a_quiet_connection_shows_signs_of_life(tmp_path: Path) -> None:
-    """After 20 s in which nothing happens come a heartbeat at the same seq and a ping."""
-    with served_board(tmp_path) as served:
-        async with opened(served.settings.database_url) as database, following(served) as follower:
-            await write_messages(database, 2)
-            await follower.receive_all(2)
-        async with raw_socket(served) as quiet:
-            seq = json.loads((await quiet.frame()).payload)["seq"]
-            started = time.monotonic()
-            async with asyncio.timeout(2 * (HEARTBEAT_S + 5)):
-                frames = [await quiet.frame() for _ in range(2)]
-            took = time.monotonic() - started
-    assert {frame.opcode for frame in frames} == {TEXT, PING}
-    [heartbeat] = [json.loads(frame.payload) for frame in frames if frame.opcode == TEXT]
-    assert heartbeat == {"type": "heartbeat", "seq": seq}
-    assert HEARTBEAT_S - 2 < took < HEARTBEAT_S + 4
 
 
 async def test_a_ping_is_answered(board: Served) -> None:
@@ -319,3 +333,12 @@ def test_a_script_needs_two_libraries(board: Served) -> None:
     )
     assert "message.posted " in run.stdout
     assert run.stdout.splitlines()[-1] == "payment.updated fulfilled"
+
+
+async def test_a_quiet_connection_shows_signs_of_life(quiet: Quiet) -> None:
+    """After 20 s in which nothing happens comes a heartbeat at the same seq, long before 45 s, and pings come, too."""
+    async with asyncio.timeout(HEARTBEAT_S + 15):
+        await quiet.listening
+    [(came, heartbeat)] = [(came, frame) for came, frame in quiet.frames if frame.opcode == TEXT]
+    assert json.loads(heartbeat.payload) == {"type": "heartbeat", "seq": quiet.seq}
+    assert HEARTBEAT_S - 2 < came - quiet.began < 45

@@ -70,16 +70,18 @@ async def test_the_message_comes_before_the_news(client: httpx.AsyncClient, boar
             assert frame["payment"]["message_id"] in posted
 
 
-async def test_after_a_snapshot_the_message_is_in_it(client: httpx.AsyncClient, board: Served) -> None:
-    """Watching a payment that is fulfilled already tells it after the snapshot that shows its message."""
+async def test_what_is_fulfilled_already_is_told_after_its_message(client: httpx.AsyncClient, board: Served) -> None:
+    """Watching a payment that is fulfilled already tells it after the snapshot or the entry that shows its message."""
     payment = await start(client)
     await act(client, payment, "pay")
     await until_status(client, payment["id"], "fulfilled")
     async with following(board) as follower:
         await follower.watch(payment["id"])
-        fulfilled = await told(follower, payment["id"])
-        assert fulfilled["message_id"] in [message["id"] for message in follower.first["messages"]]
-        assert fulfilled["message_id"] <= follower.first["seq"]
+        shown = [message["id"] for message in follower.first["messages"]]
+        while (frame := await follower.receive())["type"] != "payment.updated":
+            shown.append(frame["seq"])
+        assert frame["payment"]["status"] == "fulfilled"
+        assert frame["payment"]["message_id"] in shown
 
 
 async def test_watching_during_a_replay(tmp_path: Path) -> None:

@@ -3,29 +3,36 @@
 import json
 import os
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from board_client import http_client, post
-from served import free_port, process, served_board
+from served import Served, free_port, process, served_board, serving
+from typer.testing import CliRunner, Result
+
+from paidchat.app import create_app
+from paidchat.cli import cli
+from paidchat.server import server_config
+from paidchat.settings import Settings
+
+Run = Callable[..., Result]
 
 
-def paidchat(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, with nothing in the environment but what is given."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", "paidchat", *arguments],
-        capture_output=True,
-        text=True,
-        env={**kept, **environment},
-        cwd=cwd,
-        timeout=60,
-        check=False,
-    )
+@pytest.fixture
+def paidchat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command to its end, in an empty folder, with no settings but those given."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith(("PAIDCHAT_", "STRIPE_")):
+            monkeypatch.delenv(name)
+
+    def run(*arguments: str, **environment: str) -> Result:
+        return CliRunner().invoke(cli, arguments, env=environment)
+
+    return run
 
 
 async def test_the_board_describes_itself(client: httpx.AsyncClient) -> None:
@@ -85,13 +92,12 @@ async def test_docs_need_no_other_host(client: httpx.AsyncClient) -> None:
         assert (await client.get(source)).status_code == 200
 
 
-def test_serve_refuses_with_a_list(tmp_path: Path) -> None:
+def test_serve_refuses_with_a_list(paidchat: Run) -> None:
     """Without its settings, production does not start, and says in one go what is missing."""
-    run = paidchat("serve", cwd=tmp_path, PAIDCHAT_PRICE_AMOUNT="free")
-    assert run.returncode != 0
+    run = paidchat("serve", PAIDCHAT_PRICE_AMOUNT="free")
+    assert run.exit_code == 2
     for name in ("PAIDCHAT_PUBLIC_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "PAIDCHAT_PRICE_AMOUNT"):
         assert name in run.stderr
-    assert "Traceback" not in run.stderr
 
 
 SETTINGS = {
@@ -101,33 +107,35 @@ SETTINGS = {
 }
 
 
-def test_sqlite_refuses_several_workers(tmp_path: Path) -> None:
+def test_sqlite_refuses_several_workers(paidchat: Run) -> None:
     """Several workers on SQLite do not start."""
-    run = paidchat("serve", "--workers", "2", cwd=tmp_path, **SETTINGS)
-    assert run.returncode != 0
+    run = paidchat("serve", "--workers", "2", **SETTINGS)
+    assert run.exit_code == 2
     assert "SQLite" in run.stderr
 
 
-def test_a_live_key_and_another_stripe_do_not_start(tmp_path: Path) -> None:
+def test_a_live_key_and_another_stripe_do_not_start(paidchat: Run) -> None:
     """A live key with another address for Stripe does not start, and the key is not printed."""
-    run = paidchat(
-        "serve",
-        cwd=tmp_path,
-        **{**SETTINGS, "STRIPE_SECRET_KEY": "sk_live_canary", "PAIDCHAT_STRIPE_API_BASE": "http://127.0.0.1:9"},
-    )
-    assert run.returncode != 0
+    both = {"STRIPE_SECRET_KEY": "sk_live_canary", "PAIDCHAT_STRIPE_API_BASE": "http://127.0.0.1:9"}
+    run = paidchat("serve", **{**SETTINGS, **both})
+    assert run.exit_code == 2
     assert "PAIDCHAT_STRIPE_API_BASE" in run.stderr
-    assert "canary" not in run.stdout + run.stderr
+    assert "canary" not in run.output
 
 
 async def test_production_has_no_sandbox(tmp_path: Path) -> None:
     """Served for production, a board has no route of the sandbox at all."""
     port = free_port()
-    database = f"sqlite:///{tmp_path / 'paidchat.db'}"
-    stripe = f"http://127.0.0.1:{free_port()}"
-    environment = {**SETTINGS, "PAIDCHAT_DATABASE_URL": database, "PAIDCHAT_STRIPE_API_BASE": stripe}
-    with process("serve", "--port", str(port), **environment):
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    settings = Settings(
+        public_url=f"http://127.0.0.1:{port}",
+        database_url=f"sqlite:///{tmp_path / 'paidchat.db'}",
+        stripe_secret_key="sk_test_canary",
+        stripe_webhook_secrets="whsec_canary",
+        stripe_api_base=f"http://127.0.0.1:{free_port()}",
+        _env_file=None,
+    )
+    with serving(server_config(create_app(settings), host="127.0.0.1", port=port)):
+        async with http_client(Served(settings.public_url, settings)) as client:
             assert (await client.get("/api/board")).status_code == 200
             for path in ("/sandbox", "/sandbox/", "/sandbox/test/ledger", "/sandbox/v1/checkout/sessions"):
                 for method in ("GET", "POST"):
@@ -145,9 +153,9 @@ def test_the_demo_ignores_real_keys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["openapi", "asyncapi"])
-async def test_the_committed_documents_are_current(client: httpx.AsyncClient, tmp_path: Path, name: str) -> None:
+async def test_the_committed_documents_are_current(client: httpx.AsyncClient, paidchat: Run, name: str) -> None:
     """The document in the repository is what the command prints, and what a board serves."""
     committed = (Path(__file__).parents[2] / f"{name}.json").read_text()
-    printed = paidchat(name, cwd=tmp_path)
-    assert (printed.stdout, printed.stderr, printed.returncode) == (committed, "", 0)
+    run = paidchat(name)
+    assert (run.stdout, run.stderr, run.exit_code) == (committed, "", 0)
     assert (await client.get(f"/{name}.json")).json() == json.loads(committed)

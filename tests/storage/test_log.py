@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 
 from rows import opened, write_messages
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from paidchat.board import remove_message
 from paidchat.storage import queries
-from paidchat.storage.database import Database
+from paidchat.storage.database import Database, DatabaseBusy
 
 WRITERS = 32
-EACH = 5
+EACH = 4
 
 
 async def tail(database: Database, until: int) -> list[int]:
@@ -20,13 +21,19 @@ async def tail(database: Database, until: int) -> list[int]:
     while not seen or seen[-1] < until:
         async with database.reading() as connection:
             seen += [row.seq for row in await queries.log_after(connection, seen[-1] if seen else 0, 7)]
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.002)
     return seen
 
 
 async def write(database: Database, times: int) -> list[int]:
     """Post one message after the other, each in a transaction of its own, and return their ids."""
-    return [id_ for _ in range(times) for id_ in await write_messages(database, 1)]
+    ids: list[int] = []
+    while len(ids) < times:
+        try:
+            ids += await write_messages(database, 1)
+        except (DatabaseBusy, OperationalError):
+            await asyncio.sleep(0.1)
+    return ids
 
 
 async def test_the_log_is_dense_under_many_writers(database: Database, url: str) -> None:
