@@ -1,6 +1,7 @@
 """The audit: what the sandbox knows to be true, held against the board's database and its API."""
 
 import asyncio
+import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -9,15 +10,17 @@ from typing import Any
 
 from sqlalchemy import Row as DatabaseRow
 
+from tests.torture.payers import ask
 from tests.torture.table import Row
 from tests.torture.world import World
 
 Json = dict[str, Any]
 
 SETTLE_EVERY_S = 0.5
-ADVANCE_S = 20  # the sandbox's clock, at each look: deliveries wait up to a minute for their next attempt
+ADVANCE_S = 10  # the sandbox's clock, at each look: deliveries wait up to a minute for their next attempt
 LONGEST_ADVANCE_S = 1200  # then its sessions, of half an hour at least, would begin to expire
 AT_ONCE = 16
+UNFORESEEN = ('"event": "request.failed"', '"event": "Exception in ASGI application')
 UNSENT = "SELECT payment_intent AS id FROM refund WHERE status = 'wanted'"
 ON_BOARD = "fulfilled"
 UNPAID = frozenset({"pending", "processing", "expired", "failed"})
@@ -73,6 +76,7 @@ async def settled_audit(world: World, row: Row, *, timeout_s: float) -> None:
     findings.into(row)
     row.wrong += await check_api(world)
     row.lost += await check_taken(world)
+    row.wrong += unforeseen(world)
 
 
 async def audit(world: World, *, at_rest: bool = True) -> Findings:
@@ -220,7 +224,7 @@ async def read_board(world: World) -> list[Json]:
     messages: list[Json] = []
     after = 0
     while True:
-        page = (await world.http.get("/api/messages", params={"after": after, "limit": 100})).json()
+        page = (await ask(world, "GET", "/api/messages", params={"after": after, "limit": 100})).json()
         messages += page["messages"]
         if not page["has_more"]:
             return messages
@@ -233,10 +237,20 @@ async def check_taken(world: World) -> list[str]:
 
     async def check(payment_id: str, text: str) -> str | None:
         async with gate:
-            answer = await world.http.get(f"/api/payments/{payment_id}")
+            answer = await ask(world, "GET", f"/api/payments/{payment_id}")
         if answer.status_code != 200:
             return f"payment {payment_id} was answered with 201 and is {answer.status_code}"
         return None if answer.json()["text"] == text else f"payment {payment_id} has another text"
 
     checks = await asyncio.gather(*(check(*item) for item in world.taken.items()))
     return [finding for finding in checks if finding]
+
+
+def unforeseen(world: World) -> list[str]:
+    """Return what the board's logs hold of errors that nobody foresaw, each kind once."""
+    found: Counter[str] = Counter()
+    for line in world.log.read_text().splitlines():
+        if any(mark in line for mark in UNFORESEEN):
+            event = json.loads(line)
+            found[f"{event['event'].strip()}: {event['exception'].strip().splitlines()[-1]}"] += 1
+    return [f"logged {count} times: {what}" for what, count in found.items()]

@@ -122,6 +122,7 @@ def _name_work() -> None:
     for owner, name, label in (
         (Checkout, "start_checkout", "create"),
         (Checkout, "sync_with_stripe", "landing"),
+        (Checkout, "_fulfill", "fulfil"),
         (Reconciler, "sweep", "sweep"),
         (admin, "remove_message", "moderate"),
         (Checkout, "send_refunds", "send refunds"),

@@ -48,6 +48,7 @@ HALF_MODERATED = (
     "WHERE message.moderated AND refund.payment_id IS NULL"
 )
 LOOK_EVERY_S = 0.05
+ONE_SWEEP = {"PAIDCHAT_RECONCILE_SECONDS": "3600"}
 QUIET_S = 1.5
 DEATH_TIMEOUT_S = 5
 HEAL_TIMEOUT_S = 20
@@ -144,7 +145,7 @@ class Crashes:
             await story.go_on()
             await self._world.kill_board()
             self._arm(point)
-            return await self._world.start_board({**hooks, **SWEEP_AT_ONCE})
+            return await self._world.start_board({**hooks, **SWEEP_AT_ONCE}, **ONE_SWEEP)
         self._arm(point)
         with suppress(httpx.HTTPError):
             await story.begin()

@@ -13,6 +13,7 @@ It reads one JSON object a line, and answers in the same way:
 STATUS is as in `subprocess`: negative for a signal. At the end of its input it kills its children.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -30,6 +31,7 @@ from tests.torture import hooks
 from tests.torture.warmth import warm_up
 
 ANSWERS = os.dup(1)  # the output itself is anybody's who prints
+PR_SET_PDEATHSIG = 1
 MOST_FILES = 64  # open in this process
 
 
@@ -97,6 +99,7 @@ def _be_child(order: dict[str, Any]) -> NoReturn:
     """Become the process that was asked for; never returns into the launcher."""
     status = 70
     try:
+        _die_with_parent()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _redirect(order["log"])
@@ -115,6 +118,12 @@ def _be_child(order: dict[str, Any]) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel for a SIGKILL when the launcher is gone, should it be killed itself (prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _redirect(log: str) -> None:

@@ -5,7 +5,7 @@ import json
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,16 +111,18 @@ async def launching(given: Launcher | None = None) -> AsyncIterator[Launcher]:
     launcher = Launcher(script)
     assert script.stdout is not None
     assert script.stdin is not None
-    listening = None
     try:
         async with asyncio.timeout(IMPORT_TIMEOUT_S):
             ready = await script.stdout.readline()
         assert b"ready" in ready, f"the launcher said {ready!r}"
-        listening = asyncio.create_task(launcher.listen())
+    except BaseException:
+        script.kill()
+        await script.wait()
+        raise
+    listening = asyncio.create_task(launcher.listen())
+    try:
         yield launcher
     finally:
-        with suppress(OSError):
-            script.stdin.close()
+        script.stdin.close()
         await script.wait()
-        if listening is not None:
-            await listening
+        await listening
