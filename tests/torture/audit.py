@@ -20,6 +20,7 @@ SETTLE_EVERY_S = 0.5
 ADVANCE_S = 10  # the sandbox's clock, at each look: deliveries wait up to a minute for their next attempt
 LONGEST_ADVANCE_S = 1200  # then its sessions, of half an hour at least, would begin to expire
 AT_ONCE = 16
+PATIENCE_S = 5
 UNFORESEEN = ('"event": "request.failed"', '"event": "Exception in ASGI application')
 UNSENT = "SELECT payment_intent AS id FROM refund WHERE status = 'wanted'"
 ON_BOARD = "fulfilled"
@@ -237,7 +238,10 @@ async def check_taken(world: World) -> list[str]:
 
     async def check(payment_id: str, text: str) -> str | None:
         async with gate:
-            answer = await ask(world, "GET", f"/api/payments/{payment_id}")
+            try:
+                answer = await ask(world, "GET", f"/api/payments/{payment_id}", patience_s=PATIENCE_S)
+            except TimeoutError as error:
+                return str(error)
         if answer.status_code != 200:
             return f"payment {payment_id} was answered with 201 and is {answer.status_code}"
         return None if answer.json()["text"] == text else f"payment {payment_id} has another text"

@@ -121,9 +121,15 @@ async def start_payment(world: World, text: str) -> Json:
     return payment
 
 
-async def ask(world: World, method: str, path: str, **request: Any) -> httpx.Response:
-    """Ask the board until there is an answer that is neither 5xx nor "in progress"."""
-    deadline = time.monotonic() + PATIENCE_S
+async def ask(
+    world: World, method: str, path: str, *, patience_s: float = PATIENCE_S, **request: Any
+) -> httpx.Response:
+    """Ask the board until there is an answer that is neither 5xx nor "in progress".
+
+    Raises:
+        TimeoutError: there is none.
+    """
+    deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         await world.started.wait()
         try:
@@ -137,4 +143,4 @@ async def ask(world: World, method: str, path: str, **request: Any) -> httpx.Res
             return answer
         else:
             await asyncio.sleep(RETRY_EVERY_S)
-    raise TimeoutError(f"{method} {path} was not answered within {PATIENCE_S} s")
+    raise TimeoutError(f"{method} {path} was not answered within {patience_s} s")
