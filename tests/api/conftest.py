@@ -6,9 +6,27 @@ import pytest
 from served import Served, databases, served_board
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark of tests that need not run twice."""
+    config.addinivalue_line("markers", "any_database: what it finds cannot depend on the database; it runs on one")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the second run of such tests out."""
+    twice = [
+        item
+        for item in items
+        if isinstance(item, pytest.Function)
+        and item.get_closest_marker("any_database")
+        and item.callspec.params.get("backend") == "postgresql"
+    ]
+    config.hook.pytest_deselected(items=twice)
+    items[:] = [item for item in items if item not in twice]
+
+
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"], autouse=True)
 def backend(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Serve every board of a test on this database."""
+    """Serve every board of a test on this database. A board that outlives a test must ask for it by name."""
     if request.param == "sqlite":
         yield "sqlite"
         return

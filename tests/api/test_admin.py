@@ -22,9 +22,9 @@ Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def administered(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A board with an admin token."""
-    with served_board(tmp_path_factory.mktemp("admin"), admin_token=TOKEN, reconcile_seconds=1) as served:
+    with served_board(tmp_path_factory.mktemp(backend), admin_token=TOKEN, reconcile_seconds=1) as served:
         yield served
 
 

@@ -7,14 +7,16 @@ import pytest
 from board_client import http_client
 from served import Served, served_board
 
+pytestmark = pytest.mark.any_database
+
 SPA = "https://spa.example.com"
 EVIL = "https://evil.example.com"
 
 
 @pytest.fixture(scope="module")
-def open_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def open_board(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A board that a page of another origin may use."""
-    with served_board(tmp_path_factory.mktemp("cors"), allowed_origins=SPA) as served:
+    with served_board(tmp_path_factory.mktemp(backend), allowed_origins=SPA) as served:
         yield served
 
 

@@ -7,6 +7,8 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
+pytestmark = pytest.mark.any_database
+
 OPERATIONS = {
     ("/api/payments", "post"): {"201", "409", "413", "415", "422", "429", "500", "503"},
     ("/api/payments/{payment_id}", "get"): {"200", "404", "500"},

@@ -40,9 +40,9 @@ class Quiet:
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def quiet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Quiet]:
+async def quiet(backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Quiet]:
     """Begin such a connection before the first test of this file, so that its 20 s pass during the others."""
-    with served_board(tmp_path_factory.mktemp("quiet")) as served:
+    with served_board(tmp_path_factory.mktemp(backend)) as served:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await write_messages(database, 2)
             await follower.receive_all(2)
@@ -106,6 +106,7 @@ async def test_a_configured_origin_is_welcome(tmp_path: Path) -> None:
         "{own}",
     ],
 )
+@pytest.mark.any_database
 async def test_any_other_origin_is_403(board: Served, origin: str) -> None:
     """A page of any other origin is refused before the handshake, in the contract's form."""
     response = await refusal(board, origin.format(own=board.url.removeprefix("http://")))
@@ -122,6 +123,7 @@ async def test_any_other_origin_is_403(board: Served, origin: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/api/nothing", "/api/messages", "/healthz", "/api/feed/", "/style.css", "/sandbox"]
 )
+@pytest.mark.any_database
 async def test_a_socket_elsewhere_is_refused(board: Served, path: str) -> None:
     """There is one WebSocket; elsewhere the handshake is refused, and nothing of ours fails over it."""
     response = await refusal(board, None, path)
@@ -241,6 +243,7 @@ async def ended(running: subprocess.Popen[str], within_s: float) -> None:
     await asyncio.to_thread(running.wait, within_s)
 
 
+@pytest.mark.any_database
 async def test_going_down_says_so_and_waits_for_nobody(tmp_path: Path) -> None:
     """At SIGTERM followers get 1012, and the process ends in 10 s, whatever stuck clients it has."""
     port = free_port()
@@ -274,6 +277,7 @@ def paid_session(payment_id: str, tag: str) -> Json:
     }
 
 
+@pytest.mark.any_database
 async def test_what_was_answered_before_going_down_is_there(tmp_path: Path) -> None:
     """Of the webhooks under way at SIGTERM, each that was answered 200 is on disk, and none is half done."""
     port = free_port()
@@ -307,6 +311,7 @@ async def test_what_was_answered_before_going_down_is_there(tmp_path: Path) -> N
     assert len(entries) == len(posted)
 
 
+@pytest.mark.any_database
 def test_a_script_needs_two_libraries(board: Served) -> None:
     """A script with nothing but an HTTP and a WebSocket client pays, and sees its message and its payment's end."""
     script = (
@@ -335,6 +340,7 @@ def test_a_script_needs_two_libraries(board: Served) -> None:
     assert run.stdout.splitlines()[-1] == "payment.updated fulfilled"
 
 
+@pytest.mark.any_database
 async def test_a_quiet_connection_shows_signs_of_life(quiet: Quiet) -> None:
     """After 20 s in which nothing happens comes a heartbeat at the same seq, long before 45 s, and pings come, too."""
     async with asyncio.timeout(HEARTBEAT_S + 15):

@@ -31,9 +31,9 @@ class Stage(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def stage(backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """Serve that board for this file; no test changes it."""
-    folder = tmp_path_factory.mktemp("stage")
+    folder = tmp_path_factory.mktemp(backend)
     with served_board(folder) as served:
         async with opened(served.settings.database_url) as database:
             await write_messages(database, COUNT)

@@ -220,6 +220,7 @@ BAD_FRAMES: list[str | bytes] = [
 
 
 @pytest.mark.parametrize("frame", BAD_FRAMES, ids=lambda frame: repr(frame)[:40])
+@pytest.mark.any_database
 async def test_three_bad_frames_end_the_connection(board: Served, frame: str | bytes) -> None:
     """A frame that is no watch is answered with an error, and the third ends the connection with 1008."""
     async with following(board) as follower:

@@ -19,9 +19,9 @@ HELLO = {"text": "Hello", "author": "Ann"}
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def faulty(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A board whose sandbox is made to fail."""
-    with served_board(tmp_path_factory.mktemp("faulty")) as served:
+    with served_board(tmp_path_factory.mktemp(backend)) as served:
         yield served
 
 

@@ -29,9 +29,9 @@ class Stage(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def stage(backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """Serve that board for this file; the tests that change it put it back."""
-    with served_board(tmp_path_factory.mktemp("stage")) as served:
+    with served_board(tmp_path_factory.mktemp(backend)) as served:
         async with opened(served.settings.database_url) as database, http_client(served) as client:
             await write_messages(database, COUNT)
             for id_ in REMOVED:

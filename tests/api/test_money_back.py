@@ -27,16 +27,16 @@ Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def board(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A board for this file alone: its tests read the whole ledger again and again, so a short one saves time."""
-    with served_board(tmp_path_factory.mktemp("money")) as served:
+    with served_board(tmp_path_factory.mktemp(backend)) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def lossy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def lossy(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A board that hears of nothing but what a test sends it, and asks only when it is looked at."""
-    with served_board(tmp_path_factory.mktemp("lossy"), reconcile_seconds=3600) as served:
+    with served_board(tmp_path_factory.mktemp(backend), reconcile_seconds=3600) as served:
         yield served
 
 

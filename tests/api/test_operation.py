@@ -49,6 +49,7 @@ async def test_the_board_describes_itself(client: httpx.AsyncClient) -> None:
     }
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("tax", ["exclusive", "inclusive"])
 async def test_the_description_follows_the_settings(tmp_path: Path, tax: str) -> None:
     """Title, price and tax are the operator's."""
@@ -81,6 +82,7 @@ async def test_metrics_count_what_happens(client: httpx.AsyncClient) -> None:
     assert "Canary" not in answer.text
 
 
+@pytest.mark.any_database
 async def test_docs_need_no_other_host(client: httpx.AsyncClient) -> None:
     """The documentation's page and what it loads come from the board itself."""
     page = await client.get("/docs")
@@ -92,6 +94,7 @@ async def test_docs_need_no_other_host(client: httpx.AsyncClient) -> None:
         assert (await client.get(source)).status_code == 200
 
 
+@pytest.mark.any_database
 def test_serve_refuses_with_a_list(paidchat: Run) -> None:
     """Without its settings, production does not start, and says in one go what is missing."""
     run = paidchat("serve", PAIDCHAT_PRICE_AMOUNT="free")
@@ -107,6 +110,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.any_database
 def test_sqlite_refuses_several_workers(paidchat: Run) -> None:
     """Several workers on SQLite do not start."""
     run = paidchat("serve", "--workers", "2", **SETTINGS)
@@ -114,6 +118,7 @@ def test_sqlite_refuses_several_workers(paidchat: Run) -> None:
     assert "SQLite" in run.stderr
 
 
+@pytest.mark.any_database
 def test_a_live_key_and_another_stripe_do_not_start(paidchat: Run) -> None:
     """A live key with another address for Stripe does not start, and the key is not printed."""
     both = {"STRIPE_SECRET_KEY": "sk_live_canary", "PAIDCHAT_STRIPE_API_BASE": "http://127.0.0.1:9"}
@@ -123,6 +128,7 @@ def test_a_live_key_and_another_stripe_do_not_start(paidchat: Run) -> None:
     assert "canary" not in run.output
 
 
+@pytest.mark.any_database
 async def test_production_has_no_sandbox(tmp_path: Path) -> None:
     """Served for production, a board has no route of the sandbox at all."""
     port = free_port()
@@ -143,6 +149,7 @@ async def test_production_has_no_sandbox(tmp_path: Path) -> None:
                     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
+@pytest.mark.any_database
 def test_the_demo_ignores_real_keys(tmp_path: Path) -> None:
     """The demo never uses a Stripe key that happens to be in the environment."""
     port = str(free_port())
@@ -152,6 +159,7 @@ def test_the_demo_ignores_real_keys(tmp_path: Path) -> None:
     assert answer.json()["test_mode"] is True
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("name", ["openapi", "asyncapi"])
 async def test_the_committed_documents_are_current(client: httpx.AsyncClient, paidchat: Run, name: str) -> None:
     """The document in the repository is what the command prints, and what a board serves."""

@@ -198,6 +198,7 @@ async def test_json_is_json_however_it_is_written(client: httpx.AsyncClient, med
 @pytest.mark.parametrize(
     "media_type", ["text/plain", "application/problem+json", "application/jsonx", "*/*", "json", ""]
 )
+@pytest.mark.any_database
 async def test_anything_else_is_415(client: httpx.AsyncClient, media_type: str) -> None:
     """What a form or a script of another site could send without asking is not taken."""
     answer = await client.post("/api/payments", content=b'{"text": "a"}', headers={"Content-Type": media_type})
@@ -227,6 +228,7 @@ async def raw(served: Served, head: str, body: bytes = b"", repeat: int = 0) -> 
 PATHS = ["/api/payments", "/stripe/webhook"]
 
 
+@pytest.mark.any_database
 async def test_a_body_announced_as_huge_is_refused_unread(board: Served) -> None:
     """Two hundred announced megabytes are 413 before the first of them is sent, and the connection ends."""
     head = "POST {} HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: 200000000\n\n"
@@ -239,6 +241,7 @@ async def test_a_body_announced_as_huge_is_refused_unread(board: Served) -> None
         assert json.loads(body)["code"] == "payload_too_large"
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(("path", "size"), [("/api/payments", 200_000), ("/stripe/webhook", 2_000_000)])
 async def test_a_body_that_is_too_large_is_told_so(client: httpx.AsyncClient, path: str, size: int) -> None:
     """Who sends too much reads the 413 even though it was still sending."""
@@ -246,6 +249,7 @@ async def test_a_body_that_is_too_large_is_told_so(client: httpx.AsyncClient, pa
     is_problem(answer, 413, "payload_too_large")
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_body_that_does_not_end_is_cut_off(board: Served, path: str) -> None:
     """A body that announces no length is counted as it comes, and cut off where it is too much."""
@@ -257,6 +261,7 @@ async def test_a_body_that_does_not_end_is_cut_off(board: Served, path: str) -> 
         assert (await client.get("/healthz")).status_code == 200
 
 
+@pytest.mark.any_database
 async def test_headers_without_end_are_refused(board: Served) -> None:
     """A request whose headers do not end is not read for ever."""
     answer = await raw(board, "GET /healthz HTTP/1.1\nHost: x\n", b"X-Filler: " + b"a" * 60_000 + b"\r\n", repeat=100)
@@ -280,6 +285,7 @@ PECULIAR = [
 ]
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("path", PECULIAR, ids=lambda path: path[:40])
 async def test_a_peculiar_path_is_404(client: httpx.AsyncClient, path: str) -> None:
     """Nothing outside the page's own files is served, and no path makes the board fail."""

@@ -12,6 +12,8 @@ from board_client import http_client, look_up, start, stripe_session
 from served import SECRET, Served, served_board
 from webhooks import Json, completed, deliver, digest, paid, signature
 
+pytestmark = pytest.mark.any_database
+
 OTHER = "whsec_of_somebody_else"
 Header = Callable[[bytes, int], str]
 
@@ -151,10 +153,10 @@ async def test_every_changed_byte_breaks_the_signature(client: httpx.AsyncClient
 
 
 @pytest.fixture(scope="module")
-def rotating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def rotating(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A board in the middle of a rotation: the old secret still counts beside the new one."""
     secrets = f"whsec_new_one,{SECRET}"
-    with served_board(tmp_path_factory.mktemp("rotating"), stripe_webhook_secrets=secrets) as served:
+    with served_board(tmp_path_factory.mktemp(backend), stripe_webhook_secrets=secrets) as served:
         yield served
 
 
