@@ -33,7 +33,7 @@ from paidchat.limiter import RateLimiter, client_id
 from paidchat.observability import Metrics
 from paidchat.settings import Settings
 from paidchat.storage import queries
-from paidchat.storage.database import Database, DatabaseBusy
+from paidchat.storage.database import Database, DatabaseBusy, is_outage
 from paidchat.stripe_events import IntentNews
 from paidchat.stripe_gateway import (
     AccessDenied,
@@ -73,7 +73,7 @@ class Checkout:
         self._database = database
         self._gateway = gateway
         self._board_tag = board_tag
-        self._fulfilments = GroupCommit(self._fulfill)
+        self._fulfilments = GroupCommit(self._fulfill, is_outage)
 
     # --- paying -------------------------------------------------------------------------------------
 

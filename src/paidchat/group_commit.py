@@ -16,17 +16,33 @@ class _Request(Generic[Item, Result]):
     items: Sequence[Item]
     done: "asyncio.Future[list[Result]]"
 
+    def succeed(self, results: list[Result]) -> None:
+        if not self.done.done():
+            self.done.set_result(results)
+
+    def fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
 
 class GroupCommit(Generic[Item, Result]):
     """Hands requests to one writer, which answers each after the transaction that holds it is committed.
 
     `write` takes the items of any number of requests and returns a result for each, or raises and has done
-    nothing. A group that fails is written again one by one, so that a bad request never holds up the others.
+    nothing. A group that fails is written again one by one, so that a bad request never holds up the others;
+    unless `is_outage` says that none would fare better: then all who wait are told at once, and nobody waits for
+    as many failures as there are others before.
     """
 
-    def __init__(self, write: Callable[[Sequence[Item]], Awaitable[list[Result]]]) -> None:
+    def __init__(
+        self,
+        write: Callable[[Sequence[Item]], Awaitable[list[Result]]],
+        is_outage: Callable[[Exception], bool],
+    ) -> None:
         self._write = write
+        self._is_outage = is_outage
         self._waiting: list[_Request[Item, Result]] = []
+        self._suspects = 0  # so many of the first that wait are of a group that failed, and are written singly
         self._writer: asyncio.Task[None] | None = None
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
@@ -44,7 +60,9 @@ class GroupCommit(Generic[Item, Result]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                group, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+                size = 1 if self._suspects else MOST_AT_ONCE
+                group, self._waiting = self._waiting[:size], self._waiting[size:]
+                self._suspects = max(0, self._suspects - size)
                 await self._write_group(group)
         finally:
             self._writer = None
@@ -53,13 +71,14 @@ class GroupCommit(Generic[Item, Result]):
         try:
             results = await self._write([item for request in group for item in request.items])
         except Exception as error:  # noqa: BLE001 - it is handed to who asked
-            if len(group) > 1:
-                for request in group:
-                    await self._write_group([request])
-            elif not group[0].done.cancelled():
-                group[0].done.set_exception(error)
+            if self._is_outage(error):
+                group, self._waiting, self._suspects = group + self._waiting, [], 0
+            elif len(group) > 1:
+                self._waiting[:0], self._suspects = group, len(group)
+                return
+            for request in group:
+                request.fail(error)
             return
         for request in group:
             mine, results = results[: len(request.items)], results[len(request.items) :]
-            if not request.done.cancelled():
-                request.done.set_result(mine)
+            request.succeed(mine)

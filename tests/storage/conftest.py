@@ -1,7 +1,7 @@
-"""A database of their own for the tests of storage: a real SQLite file, migrated."""
+"""A database of its own for each test of storage, migrated: a real SQLite file, and one on a real PostgreSQL."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,28 @@ from paidchat.storage import queries
 from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
 
+NewUrl = Callable[[], str]
+
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    """Where a database may be made."""
-    return f"sqlite:///{tmp_path / 'paidchat.db'}"
+def new_sqlite_url(tmp_path: Path) -> NewUrl:
+    """Say where another SQLite database may be made."""
+    return lambda: f"sqlite:///{tmp_path / uuid.uuid4().hex}.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, new_sqlite_url: NewUrl) -> NewUrl:
+    """Say where another database may be made. What holds for SQLite alone asks for `new_sqlite_url` instead."""
+    if request.param == "sqlite":
+        return new_sqlite_url
+    create: NewUrl = request.getfixturevalue("postgres").create_database
+    return create
+
+
+@pytest.fixture
+def url(new_url: NewUrl) -> str:
+    """Where the test's database is."""
+    return new_url()
 
 
 @pytest.fixture

@@ -16,6 +16,12 @@ Ask = Callable[[AsyncConnection], Awaitable[Any]]
 
 
 @pytest.fixture
+def new_url(new_sqlite_url: Callable[[], str]) -> Callable[[], str]:
+    """Only SQLite: PostgreSQL has another planner, which scans what is small."""
+    return new_sqlite_url
+
+
+@pytest.fixture
 async def filled(database: Database) -> Database:
     """A database with some messages and payments."""
     await write_messages(database, 300)

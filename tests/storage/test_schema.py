@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -32,11 +33,11 @@ async def test_the_revisions_make_the_tables(database: Database) -> None:
         assert await connection.run_sync(differences) == []
 
 
-async def test_the_checks_are_those_of_the_tables(database: Database, url: str) -> None:
+async def test_the_checks_are_those_of_the_tables(database: Database, new_url: Callable[[], str]) -> None:
     """A migrated database has every CHECK that the code describes, word for word (Alembic does not compare them)."""
     async with database.reading() as connection:
         migrated = await connection.run_sync(_checks)
-    async with opened(f"{url}.made") as made:
+    async with opened(new_url()) as made:
         async with made.transaction() as connection:
             await connection.run_sync(SQLModel.metadata.create_all)
         async with made.reading() as connection:

@@ -1,7 +1,8 @@
-"""Transactions: what is committed is on disk and whole, and concurrent writers lose nothing."""
+"""Transactions on SQLite: what is committed is on disk and whole, and concurrent writers lose nothing."""
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 from rows import opened, write_messages, write_payment
@@ -10,6 +11,12 @@ from sqlalchemy.exc import OperationalError
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseBusy
+
+
+@pytest.fixture
+def new_url(new_sqlite_url: Callable[[], str]) -> Callable[[], str]:
+    """Only SQLite: PostgreSQL has many writers, and locks rows."""
+    return new_sqlite_url
 
 
 async def increment(database: Database) -> None:

@@ -175,6 +175,9 @@ SABOTAGES: dict[str, Sabotage] = {
     "join-order": Sabotage(
         unplugged.follow_late, "viewers", "still at", "a pause between a viewer's first frame and its following"
     ),
+    "withheld": Sabotage(
+        unplugged.replay_everything, "viewers", "was off the board and was replayed", "what was removed is replayed", 30
+    ),
     "deadlines": Sabotage(
         unplugged.wait_for_everybody, "hardening", "waited for longer", "requests may take as long as they like"
     ),

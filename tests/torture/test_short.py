@@ -19,7 +19,7 @@ RUNS = (
 )
 SABOTAGED = (
     *("inbox", "unique-key", "sweep", "commit-after-answer", "seq", "money-order"),
-    *("signature", "join-order"),
+    *("signature", "join-order", "withheld"),
 )
 AT_ONCE = 3  # much of their time is waiting
 

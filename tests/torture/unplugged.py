@@ -41,6 +41,16 @@ def follow_late() -> None:
     replace(Feed, "__init__", late)
 
 
+def replay_everything() -> None:
+    """Replay entries as they were, whatever has become of their messages since."""
+
+    def as_it_was(feed: Feed, entry: feed_module.Entry) -> bytes:
+        del feed
+        return entry.frame
+
+    replace(Feed, "_replayed", lambda _: as_it_was)
+
+
 def keep_surplus() -> None:
     """Keep the money of whoever has paid twice."""
 

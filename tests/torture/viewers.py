@@ -28,6 +28,7 @@ NAME = "viewers"
 SHORT, LONG = 120, 5_000  # reconnects
 AT_ONCE = 12
 REPLAYED = 1_000  # entries; protocol.md: who is further behind gets a snapshot
+UNSEEN = 3  # messages that come and go while a viewer is away
 NEVER_S = 3_600.0
 BATCHES = (1, 1, 1, 1, 2, 5, 40)  # messages in one transaction
 RARE_BATCH = 1_100  # so many that a cursor falls behind what is replayed
@@ -169,6 +170,27 @@ class Show:
         if viewer.first == "snapshot" and board.epoch == cursor[1] and board.seq - cursor[0] <= REPLAYED:
             self.findings.append(f"came back with {cursor}, the head being {board.seq}, and was sent a snapshot")
 
+    async def remove_unseen(self, away: Viewer, present: Viewer) -> None:
+        """Post and take off again while a viewer is away: it comes back with its cursor and must not be sent that."""
+        for viewer in (away, present):
+            await self._come(viewer, "plain")
+        await away.disconnect()
+        posted = await write_messages(self._database, UNSEEN, "gone before it was seen")
+        for message_id in posted:
+            answer = await self._world.http.delete(f"/api/admin/messages/{message_id}", headers=ADMIN)
+            assert answer.status_code == 204, answer.text
+        async with self._database.reading() as connection:
+            head = (await queries.read_board(connection)).seq
+        await present.catch_up(head)  # so the board's feed is there, too
+        await self._come(away, "cursor")
+        await away.catch_up(head)
+        if away.first != "resumed":
+            self.findings.append(f"came back with its cursor after {2 * UNSEEN} entries and was sent a snapshot")
+        replayed = away.replica.brought & set(posted)
+        self.findings += [f"message {id_} was off the board and was replayed" for id_ in replayed]
+        for viewer in (away, present):
+            await viewer.disconnect()
+
     async def gather(self, viewers: Iterable[Viewer]) -> None:
         """Let everybody come a last time and read to the end, and compare what they have with the board."""
         messages = await read_board(self._world)
@@ -208,6 +230,7 @@ async def run(order: Order) -> list[Row]:
         await asyncio.gather(show.interrupt(), *map(show.attend, viewers))
         show.over = True
         await writing
+        await show.remove_unseen(*viewers[:2])
         await show.gather(viewers)
     row.counts |= show.counts
     row.counts |= {

@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from paidchat.storage.notify import Wakeups, announce
@@ -16,11 +18,24 @@ LOCK_TIMEOUT_S = 3  # Stripe sends again; a request that waits longer only piles
 STATEMENT_TIMEOUT_S = 5
 CONNECT_TIMEOUT_S = 3
 POOL_SIZE = 10  # connections a process holds to PostgreSQL, the listener's not among them
+# Classes of PostgreSQL's errors that do not come from what was asked of it: connection, state, resources, a lock that
+# could not be had, an operator's intervention, the system (postgresql.org/docs/current/errcodes-appendix.html).
+_OUTAGES = frozenset({"08", "25", "53", "55", "57", "58"})
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
 class DatabaseBusy(Exception):
     """Others have been writing for longer than a request may wait."""
+
+
+def is_outage(error: Exception) -> bool:
+    """Tell whether an error is the database's trouble, a lock or a full disk, say, and would meet any request."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, DatabaseBusy | PoolTimeout | OSError | TimeoutError)
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state[:2] in _OUTAGES
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
 class Database:

@@ -1,0 +1,105 @@
+"""Group commit: who shares a transaction, and what becomes of each when one fails."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from paidchat.group_commit import MOST_AT_ONCE, GroupCommit
+
+CROWD = 3 * MOST_AT_ONCE
+
+
+class Outage(Exception):
+    """The store is away."""
+
+
+class Store:
+    """Keeps what is written, but for what it dislikes, and nothing at all while it is away."""
+
+    def __init__(self) -> None:
+        self.written: list[int] = []
+        self.tries = 0
+        self.disliked: set[int] = set()
+        self.away = False
+        self.away_after = math.inf  # tries
+
+    async def write(self, items: Sequence[int]) -> list[int]:
+        """Write all or nothing, and return each item's double."""
+        self.tries += 1
+        await asyncio.sleep(0)
+        if self.away or self.tries > self.away_after:
+            raise Outage
+        if self.disliked & set(items):
+            raise ValueError("disliked")
+        self.written += items
+        return [2 * item for item in items]
+
+
+@pytest.fixture
+def store() -> Store:
+    """An empty store."""
+    return Store()
+
+
+@pytest.fixture
+def commits(store: Store) -> GroupCommit[int, int]:
+    """Group commit into the store."""
+    return GroupCommit(store.write, lambda error: isinstance(error, Outage))
+
+
+async def crowd(commits: GroupCommit[int, int], count: int = CROWD) -> list[list[int] | BaseException]:
+    """Submit so many requests at once, each a pair of items."""
+    requests = (commits.submit([2 * number, 2 * number + 1]) for number in range(count))
+    return await asyncio.gather(*requests, return_exceptions=True)
+
+
+async def test_everybody_gets_its_own_results(store: Store, commits: GroupCommit[int, int]) -> None:
+    """Many requests share few transactions, and each is answered for its own items in their order."""
+    assert await crowd(commits) == [[4 * number, 4 * number + 2] for number in range(CROWD)]
+    assert store.written == list(range(2 * CROWD))
+    assert store.tries <= CROWD // MOST_AT_ONCE + 1
+
+
+async def test_a_bad_request_fails_alone(store: Store, commits: GroupCommit[int, int]) -> None:
+    """One request that can't be written is told so; those that shared its transaction are written all the same."""
+    store.disliked = {11}
+    answers = await crowd(commits)
+    assert [number for number, answer in enumerate(answers) if isinstance(answer, ValueError)] == [5]
+    assert sorted(store.written) == [item for item in range(2 * CROWD) if item not in {10, 11}]
+
+
+async def test_an_outage_is_met_once_for_all(store: Store, commits: GroupCommit[int, int]) -> None:
+    """While the store is away, everybody who waits is told after one try, and nothing is written."""
+    store.away = True
+    answers = await crowd(commits)
+    assert {type(answer) for answer in answers} == {Outage}
+    assert (store.tries, store.written) == (1, [])
+
+
+async def test_an_outage_ends_the_search_for_a_bad_request(store: Store, commits: GroupCommit[int, int]) -> None:
+    """When the store goes away while a failed group is written singly, the rest of it is told at once."""
+    store.disliked, store.away_after = {11}, 3
+    answers = await crowd(commits)
+    assert [answers[0], answers[1]] == [[0, 2], [4, 6]]
+    assert {type(answer) for answer in answers[2:]} == {Outage}
+    assert store.tries == 4
+
+
+async def test_it_goes_on_after_an_outage(store: Store, commits: GroupCommit[int, int]) -> None:
+    """Once the store is back, requests are written as before."""
+    store.away = True
+    await crowd(commits)
+    store.away = False
+    assert await commits.submit([7]) == [14]
+
+
+async def test_who_leaves_is_written_all_the_same(store: Store, commits: GroupCommit[int, int]) -> None:
+    """A request whose caller is cancelled is written, and the others of its group are answered."""
+    leaving = asyncio.create_task(commits.submit([1]))
+    staying = asyncio.create_task(commits.submit([2]))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await staying == [4]
+    assert store.written == [1, 2]
