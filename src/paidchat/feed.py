@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import Row
@@ -17,6 +17,7 @@ from paidchat import wire
 from paidchat.domain import Reason, is_payment_id
 from paidchat.storage import queries
 from paidchat.storage.database import Database
+from paidchat.transports import Transport, reset
 
 log = structlog.get_logger(__name__)
 
@@ -30,22 +31,6 @@ MAX_BACKLOG: Final = 1024 * 1024  # bytes that may wait for a reader, before it 
 STALL_S: Final = 15  # how long a reader may take nothing of what waits for it
 MAX_WATCHES: Final = 16  # payments per subscriber
 YIELD_EVERY: Final = 250  # subscribers served before others get a turn on the loop
-
-
-class Transport(Protocol):
-    """What a subscriber needs of its connection: asyncio's transport, and a way to wait until it has drained."""
-
-    def write(self, data: bytes) -> None:
-        """Queue bytes for sending."""
-
-    def get_write_buffer_size(self) -> int:
-        """Return how many bytes wait to be sent."""
-
-    def is_closing(self) -> bool:
-        """Tell whether nothing more may be written."""
-
-    def abort(self) -> None:
-        """Drop the connection at once."""
 
 
 def encode_frame(shape: wire.Shape) -> bytes:
@@ -92,7 +77,7 @@ class Subscriber:
 
     def drop(self) -> None:
         """Cut the connection, without a close frame: nothing more can be said to it in order."""
-        self._transport.abort()
+        reset(self._transport)
 
     async def drained(self) -> None:
         """Wait until the reader has taken most of what was sent."""

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ LONGEST_BACKOFF_S = 600
 LEASE = timedelta(seconds=60)  # renewed as a pass goes on; a holder that died is followed after it
 CHUNK = 500  # ids in one query
 PAYMENTS_PER_PASS = 200
+GIVE_UP_AFTER = 3  # failures in a row
 AT_ONCE = 8  # questions under way to Stripe, whose limit is a hundred a second
 SLOW_STATUS_EVERY = timedelta(hours=1)  # a bank debit takes days
 EVENTS_OVERLAP = timedelta(minutes=5)  # events become listable a little after they happen
@@ -41,6 +42,31 @@ class Findings:
     events: int = 0
     refunds: int = 0
     pruned: int = 0
+
+
+class Failures:
+    """Questions that Stripe did not answer: single ones are passed over, so many in a row mean that it is down."""
+
+    def __init__(self) -> None:
+        self._first: Exception | None = None
+        self._in_a_row = 0
+
+    def note(self, outcomes: Iterable[Exception | None]) -> None:
+        """Note what became of some questions.
+
+        Raises:
+            GatewayError, ProviderUnavailable: there is no sense in asking on.
+        """
+        for error in outcomes:
+            self._first = self._first or error
+            self._in_a_row = self._in_a_row + 1 if error else 0
+        if self._in_a_row >= GIVE_UP_AFTER:
+            self.end()
+
+    def end(self) -> None:
+        """Raise the first that failed, if any did."""
+        if self._first is not None:
+            raise self._first
 
 
 class Reconciler:
@@ -81,63 +107,69 @@ class Reconciler:
         if since is None:
             return None
         read_to = None
+        findings = Findings()
         try:
-            findings = Findings()
-            findings.asked = await self._ask_about_payments(full=full)
-            since = started - EVENTS_KEPT if full else since - EVENTS_OVERLAP
-            findings.events = await self._read_events(since)
-            read_to = started
+            # One after the other, whatever the one before met: a question that Stripe never answers well must not
+            # keep the others from being asked.
+            asking = await _outcome(self._ask_about_payments(findings, full=full))
+            reading = await _outcome(self._read_events(findings, started - EVENTS_KEPT if full else since))
             findings.refunds = await self._send_refunds()
             findings.pruned = await self._prune(started)
+            read_to = None if reading else started
         finally:
             async with self._database.transaction() as connection:
                 await queries.release_sweep(connection, self._holder, now=datetime.now(UTC), events_since=read_to)
         if findings != Findings(asked=findings.asked):
             log.info("sweep.found", events=findings.events, refunds=findings.refunds, pruned=findings.pruned)
+        if error := asking or reading:
+            raise error
         return findings
 
     async def _hold(self, now: datetime) -> datetime | None:
         async with self._database.transaction() as connection:
             return await queries.hold_sweep(connection, self._holder, now=now, until=now + LEASE)
 
-    async def _ask_about_payments(self, *, full: bool) -> int:
-        asked = 0
+    async def _ask_about_payments(self, findings: Findings, *, full: bool) -> None:
         started = datetime.now(UTC)
+        failures = Failures()
         while True:
             now = datetime.now(UTC)
             slow = started if full else now - SLOW_STATUS_EVERY
             due: dict[str, datetime] = {PaymentStatus.PENDING: started, PaymentStatus.PROCESSING: slow}
-            async with self._database.transaction() as connection:
-                await queries.hold_sweep(connection, self._holder, now=now, until=now + LEASE)
+            async with self._database.reading() as connection:
                 payments = await queries.unsettled_payments(connection, now=now, due=due, limit=PAYMENTS_PER_PASS)
-                await queries.mark_asked(connection, [payment.id for payment in payments], now)
             for start in range(0, len(payments), AT_ONCE):
-                await self._ask_about(payments[start : start + AT_ONCE])
-            asked += len(payments)
+                chunk = payments[start : start + AT_ONCE]
+                failures.note(await self._ask_about(chunk))
+                findings.asked += len(chunk)
             if not full or len(payments) < PAYMENTS_PER_PASS:
-                return asked
+                failures.end()
+                return
 
-    async def _ask_about(self, payments: Sequence[Row[Any]]) -> None:
-        await self._hold(datetime.now(UTC))
-        answers = await asyncio.gather(
-            *(self._checkout.ask_stripe(payment) for payment in payments), return_exceptions=True
-        )
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
+    async def _ask_about(self, payments: Sequence[Row[Any]]) -> list[GatewayError | ProviderUnavailable | None]:
+        """Ask about some at once. Who is asked about goes to the end of the queue, answered or not."""
+        now = datetime.now(UTC)
+        async with self._database.transaction() as connection:
+            await queries.hold_sweep(connection, self._holder, now=now, until=now + LEASE)
+            await queries.mark_asked(connection, [payment.id for payment in payments], now)
+        return await asyncio.gather(*(_outcome(self._checkout.ask_stripe(payment)) for payment in payments))
 
-    async def _read_events(self, since: datetime) -> int:
+    async def _read_events(self, findings: Findings, since: datetime) -> None:
         """Handle the events that were not sent to us, the oldest first."""
-        listed = [news async for news in self._gateway.list_events(since)]
+        listed = [news async for news in self._gateway.list_events(since - EVENTS_OVERLAP)]
         seen: set[str] = set()
         async with self._database.reading() as connection:
             for start in range(0, len(listed), CHUNK):
                 ids = [news.event_id for news in listed[start : start + CHUNK] if news.event_id]
                 seen |= await queries.seen_events(connection, ids)
-        missed = [news for news in reversed(listed) if news.event_id not in seen]
-        for news in missed:
-            await self._checkout.handle(news)
-        return len(missed)
+        failures = Failures()
+        for news in reversed(listed):
+            if news.event_id not in seen:
+                await self._hold(datetime.now(UTC))
+                failed = await _outcome(self._checkout.handle(news))
+                failures.note([failed])
+                findings.events += failed is None
+        failures.end()
 
     async def _send_refunds(self) -> int:
         return len(await refunds.send_due(self._database, self._gateway))
@@ -145,3 +177,12 @@ class Reconciler:
     async def _prune(self, now: datetime) -> int:
         async with self._database.transaction() as connection:
             return await queries.prune(connection, payments_before=now - UNPAID_KEPT, events_before=now - INBOX_KEPT)
+
+
+async def _outcome(work: Awaitable[Any]) -> GatewayError | ProviderUnavailable | None:
+    """Wait for something that asks Stripe, and return how that failed, if it did. Other errors are raised."""
+    try:
+        await work
+    except (GatewayError, ProviderUnavailable) as error:
+        return error
+    return None

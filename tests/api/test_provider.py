@@ -161,6 +161,24 @@ async def test_a_lookup_asks_stripe_at_most_once_in_five_seconds(tmp_path: Path,
     assert len(stripe.about("GET", f"{SESSIONS}/cs_test_1")) == 1
 
 
+async def test_a_session_that_stripe_fails_on_keeps_nothing_from_the_sweep(tmp_path: Path, stripe: Echo) -> None:
+    """When Stripe fails on one session, pass after pass, the sweep asks about all the others and reads the events."""
+    sessions = [f"cs_test_{number}" for number in range(20)]
+    expected = {*(f"{SESSIONS}/{session_id}" for session_id in sessions), "/v1/events"}
+    stripe.status, stripe.body, stripe.broken = 404, REFUSAL, {f"{SESSIONS}/{sessions[0]}"}
+    with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=1) as served:
+        await swept(stripe)
+        async with opened(served.settings.database_url) as database, database.transaction() as connection:
+            for session_id in sessions:
+                await write_payment(connection, session_id=session_id, checkout_url="https://x.example.com")
+        stripe.asked.clear()
+        for _ in range(200):
+            if expected <= {each.path for each in stripe.asked}:
+                break
+            await asyncio.sleep(0.05)
+    assert expected <= {each.path for each in stripe.asked}
+
+
 async def test_a_settled_payment_asks_nothing(tmp_path: Path, stripe: Echo) -> None:
     """Looking up a payment that is fulfilled, expired, failed or refunded asks Stripe nothing."""
     stripe.status, stripe.body = 404, REFUSAL

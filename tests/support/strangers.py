@@ -28,11 +28,12 @@ class Asked(NamedTuple):
 
 @dataclass
 class Echo:
-    """What the counting server answers, and what it was asked."""
+    """What the counting server answers, but for paths that are broken and answer 500, and what it was asked."""
 
     url: str = ""
     status: int = 200
     body: Any = None
+    broken: set[str] = field(default_factory=set)
     asked: list[Asked] = field(default_factory=list)
 
     def about(self, method: str, path: str) -> list[Asked]:
@@ -53,9 +54,11 @@ async def counting() -> AsyncIterator[Echo]:
                 headers[name.lower()] = value.strip()
             await reader.readexactly(int(headers.get("content-length", "0")))
             method, target, _ = line.decode().split()
-            echo.asked.append(Asked(method, target.partition("?")[0], headers.get("idempotency-key", "")))
+            path = target.partition("?")[0]
+            echo.asked.append(Asked(method, path, headers.get("idempotency-key", "")))
             body = json.dumps(echo.body).encode()
-            head = f"HTTP/1.1 {echo.status} -\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            status = 500 if path in echo.broken else echo.status
+            head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
             writer.write(head.encode() + body)
         writer.close()
 

@@ -35,6 +35,10 @@ class Wire:
         """Tell whether it was cut."""
         return self.cut
 
+    def get_extra_info(self, name: str) -> None:
+        """Know nothing: there is no socket."""
+        del name
+
     def abort(self) -> None:
         """Cut it."""
         self.cut = True
