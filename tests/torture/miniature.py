@@ -11,7 +11,7 @@ import shutil
 import socket
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ import stripe
 import structlog
 import uvicorn
 from served import SECRET
+from sqlalchemy.pool import StaticPool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paidchat import reconciler
@@ -34,6 +35,7 @@ from paidchat.settings import Settings
 from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
 from paidchat.stripe_gateway import StripeGateway
+from tests.torture.records import Records, copied, new_database
 from tests.torture.world import ADMIN_TOKEN
 
 Json = dict[str, Any]
@@ -56,7 +58,21 @@ class Answer:
 
 
 class QuietServer(Server):
-    """A server that leaves the signals to whoever runs the loop."""
+    """A server that leaves the signals to whoever runs the loop, and stops when it is told to, not at the next tick."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None] | None = None) -> None:
+        super().__init__(config, on_ready)
+        self._told = asyncio.Event()
+
+    def leave(self) -> None:
+        """Tell it to stop."""
+        self.should_exit = True
+        self._told.set()
+
+    async def main_loop(self) -> None:
+        """Wait to be told."""
+        await self.on_tick(0)
+        await self._told.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -78,33 +94,36 @@ class Switch:
 class Miniature:
     """One board and one sandbox, begun anew with `fresh`, and a board that stops and starts on the same files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server: str | None) -> None:
         self._folder = folder
-        self._template = folder / "template.db"
+        self._server_url = server
+        self._template: str
         self._boards = listen("127.0.0.1", 0)
         self._sandboxes = listen("127.0.0.1", 0)
         self._stripe = Switch()
         self._server: QuietServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self._made = 0
+        self._life: Path  # the folder of the board and sandbox that are
         self.url = _url(self._boards)
         self.gateway: StripeGateway  # the simulation's own way to Stripe
         self.settings: Settings
-        self.file: Path
+        self.records: Records  # the board's database, behind its back
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Serve the sandboxes, one at a time."""
-        await _make_schema(self._template)
         config = uvicorn.Config(self._stripe, lifespan="off", log_config=None, access_log=False)
         server = QuietServer(config)
         serving = asyncio.create_task(server.serve(sockets=[self._sandboxes]))
-        self.gateway = StripeGateway(self._settings(self._template))
         try:
-            yield
+            async with new_database(self._folder, self._server_url) as self._template:
+                await _make_schema(self._template)
+                self.gateway = StripeGateway(self._settings(self._template))
+                yield
+                await self.gateway.close()
         finally:
-            await self.gateway.close()
-            server.should_exit = True
+            server.leave()
             await serving
             self._boards.close()
 
@@ -112,11 +131,8 @@ class Miniature:
     async def fresh(self) -> AsyncIterator[None]:
         """Run a new sandbox that delivers nothing by itself, and a new board, until the block ends."""
         self._made += 1
-        folder = self._folder / str(self._made)
+        self._life = folder = self._folder / str(self._made)
         folder.mkdir()
-        self.file = folder / "paidchat.db"
-        shutil.copy(self._template, self.file)
-        self.settings = self._settings(self.file)
         address = _url(self._sandboxes)
         sandbox = create_sandbox(
             SandboxSettings(
@@ -125,6 +141,10 @@ class Miniature:
         )
         self._stripe.app = sandbox
         async with AsyncExitStack() as stack:
+            url = await stack.enter_async_context(copied(self._template, folder))
+            self.settings = self._settings(url)
+            self.records = Records(url, pool=StaticPool)
+            stack.push_async_callback(self.records.close)
             await stack.enter_async_context(running(sandbox))
             await self.stripe("PUT", "/test/faults", {"webhook": {"delay_s": NEVER_S, "drop": "all"}})
             await self.start_board()
@@ -132,9 +152,9 @@ class Miniature:
             yield
         shutil.rmtree(folder)
 
-    def _settings(self, file: Path) -> Settings:
+    def _settings(self, database_url: str) -> Settings:
         return Settings(
-            database_url=f"sqlite:///{file}",
+            database_url=database_url,
             public_url=self.url,
             stripe_secret_key="sk_test_of_the_tests",
             stripe_webhook_secrets=SECRET,
@@ -161,7 +181,7 @@ class Miniature:
         """Stop the board, as SIGTERM would."""
         assert self._server is not None
         assert self._serving is not None
-        self._server.should_exit = True
+        self._server.leave()
         await self._serving
 
     @property
@@ -190,34 +210,24 @@ class Miniature:
 
     def events_after(self, count: int) -> list[Json]:
         """Return the sandbox's events but for the first `count`, oldest first, from its file: asking would count."""
-        connection = sqlite3.connect(self.file.with_name("sandbox.db"))
+        connection = sqlite3.connect(self._life / "sandbox.db")
         try:
             written = "SELECT body FROM objects WHERE kind = 'event' ORDER BY seq LIMIT -1 OFFSET ?"
             return [json.loads(row[0]) for row in connection.execute(written, (count,))]
         finally:
             connection.close()
 
-    @contextmanager
-    def rows(self) -> Iterator[sqlite3.Connection]:
-        """Read, and where time is to have passed change, the board's rows behind its back."""
-        connection = sqlite3.connect(self.file, isolation_level=None)
-        connection.row_factory = sqlite3.Row
-        try:
-            yield connection
-        finally:
-            connection.close()
-
 
 @asynccontextmanager
-async def miniature() -> AsyncIterator[Miniature]:
-    """Give a miniature in which nothing happens that the simulation does not do."""
+async def miniature(server: str | None = None) -> AsyncIterator[Miniature]:
+    """Give a miniature in which nothing happens that the simulation does not do, on SQLite or a PostgreSQL server."""
     with ExitStack() as stack:
         # The first sweep would come half a second after every start; the SDK would wait as long to ask again.
         stack.enter_context(_changed(reconciler, FIRST_DELAY_S=NEVER_S))
         stack.enter_context(_changed(stripe.HTTPClient, INITIAL_DELAY=0.001, MAX_DELAY=0.001))
         stack.enter_context(_silence())
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir=IN_MEMORY, prefix="paidchat-"))
-        made = Miniature(Path(folder))
+        made = Miniature(Path(folder), server)
         async with made.open():
             yield made
 
@@ -248,8 +258,8 @@ def _silence() -> Iterator[None]:
         structlog.configure(**before)
 
 
-async def _make_schema(file: Path) -> None:
-    database = Database(f"sqlite:///{file}")
+async def _make_schema(url: str) -> None:
+    database = Database(url)
     await database.open()
     await migrate(database)
     await database.close()

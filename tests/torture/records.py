@@ -11,21 +11,23 @@ from typing import Any
 from sqlalchemy import BindParameter, Row, bindparam, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
 class Records:
-    """A database by its URL, as the board's settings name it."""
+    """A database by its URL, as the board's settings name it. One that keeps connections is to be closed."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, pool: type[Pool] = NullPool) -> None:
         self.url = url
         parsed = make_url(url)
         self.file = Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
-        self._engine = create_async_engine(
-            parsed.set(drivername=DRIVERS[parsed.get_backend_name()]), poolclass=NullPool
-        )
+        self._engine = create_async_engine(parsed.set(drivername=DRIVERS[parsed.get_backend_name()]), poolclass=pool)
+
+    async def close(self) -> None:
+        """Close what connections there are."""
+        await self._engine.dispose()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator["Reader"]:
@@ -34,6 +36,12 @@ class Records:
             one_state = "BEGIN" if self.file else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
             await connection.exec_driver_sql(one_state)
             yield Reader(connection)
+
+    async def change(self, *statements: str, **values: Any) -> None:
+        """Change rows behind the board's back, as if time had passed."""
+        async with self._engine.begin() as connection:
+            for statement in statements:
+                await connection.execute(text(statement), values)
 
     @asynccontextmanager
     async def left_behind(self) -> AsyncIterator["Reader"]:
@@ -100,13 +108,33 @@ async def new_database(folder: Path, server: str | None) -> AsyncIterator[str]:
     if server is None:
         yield f"sqlite:///{folder / 'paidchat.db'}"
         return
+    async with _created(server) as url:
+        yield url
+
+
+@asynccontextmanager
+async def copied(template: str, folder: Path) -> AsyncIterator[str]:
+    """Give the URL of a copy of a database that nobody uses, in the folder or on the same server."""
+    parsed = make_url(template)
+    if parsed.get_backend_name() == "sqlite":
+        shutil.copy(str(parsed.database), folder / "paidchat.db")
+        yield f"sqlite:///{folder / 'paidchat.db'}"
+        return
+    async with _created(template, f"TEMPLATE {parsed.database}") as url:
+        yield url
+
+
+@asynccontextmanager
+async def _created(server: str, how: str = "") -> AsyncIterator[str]:
     parsed = make_url(server)
     name = f"torture_{uuid.uuid4().hex[:12]}"
     engine = create_async_engine(
-        parsed.set(drivername=DRIVERS["postgresql"]), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+        parsed.set(drivername=DRIVERS["postgresql"], database="postgres"),
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
     )
     async with engine.connect() as connection:
-        await connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        await connection.exec_driver_sql(f"CREATE DATABASE {name} {how}")
     try:
         yield parsed.set(database=name).render_as_string(hide_password=False)
     finally:

@@ -31,7 +31,7 @@ async def scrutinise(stage: Stage) -> None:
     Raises:
         Finding: a promise is broken.
     """
-    board = read_board(stage.miniature)
+    board = await read_board(stage.miniature)
     if board.log != list(range(1, board.seq + 1)):
         raise Finding("wrong", f"the log is {board.log}, its head {board.seq}")
     for account in stage.accounts:
@@ -56,14 +56,14 @@ async def scrutinise_at_rest(stage: Stage, *, by_mail: bool) -> None:
             break
         await stage.deliver(0, 1)
     if stage.lost or stage.troubled or not by_mail:
-        stage.let_pass()
+        await stage.let_pass()
         await stage.sweep(full=True)
         for _ in range(MOST_ROUNDS):
             if not stage.undelivered:
                 break
             await stage.sweep(full=True)  # the one before has sent money back, and is to hear of that too
     await scrutinise(stage)
-    board = read_board(stage.miniature, thoroughly=True)
+    board = await read_board(stage.miniature, thoroughly=True)
     if board.damage:
         raise Finding("wrong", f"the database is damaged: {board.damage}")
     for account in stage.accounts:
@@ -73,19 +73,18 @@ async def scrutinise_at_rest(stage: Stage, *, by_mail: bool) -> None:
         account.see_message(answer.json()["message_id"])
 
 
-def read_board(miniature: Miniature, *, thoroughly: bool = False) -> Board:
+async def read_board(miniature: Miniature, *, thoroughly: bool = False) -> Board:
     """Read the board's database."""
-    with miniature.rows() as rows:
-        rows.execute("BEGIN")
+    async with miniature.records.reading() as reader:
         messages: dict[str, list[Json]] = defaultdict(list)
-        for row in rows.execute("SELECT id, payment_id, text, hidden FROM message ORDER BY id"):
-            messages[row["payment_id"]].append(dict(row))
+        for row in await reader.rows("SELECT id, payment_id, text, hidden FROM message ORDER BY id"):
+            messages[row.payment_id].append(dict(row._mapping))
         return Board(
-            seq=rows.execute("SELECT seq FROM board").fetchone()[0],
-            payments={row["id"]: dict(row) for row in rows.execute("SELECT id, status FROM payment")},
+            seq=(await reader.rows("SELECT seq FROM board"))[0].seq,
+            payments={row.id: dict(row._mapping) for row in await reader.rows("SELECT id, status FROM payment")},
             messages=messages,
-            log=[row[0] for row in rows.execute("SELECT seq FROM log_entry ORDER BY seq")],
-            damage=[row[0] for row in rows.execute("PRAGMA integrity_check") if row[0] != "ok"] if thoroughly else [],
+            log=[row.seq for row in await reader.rows("SELECT seq FROM log_entry ORDER BY seq")],
+            damage=await reader.damage() if thoroughly else [],
         )
 
 

@@ -46,6 +46,8 @@ BREAKAGES = st.sampled_from(
     [{"status": 500, "count": 1}, {"status": 500, "count": 3}, {"drop_answer": 1}, {"drop_answer": 3}]
 )
 RARE = st.sampled_from(["second session", "paid twice", "restart", "sweep", "full sweep", "trouble"])
+DEEDS = st.sampled_from(["start", "deliver", "deliver", "deliver", "look up", "sweep"])
+STEPS = st.integers(0, 20)  # of what a board does when it dies
 MANNERS = st.sampled_from(["cursor", "cursor", "plain", "other epoch", "ahead"])
 
 
@@ -173,6 +175,12 @@ class Simulation(RuleBasedStateMachine):
                 if what == "paid twice":
                     self._do(stage.pay_everything(account))
 
+    @rule(deed=DEEDS, pick=PICK, steps=STEPS)
+    def crash(self, deed: Any, pick: int, steps: int) -> None:
+        """The board dies in the middle of something, and another is started."""
+        if deed != "start" or len(self._stage.accounts) < MOST_PAYMENTS:
+            self._do(self._stage.crash(deed, pick, steps))
+
     @precondition(lambda self: any(not viewer.connected for viewer in self._stage.viewers))
     @rule(pick=PICK, manner=MANNERS)
     def join(self, pick: int, manner: Any) -> None:
@@ -205,6 +213,7 @@ class Batch:
     simulations: int
     steps: int
     shorten: bool
+    database: str | None
     hooks: dict[str, Any]
 
 
@@ -215,7 +224,7 @@ async def run(order: Order) -> list[Row]:
     row = Row(NAME, f"{simulations} lives of a board, up to {steps} things in any order", order.seed)
     began = time.monotonic()
     batches = [
-        Batch(order.seed + number, min(BATCH, simulations - start), steps, not order.short, order.hooks)
+        Batch(order.seed + number, min(BATCH, simulations - start), steps, not order.short, order.database, order.hooks)
         for number, start in enumerate(range(0, simulations, BATCH))
     ]
     # In processes of their own, because they change what is global: constants, the log, and what is unplugged.
@@ -248,7 +257,7 @@ def simulate(batch: Batch) -> tuple[Counter[str], tuple[str, str] | None]:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         opened = AsyncExitStack()
         Simulation.runner = runner
-        Simulation.miniature = runner.run(opened.enter_async_context(miniature()))
+        Simulation.miniature = runner.run(opened.enter_async_context(miniature(batch.database)))
         try:
             run_state_machine_as_test(seed(batch.seed)(Simulation), settings=chosen)
         except Finding as finding:

@@ -4,12 +4,15 @@ import asyncio
 import json
 import uuid
 from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from webhooks import signature
 
 from paidchat.domain import ProviderUnavailable
 from paidchat.stripe_gateway import GatewayError
+from tests.torture.dying import Died, dying
 from tests.torture.miniature import Miniature
 from tests.torture.oracle import PAID_EVENTS, Account, Finding, Session, sessions_of
 from tests.torture.world import ADMIN_TOKEN
@@ -21,6 +24,7 @@ Json = dict[str, Any]
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 TRIES = 3
+LONG_AGO = "2001-01-01 00:00:00.000000"
 # What may be done to a session, by how it stands; not all of it is possible at any time.
 VERBS = {
     "open": ("pay_later", "decline", "expire"),
@@ -55,9 +59,9 @@ class Stage:
 
     # --- people and banks ---------------------------------------------------------------------------
 
-    async def pay_for(self, text: str) -> None:
+    async def pay_for(self, text: str, key: str | None = None) -> None:
         """Start a payment; while Stripe fails, ask again with the same key."""
-        key = str(uuid.uuid4())
+        key = key or str(uuid.uuid4())
         for left in reversed(range(TRIES)):
             answer = await self.miniature.board("POST", "/api/payments", {"text": text}, idempotency_key=key)
             if answer.status != 503:
@@ -102,10 +106,9 @@ class Stage:
 
     async def open_second_session(self, account: Account) -> None:
         """Make another session of a payment, as a repeated request whose key was forgotten would."""
-        with self.miniature.rows() as rows:
-            row = rows.execute("SELECT stripe_params FROM payment WHERE id = ?", (account.id,)).fetchone()
+        params = json.loads(await self._column(account, "stripe_params"))
         try:
-            await self.miniature.gateway.create_session(json.loads(row["stripe_params"]), str(uuid.uuid4()))
+            await self.miniature.gateway.create_session(params, str(uuid.uuid4()))
         except GatewayError:
             return
         self.counts["second session"] += 1
@@ -115,7 +118,7 @@ class Stage:
         """Take a message off by hand, its money with it or not."""
         account = self._posted(pick)
         failing = await self._stripe_fails()
-        known_at = self._column(account, "known_at")
+        known_at = await self._column(account, "known_at")
         target = f"/api/admin/messages/{account.message_id}?refund={str(refund).lower()}"
         answer = await self.miniature.board("DELETE", target, **ADMIN)
         self._expect(answer.status == 204, "wrong", f"DELETE of a message answered {answer.status}")
@@ -123,7 +126,7 @@ class Stage:
         await self.learn_truth()
         if failing:
             account.certain = False
-        elif self._column(account, "known_at") != known_at:
+        elif await self._column(account, "known_at") != known_at:
             account.hear_money()
 
     async def restore(self, pick: int) -> None:
@@ -140,18 +143,17 @@ class Stage:
     async def look_up(self, pick: int) -> None:
         """Look a payment up, five seconds after anybody did: the board then asks Stripe, if it is unsettled."""
         account = self.accounts[pick % len(self.accounts)]
-        with self.miniature.rows() as rows:
-            rows.execute("UPDATE payment SET asked_at = NULL WHERE id = ?", (account.id,))
+        await self.miniature.records.change("UPDATE payment SET asked_at = NULL WHERE id = :id", id=account.id)
         failing = await self._stripe_fails()
         answer = await self.miniature.board("GET", f"/api/payments/{account.id}")
         self._expect(answer.status == 200, "lost", f"GET of payment {account.id} answered {answer.status}")
         account.see_status(answer.json()["status"])
         account.see_message(answer.json()["message_id"])
-        if self._column(account, "asked_at") is not None:
+        if await self._column(account, "asked_at") is not None:
             if failing:
                 account.certain = False
             else:
-                account.hear_all(posted=self._has_message(account))
+                account.hear_all(posted=await self._has_message(account))
 
     # --- the mail -----------------------------------------------------------------------------------
 
@@ -191,6 +193,15 @@ class Stage:
         answer = await self.miniature.board("POST", "/stripe/webhook", payload, stripe_signature=signature(payload))
         return answer.status
 
+    async def _try_to_send(self, event: Json) -> int:
+        with suppress(Died):
+            return await self._send(event)
+        return 0
+
+    async def _try(self, *request: Any, **headers: str) -> None:
+        with suppress(Died):
+            await self.miniature.board(*request, **headers)
+
     def _hear(self, event: Json) -> None:
         account, about = self._account_of(event), event["data"]["object"]
         if account is None:
@@ -228,19 +239,61 @@ class Stage:
         self.delivered += heard
         await self.learn_truth()
         for account in self.accounts:
-            account.hear_all(posted=self._has_message(account))
+            account.hear_all(posted=await self._has_message(account))
 
     async def restart(self) -> None:
         """Stop the board and start it on the same files; every viewer is told, and comes back with its cursor."""
+        await self._start(await self._stop())
+        self.counts["restarts"] += 1
+
+    async def crash(self, deed: Literal["start", "deliver", "look up", "sweep"], pick: int, steps: int) -> None:
+        """Let the board die in the middle of something, after so many steps of it, and start another."""
+        text, key = f"message {len(self.accounts)}", str(uuid.uuid4())
+        with dying(self.miniature.services.database.engine, steps) as death:
+            match deed:
+                case "start":
+                    await self._try("POST", "/api/payments", {"text": text}, idempotency_key=key)
+                case "deliver" if self.undelivered:
+                    event = self.undelivered[pick % len(self.undelivered)]
+                    self._doubt(self._account_of(event))
+                    if await self._try_to_send(event) == 200:
+                        self.undelivered.remove(event)
+                        self.delivered.append(event)
+                case "look up":
+                    account = self.accounts[pick % len(self.accounts)]
+                    self._doubt(account)
+                    await self._try("GET", f"/api/payments/{account.id}")
+                case "sweep":
+                    self._doubt(*self.accounts)
+                    with suppress(Died, GatewayError, ProviderUnavailable):
+                        await self.miniature.sweep(full=False)
+            following = await self._stop()
+        await self._start(following)
+        await self.let_pass()
+        self.counts["crashes"] += death.dead
+        if deed == "start":
+            await self.pay_for(text, key)
+        await self.learn_truth()
+
+    async def _stop(self) -> list["Viewer"]:
+        """Stop the board, and return who followed it."""
         following = [viewer for viewer in self.viewers if viewer.connected]
         leaving = [asyncio.create_task(viewer.read_to_end()) for viewer in following]
         await self.miniature.stop_board()
         for code in await asyncio.gather(*leaving):
             self._expect(code == 1012, "wrong", f"a viewer was sent away with {code} at a restart")
+        return following
+
+    async def _start(self, following: Iterable["Viewer"]) -> None:
         await self.miniature.start_board()
         for viewer in following:
             await viewer.connect(viewer.cursor)
-        self.counts["restarts"] += 1
+
+    @staticmethod
+    def _doubt(*accounts: Account | None) -> None:
+        for account in accounts:
+            if account is not None:
+                account.certain = False
 
     async def share_account(self, *, foreign: bool) -> None:
         """Have another application on the same Stripe account, whose events come too, or none."""
@@ -257,10 +310,13 @@ class Stage:
         """Let every call to Stripe work."""
         await self.miniature.stripe("PUT", "/test/faults", {"api": {}})
 
-    def let_pass(self) -> None:
-        """Let so much time pass that whatever was put off is due."""
-        with self.miniature.rows() as rows:
-            rows.execute("UPDATE refund SET due_at = '2001-01-01 00:00:00.000000' WHERE status = 'wanted'")
+    async def let_pass(self) -> None:
+        """Let so much time pass that whatever was put off is due, and what the dead held is free."""
+        await self.miniature.records.change(
+            f"UPDATE refund SET due_at = '{LONG_AGO}' WHERE status = 'wanted'",  # noqa: S608 - ours
+            f"UPDATE payment SET claimed_until = '{LONG_AGO}' WHERE claimed_until IS NOT NULL",  # noqa: S608 - ours
+            f"UPDATE sweep SET held_until = '{LONG_AGO}'",  # noqa: S608 - ours
+        )
 
     # --- viewers ------------------------------------------------------------------------------------
 
@@ -279,9 +335,9 @@ class Stage:
         await viewer.connect(given)
         resumed = viewer.resumed > before
         self._expect(resumed == (manner == "cursor"), "wrong", f"came back with {manner}: resumed={resumed}")
-        with self.miniature.rows() as rows:
-            head = rows.execute("SELECT seq FROM board").fetchone()[0]
-            hidden = {row[0] for row in rows.execute("SELECT id FROM message WHERE hidden")}
+        async with self.miniature.records.reading() as reader:
+            head = (await reader.rows("SELECT seq FROM board"))[0].seq
+            hidden = {row.id for row in await reader.rows("SELECT id FROM message WHERE hidden")}
         await viewer.catch_up(head)
         leaked = viewer.replica.brought & hidden
         self._expect(not leaked, "wrong", f"messages {leaked} are off the board and were replayed")
@@ -319,13 +375,14 @@ class Stage:
         posted = [account for account in self.accounts if account.message_id is not None]
         return posted[pick % len(posted)]
 
-    def _column(self, account: Account, name: str) -> Any:
-        with self.miniature.rows() as rows:
-            return rows.execute("SELECT * FROM payment WHERE id = ?", (account.id,)).fetchone()[name]
+    async def _column(self, account: Account, name: str) -> Any:
+        async with self.miniature.records.reading() as reader:
+            [row] = await reader.rows("SELECT * FROM payment WHERE id = :id", id=account.id)
+        return getattr(row, name)
 
-    def _has_message(self, account: Account) -> bool:
-        with self.miniature.rows() as rows:
-            return rows.execute("SELECT 1 FROM message WHERE payment_id = ?", (account.id,)).fetchone() is not None
+    async def _has_message(self, account: Account) -> bool:
+        async with self.miniature.records.reading() as reader:
+            return bool(await reader.rows("SELECT 1 FROM message WHERE payment_id = :id", id=account.id))
 
     @staticmethod
     def _expect(held: bool, kind: str, what: str) -> None:
