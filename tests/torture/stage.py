@@ -106,7 +106,8 @@ class Stage:
 
     async def open_second_session(self, account: Account) -> None:
         """Make another session of a payment, as a repeated request whose key was forgotten would."""
-        params = json.loads(await self._column(account, "stripe_params"))
+        stored = await self._column(account, "stripe_params")
+        params = json.loads(stored) if isinstance(stored, str) else stored  # SQLite has text
         try:
             await self.miniature.gateway.create_session(params, str(uuid.uuid4()))
         except GatewayError:
