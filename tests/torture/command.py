@@ -19,6 +19,7 @@ RUNS = {
     "lost-events": "no webhook ever arrives",
     "duplicates": "each event arrives fifty times at once",
     "overtaking": "an old answer of Stripe's arrives after newer ones",
+    "writers": "many write through several processes while others tail the log, on PostgreSQL",
     "database-restarts": "PostgreSQL goes down and comes back",
     "storage-faults": "a full disk, failing writes, a lock that somebody else holds",
     "crash-points": "a board dies before and after every statement and every call",

@@ -14,7 +14,7 @@ from tests.torture.sabotages import SABOTAGES, is_noticed
 from tests.torture.table import Row, table
 
 RUNS = (
-    *("kills", "crash-points", "storage-faults", "lost-events", "duplicates", "overtaking"),
+    *("kills", "crash-points", "storage-faults", "lost-events", "duplicates", "overtaking", "writers"),
     *("simulation", "forgeries", "viewers", "stalled", "shutdown", "hardening"),
 )
 SABOTAGED = (
