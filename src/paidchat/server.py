@@ -19,6 +19,10 @@ MAX_FRAME: Final = 1024  # bytes a viewer may send at once
 MAX_PONGS: Final = 64 * 1024  # bytes of answers to pings that may wait for who sends them
 PING_INTERVAL_S: Final = 20
 PING_TIMEOUT_S: Final = 8  # so a viewer that is gone without a word is dropped within 30 s, with some to spare
+KEEP_ALIVE_S: Final = 5  # between a client's requests
+# A proxy that sends on a connection just as we close it has a POST without an answer, which it must not repeat. So
+# we keep them for longer than the usual ones do: nginx and load balancers 60 s, Caddy two minutes.
+PROXY_KEEP_ALIVE_S: Final = 150
 SHUTDOWN_S: Final = 5  # for requests under way; sockets are told at once
 FAREWELL_S: Final = 2  # for a close frame to get out to somebody who may not be reading
 HEAD_TIMEOUT_S: Final = 10  # from the first byte, or the connection, to the end of the headers
@@ -170,6 +174,7 @@ def server_config(app: FastAPI | str, *, trusted_proxies: tuple[str, ...] = (), 
         ws_per_message_deflate=False,  # costs a viewer three times the CPU and five times the memory
         ws_ping_interval=PING_INTERVAL_S,
         ws_ping_timeout=PING_TIMEOUT_S,
+        timeout_keep_alive=PROXY_KEEP_ALIVE_S if trusted_proxies else KEEP_ALIVE_S,
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         timeout_graceful_shutdown=SHUTDOWN_S,
