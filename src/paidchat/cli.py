@@ -14,7 +14,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from paidchat import operations
 from paidchat.settings import Settings, SettingsError, load_settings
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -47,7 +46,7 @@ def demo(
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
     """Run the whole loop on this machine: the board and a sandbox for Stripe. No account, no real money."""
-    from paidchat.sandbox import SandboxSettings  # noqa: PLC0415 - only a demo needs it
+    from paidchat.sandbox import SandboxSettings
 
     url, loopback = f"http://localhost:{port}", f"http://{DEMO_HOST}:{port}"
     webhook_secret = f"whsec_{secrets.token_urlsafe(24)}"
@@ -103,6 +102,8 @@ def migrate(
     ] = False,
 ) -> None:
     """Bring the database's schema up to date."""
+    from paidchat import operations
+
     settings = _load()
     operations.migrate(settings)
     if new_epoch:
@@ -112,12 +113,16 @@ def migrate(
 @cli.command()
 def doctor() -> None:
     """Check the set-up, here and at Stripe, and say what to mend."""
+    from paidchat import operations
+
     operations.doctor(_load())
 
 
 @cli.command()
 def reconcile() -> None:
     """Ask Stripe about everything that is open, and about all it did in the last 30 days."""
+    from paidchat import operations
+
     operations.reconcile(_load())
 
 
@@ -129,11 +134,11 @@ def sandbox(
     data: Annotated[Path, typer.Option(help="Where the sandbox keeps its data.")] = Path(".paidchat"),
 ) -> None:
     """Run Stripe in miniature alone, for a board that points PAIDCHAT_STRIPE_API_BASE at it."""
-    import uvicorn  # noqa: PLC0415
+    import uvicorn
 
-    from paidchat.observability import configure_logging  # noqa: PLC0415
-    from paidchat.sandbox import SandboxSettings, create_sandbox  # noqa: PLC0415
-    from paidchat.server import Server  # noqa: PLC0415
+    from paidchat.observability import configure_logging
+    from paidchat.sandbox import SandboxSettings, create_sandbox
+    from paidchat.server import Server
 
     configure_logging()
     url = f"http://localhost:{port}"
@@ -147,7 +152,7 @@ def sandbox(
 @cli.command()
 def openapi() -> None:
     """Print the HTTP contract as an OpenAPI document."""
-    from paidchat.app import create_app  # noqa: PLC0415
+    from paidchat.app import create_app
 
     settings = Settings(
         public_url="http://localhost:8000",
@@ -161,7 +166,7 @@ def openapi() -> None:
 @cli.command()
 def asyncapi() -> None:
     """Print the WebSocket contract as an AsyncAPI document."""
-    from paidchat.api.docs import asyncapi as document  # noqa: PLC0415
+    from paidchat.api.docs import asyncapi as document
 
     _print_json(document(version("paidchat")))
 
@@ -179,6 +184,8 @@ def list_messages(
     limit: Annotated[int, typer.Option(help="How many, the newest.", min=1, max=100)] = 20,
 ) -> None:
     """List the newest messages on the board, oldest first."""
+    from paidchat import operations
+
     operations.list_messages(_load(), limit)
 
 
@@ -189,33 +196,41 @@ def remove_message(
     refund: Annotated[bool, typer.Option("--refund", help="Send the payer's money back, too.")] = False,
 ) -> None:
     """Take a message off the board."""
+    from paidchat import operations
+
     operations.remove_message(_load(), message_id, refund=refund)
 
 
 @messages.command("restore")
 def restore_message(message_id: MessageId) -> None:
     """Put a message back that was removed by hand."""
+    from paidchat import operations
+
     operations.restore_message(_load(), message_id)
 
 
 @payments.command("show")
 def show_payment(payment_id: PaymentId) -> None:
     """Show a payment as the board has it."""
+    from paidchat import operations
+
     operations.show_payment(_load(), payment_id)
 
 
 @payments.command("refund")
 def refund_payment(payment_id: PaymentId) -> None:
     """Send a payment's money back; its message leaves the board."""
+    from paidchat import operations
+
     operations.refund_payment(_load(), payment_id)
 
 
 def _serve(
     settings: Settings, host: str, port: int, *, on_ready: Any, sandbox: Any = None, log_level: int = logging.INFO
 ) -> None:
-    from paidchat.app import create_app  # noqa: PLC0415 - the app's imports take a while; --help need not wait
-    from paidchat.observability import configure_logging  # noqa: PLC0415
-    from paidchat.server import Server, server_config  # noqa: PLC0415
+    from paidchat.app import create_app
+    from paidchat.observability import configure_logging
+    from paidchat.server import Server, server_config
 
     configure_logging(settings.log_format, log_level)
     _check_database(settings)
@@ -230,8 +245,8 @@ def _serve(
 
 
 def _serve_in_processes(settings: Settings, host: str, port: int, workers: int, on_ready: Any) -> None:
-    from paidchat.observability import configure_logging  # noqa: PLC0415 - as above
-    from paidchat.server import Workers, server_config  # noqa: PLC0415
+    from paidchat.observability import configure_logging
+    from paidchat.server import Workers, server_config
 
     configure_logging(settings.log_format)
     _check_database(settings)
@@ -243,10 +258,10 @@ def _serve_in_processes(settings: Settings, host: str, port: int, workers: int, 
 
 def _check_database(settings: Settings) -> None:
     """Say in words what a server would stumble over at its start."""
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError
 
-    from paidchat.storage.database import Database  # noqa: PLC0415
-    from paidchat.storage.schema import SchemaOutOfDate, prepare  # noqa: PLC0415
+    from paidchat.storage.database import Database
+    from paidchat.storage.schema import SchemaOutOfDate, prepare
 
     async def check() -> None:
         database = Database(settings.database_url)
@@ -265,7 +280,7 @@ def _check_database(settings: Settings) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    from paidchat.server import listen  # noqa: PLC0415
+    from paidchat.server import listen
 
     try:
         return listen(host, port)

@@ -3,30 +3,31 @@
 import asyncio
 import json
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
-from paidchat.domain import DomainError
+from paidchat import board
+from paidchat.app import Core, core
+from paidchat.doctor import Level, examine
+from paidchat.domain import DomainError, ProviderUnavailable
+from paidchat.observability import configure_logging
+from paidchat.reconciler import Reconciler
 from paidchat.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from paidchat.app import Core
+from paidchat.storage import queries, schema
+from paidchat.storage.database import Database
+from paidchat.stripe_gateway import GatewayError
 
 T = TypeVar("T")
 LOOK_BACK = timedelta(days=30)  # for what was paid after a backup was made
 COLUMNS = 60  # of a message's text, in a list
 
 
-def _run(settings: Settings, work: "Callable[[Core], Awaitable[T]]") -> T:
+def _run(settings: Settings, work: Callable[[Core], Awaitable[T]]) -> T:
     """Do one piece of work on the board's parts; what the rules forbid is said in words."""
-    # A server's imports take a while; `--help` need not wait for them.
-    from paidchat.app import core  # noqa: PLC0415
-    from paidchat.observability import configure_logging  # noqa: PLC0415
-
     configure_logging(settings.log_format)
 
     async def run() -> T:
@@ -42,10 +43,6 @@ def _run(settings: Settings, work: "Callable[[Core], Awaitable[T]]") -> T:
 
 def migrate(settings: Settings) -> None:
     """Bring the schema up to date."""
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
-
-    from paidchat.storage import schema  # noqa: PLC0415
-    from paidchat.storage.database import Database  # noqa: PLC0415
 
     async def run() -> None:
         database = Database(settings.database_url)
@@ -65,10 +62,8 @@ def migrate(settings: Settings) -> None:
 
 def begin_epoch(settings: Settings) -> None:
     """Begin a new epoch, and list what was paid after the backup was made: paid sessions without a row."""
-    from paidchat.storage import queries  # noqa: PLC0415
-    from paidchat.stripe_gateway import GatewayError  # noqa: PLC0415
 
-    async def work(parts: "Core") -> list[str]:
+    async def work(parts: Core) -> list[str]:
         async with parts.database.transaction() as connection:
             await queries.set_epoch(connection, uuid.uuid4().hex)
         return await parts.checkout.paid_without_row(datetime.now(UTC) - LOOK_BACK)
@@ -87,7 +82,6 @@ def begin_epoch(settings: Settings) -> None:
 
 def doctor(settings: Settings) -> None:
     """Print what was found, and exit with 1 if anything must be mended."""
-    from paidchat.doctor import Level, examine  # noqa: PLC0415
 
     async def run() -> bool:
         healthy = True
@@ -104,9 +98,8 @@ def doctor(settings: Settings) -> None:
 
 def list_messages(settings: Settings, limit: int) -> None:
     """Print the newest messages on the board, oldest first."""
-    from paidchat.storage import queries  # noqa: PLC0415
 
-    async def work(parts: "Core") -> Any:
+    async def work(parts: Core) -> Any:
         async with parts.database.reading() as connection:
             rows, _ = await queries.messages_before(connection, None, limit)
             return rows
@@ -119,9 +112,8 @@ def list_messages(settings: Settings, limit: int) -> None:
 
 def remove_message(settings: Settings, message_id: int, *, refund: bool) -> None:
     """Take a message off the board."""
-    from paidchat import board  # noqa: PLC0415
 
-    async def work(parts: "Core") -> None:
+    async def work(parts: Core) -> None:
         payment_id = await board.remove_message(parts.database, message_id, datetime.now(UTC), refund=refund)
         if refund:
             await parts.checkout.send_refunds(payment_id)
@@ -132,9 +124,8 @@ def remove_message(settings: Settings, message_id: int, *, refund: bool) -> None
 
 def restore_message(settings: Settings, message_id: int) -> None:
     """Put a message back."""
-    from paidchat import board  # noqa: PLC0415
 
-    async def work(parts: "Core") -> None:
+    async def work(parts: Core) -> None:
         await board.restore_message(parts.database, message_id, datetime.now(UTC))
 
     _run(settings, work)
@@ -146,7 +137,7 @@ def show_payment(settings: Settings, payment_id: str) -> None:
     shown = ("id", "status", "text", "author", "amount", "currency", "message_id", "created_at", "expires_at")
     at_stripe = ("session_id", "payment_intent", "paid", "refunded", "disputed", "asked_at")
 
-    async def work(parts: "Core") -> Any:
+    async def work(parts: Core) -> Any:
         return await parts.checkout.find_payment(payment_id)
 
     row = _run(settings, work)
@@ -157,7 +148,7 @@ def show_payment(settings: Settings, payment_id: str) -> None:
 def refund_payment(settings: Settings, payment_id: str) -> None:
     """Send a payment's money back."""
 
-    async def work(parts: "Core") -> None:
+    async def work(parts: Core) -> None:
         await parts.checkout.refund_payment(payment_id)
 
     _run(settings, work)
@@ -166,11 +157,8 @@ def refund_payment(settings: Settings, payment_id: str) -> None:
 
 def reconcile(settings: Settings) -> None:
     """Make a full pass of the sweep and print what it found."""
-    from paidchat.domain import ProviderUnavailable  # noqa: PLC0415
-    from paidchat.reconciler import Reconciler  # noqa: PLC0415
-    from paidchat.stripe_gateway import GatewayError  # noqa: PLC0415
 
-    async def work(parts: "Core") -> Any:
+    async def work(parts: Core) -> Any:
         reconciler = Reconciler(parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds)
         try:
             return await reconciler.sweep(full=True)
