@@ -128,10 +128,7 @@ async def _boards(world: World) -> AsyncIterator[list[str]]:
 
 
 async def _answers(address: str) -> None:
-    async with (
-        httpx.AsyncClient(base_url=address, trust_env=False, verify=NO_TLS) as client,
-        asyncio.timeout(START_TIMEOUT_S),
-    ):
+    async with _client(address) as client, asyncio.timeout(START_TIMEOUT_S):
         while True:
             try:
                 if (await client.get("/readyz")).status_code == httpx.codes.OK:
@@ -178,12 +175,7 @@ async def _write(events: list[Json], boards: list[str], rng: random.Random) -> C
     async def write(number: int) -> None:
         own, other = boards[number % PROCESSES], boards[(number + 1) % PROCESSES]
         async with AsyncExitStack() as stack:
-            clients = [
-                await stack.enter_async_context(
-                    httpx.AsyncClient(base_url=board, trust_env=False, verify=NO_TLS, timeout=30)
-                )
-                for board in (own, other)
-            ]
+            clients = [await stack.enter_async_context(_client(board)) for board in (own, other)]
             for event, again in zip(shares[number], twice[number], strict=True):
                 sent = await asyncio.gather(*(deliver(client, event) for client in clients[: 1 + again]))
                 answers.update(answer.status_code for answer in sent)
