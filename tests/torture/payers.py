@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 RETRY_EVERY_S = 0.1
 BUSY_EVERY_S = 0.5  # a key whose first request was killed is in progress for a while
-PATIENCE_S = 90
+PATIENCE_S = 300  # boards that are killed every second do not get far
 LONGEST_PAUSE_S = 0.3
 MOST_AT_ONCE = 16
 
