@@ -86,7 +86,7 @@ def doctor(settings: Settings) -> None:
     async def run() -> bool:
         healthy = True
         async for finding in examine(settings):
-            typer.echo(f"{finding.level:>8}  {finding.subject}: {finding.found}")
+            typer.echo(f"{finding.level:>8}  {finding.subject}: {' '.join(finding.found.split())}")
             if finding.remedy:
                 typer.echo(f"          → {finding.remedy}")
             healthy = healthy and finding.level is not Level.FAILURE

@@ -1,0 +1,166 @@
+"""`paidchat doctor`: what it finds in a good set-up and in bad ones, the remedy with each, and its exit status."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from cluster import Cluster, paidchat
+from postgres import Postgres
+from served import SECRET, free_port
+from strangers import Echo, counting
+
+from paidchat.doctor import Finding, Level, examine
+from paidchat.sandbox.account_objects import SUBSCRIBED, webhook_endpoint
+from paidchat.settings import Settings
+
+SUBJECTS = ("database", "key", "public URL", "Stripe", "webhook endpoint", "tax")
+URL = "https://chat.example.com"
+
+
+def levels(output: str) -> dict[str, str]:
+    """Return the level of each finding, by its subject."""
+    return {subject: level for level, subject in re.findall(r"(?m)^ *(ok|warning|failure)  ([^:]+):", output)}
+
+
+def test_a_good_set_up_is_well(cluster: Cluster) -> None:
+    """Against the sandbox, with a migrated database, everything is ok and the exit status is 0."""
+    done = paidchat("doctor", **cluster.environment)
+    assert done.returncode == 0, done.stdout
+    assert levels(done.stdout) == dict.fromkeys(SUBJECTS, "ok")
+
+
+def test_an_empty_database_is_a_failure(cluster: Cluster, postgres: Postgres) -> None:
+    """A database without the schema fails, and the remedy is the command to run."""
+    empty = {**cluster.environment, "PAIDCHAT_DATABASE_URL": postgres.create_database()}
+    done = paidchat("doctor", **empty)
+    assert done.returncode == 1
+    assert levels(done.stdout)["database"] == "failure"
+    assert "→ Run: paidchat migrate" in done.stdout
+
+
+def test_whatever_is_away_is_a_failure(cluster: Cluster) -> None:
+    """With neither a database nor Stripe to be reached, each is said with its remedy, and nothing is a traceback."""
+    nobody = free_port()
+    away = {
+        "PAIDCHAT_DATABASE_URL": f"postgresql://a:b@127.0.0.1:{nobody}/c",
+        "PAIDCHAT_STRIPE_API_BASE": f"http://127.0.0.1:{nobody}",
+    }
+    done = paidchat("doctor", **{**cluster.environment, **away})
+    assert done.returncode == 1
+    found = levels(done.stdout)
+    assert (found["database"], found["Stripe"]) == ("failure", "failure")
+    assert done.stdout.count("→") >= 2
+    assert "Traceback" not in done.stderr
+
+
+def test_bad_settings_are_listed(cluster: Cluster) -> None:
+    """Settings that can't be are said as at a start, all of them."""
+    bad = {**cluster.environment, "PAIDCHAT_PRICE_AMOUNT": "free", "PAIDCHAT_RATE_LIMIT": "many"}
+    done = paidchat("doctor", **bad)
+    assert done.returncode != 0
+    assert "PAIDCHAT_PRICE_AMOUNT" in done.stderr
+    assert "PAIDCHAT_RATE_LIMIT" in done.stderr
+
+
+@pytest.fixture
+async def stripe() -> AsyncIterator[Echo]:
+    """A server in Stripe's place that lists whatever endpoints it is told to."""
+    async with counting() as echo:
+        yield echo
+
+
+async def examined(stripe: Echo, *endpoints: dict[str, Any], **settings: Any) -> dict[str, Finding]:
+    """Examine a set-up whose Stripe account has these webhook endpoints; return the findings by subject."""
+    stripe.body = {"object": "list", "data": list(endpoints), "has_more": False, "url": "/v1/webhook_endpoints"}
+    stripe.body["status"] = "pending"  # and Stripe Tax is not set up
+    made = Settings(
+        **{
+            "database_url": "sqlite:////nonexistent/paidchat.db",
+            "public_url": URL,
+            "stripe_secret_key": "sk_test_of_the_tests",
+            "stripe_webhook_secrets": SECRET,
+            "stripe_api_base": stripe.url,
+            "_env_file": None,
+            **settings,
+        }
+    )
+    return {finding.subject: finding async for finding in examine(made)}
+
+
+GOOD = webhook_endpoint(f"{URL}/stripe/webhook")
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "level", "words"),
+    [
+        pytest.param([GOOD], Level.OK, "", id="as it must be"),
+        pytest.param([{**GOOD, "enabled_events": ["*"]}], Level.OK, "", id="all events"),
+        pytest.param([], Level.FAILURE, "there is none", id="none"),
+        pytest.param(
+            [{**GOOD, "url": "https://other.example.com/hooks"}], Level.FAILURE, "there is none", id="foreign"
+        ),
+        pytest.param([{**GOOD, "status": "disabled"}], Level.FAILURE, "is disabled", id="disabled"),
+        pytest.param(
+            [{**GOOD, "enabled_events": list(SUBSCRIBED[1:])}],
+            Level.FAILURE,
+            "does not send checkout.session.completed",
+            id="an event is missing",
+        ),
+        pytest.param(
+            [webhook_endpoint("https://other.example.com/stripe/webhook")],
+            Level.WARNING,
+            "not https://chat",
+            id="other name",
+        ),
+        pytest.param([{**GOOD, "api_version": "2020-08-27"}], Level.WARNING, "2020-08-27", id="an old version"),
+    ],
+)
+async def test_the_endpoint_is_looked_at(
+    stripe: Echo, endpoints: list[dict[str, Any]], level: Level, words: str
+) -> None:
+    """The webhook endpoint must be there, enabled, ours, and subscribed to what the board needs."""
+    found = (await examined(stripe, *endpoints))["webhook endpoint"]
+    assert found.level is level, found
+    assert words in found.found
+    assert bool(found.remedy) is (level is not Level.OK)
+
+
+async def test_a_url_without_tls_is_a_warning(stripe: Echo) -> None:
+    """A public URL that is plain HTTP is said, with what to do."""
+    found = (await examined(stripe, GOOD, public_url="http://chat.example.com"))["public URL"]
+    assert found.level is Level.WARNING
+    assert "TLS" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("key", "level", "words"),
+    [
+        ("sk_test_of_the_tests", Level.OK, "secret key, test mode"),
+        ("rk_test_of_the_tests", Level.OK, "restricted key, test mode"),
+        ("rk_live_of_nobody", Level.OK, "restricted key, live"),
+        ("sk_live_of_nobody", Level.WARNING, "may do everything"),
+    ],
+)
+async def test_the_key_is_looked_at(key: str, level: Level, words: str) -> None:
+    """The key's kind and mode are said; a live key that may do everything is a warning that names the lesser rights."""
+    settings = Settings(
+        public_url=URL,
+        stripe_secret_key=key,
+        stripe_webhook_secrets=SECRET,
+        database_url="sqlite:////nonexistent/paidchat.db",
+        _env_file=None,
+    )
+    async for found in examine(settings):
+        if found.subject == "key":
+            break  # what comes after asks Stripe itself
+    assert (found.subject, found.level) == ("key", level)
+    assert words in found.found
+    assert ("restricted key" in found.remedy) is (level is Level.WARNING)
+
+
+async def test_a_pending_tax_set_up_is_a_failure(stripe: Echo) -> None:
+    """With automatic tax on and no head office at Stripe, every checkout would be refused: that is a failure."""
+    found = (await examined(stripe, GOOD, automatic_tax="exclusive"))["tax"]
+    assert found.level is Level.FAILURE
+    assert "head-office" in found.remedy

@@ -1,0 +1,121 @@
+"""What an operator does by hand, beside running servers: every command does it, says so, and is seen on the board."""
+
+import json
+import uuid
+from collections.abc import Callable
+
+import pytest
+from cluster import Cluster, client_of, paidchat
+from following import following
+
+
+async def test_a_message_is_listed_removed_and_restored(cluster: Cluster) -> None:
+    """A message that was paid for is in the list, leaves the board by command, and comes back by command."""
+    text = f"An opinion {uuid.uuid4()}"
+    async with client_of(cluster.nodes[0]) as client, following(cluster.nodes[1]) as follower:
+        await cluster.post(client, text)
+        message_id = (await follower.receive())["message"]["id"]
+        listed = paidchat("messages", "list", "--limit", "5", **cluster.environment)
+        assert listed.returncode == 0, listed.stderr
+        assert f"{message_id}  " in listed.stdout
+        assert f"Anonymous: {text}" in listed.stdout
+        removed = paidchat("messages", "remove", str(message_id), **cluster.environment)
+        assert (removed.returncode, removed.stdout) == (0, f"Message {message_id} is off the board.\n")
+        gone = await follower.receive()
+        assert (gone["type"], gone["message_id"], gone["reason"]) == ("message.removed", message_id, "moderated")
+        restored = paidchat("messages", "restore", str(message_id), **cluster.environment)
+        assert (restored.returncode, restored.stdout) == (0, f"Message {message_id} is on the board.\n")
+        back = await follower.receive()
+        assert (back["type"], back["message"]["text"]) == ("message.restored", text)
+
+
+async def test_a_message_is_removed_with_its_money(cluster: Cluster) -> None:
+    """Removed with --refund, the money of a message goes back once; then it can't be restored by hand."""
+    async with client_of(cluster.nodes[0]) as client, following(cluster.nodes[1]) as follower:
+        payment = await cluster.post(client, "Not for this board")
+        message_id = (await follower.receive())["message"]["id"]
+        for _ in range(2):
+            removed = paidchat("messages", "remove", str(message_id), "--refund", **cluster.environment)
+            assert removed.returncode == 0, removed.stderr
+        assert (await follower.receive())["reason"] == "moderated"
+        assert await refunded(cluster, payment["id"]) == payment["amount"]
+        refused = paidchat("messages", "restore", str(message_id), **cluster.environment)
+    assert refused.returncode == 1
+    assert "refunded" in refused.stderr
+
+
+async def test_a_payment_is_shown_and_refunded(cluster: Cluster) -> None:
+    """A payment is shown with its ids at Stripe; refunded by command, its message leaves."""
+    async with client_of(cluster.nodes[0]) as client, following(cluster.nodes[1]) as follower:
+        payment = await cluster.post(client, "Money back, please")
+        message_id = (await follower.receive())["message"]["id"]
+        shown = json.loads(paidchat("payments", "show", payment["id"], **cluster.environment).stdout)
+        assert shown["message_id"] == message_id
+        assert payment["checkout_url"].endswith(shown["session_id"])
+        back = paidchat("payments", "refund", payment["id"], **cluster.environment)
+        assert back.returncode == 0, back.stderr
+        gone = await follower.receive()
+    assert (gone["message_id"], gone["reason"]) == (message_id, "refunded")
+    assert await refunded(cluster, payment["id"]) == payment["amount"]
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        (("messages", "remove", "999999"), "no such message"),
+        (("messages", "restore", "999999"), "no such message"),
+        (("payments", "show", str(uuid.uuid4())), "no such payment"),
+        (("payments", "refund", str(uuid.uuid4())), "no such payment"),
+    ],
+    ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else "",
+)
+def test_what_is_not_there_is_said(cluster: Cluster, command: tuple[str, ...], word: str) -> None:
+    """A message or a payment that does not exist ends a command with 1 and one sentence."""
+    refused = paidchat(*command, **cluster.environment)
+    assert refused.returncode == 1
+    assert word in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+async def test_an_unpaid_payment_is_not_refunded(cluster: Cluster) -> None:
+    """There is nothing to send back of what was not paid, and the command says so."""
+    async with client_of(cluster.nodes[0]) as client:
+        payment = (await client.post("/api/payments", json={"text": "Later"})).json()
+    refused = paidchat("payments", "refund", payment["id"], **cluster.environment)
+    assert refused.returncode == 1
+    assert "was not paid" in refused.stderr
+
+
+async def test_reconcile_posts_what_was_never_told(make_cluster: Callable[[], Cluster]) -> None:
+    """With no server to hear of it, a paid message is posted by `paidchat reconcile`, which counts what it did."""
+    cluster = make_cluster()
+    async with client_of(cluster.nodes[0]) as client:
+        faults = {"webhook": {"drop": "all"}}
+        assert (await client.put(f"{cluster.sandbox_url}/test/faults", json=faults)).status_code == 200
+        payment = (await client.post("/api/payments", json={"text": "Nobody said"})).json()
+        cluster.nodes[0].stop()
+        await cluster.act(client, payment, "pay")
+    done = paidchat("reconcile", **cluster.environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Asked about 1 open payments")
+    shown = json.loads(paidchat("payments", "show", payment["id"], **cluster.environment).stdout)
+    assert shown["status"] == "fulfilled"
+
+
+async def test_one_process_sweeps_at_a_time(make_cluster: Callable[[], Cluster]) -> None:
+    """While a server is in the middle of its sweep, another process leaves it alone, and says so."""
+    cluster = make_cluster()
+    async with client_of(cluster.nodes[0]) as client:
+        await client.post("/api/payments", json={"text": "Asked about"})
+        await client.put(f"{cluster.sandbox_url}/test/faults", json={"api": {"hang_s": 5}})
+        said = [paidchat("reconcile", **cluster.environment) for _ in range(3)]
+    # The server sweeps every second, and each sweep now takes many: one of three at least meets it.
+    assert any(done.returncode == 1 and "sweeping just now" in done.stderr for done in said)
+
+
+async def refunded(cluster: Cluster, payment_id: str) -> int:
+    """How much of a payment the sandbox has sent back."""
+    async with client_of(cluster.nodes[0]) as client:
+        sessions = (await cluster.ledger(client))["sessions"]
+    [amount] = [each["amount_refunded"] for each in sessions if each["client_reference_id"] == payment_id]
+    return int(amount)
