@@ -6,6 +6,7 @@ oracle is held against the board's database, and every viewer's replica against 
 
 import asyncio
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Coroutine
@@ -218,21 +219,28 @@ class Batch:
 
 
 async def run(order: Order) -> list[Row]:
-    """Run batches of simulations, each with a seed of its own, as many at a time as there are processors."""
+    """Run batches of simulations, each with a seed of its own, as many at a time as there are processors.
+
+    With a count given, what leads to a finding is shortened, which can take minutes: a long run says the count to give.
+    """
     simulations = order.count or (SHORT if order.short else LONG)
     steps = SHORT_STEPS if order.short else LONG_STEPS
     row = Row(NAME, f"{simulations} lives of a board, up to {steps} things in any order", order.seed)
     began = time.monotonic()
+    shorten = order.count is not None and not order.short
     batches = [
-        Batch(order.seed + number, min(BATCH, simulations - start), steps, not order.short, order.database, order.hooks)
+        Batch(order.seed + number, min(BATCH, simulations - start), steps, shorten, order.database, order.hooks)
         for number, start in enumerate(range(0, simulations, BATCH))
     ]
     # In processes of their own, because they change what is global: constants, the log, and what is unplugged.
     with ProcessPoolExecutor(min(len(batches), os.cpu_count() or 1), get_context("spawn")) as pool:
         loop = asyncio.get_running_loop()
-        for counts, finding in await asyncio.gather(
-            *(loop.run_in_executor(pool, simulate, batch) for batch in batches)
+        for number, done in enumerate(
+            asyncio.as_completed(loop.run_in_executor(pool, simulate, batch) for batch in batches), start=1
         ):
+            counts, finding = await done
+            if not order.short:
+                sys.stderr.write(f"batch {number} of {len(batches)}: {finding or 'as it must be'}\n")
             row.counts |= {name: row.counts.get(name, 0) + count for name, count in counts.items()}
             if finding is not None:
                 getattr(row, finding[0]).append(finding[1])
@@ -248,7 +256,6 @@ def simulate(batch: Batch) -> tuple[Counter[str], tuple[str, str] | None]:
         stateful_step_count=batch.steps,
         deadline=None,
         database=None,
-        # Shortening what leads to a finding can take five minutes.
         phases=[Phase.generate, Phase.shrink] if batch.shorten else [Phase.generate],
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
