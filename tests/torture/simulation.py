@@ -235,9 +235,8 @@ async def run(order: Order) -> list[Row]:
     # In processes of their own, because they change what is global: constants, the log, and what is unplugged.
     with ProcessPoolExecutor(min(len(batches), os.cpu_count() or 1), get_context("spawn")) as pool:
         loop = asyncio.get_running_loop()
-        for number, done in enumerate(
-            asyncio.as_completed(loop.run_in_executor(pool, simulate, batch) for batch in batches), start=1
-        ):
+        running = [loop.run_in_executor(pool, simulate, batch) for batch in batches]
+        for number, done in enumerate(asyncio.as_completed(running), start=1):
             counts, finding = await done
             if not order.short:
                 sys.stderr.write(f"batch {number} of {len(batches)}: {finding or 'as it must be'}\n")
