@@ -20,6 +20,8 @@ from paidchat.stripe_gateway import GatewayError, StripeGateway
 
 log = structlog.get_logger(__name__)
 
+Failure = GatewayError | ProviderUnavailable  # of a question to Stripe
+
 FIRST_DELAY_S = 0.5  # in a demo, Stripe is the server that is just starting
 LONGEST_BACKOFF_S = 600
 LEASE = timedelta(seconds=60)  # renewed as a pass goes on; a holder that died is followed after it
@@ -48,25 +50,19 @@ class Failures:
     """Questions that Stripe did not answer: single ones are passed over, so many in a row mean that it is down."""
 
     def __init__(self) -> None:
-        self._first: Exception | None = None
+        self.first: Failure | None = None
         self._in_a_row = 0
 
-    def note(self, outcomes: Iterable[Exception | None]) -> None:
-        """Note what became of some questions.
-
-        Raises:
-            GatewayError, ProviderUnavailable: there is no sense in asking on.
-        """
+    def note(self, outcomes: Iterable[Failure | None]) -> None:
+        """Note what became of some questions."""
         for error in outcomes:
-            self._first = self._first or error
+            self.first = self.first or error
             self._in_a_row = self._in_a_row + 1 if error else 0
-        if self._in_a_row >= GIVE_UP_AFTER:
-            self.end()
 
-    def end(self) -> None:
-        """Raise the first that failed, if any did."""
-        if self._first is not None:
-            raise self._first
+    @property
+    def too_many(self) -> bool:
+        """Whether there is no sense in asking on."""
+        return self._in_a_row >= GIVE_UP_AFTER
 
 
 class Reconciler:
@@ -109,19 +105,18 @@ class Reconciler:
         read_to = None
         findings = Findings()
         try:
-            # One after the other, whatever the one before met: a question that Stripe never answers well must not
-            # keep the others from being asked.
-            asking = await _outcome(self._ask_about_payments(findings, full=full))
-            reading = await _outcome(self._read_events(findings, started - EVENTS_KEPT if full else since))
+            # Events first: one question tells of a hundred. What they don't tell, a session whose id was never
+            # stored, say, is asked for one by one; and one that Stripe fails on must not keep us from the others.
+            reading, read_to = await self._read_events(findings, started - EVENTS_KEPT if full else since)
+            asking = await self._ask_about_payments(findings, full=full)
             findings.refunds = await self._send_refunds()
             findings.pruned = await self._prune(started)
-            read_to = None if reading else started
         finally:
             async with self._database.transaction() as connection:
                 await queries.release_sweep(connection, self._holder, now=datetime.now(UTC), events_since=read_to)
         if findings != Findings(asked=findings.asked):
             log.info("sweep.found", events=findings.events, refunds=findings.refunds, pruned=findings.pruned)
-        if error := asking or reading:
+        if error := reading or asking:
             raise error
         return findings
 
@@ -129,7 +124,7 @@ class Reconciler:
         async with self._database.transaction() as connection:
             return await queries.hold_sweep(connection, self._holder, now=now, until=now + LEASE)
 
-    async def _ask_about_payments(self, findings: Findings, *, full: bool) -> None:
+    async def _ask_about_payments(self, findings: Findings, *, full: bool) -> Failure | None:
         started = datetime.now(UTC)
         failures = Failures()
         while True:
@@ -142,11 +137,12 @@ class Reconciler:
                 chunk = payments[start : start + AT_ONCE]
                 failures.note(await self._ask_about(chunk))
                 findings.asked += len(chunk)
+                if failures.too_many:
+                    return failures.first
             if not full or len(payments) < PAYMENTS_PER_PASS:
-                failures.end()
-                return
+                return failures.first
 
-    async def _ask_about(self, payments: Sequence[Row[Any]]) -> list[GatewayError | ProviderUnavailable | None]:
+    async def _ask_about(self, payments: Sequence[Row[Any]]) -> list[Failure | None]:
         """Ask about some at once. Who is asked about goes to the end of the queue, answered or not."""
         now = datetime.now(UTC)
         async with self._database.transaction() as connection:
@@ -154,22 +150,29 @@ class Reconciler:
             await queries.mark_asked(connection, [payment.id for payment in payments], now)
         return await asyncio.gather(*(_outcome(self._checkout.ask_stripe(payment)) for payment in payments))
 
-    async def _read_events(self, findings: Findings, since: datetime) -> None:
-        """Handle the events that were not sent to us, the oldest first."""
-        listed = [news async for news in self._gateway.list_events(since - EVENTS_OVERLAP)]
+    async def _read_events(self, findings: Findings, since: datetime) -> tuple[Failure | None, datetime | None]:
+        """Handle the events that were not sent to us, the oldest first; return how far all are handled, if they are.
+
+        Times are Stripe's own, the next pass begins where this one ended: what our clock says does not matter.
+        """
+        try:
+            listed = await self._gateway.list_events(since - EVENTS_OVERLAP)
+        except GatewayError as error:
+            return error, None
         seen: set[str] = set()
         async with self._database.reading() as connection:
-            for start in range(0, len(listed), CHUNK):
-                ids = [news.event_id for news in listed[start : start + CHUNK] if news.event_id]
+            for start in range(0, len(listed.news), CHUNK):
+                ids = [news.event_id for news in listed.news[start : start + CHUNK] if news.event_id]
                 seen |= await queries.seen_events(connection, ids)
         failures = Failures()
-        for news in reversed(listed):
-            if news.event_id not in seen:
-                await self._hold(datetime.now(UTC))
-                failed = await _outcome(self._checkout.handle(news))
-                failures.note([failed])
-                findings.events += failed is None
-        failures.end()
+        for news in listed.news:
+            if news.event_id in seen or failures.too_many:
+                continue
+            await self._hold(datetime.now(UTC))
+            failed = await _outcome(self._checkout.handle(news))
+            failures.note([failed])
+            findings.events += failed is None
+        return failures.first, None if failures.first else max(since, listed.until)
 
     async def _send_refunds(self) -> int:
         return len(await refunds.send_due(self._database, self._gateway))
@@ -179,7 +182,7 @@ class Reconciler:
             return await queries.prune(connection, payments_before=now - UNPAID_KEPT, events_before=now - INBOX_KEPT)
 
 
-async def _outcome(work: Awaitable[Any]) -> GatewayError | ProviderUnavailable | None:
+async def _outcome(work: Awaitable[Any]) -> Failure | None:
     """Wait for something that asks Stripe, and return how that failed, if it did. Other errors are raised."""
     try:
         await work

@@ -87,6 +87,14 @@ class WebhookEndpoint:
     events: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class ListedEvents:
+    """Events that may be ours, oldest first, and when the last of all happened by Stripe's clock."""
+
+    news: list[SessionFact | IntentNews]
+    until: datetime
+
+
 class StripeGateway:
     """Asks Stripe. Close it at the end.
 
@@ -233,22 +241,26 @@ class StripeGateway:
 
         return await _ask(list_page)
 
-    async def list_events(self, since: datetime) -> AsyncIterator[SessionFact | IntentNews]:
-        """List what happened since a time that may be ours, newest first; Stripe keeps it for 30 days."""
+    async def list_events(self, since: datetime) -> ListedEvents:
+        """List what happened since a time, by Stripe's clock, that may be ours; Stripe keeps it for 30 days.
+
+        Raises:
+            GatewayError: Stripe could not be asked.
+        """
         params: dict[str, Any] = {
             "types": [*sorted(SESSION_EVENTS), *sorted(INTENT_EVENTS)],
             "created": {"gte": int(since.timestamp())},
             "limit": PAGE,
         }
+        listed = []
         while True:
             page = await self._event_page(params)
-            for event in page.data:
-                news = read_listed_event(event.to_dict())
-                if news is not None:
-                    yield news
+            listed += page.data
             if not page.has_more or not page.data:
-                return
+                break
             params = {**params, "starting_after": page.data[-1].id}
+        news = [found for event in reversed(listed) if (found := read_listed_event(event.to_dict())) is not None]
+        return ListedEvents(news, datetime.fromtimestamp(listed[0].created, UTC) if listed else since)
 
     async def _event_page(self, params: dict[str, Any]) -> Any:
         async def list_page() -> Any:

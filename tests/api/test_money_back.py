@@ -4,7 +4,6 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,8 @@ from board_client import (
     until_status,
 )
 from following import following
-from rows import opened
+from rows import first_sweep_over
 from served import Served, served_board
-from sqlalchemy import select
-
-from paidchat.storage import queries
 
 Json = dict[str, Any]
 
@@ -42,20 +38,8 @@ def board(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 async def lossy(backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     """A board that hears of nothing but what a test sends it, and asks only when it is looked at."""
     with served_board(tmp_path_factory.mktemp(backend), reconcile_seconds=3600) as served:
-        await _first_sweep(served)
+        await first_sweep_over(served.settings.database_url)
         yield served
-
-
-async def _first_sweep(served: Served) -> None:
-    """Wait until the sweep that every start makes is over; the next one is an hour away."""
-    async with opened(served.settings.database_url) as database:
-        for _ in range(200):
-            async with database.reading() as connection:
-                row = (await connection.execute(select(queries.sweep))).one_or_none()
-            if row is not None and row.held_until <= datetime.now(UTC):
-                return
-            await asyncio.sleep(0.1)
-    raise AssertionError("no sweep after the start")
 
 
 @pytest.fixture

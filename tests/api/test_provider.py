@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from board_client import act, http_client, look_up, session_of, start, until_status
-from rows import opened, write_payment
+from rows import first_sweep_over, opened, write_payment
 from served import free_port, served_board
 from strangers import Echo, counting, silence
 
@@ -136,20 +136,12 @@ async def test_nonsense_from_stripe_is_no_500(tmp_path: Path, stripe: Echo, body
             is_unavailable(await client.post("/api/payments", json={"text": "Hello"}))
 
 
-async def swept(stripe: Echo) -> None:
-    """Wait until the sweep that every start begins with is over, and forget what it asked."""
-    for _ in range(200):
-        if stripe.about("GET", "/v1/events"):
-            break
-        await asyncio.sleep(0.05)
-    stripe.asked.clear()
-
-
 async def test_a_lookup_asks_stripe_at_most_once_in_five_seconds(tmp_path: Path, stripe: Echo) -> None:
     """However many look an open payment up, Stripe is asked about it once in five seconds."""
     stripe.status, stripe.body = 404, REFUSAL
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
-        await swept(stripe)
+        await first_sweep_over(served.settings.database_url)
+        stripe.asked.clear()
         async with opened(served.settings.database_url) as database, database.transaction() as connection:
             payment_id = await write_payment(connection, session_id="cs_test_1", checkout_url="https://x.example.com")
         async with http_client(served) as client:
@@ -167,7 +159,8 @@ async def test_a_session_that_stripe_fails_on_keeps_nothing_from_the_sweep(tmp_p
     expected = {*(f"{SESSIONS}/{session_id}" for session_id in sessions), "/v1/events"}
     stripe.status, stripe.body, stripe.broken = 404, REFUSAL, {f"{SESSIONS}/{sessions[0]}"}
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=1) as served:
-        await swept(stripe)
+        await first_sweep_over(served.settings.database_url)
+        stripe.asked.clear()
         async with opened(served.settings.database_url) as database, database.transaction() as connection:
             for session_id in sessions:
                 await write_payment(connection, session_id=session_id, checkout_url="https://x.example.com")
@@ -183,7 +176,8 @@ async def test_a_settled_payment_asks_nothing(tmp_path: Path, stripe: Echo) -> N
     """Looking up a payment that is fulfilled, expired, failed or refunded asks Stripe nothing."""
     stripe.status, stripe.body = 404, REFUSAL
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
-        await swept(stripe)
+        await first_sweep_over(served.settings.database_url)
+        stripe.asked.clear()
         async with opened(served.settings.database_url) as database, database.transaction() as connection:
             ids = [
                 await write_payment(connection, status=status, session_id=f"cs_{status}")

@@ -1,12 +1,13 @@
 """Rows written straight into a board's database, as another process would write them."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat.board import Crossing, record
@@ -23,6 +24,18 @@ async def opened(url: str) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+async def first_sweep_over(url: str) -> None:
+    """Wait until the sweep that every start makes is over; the next one comes after a whole period."""
+    async with opened(url) as database:
+        for _ in range(200):
+            async with database.reading() as connection:
+                row = (await connection.execute(select(queries.sweep))).one_or_none()
+            if row is not None and row.held_until <= datetime.now(UTC):
+                return
+            await asyncio.sleep(0.1)
+    raise AssertionError("no sweep after the start")
 
 
 def payment_row(**changes: Any) -> dict[str, Any]:
