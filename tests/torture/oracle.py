@@ -122,7 +122,8 @@ class Account:
         self.hear_session(paid=any(session.paid for session in self.sessions))
 
     def _settle(self) -> None:
-        self.posted = self.posted or (self.paid and not self.refunded and not self.disputed)
+        # Who is not known exactly may have heard of a refund or a dispute before.
+        self.posted = self.posted or (self.certain and self.paid and not self.refunded and not self.disputed)
 
     @property
     def shown(self) -> bool:
