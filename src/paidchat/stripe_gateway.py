@@ -252,15 +252,15 @@ class StripeGateway:
             "created": {"gte": int(since.timestamp())},
             "limit": PAGE,
         }
-        listed = []
+        news, until = [], None
         while True:
             page = await self._event_page(params)
-            listed += page.data
+            news += [found for event in page.data if (found := read_listed_event(event.to_dict())) is not None]
+            if page.data and until is None:
+                until = datetime.fromtimestamp(page.data[0].created, UTC)  # the newest comes first
             if not page.has_more or not page.data:
-                break
+                return ListedEvents(news[::-1], until or since)
             params = {**params, "starting_after": page.data[-1].id}
-        news = [found for event in reversed(listed) if (found := read_listed_event(event.to_dict())) is not None]
-        return ListedEvents(news, datetime.fromtimestamp(listed[0].created, UTC) if listed else since)
 
     async def _event_page(self, params: dict[str, Any]) -> Any:
         async def list_page() -> Any:
