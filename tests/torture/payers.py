@@ -17,6 +17,7 @@ Json = dict[str, Any]
 RETRY_EVERY_S = 0.1
 BUSY_EVERY_S = 0.5  # a key whose first request was killed is in progress for a while
 PATIENCE_S = 300  # boards that are killed every second do not get far
+LOOK_EVERY_S = 1.0  # who waits for a post looks no oftener: a board lives for so many answers
 LONGEST_PAUSE_S = 0.3
 MOST_AT_ONCE = 16
 
@@ -99,7 +100,7 @@ class Crowd:
             assert time.monotonic() < deadline, f"payment {payment_id} is not posted"
             found = await ask(self.world, "GET", f"/api/payments/{payment_id}")
             message_id = found.json()["message_id"]
-            await asyncio.sleep(RETRY_EVERY_S)
+            await asyncio.sleep(LOOK_EVERY_S)
         answer = await ask(
             self.world,
             "DELETE",
