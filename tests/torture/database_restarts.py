@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-from contextlib import suppress
 
 import websockets
 from postgres import Postgres
@@ -36,13 +35,11 @@ async def run(order: Order) -> list[Row]:
             viewers = [Viewer(f"ws://127.0.0.1:{world.board_port}/api/feed") for _ in range(VIEWERS)]
             following = [asyncio.create_task(_follow(viewer)) for viewer in viewers]
             crowd = Crowd(world, random.Random(order.seed))
-            gathering = asyncio.create_task(crowd.gather(PAYER_EVERY_S))
+            crowd.begin(PAYER_EVERY_S)
             for _ in range(restarts):
                 await world.answers_given(ANSWERS, LONGEST_WAIT_S)
                 await asyncio.to_thread(server.restart)
-            gathering.cancel()
-            with suppress(asyncio.CancelledError):
-                await gathering
+            await crowd.end()
             await crowd.all_gone()
             await settled_audit(world, row, timeout_s=order.settle_s)
             row.wrong += crowd.wrong

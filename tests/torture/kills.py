@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-from contextlib import suppress
 from typing import Any
 
 from tests.torture.acknowledgements import Acknowledgements
@@ -43,11 +42,9 @@ async def run(order: Order) -> list[Row]:
     began = time.monotonic()
     async with made_world(launcher=order.launcher, database=order.database, hooks=order.hooks) as world:
         crowd = Crowd(world, random.Random(order.seed + 1))
-        gathering = asyncio.create_task(crowd.gather(PAYER_EVERY_S))
+        crowd.begin(PAYER_EVERY_S)
         in_start_up = await _kill(world, rng, kills, row)
-        gathering.cancel()
-        with suppress(asyncio.CancelledError):
-            await gathering
+        await crowd.end()
         await world.faults()
         await world.restart_board()
         await crowd.all_gone()

@@ -55,9 +55,19 @@ class Crowd:
     refunds_owed: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _sending: asyncio.Task[None] | None = None
 
-    async def gather(self, every_s: float) -> None:
-        """Send one payer after another, until cancelled."""
+    def begin(self, every_s: float) -> None:
+        """Send one payer after another, until it is to end."""
+        self._sending = asyncio.create_task(self._send_on(every_s))
+
+    async def end(self) -> None:
+        """Send nobody any more; who was sent goes on."""
+        assert self._sending is not None
+        self._sending.cancel()
+        await asyncio.wait([self._sending])
+
+    async def _send_on(self, every_s: float) -> None:
         while True:
             if len(self._tasks) < MOST_AT_ONCE:
                 self.send()

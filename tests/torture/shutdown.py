@@ -4,7 +4,6 @@ import asyncio
 import random
 import signal
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.torture.audit import settled_audit
@@ -78,7 +77,7 @@ async def run(order: Order) -> list[Row]:
     async with made_world(launcher=order.launcher, database=order.database, hooks=order.hooks) as world:
         crowd = Crowd(world, random.Random(order.seed + 1))
         await world.faults(webhook={"duplicate": 1})
-        gathering = asyncio.create_task(crowd.gather(PAYER_EVERY_S))
+        crowd.begin(PAYER_EVERY_S)
         for _ in range(rounds):
             await world.restart_board(PAIDCHAT_MAX_VIEWERS_PER_CLIENT=MOST_VIEWERS)
             company = await Company.arrive(world)
@@ -90,9 +89,7 @@ async def run(order: Order) -> list[Row]:
             if set(codes) != {RESTARTING}:
                 row.wrong.append(f"viewers were sent away with {codes}")
             row.lost += [finding for reader in company.readers for finding in reader.replica.findings]
-        gathering.cancel()
-        with suppress(asyncio.CancelledError):
-            await gathering
+        await crowd.end()
         await world.faults()
         await world.restart_board()
         await crowd.all_gone()
