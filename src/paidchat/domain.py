@@ -301,8 +301,10 @@ class Verdict(StrEnum):
 
     APPLIED = "applied"
     REPEATED = "repeated"  # known already, or overtaken
+    OVERTAKEN = "overtaken"  # a later answer about the same money was heard first, so this one decides nothing
     DUPLICATE = "duplicate"  # this very event was handled before
-    FOREIGN = "foreign"  # another application on the same Stripe account
+    UNREADABLE = "unreadable"  # not what Stripe documents, so it could not be read
+    FOREIGN = "foreign"  # another application on the same Stripe account, or another account
     UNKNOWN = "unknown"  # ours by its tag, but there is no such payment
     WRONG_MODE = "wrong_mode"  # test event on a live board or the reverse
     WRONG_AMOUNT = "wrong_amount"

@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import stripe
 
+from paidchat import clock
 from paidchat.domain import IntentFact, SessionFact
 from paidchat.settings import Settings
 from paidchat.stripe_events import (
@@ -163,7 +164,7 @@ class StripeGateway:
 
     async def retrieve_session(self, session_id: str) -> tuple[SessionFact, IntentFact | None]:
         """Ask how a session stands, and how its money does once there is any."""
-        asked_at = datetime.now(UTC)
+        asked_at = clock.now()
 
         async def retrieve() -> tuple[dict[str, Any], SessionFact]:
             expand = {"expand": ["payment_intent.latest_charge"]}
@@ -176,7 +177,7 @@ class StripeGateway:
 
     async def retrieve_intent(self, payment_intent: str) -> IntentFact:
         """Ask how a payment intent's money stands: refunded, disputed, neither."""
-        asked_at = datetime.now(UTC)
+        asked_at = clock.now()
 
         async def retrieve() -> dict[str, Any]:
             found = await self._client.v1.payment_intents.retrieve_async(

@@ -1,11 +1,9 @@
 """POST /stripe/webhook: Stripe says what happened; the answer is 200 only after it is on disk."""
 
-import time
-
 import structlog
 from fastapi import APIRouter, Request, Response
 
-from paidchat import wire
+from paidchat import clock, wire
 from paidchat.api.deps import TheCheckout, TheSettings
 from paidchat.api.problems import ApiError, responses
 from paidchat.domain import UnknownPayment, Verdict
@@ -30,7 +28,9 @@ async def receive_event(request: Request, checkout: TheCheckout, settings: TheSe
     payload = await request.body()
     try:
         # The signature is over the raw bytes, so nothing is parsed before it is checked.
-        verify_signature(payload, request.headers.get("stripe-signature", ""), settings.webhook_secrets, time.time())
+        verify_signature(
+            payload, request.headers.get("stripe-signature", ""), settings.webhook_secrets, clock.now().timestamp()
+        )
         news = read_event(payload)
     except InvalidSignature as error:
         raise ApiError(400, "invalid_signature", f"This was not signed by Stripe just now: {error}.") from None

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, DateTime, Index, Table, Text, TypeDecorator, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, DateTime, Index, Table, Text, TypeDecorator, text
 from sqlalchemy.engine import Dialect
 from sqlmodel import Field, SQLModel
 
@@ -50,6 +50,18 @@ class Board(SQLModel, table=True):
     tag: str = Field(sa_type=Text)  # never changes: marks a Stripe session as ours
     epoch: str = Field(sa_type=Text)  # changes when history does, after a restored backup
     seq: int = 0  # the last log entry's; the counter that makes the log dense
+    # How many answers Stripe was asked for, so that each has a number. PostgreSQL has a sequence for it instead.
+    answers: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+
+
+class Compatibility(SQLModel, table=True):
+    """The one row that says which programs may run on this schema, for those that are older than it."""
+
+    __tablename__ = "compatibility"
+    __table_args__ = (CheckConstraint("id = 1", name="compatibility_is_one_row"),)
+
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    works_with: str = Field(sa_type=Text)  # the oldest revision whose programs may read and write this schema
 
 
 class Payment(SQLModel, table=True):
@@ -61,6 +73,21 @@ class Payment(SQLModel, table=True):
         CheckConstraint("amount > 0", name="payment_amount"),
         CheckConstraint("text <> ''", name="payment_text"),
         Index("payment_client", "client", "created_at"),
+        # What is counted against the caps on open payments.
+        Index(
+            "payment_open",
+            "client",
+            "expires_at",
+            sqlite_where=text("status = 'pending'"),
+            postgresql_where=text("status = 'pending'"),
+        ),
+        # What may be pruned.
+        Index(
+            "payment_unpaid",
+            "created_at",
+            sqlite_where=text("status IN ('expired', 'failed')"),
+            postgresql_where=text("status IN ('expired', 'failed')"),
+        ),
         # The sweep looks for these; most payments are settled.
         Index(
             "payment_unsettled",
@@ -92,8 +119,13 @@ class Payment(SQLModel, table=True):
     idempotency_key: str | None = Field(default=None, sa_type=Text, unique=True)
     claimed_until: datetime | None = Field(default=None, sa_type=UTCDateTime)  # a request is asking Stripe right now
     asked_at: datetime | None = Field(default=None, sa_type=UTCDateTime)  # when Stripe was last asked about it
-    # When the newest answer about refunds and disputes was asked for: an older one that comes later is not heard.
+    # The number of the newest answer about refunds and disputes that was heard: an older one that comes later is not.
+    known_number: int | None = Field(default=None, sa_type=BigInteger)
+    # When that one was asked for. Programs of revision 0001 have only this to go by.
     known_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    # When Stripe said that no money will come: the session expired, or the debit failed. What only our own clock has
+    # expired has none.
+    closed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
 
 class Message(SQLModel, table=True):

@@ -1,0 +1,43 @@
+"""The clock that stored times are compared with.
+
+On PostgreSQL it is the database's own, which all processes share: two whose clocks differ agree on who holds what.
+On SQLite it is the one process's. Either may jump, so a stored time counts only within its own span: a claim of 30 s
+that ends in an hour was written by a clock that was wrong, and holds nothing.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from paidchat import clock
+from paidchat.storage.tables import UTCDateTime
+
+AT_ONCE = timedelta(0)
+
+
+def moment(connection: AsyncConnection, after: timedelta = AT_ONCE) -> ColumnElement[datetime]:
+    """Return an SQL expression for the time `after` from now; negative for the past."""
+    if connection.dialect.name == "sqlite":
+        return literal(clock.now() + after, UTCDateTime())
+    now = func.clock_timestamp(type_=UTCDateTime())
+    return now + literal(after) if after else now
+
+
+async def read(connection: AsyncConnection) -> datetime:
+    """Return the time now."""
+    if connection.dialect.name == "sqlite":
+        return clock.now()
+    found: datetime = (await connection.execute(select(moment(connection)))).scalar_one()
+    return found
+
+
+def in_force(connection: AsyncConnection, until: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:
+    """Tell whether something that was taken for `span` and ends at `until` still holds. NULL holds nothing."""
+    return and_(until.is_not(None), until > moment(connection), until <= moment(connection, span))
+
+
+def within(connection: AsyncConnection, since: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:
+    """Tell whether `since` lies in the last `span`. NULL does not, nor does a time to come."""
+    return and_(since.is_not(None), since > moment(connection, -span), since <= moment(connection))
