@@ -20,7 +20,7 @@ from paidchat.api.deps import Services
 from paidchat.api.guard import Guard
 from paidchat.checkout import Checkout
 from paidchat.feed import Feed
-from paidchat.limiter import RateLimiter
+from paidchat.limiter import PaymentLimits, Rate
 from paidchat.observability import Metrics, configure_logging
 from paidchat.reconciler import Reconciler
 from paidchat.settings import Settings, load_settings
@@ -118,9 +118,9 @@ async def core(settings: Settings) -> AsyncIterator[Core]:
         gateway = StripeGateway(settings)
         stack.push_async_callback(gateway.close)
         metrics = Metrics()
-        limiter = RateLimiter.parse(settings.rate_limit)
+        limits = PaymentLimits(Rate.parse(settings.rate_limit), settings.max_open_payments)
         tag = await _board_tag(database)
-        yield Core(database, gateway, Checkout(settings, database, gateway, limiter, metrics, tag), metrics)
+        yield Core(database, gateway, Checkout(settings, database, gateway, limits, metrics, tag), metrics)
 
 
 @asynccontextmanager

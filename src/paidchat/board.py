@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat import refunds
 from paidchat.domain import Conflict, Gone, NotFound, Reason
-from paidchat.storage import queries
+from paidchat.storage import clock, queries
 from paidchat.storage.database import Database
 
 
@@ -94,7 +94,7 @@ async def shown_message(database: Database, message_id: int) -> Row[Any]:
     return row
 
 
-async def remove_message(database: Database, message_id: int, now: datetime, *, refund: bool = False) -> str:
+async def remove_message(database: Database, message_id: int, *, refund: bool = False) -> str:
     """Take a message off the board as moderated and return its payment's id; a repeat does nothing.
 
     With `refund`, that its money is to go back is on disk at the same moment, unless it is back or held already.
@@ -106,6 +106,7 @@ async def remove_message(database: Database, message_id: int, now: datetime, *, 
         row = await queries.lock_message(connection, message_id)
         if row is None:
             raise NotFound("There is no such message.")
+        now = await clock.read(connection)
         if refund and not row.refunded and not row.disputed:
             payment = (await queries.lock_payments(connection, [row.payment_id]))[row.payment_id]
             await refunds.want_all(connection, payment, now)
@@ -116,7 +117,7 @@ async def remove_message(database: Database, message_id: int, now: datetime, *, 
         return str(row.payment_id)
 
 
-async def restore_message(database: Database, message_id: int, now: datetime) -> Row[Any]:
+async def restore_message(database: Database, message_id: int) -> Row[Any]:
     """Lift the moderation of a message and return it; a repeat returns it again.
 
     Raises:
@@ -132,5 +133,5 @@ async def restore_message(database: Database, message_id: int, now: datetime) ->
             raise Conflict(f"The payment for this message {state}, so it stays off the board.")
         if row.moderated:
             await queries.update_message(connection, message_id, moderated=False)
-            await record(connection, [Crossing("restored", message_id=message_id)], now)
+            await record(connection, [Crossing("restored", message_id=message_id)], await clock.read(connection))
         return row

@@ -5,7 +5,7 @@ import math
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat import refunds
 from paidchat.board import record
+from paidchat.checkout_sessions import CLAIM_TTL, CheckoutSessions, Claim, session_length, whole_seconds
 from paidchat.domain import (
     ALARMING,
     IdempotencyConflict,
@@ -23,22 +24,22 @@ from paidchat.domain import (
     NotFound,
     PaymentStatus,
     ProviderUnavailable,
+    Question,
     SessionFact,
     Verdict,
     is_payment_id,
 )
 from paidchat.group_commit import GroupCommit
 from paidchat.ledger import Ledger
-from paidchat.limiter import RateLimiter, client_id
+from paidchat.limiter import PaymentLimits, client_id
 from paidchat.observability import Metrics
+from paidchat.question_budget import QuestionBudget, question_interval
 from paidchat.settings import Settings
-from paidchat.storage import queries
+from paidchat.storage import clock, queries
 from paidchat.storage.database import Database, DatabaseBusy, is_outage
 from paidchat.stripe_events import IntentNews
 from paidchat.stripe_gateway import (
     AccessDenied,
-    AttemptFailed,
-    CheckoutSession,
     GatewayError,
     RequestRefused,
     StripeGateway,
@@ -47,12 +48,7 @@ from paidchat.text import clean_author, clean_text
 
 log = structlog.get_logger(__name__)
 
-CLAIM = timedelta(seconds=30)  # how long one request may be asking Stripe before another may take over
-ASK_EVERY = timedelta(seconds=5)  # per payment, however many people look it up
-# Stripe takes an expiry of 30 minutes to 24 hours from when *it* sees the request; leave it time to.
-SHORTEST_SESSION = timedelta(minutes=32)
-KEYS_LAST = timedelta(hours=23)  # Stripe may prune an idempotency key after 24
-LONGEST_SESSION = timedelta(hours=24) - timedelta(minutes=2)
+ANSWERS = 3  # times to ask when each answer is overtaken by another's
 
 
 class Checkout:
@@ -63,16 +59,18 @@ class Checkout:
         settings: Settings,
         database: Database,
         gateway: StripeGateway,
-        limiter: RateLimiter | None,
+        limits: PaymentLimits,
         metrics: Metrics,
         board_tag: str,
     ) -> None:
         self._settings = settings
-        self._limiter = limiter
+        self._limits = limits
         self._metrics = metrics
         self._database = database
         self._gateway = gateway
         self._board_tag = board_tag
+        self._budget = QuestionBudget()
+        self._sessions = CheckoutSessions(database, gateway)
         self._fulfilments = GroupCommit(self._fulfill, is_outage)
 
     # --- paying -------------------------------------------------------------------------------------
@@ -95,40 +93,43 @@ class Checkout:
         text, author = clean_text(text), clean_author(author)
         key = None if idempotency_key is None else hashlib.sha256(idempotency_key.encode()).hexdigest()
         async with self._database.transaction() as connection:
-            payment_id = await self._claim(connection, text, author, key, client)
-        payment = await self.find_payment(payment_id)
-        if payment.session_id is None and payment.status == PaymentStatus.PENDING:
-            await self._open_session(payment)
-            payment = await self.find_payment(payment_id)
-        return payment
+            claim = await self._claim(connection, text, author, key, client)
+        async with self._sessions.releasing(claim):
+            payment = await self.find_payment(claim.payment_id)
+        if payment.session_id is not None or payment.status != PaymentStatus.PENDING:
+            return payment
+        try:
+            await self._sessions.open(payment, claim)
+        except GatewayError as error:
+            raise self._unavailable(payment, error) from error
+        return await self.find_payment(claim.payment_id)
 
     async def _claim(
         self, connection: AsyncConnection, text: str, author: str | None, key: str | None, client: str
-    ) -> str:
-        """Find the payment of this key or insert a new one; return the id of a payment that is ours to work on."""
-        now = datetime.now(UTC)
+    ) -> Claim:
+        """Find the payment of this key or insert a new one, and claim it unless it has its session already."""
         known = await queries.find_payment_by_key(connection, key) if key else None
         if known is None:
             client = client_id(client, self._board_tag)
-            if self._limiter is not None:
-                await self._limiter.admit(connection, client, now)
-            new = self._new_payment(text, author, key, now) | {"client": client}
+            await self._limits.admit(connection, client)
+            new = self._new_payment(text, author, key, await clock.read(connection)) | {"client": client}
             if await queries.insert_payment(connection, new):
                 self._metrics.payments.inc()
-                return str(new["id"])
+                return Claim(new["id"], new["claimed_until"])
             known = await queries.find_payment_by_key(connection, key or "")
         if known is None or (known.text, known.author) != (text, author):
             raise IdempotencyConflict("This Idempotency-Key was used before, with another body. Use a new key.")
-        if known.session_id is None and not await queries.claim_payment(
-            connection, known.id, now=now, until=now + CLAIM
-        ):
-            seconds_left = (known.claimed_until - now).total_seconds()
-            raise IdempotencyInProgress(retry_after=max(1, math.ceil(seconds_left)))
-        return str(known.id)
+        if known.session_id is not None:
+            return Claim(known.id, None)
+        until = await queries.claim_payment(connection, known.id, CLAIM_TTL)
+        if until is None:
+            raise IdempotencyInProgress(retry_after=_estimate(known))
+        return Claim(known.id, until)
 
     def _new_payment(self, text: str, author: str | None, key: str | None, now: datetime) -> dict[str, Any]:
         payment_id = str(uuid.uuid4())
-        expires_at = self._expiry(now)
+        lasts = session_length(timedelta(minutes=self._settings.checkout_minutes))
+        expires_at = self._sessions.expiry(now, lasts)  # by Stripe's clock
         return {
             "id": payment_id,
             "status": PaymentStatus.PENDING,
@@ -140,52 +141,16 @@ class Checkout:
             "amount": self._settings.price_amount,
             "currency": self._settings.price_currency,
             "created_at": now,
-            "expires_at": expires_at,
+            "expires_at": whole_seconds(now + lasts),
             "stripe_key": str(uuid.uuid4()),
             "stripe_params": self._gateway.session_params(payment_id, self._board_tag, expires_at),
             "idempotency_key": key,
-            "claimed_until": now + CLAIM,
+            "claimed_until": now + CLAIM_TTL,
         }
-
-    def _expiry(self, now: datetime) -> datetime:
-        wanted = timedelta(minutes=self._settings.checkout_minutes)
-        # Whole seconds, as Stripe counts.
-        return (now + min(max(wanted, SHORTEST_SESSION), LONGEST_SESSION)).replace(microsecond=0)
-
-    async def _open_session(self, payment: Row[Any]) -> None:
-        """Ask Stripe for the payment's session and store it. The caller has the claim; it is given back here."""
-        try:
-            session = await self._ask_for_session(payment)
-        except AttemptFailed as error:
-            # Stripe would replay this failure to the same key for a day.
-            await self._store(payment.id, stripe_key=str(uuid.uuid4()), claimed_until=None)
-            raise self._unavailable(payment, error) from error
-        except GatewayError as error:
-            await self._store(payment.id, claimed_until=None)
-            raise self._unavailable(payment, error) from error
-        await self._store(payment.id, session_id=session.id, checkout_url=session.url, claimed_until=None)
-
-    async def _ask_for_session(self, payment: Row[Any]) -> CheckoutSession:
-        try:
-            return await self._gateway.create_session(payment.stripe_params, payment.stripe_key)
-        except RequestRefused:
-            now = datetime.now(UTC)
-            if payment.expires_at - now > SHORTEST_SESSION - CLAIM:
-                raise
-        # Too late for the expiry of the first attempt. A refused request is not remembered, and had Stripe seen
-        # the first it would have replayed its answer: so there is no session yet, and a fresh attempt is safe.
-        key, expires_at = str(uuid.uuid4()), self._expiry(now)
-        params = self._gateway.session_params(payment.id, self._board_tag, expires_at)
-        await self._store(payment.id, stripe_key=key, stripe_params=params, expires_at=expires_at)
-        return await self._gateway.create_session(params, key)
-
-    async def _store(self, payment_id: str, **values: Any) -> None:
-        async with self._database.transaction() as connection:
-            await queries.update_payment(connection, payment_id, **values)
 
     def _unavailable(self, payment: Row[Any], error: GatewayError) -> ProviderUnavailable:
         if isinstance(error, RequestRefused | AccessDenied):
-            # No waiting mends this: a key, a tax setting or a parameter is wrong.
+            # Waiting does not help: a key, a tax setting or a parameter is wrong.
             log.error("stripe.refused", payment_id=payment.id, error=str(error))
             return ProviderUnavailable("Payments are not set up correctly here. Nothing was charged.", retry_after=60)
         log.warning("stripe.unavailable", payment_id=payment.id, error=str(error))
@@ -213,19 +178,24 @@ class Checkout:
         Raises:
             ProviderUnavailable: it only says where to look, and Stripe could not be asked.
         """
-        try:
-            fact = news if isinstance(news, SessionFact) else await self._ask_about(news)
-        except GatewayError as error:
-            raise ProviderUnavailable(f"Stripe could not be asked: {error}") from error
-        if fact is None:
-            return Verdict.FOREIGN
-        [verdict] = await self.fulfill([fact])
+        for _ in range(ANSWERS):
+            try:
+                fact = news if isinstance(news, SessionFact) else await self._ask_about(news)
+            except GatewayError as error:
+                raise ProviderUnavailable(f"Stripe could not be asked: {error}") from error
+            if fact is None:
+                return Verdict.FOREIGN
+            [verdict] = await self.fulfill([fact])
+            if verdict is not Verdict.OVERTAKEN:
+                break
+        else:
+            raise ProviderUnavailable("Stripe's answers overtook each other.", retry_after=1)
         if verdict is Verdict.SURPLUS:
             await self.send_refunds(str(fact.payment_id))
         return verdict
 
     async def refund_payment(self, payment_id: str) -> None:
-        """Send a payment's money back, and take its message off the board once Stripe has done so; a repeat is one.
+        """Send a payment's money back, and take its message off the board once Stripe has done so; idempotent.
 
         Raises:
             NotFound: there is no such payment.
@@ -235,20 +205,24 @@ class Checkout:
             payment = (await queries.lock_payments(connection, [payment_id])).get(payment_id)
             if payment is None:
                 raise NotFound("There is no such payment.")
-            await refunds.want_all(connection, payment, datetime.now(UTC))
+            await refunds.want_all(connection, payment, payment.read_at)
         await self.send_refunds(payment_id)
 
     async def send_refunds(self, payment_id: str) -> None:
         """Send what is to go back of a payment now; what fails is sent by the sweep."""
         for payment_intent in await refunds.send_due(self._database, self._gateway, payment_id=payment_id):
             try:
-                await self.fulfill([await self._gateway.retrieve_intent(payment_intent)])
+                await self.fulfill([await self._gateway.retrieve_intent(payment_intent, await self._question())])
             except GatewayError as error:
                 log.warning("stripe.not_answering", payment_id=payment_id, error=str(error))
 
+    async def _question(self) -> Question:
+        async with self._database.transaction() as connection:
+            return await queries.take_question(connection)
+
     async def _ask_about(self, news: IntentNews) -> IntentFact | None:
         try:
-            money = await self._gateway.retrieve_intent(news.payment_intent)
+            money = await self._gateway.retrieve_intent(news.payment_intent, await self._question())
         except RequestRefused as error:
             # Not ours to see: another mode, or another account's.
             log.warning("stripe.intent_refused", event_id=news.event_id, error=str(error))
@@ -264,9 +238,9 @@ class Checkout:
         return await self._fulfilments.submit(facts)
 
     async def _fulfill(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
-        now = datetime.now(UTC)
-        inbox = {fact.event_id: _inbox_row(fact, now) for fact in facts if fact.event_id}
         async with self._database.transaction() as connection:
+            now = await clock.read(connection)
+            inbox = {fact.event_id: _inbox_row(fact, now) for fact in facts if fact.event_id}
             fresh = await queries.take_events(connection, list(inbox.values()))
             payments = await queries.lock_payments(connection, {fact.payment_id for fact in facts if fact.payment_id})
             ledger = Ledger(payments, board_tag=self._board_tag, livemode=self._settings.livemode)
@@ -286,7 +260,8 @@ class Checkout:
     def _report(self, facts: Sequence[SessionFact | IntentFact], verdicts: Sequence[Verdict]) -> None:
         for fact, verdict in zip(facts, verdicts, strict=True):
             self._metrics.facts.labels(verdict).inc()
-            write = log.error if verdict in ALARMING else log.info
+            # Each open payment is asked about at each sweep: most answers say nothing new.
+            write = log.error if verdict in ALARMING else log.debug if verdict is Verdict.REPEATED else log.info
             what = fact.fact if isinstance(fact, SessionFact) else "money"
             write(
                 "checkout.fact",
@@ -297,21 +272,28 @@ class Checkout:
                 event_type=fact.event_type,
             )
 
-    async def sync_with_stripe(self, payment_id: str) -> None:
-        """Ask Stripe about an unsettled payment, at most once in 5 s, and do what the answer asks for.
+    async def sync_with_stripe(self, payment: Row[Any], client: str) -> None:
+        """Ask Stripe about an unsettled payment that was looked up, and do what the answer asks for.
 
         Stripe wants the page that a payer comes back to to do this
-        (docs.stripe.com/checkout/fulfillment#trigger-fulfillment-on-landing-page).
+        (docs.stripe.com/checkout/fulfillment#trigger-fulfillment-on-landing-page). It is asked at most once in 5 s
+        about one payment, less often about an older one, and within a budget: the sweep asks anyway.
         """
-        now = datetime.now(UTC)
+        interval = question_interval(payment.read_at - payment.created_at)
+        client = client_id(client, self._board_tag)
+        if _asked_within(payment, interval) or not self._budget.take(client):
+            return
         try:
             async with self._database.transaction() as connection:
-                if not await queries.claim_question(connection, payment_id, now=now, before=now - ASK_EVERY):
-                    return
-            await self.ask_stripe(await self.find_payment(payment_id))
-        except (GatewayError, DatabaseBusy, SQLAlchemyError, OSError) as error:
+                claimed = await queries.claim_question(connection, payment.id, interval)
+                question = await queries.take_question(connection) if claimed else None
+            if question is None:
+                self._budget.put_back(client)
+                return
+            await self.ask_stripe(payment, question)
+        except (GatewayError, ProviderUnavailable, DatabaseBusy, SQLAlchemyError, OSError) as error:
             # Nobody waits for this: the sweep asks anyway.
-            log.warning("stripe.not_asked", payment_id=payment_id, error=str(getattr(error, "orig", None) or error))
+            log.warning("stripe.not_asked", payment_id=payment.id, error=str(getattr(error, "orig", None) or error))
 
     async def paid_without_row(self, since: datetime) -> list[str]:
         """Return the ids of our paid sessions whose payment is not in the database: made after a restored backup.
@@ -327,55 +309,43 @@ class Checkout:
                         missing.append(fact.session_id)
         return missing
 
-    async def ask_stripe(self, payment: Row[Any]) -> None:
+    async def ask_stripe(self, payment: Row[Any], question: Question) -> None:
         """Ask Stripe about a payment, whatever it takes, and do what the answer asks for.
 
         A payment whose session id was never stored has its request repeated: the same key and parameters give
-        back the same session, if there is one.
+        back the same session, if there is one. An answer that was overtaken is asked for again.
 
         Raises:
             OutcomeUnknown, AttemptFailed: Stripe could not be asked.
         """
         try:
-            session_id = payment.session_id or await self._recover_session(payment)
-            if session_id is not None:
-                session, money = await self._gateway.retrieve_session(session_id)
-                await self.fulfill([money, session] if money else [session])
+            session_id = payment.session_id or await self._sessions.recover(payment)
+            if session_id is None:
+                return
+            for _ in range(ANSWERS):
+                session, money = await self._gateway.retrieve_session(session_id, question)
+                verdicts = await self.fulfill([money, session] if money else [session])
+                if Verdict.OVERTAKEN not in verdicts:
+                    return
+                question = await self._question()
         except RequestRefused as error:
             log.warning("stripe.session_refused", payment_id=payment.id, error=str(error))
-            if datetime.now(UTC) > payment.expires_at:
-                await self._expire(payment)
+            if payment.read_at > payment.expires_at:
+                await self._sessions.expire(payment)
 
-    async def _recover_session(self, payment: Row[Any]) -> str | None:
-        now = datetime.now(UTC)
-        async with self._database.transaction() as connection:
-            if not await queries.claim_payment(connection, payment.id, now=now, until=now + CLAIM):
-                return None  # a request is at it
-        if now - payment.created_at > KEYS_LAST:
-            # Stripe may have forgotten the key, and would make another session. An unseen first one has expired.
-            await self._expire(payment)
-            return None
-        try:
-            session = await self._gateway.create_session(payment.stripe_params, payment.stripe_key)
-        except RequestRefused:
-            # A session that was made would have been replayed, so there never was one.
-            if payment.expires_at - now < SHORTEST_SESSION:
-                await self._expire(payment)
-                return None
-            await self._store(payment.id, claimed_until=None)
-            raise
-        except AttemptFailed:
-            await self._store(payment.id, stripe_key=str(uuid.uuid4()), claimed_until=None)
-            raise
-        except GatewayError:
-            await self._store(payment.id, claimed_until=None)
-            raise
-        await self._store(payment.id, session_id=session.id, checkout_url=session.url, claimed_until=None)
-        return session.id
 
-    async def _expire(self, payment: Row[Any]) -> None:
-        async with self._database.transaction() as connection:
-            await queries.expire_payment(connection, payment.id)
+def _estimate(payment: Row[Any]) -> int:
+    """Return in how many seconds to ask again about a payment that another request has claimed.
+
+    Stripe mostly answers within a second, so at first that is one, and then as long as it has taken so far.
+    """
+    left: timedelta = payment.claimed_until - payment.read_at
+    return max(1, math.ceil(min(left, CLAIM_TTL - left).total_seconds()))
+
+
+def _asked_within(payment: Row[Any], interval: timedelta) -> bool:
+    """Tell whether Stripe was asked about a payment so lately that the database need not be asked whether it was."""
+    return payment.asked_at is not None and payment.read_at - interval < payment.asked_at <= payment.read_at
 
 
 def _enter(ledger: Ledger, fact: SessionFact | IntentFact, fresh: set[str]) -> Verdict:

@@ -86,14 +86,14 @@ class IdempotencyInProgress(DomainError):
 
 
 class RateLimited(DomainError):
-    """One client starts payments faster than it may.
+    """One client starts payments faster than it may, or too many are open.
 
     Attributes:
         retry_after: seconds until the next one is admitted.
     """
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__("Too many payments from here. Please wait a moment.")
+    def __init__(self, retry_after: int, detail: str = "Too many payments from here. Please wait a moment.") -> None:
+        super().__init__(detail)
         self.retry_after = retry_after
 
 
@@ -279,8 +279,19 @@ class SessionFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question to Stripe. Its number was taken in the database before it was asked, so numbers order the answers.
+
+    `at` is when that was: programs before this one have nothing else to go by.
+    """
+
+    number: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IntentFact:
-    """How the money of one payment intent stands, as Stripe said when it was asked at `asked_at`.
+    """How the money of one payment intent stands: what Stripe answered to a question.
 
     `refunded` means wholly; `disputed` that a dispute, not an inquiry, holds the money.
     """
@@ -291,7 +302,7 @@ class IntentFact:
     livemode: bool
     refunded: bool
     disputed: bool
-    asked_at: datetime
+    question: Question
     event_id: str | None = None
     event_type: str = "retrieved"
 

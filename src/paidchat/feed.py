@@ -5,7 +5,6 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
@@ -324,9 +323,8 @@ class Feed:
         return rows
 
     async def _tell_watchers(self, payments: list[Row[Any]]) -> None:
-        now = datetime.now(UTC)
         for row in payments:
-            frame = encode_frame(wire.PaymentUpdated.model_construct(payment=wire.Payment.of(row, now)))
+            frame = encode_frame(wire.PaymentUpdated.model_construct(payment=wire.Payment.of(row)))
             for subscriber in tuple(self._watchers.get(row.id, ())):
                 # A subscriber that is still catching up has not had the message yet; it is told when it has.
                 if subscriber.watches.get(row.id) != frame and subscriber in self._following:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -11,6 +12,7 @@ from paidchat.domain import (
     Fact,
     IntentFact,
     PaymentStatus,
+    Question,
     Reason,
     SessionFact,
     Standing,
@@ -36,7 +38,24 @@ class _Account:
     before: Standing
     after: Standing
     payment_intent: str | None
-    known_at: Any
+    known_number: int | None
+    known_at: datetime | None
+    closed_at: datetime | None
+
+    def heard_later_than(self, question: Question) -> bool:
+        """Tell whether a later answer about this money was heard already.
+
+        Programs of revision 0001 number nothing and leave only a time, taken from a clock of their own: it counts
+        unless it lies in the future. At worst a good answer is asked for once more.
+        """
+        if self.known_number is not None and question.number < self.known_number:
+            return True
+        return self.known_at is not None and question.at < self.known_at <= self.row.read_at
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something is to be written down beside the standing."""
+        return (self.known_number, self.closed_at) != (self.row.known_number, self.row.closed_at)
 
 
 class Ledger:
@@ -73,6 +92,8 @@ class Ledger:
                 return Verdict.WRONG_AMOUNT
             case Fact.PAID:
                 return self._enter_paid(account, fact)
+            case Fact.EXPIRED | Fact.FAILED:
+                account.closed_at = account.closed_at or account.row.read_at
         return _apply(account, fact.fact)
 
     def _enter_paid(self, account: _Account, fact: SessionFact) -> Verdict:
@@ -90,11 +111,11 @@ class Ledger:
     def _enter_intent(self, account: _Account, fact: IntentFact) -> Verdict:
         if account.payment_intent not in {None, fact.payment_intent}:
             return Verdict.SURPLUS_MOVED  # what becomes of money that was paid twice never touches the message
-        if account.known_at is not None and fact.asked_at < account.known_at:
-            return Verdict.REPEATED
+        if account.heard_later_than(fact.question):
+            return Verdict.OVERTAKEN
         if fact.refunded or fact.disputed:
             account.payment_intent = fact.payment_intent
-        account.known_at = fact.asked_at
+        account.known_number, account.known_at = fact.question.number, fact.question.at
         moved = [
             _apply(account, Fact.REFUNDED if fact.refunded else Fact.REFUND_FAILED),
             _apply(account, Fact.DISPUTED if fact.disputed else Fact.DISPUTE_WON),
@@ -115,10 +136,12 @@ class Ledger:
                 "refunded": account.after.refunded,
                 "disputed": account.after.disputed,
                 "payment_intent": account.payment_intent,
+                "known_number": account.known_number,
                 "known_at": account.known_at,
+                "closed_at": account.closed_at,
             }
             for account in self._accounts.values()
-            if account.after != account.before or account.known_at != account.row.known_at
+            if account.after != account.before or account.has_news
         ]
 
     def crossings(self) -> list[Crossing]:
@@ -134,7 +157,7 @@ def _account(row: Row[Any]) -> _Account:
         disputed=row.disputed,
         posted=row.message_id is not None,
     )
-    return _Account(row, standing, standing, row.payment_intent, row.known_at)
+    return _Account(row, standing, standing, row.payment_intent, row.known_number, row.known_at, row.closed_at)
 
 
 def _apply(account: _Account, fact: Fact) -> Verdict:

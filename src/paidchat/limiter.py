@@ -1,4 +1,4 @@
-"""The rate limit on starting payments, per client address: counted in the database, so it is one for all processes."""
+"""The limits on starting payments, per client address: counted in the database, so they are one for all processes."""
 
 import hashlib
 import hmac
@@ -7,25 +7,28 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat.domain import RateLimited
-from paidchat.storage import queries
+from paidchat.storage import clock, queries
 
 _LIMIT = re.compile(r"(?P<count>\d+)/(?P<times>\d*)(?P<unit>second|minute|hour|day)")
 IPV6_CLIENT_BITS = 64  # what one subscriber is given; each address in it is as good as the next
+LONGEST_OPEN = timedelta(hours=24)  # Stripe lets no Checkout Session be open for longer
+OPEN_PER_COUNT: Final = 10  # open payments a client may have, per payment that it may start at once
 
 
 @dataclass(frozen=True, slots=True)
-class RateLimiter:
-    """Admits `count` payments of one client in any `period`."""
+class Rate:
+    """At most `count` payments of one client in any `period`."""
 
     count: int
     period: timedelta
 
     @classmethod
-    def parse(cls, limit: str) -> "RateLimiter | None":
+    def parse(cls, limit: str) -> "Rate | None":
         """Read a setting that was checked, such as `10/minute`; None for `off`."""
         found = _LIMIT.fullmatch(limit)
         if found is None:
@@ -33,17 +36,43 @@ class RateLimiter:
         period = timedelta(**{f"{found['unit']}s": int(found["times"] or 1)})
         return cls(int(found["count"]), period)
 
-    async def admit(self, connection: AsyncConnection, client: str, now: datetime) -> None:
+
+@dataclass(frozen=True, slots=True)
+class PaymentLimits:
+    """How fast one client may start payments, and how many may be open, of one client and of all."""
+
+    rate: Rate | None
+    most_open: int
+
+    async def admit(self, connection: AsyncConnection, client: str) -> None:
         """Let a client start one more payment, in the transaction that inserts it.
 
         Raises:
             RateLimited: with the time until the next one is admitted, in whole seconds.
         """
-        await queries.lock_client(connection, client)
-        times = await queries.payment_times(connection, client, since=now - self.period, limit=self.count)
-        if len(times) == self.count:
-            wait = times[-1] + self.period - now
-            raise RateLimited(retry_after=max(1, math.ceil(wait.total_seconds())))
+        if self.rate is not None:
+            await queries.lock_client(connection, client)
+            await _check_rate(connection, client, self.rate)
+            await _check_open(connection, self.rate.count * OPEN_PER_COUNT, client)
+        await _check_open(connection, self.most_open)
+
+
+async def _check_rate(connection: AsyncConnection, client: str, rate: Rate) -> None:
+    times = await queries.payment_times(connection, client, period=rate.period, limit=rate.count)
+    if len(times) == rate.count:
+        raise RateLimited(await _seconds_until(connection, times[-1] + rate.period))
+
+
+async def _check_open(connection: AsyncConnection, most: int, client: str | None = None) -> None:
+    count, earliest = await queries.open_payments(connection, longest=LONGEST_OPEN, client=client)
+    if count >= most and earliest is not None:
+        whose = "from here " if client else ""
+        detail = f"Too many payments {whose}are waiting to be paid. Please pay one, or wait until one expires."
+        raise RateLimited(await _seconds_until(connection, earliest), detail)
+
+
+async def _seconds_until(connection: AsyncConnection, then: datetime) -> int:
+    return max(1, math.ceil((then - await clock.read(connection)).total_seconds()))
 
 
 def client_id(address: str, secret: str) -> str:

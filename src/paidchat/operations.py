@@ -4,13 +4,13 @@ import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from paidchat import board
+from paidchat import board, clock
 from paidchat.app import Core, core
 from paidchat.doctor import Level, examine
 from paidchat.domain import DomainError, ProviderUnavailable
@@ -66,7 +66,7 @@ def begin_epoch(settings: Settings) -> None:
     async def work(parts: Core) -> list[str]:
         async with parts.database.transaction() as connection:
             await queries.set_epoch(connection, uuid.uuid4().hex)
-        return await parts.checkout.paid_without_row(datetime.now(UTC) - LOOK_BACK)
+        return await parts.checkout.paid_without_row(clock.now() - LOOK_BACK)
 
     try:
         lost = _run(settings, work)
@@ -114,7 +114,7 @@ def remove_message(settings: Settings, message_id: int, *, refund: bool) -> None
     """Take a message off the board."""
 
     async def work(parts: Core) -> None:
-        payment_id = await board.remove_message(parts.database, message_id, datetime.now(UTC), refund=refund)
+        payment_id = await board.remove_message(parts.database, message_id, refund=refund)
         if refund:
             await parts.checkout.send_refunds(payment_id)
 
@@ -126,7 +126,7 @@ def restore_message(settings: Settings, message_id: int) -> None:
     """Put a message back."""
 
     async def work(parts: Core) -> None:
-        await board.restore_message(parts.database, message_id, datetime.now(UTC))
+        await board.restore_message(parts.database, message_id)
 
     _run(settings, work)
     typer.echo(f"Message {message_id} is on the board.")

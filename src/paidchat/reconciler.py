@@ -6,15 +6,16 @@ import uuid
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import Row
 
 from paidchat import refunds
 from paidchat.checkout import Checkout
+from paidchat.checkout_sessions import CLAIM_TTL
 from paidchat.domain import PaymentStatus, ProviderUnavailable
-from paidchat.storage import queries
+from paidchat.storage import clock, queries
 from paidchat.storage.database import Database
 from paidchat.stripe_gateway import GatewayError, StripeGateway
 
@@ -24,15 +25,27 @@ Failure = GatewayError | ProviderUnavailable  # of a question to Stripe
 
 FIRST_DELAY_S = 0.5  # in a demo, Stripe is the server that is just starting
 LONGEST_BACKOFF_S = 600
-LEASE = timedelta(seconds=60)  # renewed as a pass goes on; a holder that died is followed after it
+LEASE_TTL = timedelta(seconds=60)  # renewed as a pass goes on; a holder that died is followed after it
 CHUNK = 500  # ids in one query
 PAYMENTS_PER_PASS = 200
 GIVE_UP_AFTER = 3  # failures in a row
 AT_ONCE = 8  # questions under way to Stripe, whose limit is a hundred a second
-SLOW_STATUS_EVERY = timedelta(hours=1)  # a bank debit takes days
+# How long ago Stripe must have been asked about a payment, by its age: pairs of the age up to which it holds and the
+# interval, youngest first. Most are paid within minutes or never, and a bank debit takes days.
+ANY_AGE = timedelta(days=365)
+INTERVALS: Final = {
+    PaymentStatus.PENDING: (
+        (timedelta(minutes=10), timedelta(0)),
+        (timedelta(hours=1), timedelta(minutes=1)),
+        (ANY_AGE, timedelta(minutes=5)),
+    ),
+    PaymentStatus.PROCESSING: ((ANY_AGE, timedelta(hours=1)),),
+}
 EVENTS_OVERLAP = timedelta(minutes=5)  # events become listable a little after they happen
-EVENTS_KEPT = timedelta(days=30)  # by Stripe
+CLOSED_KEPT = timedelta(days=7)  # once Stripe has said that no money will come
 UNPAID_KEPT = timedelta(days=30)
+CLOCKS_AGREE = timedelta(minutes=1)  # with Stripe's, or nothing is pruned
+BEGINNING = datetime.fromtimestamp(0, UTC)  # before any event that Stripe still has
 INBOX_KEPT = timedelta(days=60)  # longer than Stripe can send or list an event
 
 
@@ -98,57 +111,65 @@ class Reconciler:
         Raises:
             GatewayError, ProviderUnavailable: Stripe could not be asked; what was found before is kept.
         """
-        started = datetime.now(UTC)
-        since = await self._hold(started)
+        since = await self._hold()
         if since is None:
             return None
         read_to = None
         findings = Findings()
         try:
-            # Events first: one question tells of a hundred. What they don't tell, a session whose id was never
-            # stored, say, is asked for one by one; and one that Stripe fails on must not keep us from the others.
-            reading, read_to = await self._read_events(findings, started - EVENTS_KEPT if full else since)
-            asking = await self._ask_about_payments(findings, full=full)
+            # Events first: one question tells of a hundred. What they don't tell, such as a session whose id was never
+            # stored, is asked for one by one; and one that Stripe fails on must not keep us from the others.
+            reading, read_to = await self._read_events(findings, BEGINNING if full else since)
+            asking = await (self._ask_about_all(findings) if full else self._ask_about_due(findings))
             findings.refunds = await self._send_refunds()
-            findings.pruned = await self._prune(started)
+            findings.pruned = await self._prune()
         finally:
             async with self._database.transaction() as connection:
-                await queries.release_sweep(connection, self._holder, now=datetime.now(UTC), events_since=read_to)
+                await queries.release_sweep(connection, self._holder, events_since=read_to)
         if findings != Findings(asked=findings.asked):
             log.info("sweep.found", events=findings.events, refunds=findings.refunds, pruned=findings.pruned)
         if error := reading or asking:
             raise error
         return findings
 
-    async def _hold(self, now: datetime) -> datetime | None:
+    async def _hold(self) -> datetime | None:
         async with self._database.transaction() as connection:
-            return await queries.hold_sweep(connection, self._holder, now=now, until=now + LEASE)
+            return await queries.hold_sweep(connection, self._holder, LEASE_TTL)
 
-    async def _ask_about_payments(self, findings: Findings, *, full: bool) -> Failure | None:
-        started = datetime.now(UTC)
+    async def _ask_about_due(self, findings: Findings) -> Failure | None:
+        async with self._database.reading() as connection:
+            payments = await queries.payments_to_ask_about(
+                connection, INTERVALS, claim_ttl=CLAIM_TTL, limit=PAYMENTS_PER_PASS
+            )
         failures = Failures()
-        while True:
-            now = datetime.now(UTC)
-            slow = started if full else now - SLOW_STATUS_EVERY
-            due: dict[str, datetime] = {PaymentStatus.PENDING: started, PaymentStatus.PROCESSING: slow}
-            async with self._database.reading() as connection:
-                payments = await queries.unsettled_payments(connection, now=now, due=due, limit=PAYMENTS_PER_PASS)
-            for start in range(0, len(payments), AT_ONCE):
-                chunk = payments[start : start + AT_ONCE]
-                failures.note(await self._ask_about(chunk))
-                findings.asked += len(chunk)
-                if failures.too_many:
-                    return failures.first
-            if not full or len(payments) < PAYMENTS_PER_PASS:
-                return failures.first
+        await self._ask_about(payments, findings, failures)
+        return failures.first
 
-    async def _ask_about(self, payments: Sequence[Row[Any]]) -> list[Failure | None]:
-        """Ask about some at once. Who is asked about goes to the end of the queue, answered or not."""
-        now = datetime.now(UTC)
-        async with self._database.transaction() as connection:
-            await queries.hold_sweep(connection, self._holder, now=now, until=now + LEASE)
-            await queries.mark_asked(connection, [payment.id for payment in payments], now)
-        return await asyncio.gather(*(_outcome(self._checkout.ask_stripe(payment)) for payment in payments))
+    async def _ask_about_all(self, findings: Findings) -> Failure | None:
+        failures = Failures()
+        after = ""
+        while not failures.too_many:
+            async with self._database.reading() as connection:
+                payments = await queries.unsettled_payments(connection, after=after, limit=PAYMENTS_PER_PASS)
+            if not payments:
+                break
+            await self._ask_about(payments, findings, failures)
+            after = payments[-1].id
+        return failures.first
+
+    async def _ask_about(self, payments: Sequence[Row[Any]], findings: Findings, failures: Failures) -> None:
+        """Ask about some at once. Each goes to the end of the queue, whether Stripe answers or not."""
+        for start in range(0, len(payments), AT_ONCE):
+            chunk = payments[start : start + AT_ONCE]
+            async with self._database.transaction() as connection:
+                await queries.hold_sweep(connection, self._holder, LEASE_TTL)
+                await queries.mark_asked(connection, [payment.id for payment in chunk])
+                question = await queries.take_question(connection)
+            asking = (_outcome(self._checkout.ask_stripe(payment, question)) for payment in chunk)
+            failures.note(await asyncio.gather(*asking))
+            findings.asked += len(chunk)
+            if failures.too_many:
+                return
 
     async def _read_events(self, findings: Findings, since: datetime) -> tuple[Failure | None, datetime | None]:
         """Handle the events that were not sent to us, the oldest first; return how far all are handled, if they are.
@@ -156,7 +177,11 @@ class Reconciler:
         Times are Stripe's own, the next pass begins where this one ended: what our clock says does not matter.
         """
         try:
-            listed = await self._gateway.list_events(since - EVENTS_OVERLAP)
+            listed = await self._gateway.list_events(max(since - EVENTS_OVERLAP, BEGINNING))
+            if since > self._gateway.stripe_now() + CLOCKS_AGREE:
+                # Ours was wrong when the first sweep wrote this down.
+                since = BEGINNING
+                listed = await self._gateway.list_events(since)
         except GatewayError as error:
             return error, None
         seen: set[str] = set()
@@ -168,7 +193,7 @@ class Reconciler:
         for news in listed.news:
             if news.event_id in seen or failures.too_many:
                 continue
-            await self._hold(datetime.now(UTC))
+            await self._hold()
             failed = await _outcome(self._checkout.handle(news))
             failures.note([failed])
             findings.events += failed is None
@@ -177,9 +202,14 @@ class Reconciler:
     async def _send_refunds(self) -> int:
         return len(await refunds.send_due(self._database, self._gateway))
 
-    async def _prune(self, now: datetime) -> int:
+    async def _prune(self) -> int:
+        """Clear away what is old, unless our idea of the time is not Stripe's: it could take what is not."""
         async with self._database.transaction() as connection:
-            return await queries.prune(connection, payments_before=now - UNPAID_KEPT, events_before=now - INBOX_KEPT)
+            if abs(await clock.read(connection) - self._gateway.stripe_now()) > CLOCKS_AGREE:
+                return 0
+            return await queries.prune(
+                connection, closed_kept=CLOSED_KEPT, unpaid_kept=UNPAID_KEPT, events_kept=INBOX_KEPT
+            )
 
 
 async def _outcome(work: Awaitable[Any]) -> Failure | None:

@@ -1,7 +1,7 @@
 """Money on its way back: wanted together with its reason, sent to Stripe until Stripe has it."""
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import structlog
@@ -62,25 +62,31 @@ async def want_all(connection: AsyncConnection, payment: Row[Any], now: datetime
 async def send_due(database: Database, gateway: StripeGateway, *, payment_id: str | None = None) -> list[str]:
     """Send the refunds that are due, or all of one payment; return the intents whose money went back."""
     async with database.reading() as connection:
-        due = await queries.due_refunds(connection, datetime.now(UTC), payment_id=payment_id)
+        due = await queries.due_refunds(connection, LONGEST_DELAY, payment_id=payment_id)
     return [refund.payment_intent for refund in due if await _send(database, gateway, refund)]
 
 
 async def _send(database: Database, gateway: StripeGateway, refund: Row[Any]) -> bool:
-    now = datetime.now(UTC)
     try:
         await gateway.create_refund(refund.payment_intent, refund.stripe_key)
-        values: dict[str, Any] = {"status": "sent"}
+        status = "sent"
     except RequestRefused as error:
-        values = {"status": "sent" if error.code in ALREADY_BACK else "refused"}
-        if values["status"] == "refused":
+        status = "sent" if error.code in ALREADY_BACK else "refused"
+        if status == "refused":
             log.error("refund.refused", payment_id=refund.payment_id, error=str(error))
     except (OutcomeUnknown, AttemptFailed) as error:
         log.warning("refund.postponed", payment_id=refund.payment_id, error=str(error))
-        delay = min(FIRST_DELAY * 2**refund.attempts, LONGEST_DELAY)
-        values = {"attempts": refund.attempts + 1, "due_at": now + delay}
-        if isinstance(error, AttemptFailed):
-            values["stripe_key"] = str(uuid.uuid4())
+        await _postpone(database, refund, new_key=isinstance(error, AttemptFailed))
+        return False
     async with database.transaction() as connection:
-        await queries.update_refund(connection, refund.payment_intent, **values)
-    return values.get("status") == "sent"
+        await queries.update_refund(connection, refund.payment_intent, status=status)
+    return status == "sent"
+
+
+async def _postpone(database: Database, refund: Row[Any], *, new_key: bool) -> None:
+    delay = min(FIRST_DELAY * 2**refund.attempts, LONGEST_DELAY)
+    values: dict[str, Any] = {"attempts": refund.attempts + 1}
+    if new_key:
+        values["stripe_key"] = str(uuid.uuid4())
+    async with database.transaction() as connection:
+        await queries.postpone_refund(connection, refund.payment_intent, delay, **values)

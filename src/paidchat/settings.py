@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = _env("PAIDCHAT_ALLOWED_ORIGINS", ())
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = _env("PAIDCHAT_TRUSTED_PROXIES", ())
     rate_limit: str = _env("PAIDCHAT_RATE_LIMIT", "10/minute")
+    max_open_payments: int = _env("PAIDCHAT_MAX_OPEN_PAYMENTS", 10_000, ge=1)
     max_viewers: int = _env("PAIDCHAT_MAX_VIEWERS", 20_000, ge=1)
     max_viewers_per_client: int = _env("PAIDCHAT_MAX_VIEWERS_PER_CLIENT", 50, ge=1)
     reconcile_seconds: float = _env("PAIDCHAT_RECONCILE_SECONDS", 30, gt=0, allow_inf_nan=False)

@@ -3,12 +3,11 @@
 import hashlib
 import hmac
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
-from paidchat.domain import Fact, IntentFact, SessionFact
+from paidchat.domain import Fact, IntentFact, Question, SessionFact
 
 SIGNATURE_TOLERANCE_S = 300  # docs.stripe.com/webhooks#verify-official-libraries
 MAX_STAMP_DIGITS = 12
@@ -161,7 +160,7 @@ def read_session(retrieved: dict[str, Any]) -> SessionFact:
     return _session_fact(session, _fact_of_retrieved(session))
 
 
-def read_intent(retrieved: dict[str, Any], disputes: list[str], asked_at: datetime) -> IntentFact:
+def read_intent(retrieved: dict[str, Any], disputes: list[str], question: Question) -> IntentFact:
     """Read a payment intent that was retrieved with its `latest_charge` expanded, and its disputes' statuses."""
     charge = retrieved.get("latest_charge")
     charge = charge if isinstance(charge, dict) else {}
@@ -174,7 +173,7 @@ def read_intent(retrieved: dict[str, Any], disputes: list[str], asked_at: dateti
         # A part of it back retracts nothing.
         refunded=bool(charge.get("refunded")),
         disputed=not DISPUTES_THAT_HOLD.isdisjoint(disputes),
-        asked_at=asked_at,
+        question=question,
     )
 
 

@@ -10,8 +10,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import stripe
 
-from paidchat import clock
-from paidchat.domain import IntentFact, SessionFact
+from paidchat.domain import IntentFact, Question, SessionFact
 from paidchat.settings import Settings
 from paidchat.stripe_events import (
     BOARD_TAG,
@@ -162,9 +161,8 @@ class StripeGateway:
 
         return await _ask(create)
 
-    async def retrieve_session(self, session_id: str) -> tuple[SessionFact, IntentFact | None]:
+    async def retrieve_session(self, session_id: str, question: Question) -> tuple[SessionFact, IntentFact | None]:
         """Ask how a session stands, and how its money does once there is any."""
-        asked_at = clock.now()
 
         async def retrieve() -> tuple[dict[str, Any], SessionFact]:
             expand = {"expand": ["payment_intent.latest_charge"]}
@@ -173,11 +171,10 @@ class StripeGateway:
 
         session, fact = await _ask(retrieve)
         intent = session.get("payment_intent")
-        return fact, await self._read_intent(intent, asked_at) if isinstance(intent, dict) else None
+        return fact, await self._read_intent(intent, question) if isinstance(intent, dict) else None
 
-    async def retrieve_intent(self, payment_intent: str) -> IntentFact:
+    async def retrieve_intent(self, payment_intent: str, question: Question) -> IntentFact:
         """Ask how a payment intent's money stands: refunded, disputed, neither."""
-        asked_at = clock.now()
 
         async def retrieve() -> dict[str, Any]:
             found = await self._client.v1.payment_intents.retrieve_async(
@@ -185,13 +182,13 @@ class StripeGateway:
             )
             return found.to_dict()
 
-        return await self._read_intent(await _ask(retrieve), asked_at)
+        return await self._read_intent(await _ask(retrieve), question)
 
-    async def _read_intent(self, intent: dict[str, Any], asked_at: datetime) -> IntentFact:
+    async def _read_intent(self, intent: dict[str, Any], question: Question) -> IntentFact:
         charge = intent.get("latest_charge")
         # A charge only says that it was disputed; whether the dispute still holds, the dispute says.
         disputed = isinstance(charge, dict) and charge.get("disputed")
-        return read_intent(intent, await self._disputes(intent["id"]) if disputed else [], asked_at)
+        return read_intent(intent, await self._disputes(intent["id"]) if disputed else [], question)
 
     async def _disputes(self, payment_intent: str) -> list[str]:
         async def list_them() -> list[str]:

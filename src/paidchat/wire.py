@@ -57,9 +57,9 @@ class Payment(Shape):
     expires_at: datetime
 
     @classmethod
-    def of(cls, row: Row[Any], now: datetime) -> "Payment":
+    def of(cls, row: Row[Any]) -> "Payment":
         """Make the shape of a row that `queries` selected."""
-        payable = row.status in PAYABLE and not row.paid and now < row.expires_at
+        payable = row.status in PAYABLE and not row.paid and row.read_at < row.expires_at
         return cls.model_construct(
             id=row.id,
             status=PaymentStatus(row.status),

@@ -1,7 +1,6 @@
 """/api/admin: moderation and refunds, behind a bearer token. Without one configured there is nothing here."""
 
 import hmac
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -36,7 +35,7 @@ MessageId = Annotated[int, Path(ge=0, le=MAX_INTEGER)]
 @router.delete("/messages/{message_id}", status_code=204, responses=responses(401, 404, 422, 503))
 async def remove(message_id: MessageId, database: TheDatabase, checkout: TheCheckout, *, refund: bool = False) -> None:
     """Take a message off the board; with `refund=true` its payer gets the money back."""
-    payment_id = await remove_message(database, min(message_id, LARGEST_ID), datetime.now(UTC), refund=refund)
+    payment_id = await remove_message(database, min(message_id, LARGEST_ID), refund=refund)
     if refund:
         await checkout.send_refunds(payment_id)
 
@@ -46,5 +45,5 @@ async def remove(message_id: MessageId, database: TheDatabase, checkout: TheChec
 )
 async def restore(message_id: MessageId, database: TheDatabase) -> Response:
     """Put a message back that was removed here; a refunded or disputed one stays off."""
-    row = await restore_message(database, min(message_id, LARGEST_ID), datetime.now(UTC))
+    row = await restore_message(database, min(message_id, LARGEST_ID))
     return Response(wire.Message.of(row).encode(), media_type="application/json")

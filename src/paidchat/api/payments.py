@@ -1,6 +1,5 @@
 """POST /api/payments and GET /api/payments/{id}: start a payment, look one up."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -60,20 +59,21 @@ async def create_payment(
     """Start a payment: send the browser to `checkout_url`, where the money is taken."""
     client = request.client.host if request.client else ""
     row = await checkout.start_checkout(new.text, new.author, client=client, idempotency_key=idempotency_key)
-    payment = wire.Payment.of(row, datetime.now(UTC))
+    payment = wire.Payment.of(row)
     headers = {"Location": f"/api/payments/{payment.id}", "Cache-Control": "no-store"}
     return Response(payment.encode(), 201, headers, media_type="application/json")
 
 
 @router.get("/api/payments/{payment_id}", response_model=wire.Payment, responses=responses(404, 503))
-async def read_payment(payment_id: str, checkout: TheCheckout) -> Response:
+async def read_payment(payment_id: str, request: Request, checkout: TheCheckout) -> Response:
     """Look a payment up, and with `message_id` the message it posted.
 
     While it is unsettled this also makes the board ask Stripe, shortly after.
     """
     row = await checkout.find_payment(payment_id)
-    ask = BackgroundTask(checkout.sync_with_stripe, payment_id) if row.status in UNSETTLED else None
-    payment = wire.Payment.of(row, datetime.now(UTC))
+    client = request.client.host if request.client else ""
+    ask = BackgroundTask(checkout.sync_with_stripe, row, client) if row.status in UNSETTLED else None
+    payment = wire.Payment.of(row)
     return Response(
         payment.encode(), headers={"Cache-Control": "no-store"}, media_type="application/json", background=ask
     )

@@ -1,14 +1,29 @@
 """Every SELECT, INSERT and UPDATE, as functions of a connection. None of them commits."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat.domain import UNSETTLED, PaymentStatus, Verdict
+from paidchat.domain import UNSETTLED, PaymentStatus, Question, Verdict
+from paidchat.storage import clock
 from paidchat.storage.tables import Board, LogEntry, Message, Payment, Refund, StripeEvent, Sweep, table
 
 board = table(Board)
@@ -18,6 +33,8 @@ log_entry = table(LogEntry)
 refund = table(Refund)
 sweep = table(Sweep)
 stripe_event = table(StripeEvent)
+
+TO_BE_HANDLED_AGAIN = (Verdict.UNKNOWN, Verdict.OVERTAKEN)  # an event with such a verdict was not done with
 
 
 def _insert(connection: AsyncConnection, into: Table) -> sqlite.Insert | postgresql.Insert:
@@ -55,14 +72,29 @@ async def take_seqs(connection: AsyncConnection, count: int) -> range:
     return range(head - count + 1, head + 1)
 
 
+async def take_question(connection: AsyncConnection) -> Question:
+    """Number a question to Stripe, before it is asked: what it answers is newer than any answer of a lower number.
+
+    On SQLite this must be in a writing transaction.
+    """
+    if connection.dialect.name == "sqlite":
+        taken = update(board).values(answers=board.c.answers + 1).returning(board.c.answers)
+        return Question(number=(await connection.execute(taken)).scalar_one(), at=await clock.read(connection))
+    number, at = (await connection.execute(select(func.nextval("answer_number"), clock.moment(connection)))).one()
+    return Question(number=number, at=at)
+
+
 # --- payments ---------------------------------------------------------------------------------------
 
 
-def _payments() -> Select[*tuple[Any, ...]]:
-    """Select payments, each with its message's id, or None while it has none."""
-    return select(payment, message.c.id.label("message_id"), message.c.moderated).outerjoin(
-        message, message.c.payment_id == payment.c.id
-    )
+def _payments(connection: AsyncConnection) -> Select[*tuple[Any, ...]]:
+    """Select payments, each with its message's id, or None while it has none, and `read_at`, the time now."""
+    return select(
+        payment,
+        message.c.id.label("message_id"),
+        message.c.moderated,
+        clock.moment(connection).label("read_at"),
+    ).outerjoin(message, message.c.payment_id == payment.c.id)
 
 
 async def insert_payment(connection: AsyncConnection, values: dict[str, Any]) -> bool:
@@ -74,17 +106,19 @@ async def insert_payment(connection: AsyncConnection, values: dict[str, Any]) ->
 
 async def find_payment(connection: AsyncConnection, payment_id: str) -> Row[Any] | None:
     """Return a payment by its id."""
-    return (await connection.execute(_payments().where(payment.c.id == payment_id))).one_or_none()
+    return (await connection.execute(_payments(connection).where(payment.c.id == payment_id))).one_or_none()
 
 
 async def find_payments(connection: AsyncConnection, payment_ids: Collection[str]) -> Sequence[Row[Any]]:
     """Return those of the payments that exist."""
-    return (await connection.execute(_payments().where(payment.c.id.in_(payment_ids)))).all()
+    return (await connection.execute(_payments(connection).where(payment.c.id.in_(payment_ids)))).all()
 
 
 async def find_payment_by_key(connection: AsyncConnection, idempotency_key: str) -> Row[Any] | None:
     """Return the payment that was made with this (hashed) Idempotency-Key."""
-    return (await connection.execute(_payments().where(payment.c.idempotency_key == idempotency_key))).one_or_none()
+    return (
+        await connection.execute(_payments(connection).where(payment.c.idempotency_key == idempotency_key))
+    ).one_or_none()
 
 
 async def lock_client(connection: AsyncConnection, client: str) -> None:
@@ -93,15 +127,38 @@ async def lock_client(connection: AsyncConnection, client: str) -> None:
         await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(client))))
 
 
-async def payment_times(connection: AsyncConnection, client: str, *, since: datetime, limit: int) -> list[datetime]:
-    """Return when this client started payments since a time, the newest first."""
-    times = select(payment.c.created_at).where(payment.c.client == client, payment.c.created_at > since)
+async def payment_times(connection: AsyncConnection, client: str, *, period: timedelta, limit: int) -> list[datetime]:
+    """Return when this client started payments within the last `period`, the newest first."""
+    times = select(payment.c.created_at).where(
+        payment.c.client == client, clock.within(connection, payment.c.created_at, period)
+    )
     return list((await connection.execute(times.order_by(payment.c.created_at.desc()).limit(limit))).scalars())
+
+
+async def open_payments(
+    connection: AsyncConnection, *, longest: timedelta, client: str | None = None
+) -> tuple[int, datetime | None]:
+    """Count the payments, of one client or of all, that can still be paid; return when the first of them expires, too.
+
+    `longest` is how long a payment can be open: an expiry beyond that was written by a clock that was wrong.
+    """
+    counted = select(func.count(), func.min(payment.c.expires_at)).where(
+        payment.c.status == PaymentStatus.PENDING, clock.in_force(connection, payment.c.expires_at, longest)
+    )
+    if client is not None:
+        counted = counted.where(payment.c.client == client)
+    count, earliest = (await connection.execute(counted)).one()
+    return count, earliest
 
 
 async def lock_payments(connection: AsyncConnection, payment_ids: Iterable[str]) -> dict[str, Row[Any]]:
     """Return the payments by id and keep them from others until the commit, in id order: no two ways to wait."""
-    rows = _payments().where(payment.c.id.in_(sorted(payment_ids))).order_by(payment.c.id).with_for_update(of=payment)
+    rows = (
+        _payments(connection)
+        .where(payment.c.id.in_(sorted(payment_ids)))
+        .order_by(payment.c.id)
+        .with_for_update(of=payment)
+    )
     return {row.id: row for row in await connection.execute(rows)}
 
 
@@ -110,16 +167,27 @@ async def update_payment(connection: AsyncConnection, payment_id: str, **values:
     await connection.execute(update(payment).where(payment.c.id == payment_id).values(**values))
 
 
-async def claim_payment(connection: AsyncConnection, payment_id: str, *, now: datetime, until: datetime) -> bool:
-    """Make the caller the one who asks Stripe for this payment's session; False if somebody is at it."""
-    free = or_(payment.c.claimed_until.is_(None), payment.c.claimed_until <= now)
-    mine = update(payment).where(payment.c.id == payment_id, free).values(claimed_until=until)
-    return (await connection.execute(mine)).rowcount == 1
+async def claim_payment(connection: AsyncConnection, payment_id: str, ttl: timedelta) -> datetime | None:
+    """Claim the right to ask Stripe for this payment's session; return when the claim lapses, None if it is held."""
+    mine = (
+        update(payment)
+        .where(payment.c.id == payment_id, ~clock.in_force(connection, payment.c.claimed_until, ttl))
+        .values(claimed_until=clock.moment(connection, ttl))
+        .returning(payment.c.claimed_until)
+    )
+    until: datetime | None = (await connection.execute(mine)).scalar_one_or_none()
+    return until
 
 
-async def claim_question(connection: AsyncConnection, payment_id: str, *, now: datetime, before: datetime) -> bool:
-    """Make the caller the one who asks Stripe about this unsettled payment now; False if it was asked of late."""
-    due = or_(payment.c.asked_at.is_(None), payment.c.asked_at <= before)
+async def release_claim(connection: AsyncConnection, payment_id: str, until: datetime) -> None:
+    """Release a claim that lapses at `until`; one that another request has taken since stays."""
+    held = update(payment).where(payment.c.id == payment_id, payment.c.claimed_until == until)
+    await connection.execute(held.values(claimed_until=None))
+
+
+async def claim_question(connection: AsyncConnection, payment_id: str, interval: timedelta) -> bool:
+    """Claim the right to ask Stripe about this unsettled payment; False if it was asked within the interval."""
+    due = ~clock.within(connection, payment.c.asked_at, interval)
     mine = (
         update(payment)
         .where(
@@ -128,7 +196,7 @@ async def claim_question(connection: AsyncConnection, payment_id: str, *, now: d
             payment.c.session_id.is_not(None),
             due,
         )
-        .values(asked_at=now)
+        .values(asked_at=clock.moment(connection))
     )
     return (await connection.execute(mine)).rowcount == 1
 
@@ -142,7 +210,8 @@ async def expire_payment(connection: AsyncConnection, payment_id: str) -> None:
 async def move_payments(connection: AsyncConnection, moves: Sequence[dict[str, Any]]) -> None:
     """Write new standings, each only over the status it was decided on.
 
-    Each move has `id_`, `from_`, `status`, `paid`, `refunded`, `disputed`, `payment_intent`, `known_at`.
+    Each move has `id_`, `from_`, `status`, `paid`, `refunded`, `disputed`, `payment_intent`, `known_number`,
+    `known_at`, `closed_at`.
 
     Raises:
         RuntimeError: a payment was moved by somebody else in between; the transaction must not commit.
@@ -228,7 +297,7 @@ async def take_events(connection: AsyncConnection, events: Sequence[dict[str, An
     """Put events into the inbox and return the ids of those that are to be handled.
 
     An event that was handled before is not among them. One that spoke of a payment we did not have is: the
-    payment may have come since.
+    payment may have come since. So is one whose answer was overtaken, which decided nothing.
     """
     if not events:
         return set()
@@ -236,7 +305,7 @@ async def take_events(connection: AsyncConnection, events: Sequence[dict[str, An
     taken = new.on_conflict_do_update(
         index_elements=["id"],
         set_={"received_at": new.excluded.received_at},
-        where=and_(stripe_event.c.verdict == Verdict.UNKNOWN),
+        where=and_(stripe_event.c.verdict.in_(TO_BE_HANDLED_AGAIN)),
     ).returning(stripe_event.c.id)
     return set((await connection.execute(taken)).scalars())
 
@@ -248,7 +317,8 @@ async def judge_event(connection: AsyncConnection, event_id: str, verdict: Verdi
 
 async def seen_events(connection: AsyncConnection, event_ids: Collection[str]) -> set[str]:
     """Return those of the events that were handled before."""
-    seen = select(stripe_event.c.id).where(stripe_event.c.id.in_(event_ids), stripe_event.c.verdict != Verdict.UNKNOWN)
+    done = stripe_event.c.verdict.not_in(TO_BE_HANDLED_AGAIN)
+    seen = select(stripe_event.c.id).where(stripe_event.c.id.in_(event_ids), done)
     return set((await connection.execute(seen)).scalars())
 
 
@@ -265,12 +335,21 @@ async def want_refund(connection: AsyncConnection, values: dict[str, Any]) -> No
 
 
 async def due_refunds(
-    connection: AsyncConnection, now: datetime, *, payment_id: str | None = None, limit: int = 100
+    connection: AsyncConnection, longest_delay: timedelta, *, payment_id: str | None = None, limit: int = 100
 ) -> Sequence[Row[Any]]:
-    """Return refunds that are to be sent now; of one payment, those that are to be sent at all."""
-    due = refund.c.payment_id == payment_id if payment_id else refund.c.due_at <= now
+    """Return refunds that are to be sent now; of one payment, those that are to be sent at all.
+
+    None is put off for longer than `longest_delay`: one that seems to be is due.
+    """
+    put_off = clock.in_force(connection, refund.c.due_at, longest_delay)
+    due = refund.c.payment_id == payment_id if payment_id else ~put_off
     wanted = select(refund).where(refund.c.status == "wanted", due).order_by(refund.c.due_at).limit(limit)
     return (await connection.execute(wanted)).all()
+
+
+async def postpone_refund(connection: AsyncConnection, payment_intent: str, delay: timedelta, **values: Any) -> None:
+    """Put a refund off."""
+    await update_refund(connection, payment_intent, due_at=clock.moment(connection, delay), **values)
 
 
 async def update_refund(connection: AsyncConnection, payment_intent: str, **values: Any) -> None:
@@ -281,48 +360,78 @@ async def update_refund(connection: AsyncConnection, payment_intent: str, **valu
 # --- the sweep --------------------------------------------------------------------------------------
 
 
-async def hold_sweep(connection: AsyncConnection, holder: str, *, now: datetime, until: datetime) -> datetime | None:
-    """Make the caller the one who sweeps, and return since when events are to be read; None if another is."""
+async def hold_sweep(connection: AsyncConnection, holder: str, lease: timedelta) -> datetime | None:
+    """Take or renew the lease on the sweep; return since when events are to be read, None if another holds it."""
+    now = clock.moment(connection)
     first = _insert(connection, sweep).values(id=1, held_until=now, events_since=now)
     await connection.execute(first.on_conflict_do_nothing())
-    free = or_(sweep.c.holder == holder, sweep.c.held_until <= now)
-    mine = update(sweep).where(free).values(holder=holder, held_until=until).returning(sweep.c.events_since)
-    since: datetime | None = (await connection.execute(mine)).scalar_one_or_none()
+    free = or_(sweep.c.holder == holder, ~clock.in_force(connection, sweep.c.held_until, lease))
+    mine = update(sweep).where(free).values(holder=holder, held_until=clock.moment(connection, lease))
+    since: datetime | None = (await connection.execute(mine.returning(sweep.c.events_since))).scalar_one_or_none()
     return since
 
 
-async def release_sweep(
-    connection: AsyncConnection, holder: str, *, now: datetime, events_since: datetime | None = None
-) -> None:
+async def release_sweep(connection: AsyncConnection, holder: str, *, events_since: datetime | None = None) -> None:
     """Let another sweep; with `events_since`, say how far the events were read."""
-    values = {"held_until": now} | ({"events_since": events_since} if events_since else {})
+    values: dict[str, Any] = {"held_until": clock.moment(connection)}
+    if events_since is not None:
+        values["events_since"] = events_since
     await connection.execute(update(sweep).where(sweep.c.holder == holder).values(values))
 
 
-async def unsettled_payments(
-    connection: AsyncConnection, *, now: datetime, due: Mapping[str, datetime], limit: int
+async def payments_to_ask_about(
+    connection: AsyncConnection,
+    intervals: Mapping[PaymentStatus, Sequence[tuple[timedelta, timedelta]]],
+    *,
+    claim_ttl: timedelta,
+    limit: int,
 ) -> Sequence[Row[Any]]:
-    """Return unsettled payments that nobody is asking about, the longest unasked first.
+    """Return unsettled payments that Stripe was not asked about of late, the longest unasked first.
 
-    `due` gives for each status the time before which it must have been asked last.
+    `intervals` gives for each status, by age, how long ago it must have been asked about: pairs of the age up to
+    which it holds and the interval, youngest first. Payments that a request has claimed are left out.
     """
-    asked = [
-        and_(payment.c.status == status, or_(payment.c.asked_at.is_(None), payment.c.asked_at <= before))
-        for status, before in due.items()
+    asked_at = case((payment.c.asked_at <= clock.moment(connection), payment.c.asked_at))  # NULL if it is to come
+    due = [
+        and_(
+            payment.c.status == status,
+            payment.c.created_at > clock.moment(connection, -age),
+            ~clock.within(connection, payment.c.asked_at, interval),
+        )
+        for status, by_age in intervals.items()
+        for age, interval in by_age
     ]
-    free = or_(payment.c.claimed_until.is_(None), payment.c.claimed_until <= now)
-    page = _payments().where(or_(*asked), free).order_by(payment.c.asked_at.asc().nulls_first()).limit(limit)
+    unclaimed = ~clock.in_force(connection, payment.c.claimed_until, claim_ttl)
+    page = _payments(connection).where(or_(*due), unclaimed).order_by(asked_at.asc().nulls_first()).limit(limit)
     return (await connection.execute(page)).all()
 
 
-async def mark_asked(connection: AsyncConnection, payment_ids: Collection[str], now: datetime) -> None:
+async def unsettled_payments(connection: AsyncConnection, *, after: str, limit: int) -> Sequence[Row[Any]]:
+    """Return unsettled payments, whenever they were asked about, in the order of their ids."""
+    page = _payments(connection).where(payment.c.status.in_(UNSETTLED), payment.c.id > after)
+    return (await connection.execute(page.order_by(payment.c.id).limit(limit))).all()
+
+
+async def mark_asked(connection: AsyncConnection, payment_ids: Collection[str]) -> None:
     """Note that Stripe is being asked about these."""
-    await connection.execute(update(payment).where(payment.c.id.in_(payment_ids)).values(asked_at=now))
+    asked = update(payment).where(payment.c.id.in_(payment_ids))
+    await connection.execute(asked.values(asked_at=clock.moment(connection)))
 
 
-async def prune(connection: AsyncConnection, *, payments_before: datetime, events_before: datetime) -> int:
-    """Delete old payments that nobody made, and old events; return how many payments went."""
+async def prune(
+    connection: AsyncConnection, *, closed_kept: timedelta, unpaid_kept: timedelta, events_kept: timedelta
+) -> int:
+    """Delete old payments that nobody made, and old events; return how many payments went.
+
+    A payment goes `closed_kept` after Stripe said that no money will come; one that only our clock has expired,
+    `unpaid_kept` after it was made.
+    """
+    before: ColumnElement[bool] = or_(
+        payment.c.closed_at < clock.moment(connection, -closed_kept),
+        and_(payment.c.closed_at.is_(None), payment.c.created_at < clock.moment(connection, -unpaid_kept)),
+    )
     unpaid = and_(~payment.c.paid, payment.c.status.in_((PaymentStatus.EXPIRED, PaymentStatus.FAILED)))
-    gone = await connection.execute(delete(payment).where(unpaid, payment.c.created_at < payments_before))
-    await connection.execute(delete(stripe_event).where(stripe_event.c.received_at < events_before))
+    gone = await connection.execute(delete(payment).where(unpaid, before))
+    old = stripe_event.c.received_at < clock.moment(connection, -events_kept)
+    await connection.execute(delete(stripe_event).where(old))
     return gone.rowcount
