@@ -140,6 +140,7 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
         yield Services(
             settings=settings,
             database=parts.database,
+            gateway=parts.gateway,
             checkout=parts.checkout,
             feed=follower,
             listener=listener,

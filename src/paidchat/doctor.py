@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -10,7 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from paidchat.settings import WEBHOOK_PATH, Settings
 from paidchat.storage import schema
 from paidchat.storage.database import Database
-from paidchat.stripe_events import INTENT_EVENTS, SESSION_EVENTS
+from paidchat.stripe_clock import TOLERABLE
+from paidchat.stripe_events import INTENT_EVENTS, SESSION_EVENTS, SIGNATURE_TOLERANCE_S
 from paidchat.stripe_gateway import API_VERSION, AccessDenied, GatewayError, StripeGateway, WebhookEndpoint
 
 # These two only come besides others that say the same.
@@ -44,6 +46,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     gateway = StripeGateway(settings)
     try:
         yield await _reach(gateway)
+        yield _clock(gateway.clock_offset)
         yield await _endpoint(settings, gateway)
         yield await _tax(settings, gateway)
     finally:
@@ -103,6 +106,21 @@ async def _reach(gateway: StripeGateway) -> Finding:
     except GatewayError as error:
         return Finding(Level.FAILURE, "Stripe", f"no answer: {error}", "Let this machine reach api.stripe.com.")
     return Finding(Level.OK, "Stripe", f"answers; API version {API_VERSION}")
+
+
+def _clock(offset: timedelta | None) -> Finding:
+    """Judge this machine's clock by how far Stripe's is ahead of it."""
+    if offset is None:
+        return Finding(
+            Level.WARNING, "clock", "not compared: no answer of Stripe's told the time", "Make Stripe reachable first."
+        )
+    if abs(offset) <= TOLERABLE:
+        return Finding(Level.OK, "clock", "agrees with Stripe's")
+    difference = f"{abs(offset).total_seconds():.0f} s {'behind' if offset > timedelta(0) else 'ahead of'} Stripe's"
+    remedy = "Synchronise this machine's clock (NTP)."
+    if abs(offset).total_seconds() > SIGNATURE_TOLERANCE_S:
+        return Finding(Level.FAILURE, "clock", f"{difference}, so every webhook is refused", remedy)
+    return Finding(Level.WARNING, "clock", difference, remedy)
 
 
 async def _endpoint(settings: Settings, gateway: StripeGateway) -> Finding:

@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+import time
 from typing import Any
 
 import structlog
@@ -61,6 +62,22 @@ def configure_logging(log_format: str = "auto", level: int = logging.INFO) -> No
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
 
+class Throttle:
+    """Lets something be logged once in a while, per process, however often it happens."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._last: float | None = None
+
+    def admits(self) -> bool:
+        """Tell whether it may be logged now; if so, not again for a while."""
+        now = time.monotonic()
+        if self._last is not None and now - self._last < self._every_s:
+            return False
+        self._last = now
+        return True
+
+
 class Metrics:
     """The figures worth watching, for Prometheus. One registry per app, so that two can live in one process."""
 
@@ -71,6 +88,16 @@ class Metrics:
             "paidchat_stripe_facts",
             "What Stripe told, by what became of it.",
             ["verdict"],
+            registry=self.registry,
+        )
+        self.stale_signatures = Counter(
+            "paidchat_stale_signatures",
+            "Webhooks that were correctly signed, but over five minutes from this server's clock.",
+            registry=self.registry,
+        )
+        self.clock_offset = Gauge(
+            "paidchat_clock_offset_seconds",
+            "How far Stripe's clock is ahead of this server's; 0 when they agree.",
             registry=self.registry,
         )
         self.requests = Counter(

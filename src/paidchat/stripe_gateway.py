@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -12,6 +13,7 @@ import stripe
 
 from paidchat.domain import IntentFact, Question, SessionFact
 from paidchat.settings import Settings
+from paidchat.stripe_clock import StripeClock
 from paidchat.stripe_events import (
     BOARD_TAG,
     INTENT_EVENTS,
@@ -95,6 +97,23 @@ class ListedEvents:
     until: datetime
 
 
+class _HttpClient(stripe.HTTPXClient):
+    """The SDK's HTTP client; it also reads Stripe's clock off every answer."""
+
+    def __init__(self, stripe_clock: StripeClock) -> None:
+        super().__init__(timeout=ATTEMPT_TIMEOUT_S)
+        self._clock = stripe_clock
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        """Make one attempt."""
+        asked = time.monotonic()
+        answer = await super().request_async(method, url, headers, post_data)
+        self._clock.learn(answer[2].get("Date"), asked)
+        return answer
+
+
 class StripeGateway:
     """Asks Stripe. Close it at the end.
 
@@ -103,7 +122,8 @@ class StripeGateway:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._http = stripe.HTTPXClient(timeout=ATTEMPT_TIMEOUT_S)
+        self.clock = StripeClock()
+        self._http = _HttpClient(self.clock)
         self._client = stripe.StripeClient(
             settings.stripe_secret_key.get_secret_value(),
             stripe_version=API_VERSION,
@@ -115,6 +135,15 @@ class StripeGateway:
     async def close(self) -> None:
         """Close the connections to Stripe."""
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK leaves it without types
+
+    @property
+    def clock_offset(self) -> timedelta | None:
+        """How far Stripe's clock is ahead of ours; zero if they may agree, None before the first answer."""
+        return self.clock.offset
+
+    def stripe_now(self) -> datetime:
+        """Return the time by Stripe's clock, in UTC; by ours before the first answer."""
+        return self.clock.now()
 
     def session_params(self, payment_id: str, board: str, expires_at: datetime) -> dict[str, Any]:
         """Return the parameters of a payment's Checkout Session, as they are stored and sent.

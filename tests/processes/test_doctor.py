@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from paidchat.doctor import Finding, Level, examine
 from paidchat.sandbox.account_objects import SUBSCRIBED, webhook_endpoint
 from paidchat.settings import Settings
 
-SUBJECTS = ("database", "key", "public URL", "Stripe", "webhook endpoint", "tax")
+SUBJECTS = ("database", "key", "public URL", "Stripe", "clock", "webhook endpoint", "tax")
 URL = "https://chat.example.com"
 
 
@@ -164,3 +166,25 @@ async def test_a_pending_tax_set_up_is_a_failure(stripe: Echo) -> None:
     found = (await examined(stripe, GOOD, automatic_tax="exclusive"))["tax"]
     assert found.level is Level.FAILURE
     assert "head-office" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "level", "words"),
+    [
+        (0, Level.OK, "agrees"),
+        (30, Level.OK, "agrees"),
+        (120, Level.WARNING, "s behind Stripe's"),
+        (-120, Level.WARNING, "s ahead of Stripe's"),
+        (600, Level.FAILURE, "every webhook is refused"),
+        (-600, Level.FAILURE, "every webhook is refused"),
+        (None, Level.WARNING, "not compared"),
+    ],
+)
+async def test_the_clock_is_compared(stripe: Echo, ahead_s: int | None, level: Level, words: str) -> None:
+    """A clock over a minute from Stripe's is a warning; over five no webhook would be taken, and it is a failure."""
+    if ahead_s is not None:
+        stripe.date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead_s), usegmt=True)
+    found = (await examined(stripe, GOOD))["clock"]
+    assert found.level is level, found
+    assert words in found.found
+    assert bool(found.remedy) is (level is not Level.OK)

@@ -34,6 +34,7 @@ class Echo:
     status: int = 200
     body: Any = None
     broken: set[str] = field(default_factory=set)
+    date: str | None = None  # the Date header, if there is to be one
     asked: list[Asked] = field(default_factory=list)
 
     def about(self, method: str, path: str) -> list[Asked]:
@@ -58,8 +59,9 @@ async def counting() -> AsyncIterator[Echo]:
             echo.asked.append(Asked(method, path, headers.get("idempotency-key", "")))
             body = json.dumps(echo.body).encode()
             status = 500 if path in echo.broken else echo.status
-            head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-            writer.write(head.encode() + body)
+            head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            date = "" if echo.date is None else f"Date: {echo.date}\r\n"
+            writer.write(f"{head}{date}\r\n".encode() + body)
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)

@@ -12,6 +12,7 @@ from paidchat.observability import Metrics
 from paidchat.settings import Settings
 from paidchat.storage.database import Database
 from paidchat.storage.notify import Listener
+from paidchat.stripe_gateway import StripeGateway
 from paidchat.viewers import Viewers
 
 
@@ -21,6 +22,7 @@ class Services:
 
     settings: Settings
     database: Database
+    gateway: StripeGateway
     checkout: Checkout
     feed: Feed
     listener: Listener | None  # on SQLite there are no other processes to listen to

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import timedelta
 from typing import Literal
 
 from fastapi import APIRouter, Response
@@ -79,5 +80,6 @@ def _listener(services: Services) -> Literal["ok", "reconnecting", "not needed"]
 async def metrics(services: Running) -> Response:
     """Give the figures to Prometheus."""
     services.metrics.viewers.set(services.viewers.count)
+    services.metrics.clock_offset.set((services.gateway.clock_offset or timedelta(0)).total_seconds())
     services.metrics.log_position.set(services.feed.seq)
     return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
