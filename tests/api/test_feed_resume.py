@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +36,7 @@ async def stage(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Async
     with served_board(folder) as served:
         async with opened(served.settings.database_url) as database:
             await write_messages(database, COUNT)
-            await remove_message(database, REMOVED, datetime.now(UTC))
+            await remove_message(database, REMOVED)
             async with database.reading() as connection:
                 epoch = (await queries.read_board(connection)).epoch
             await _seen(served, HEAD)
@@ -165,11 +164,11 @@ async def test_removals_and_restorations_are_told_live(tmp_path: Path) -> None:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await write_messages(database, 1)
             posted = await follower.receive()
-            await remove_message(database, 1, datetime.now(UTC))
+            await remove_message(database, 1)
             removed = await follower.receive()
-            await restore_message(database, 1, datetime.now(UTC))
+            await restore_message(database, 1)
             restored = await follower.receive()
-            await restore_message(database, 1, datetime.now(UTC))
+            await restore_message(database, 1)
             await follower.nothing()
         async with following(served) as late:
             snapshot = late.first
@@ -183,9 +182,9 @@ async def test_a_restored_message_is_not_withheld(tmp_path: Path) -> None:
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await write_messages(database, 2)
-            await remove_message(database, 1, datetime.now(UTC))
-            await remove_message(database, 2, datetime.now(UTC))
-            await restore_message(database, 1, datetime.now(UTC))
+            await remove_message(database, 1)
+            await remove_message(database, 2)
+            await restore_message(database, 1)
             live = await follower.receive_all(5)
             async with following(served, after=0, epoch=follower.first["epoch"]) as late:
                 replayed = await late.receive_all(5)
@@ -205,9 +204,9 @@ async def test_a_removed_restoration_is_withheld(tmp_path: Path) -> None:
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await write_messages(database, 1)
-            await remove_message(database, 1, datetime.now(UTC))
-            await restore_message(database, 1, datetime.now(UTC))
-            await remove_message(database, 1, datetime.now(UTC))
+            await remove_message(database, 1)
+            await restore_message(database, 1)
+            await remove_message(database, 1)
             await follower.receive_all(4)
             async with following(served, after=0, epoch=follower.first["epoch"]) as late:
                 replayed = await late.receive_all(4)

@@ -1,7 +1,6 @@
 """GET /api/messages and /api/messages/{id}: pages in both directions, ETags, and what is gone."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +34,7 @@ async def stage(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Async
         async with opened(served.settings.database_url) as database, http_client(served) as client:
             await write_messages(database, COUNT)
             for id_ in REMOVED:
-                await remove_message(database, id_, datetime.now(UTC))
+                await remove_message(database, id_)
             yield Stage(served, database, client)
 
 
@@ -177,9 +176,9 @@ async def test_another_etag_gets_the_page(stage: Stage, tag: str) -> None:
 async def test_the_etag_changes_with_the_board(stage: Stage) -> None:
     """A removal and a restoration each change the ETag, so nobody keeps a page that shows what is gone."""
     tags = [(await stage.client.get("/api/messages")).headers["etag"]]
-    await remove_message(stage.database, 100, datetime.now(UTC))
+    await remove_message(stage.database, 100)
     tags.append((await stage.client.get("/api/messages")).headers["etag"])
-    await restore_message(stage.database, 100, datetime.now(UTC))
+    await restore_message(stage.database, 100)
     tags.append((await stage.client.get("/api/messages")).headers["etag"])
     assert len(set(tags)) == 3
     again = await stage.client.get("/api/messages", headers={"If-None-Match": tags[0]})
@@ -232,7 +231,7 @@ async def test_a_removed_message_is_410(stage: Stage) -> None:
 async def test_a_restored_message_is_there_again(stage: Stage) -> None:
     """After a restoration a message is read as before."""
     before = (await stage.client.get("/api/messages/99")).json()
-    await remove_message(stage.database, 99, datetime.now(UTC))
+    await remove_message(stage.database, 99)
     assert (await stage.client.get("/api/messages/99")).status_code == 410
-    await restore_message(stage.database, 99, datetime.now(UTC))
+    await restore_message(stage.database, 99)
     assert (await stage.client.get("/api/messages/99")).json() == before

@@ -1,7 +1,6 @@
 """The log: dense, in the order of commits, whoever writes; and pages cut from the board."""
 
 import asyncio
-from datetime import UTC, datetime
 
 from rows import opened, write_messages
 from sqlalchemy import select
@@ -60,7 +59,7 @@ async def test_a_message_has_the_number_of_its_entry(database: Database) -> None
 async def test_pages_leave_removed_messages_out(database: Database) -> None:
     """Pages in both directions hold only what is shown, in ascending order, and say whether there is more."""
     ids = await write_messages(database, 10)
-    await remove_message(database, ids[4], datetime.now(UTC))
+    await remove_message(database, ids[4])
     shown = [id_ for id_ in ids if id_ != ids[4]]
     async with database.reading() as connection:
         newest, older = await queries.messages_before(connection, None, 3)

@@ -81,7 +81,7 @@ def _no_sweep() -> None:
 def _forget_when_asked() -> None:
     def believing(enter: Any) -> Any:
         def enter_intent(ledger: Ledger, account: Any, fact: Any) -> Verdict:
-            account.known_at = None
+            account.known_number = account.known_at = None
             verdict: Verdict = enter(ledger, account, fact)
             return verdict
 

@@ -119,7 +119,7 @@ class Stage:
         """Take a message off by hand, its money with it or not."""
         account = self._posted(pick)
         failing = await self._stripe_fails()
-        known_at = await self._column(account, "known_at")
+        known_number = await self._column(account, "known_number")
         target = f"/api/admin/messages/{account.message_id}?refund={str(refund).lower()}"
         answer = await self.miniature.board("DELETE", target, **ADMIN)
         self._expect(answer.status == 204, "wrong", f"DELETE of a message answered {answer.status}")
@@ -127,7 +127,7 @@ class Stage:
         await self.learn_truth()
         if failing:
             account.certain = False
-        elif await self._column(account, "known_at") != known_at:
+        elif await self._column(account, "known_number") != known_number:
             account.hear_money()
 
     async def restore(self, pick: int) -> None:

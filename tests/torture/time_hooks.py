@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from paidchat import checkout, reconciler
+from paidchat import checkout, checkout_sessions, reconciler
 from paidchat.stripe_gateway import StripeGateway
 from tests.torture.patches import replace
 
@@ -13,8 +13,9 @@ HELD_S = 1.5
 
 def shorten(seconds: float) -> None:
     """Let what a dead process held, the sweep or a payment's claim, be free after so many seconds."""
-    for owner, name in ((reconciler, "LEASE"), (checkout, "CLAIM")):
-        replace(owner, name, lambda _: timedelta(seconds=seconds))
+    replace(reconciler, "LEASE_TTL", lambda _: timedelta(seconds=seconds))
+    for owner in (checkout, checkout_sessions, reconciler):
+        replace(owner, "CLAIM_TTL", lambda _: timedelta(seconds=seconds))
 
 
 def put_sweep(seconds: float) -> None:
@@ -27,10 +28,10 @@ def hold_answers() -> None:
     asked: set[str] = set()
 
     def held(retrieve: Any) -> Any:
-        async def retrieve_late(gateway: StripeGateway, payment_intent: str) -> Any:
+        async def retrieve_late(gateway: StripeGateway, payment_intent: str, question: Any) -> Any:
             late = payment_intent not in asked
             asked.add(payment_intent)
-            answer = await retrieve(gateway, payment_intent)
+            answer = await retrieve(gateway, payment_intent, question)
             if late:
                 await asyncio.sleep(HELD_S)
             return answer

@@ -53,7 +53,7 @@ def decoded(shape: wire.Shape) -> Any:
 
 def payment(now: datetime = NOW, **changes: Any) -> Any:
     """What a client reads of a payment."""
-    return decoded(wire.Payment.of(payment_row(**changes), now))
+    return decoded(wire.Payment.of(payment_row(read_at=now, **changes)))
 
 
 def test_a_message_has_exactly_its_fields() -> None:
@@ -126,7 +126,7 @@ FRAMES: list[tuple[wire.Shape, dict[str, Any]]] = [
     ),
     (wire.MessageWithheld(seq=7, message_id=7), {"type": "message.withheld", "seq": 7, "message_id": 7}),
     (
-        wire.PaymentUpdated(payment=wire.Payment.of(payment_row(), NOW)),
+        wire.PaymentUpdated(payment=wire.Payment.of(payment_row(read_at=NOW))),
         {"type": "payment.updated", "payment": payment()},
     ),
     (wire.Heartbeat(seq=9), {"type": "heartbeat", "seq": 9}),

@@ -1,0 +1,116 @@
+"""A payment keeps what it was promised: whatever is set anew while it waits, it is paid and posted as it was made."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from board_client import act, http_client, sessions_of, start, stripe_session, until_status
+from rows import opened
+from served import Served, free_port, served_board
+from sqlalchemy import select, update
+
+from paidchat.storage import queries
+
+Json = dict[str, Any]
+
+CHANGES: list[Json] = [
+    {"price_amount": 250},
+    {"price_currency": "eur"},
+    {"automatic_tax": "exclusive"},
+    {"automatic_tax": "inclusive"},
+    {"product_name": "Something else"},
+    {"checkout_minutes": 1440},
+    {"title": "Another title"},
+]
+NAMES = [f"{name}={value}" for change in CHANGES for name, value in change.items()]
+TAXED = {"automatic_tax": "exclusive"}
+
+
+async def expiry_comes_too_near(served: Served, payment_id: str) -> None:
+    """Let the expiry that a payment was to be asked for with come nearer than Stripe takes."""
+    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+        found = await queries.find_payment(connection, payment_id)
+        assert found is not None
+        soon = int((datetime.now(UTC) + timedelta(minutes=20)).timestamp())
+        changed = found.stripe_params | {"expires_at": soon}
+        await connection.execute(
+            update(queries.payment).where(queries.payment.c.id == payment_id).values(stripe_params=changed)
+        )
+
+
+async def line_item(client: httpx.AsyncClient, payment: Json) -> Json:
+    """Return what a payment's session is for, as Stripe has it."""
+    session = await stripe_session(client, payment)
+    return {name: session[name] for name in ("amount_subtotal", "amount_total", "currency", "automatic_tax")}
+
+
+async def unsent(client: httpx.AsyncClient, served: Served, key: str) -> str:
+    """Start a payment that Stripe does not answer, whose expiry comes too near before it is asked again."""
+    await client.put("/sandbox/test/faults", json={"api": {"status": 429, "count": 99}})
+    assert (await send(client, key)).status_code == 503
+    await client.delete("/sandbox/test/faults")
+    async with opened(served.settings.database_url) as database, database.reading() as connection:
+        without = select(queries.payment.c.id).where(queries.payment.c.session_id.is_(None))
+        payment_id = str((await connection.execute(without)).scalar_one())
+    await expiry_comes_too_near(served, payment_id)
+    return payment_id
+
+
+async def send(client: httpx.AsyncClient, key: str) -> httpx.Response:
+    """Start a payment with a key."""
+    return await client.post("/api/payments", json={"text": "Unsent"}, headers={"Idempotency-Key": key})
+
+
+async def forget_it(served: Served, payment_id: str) -> None:
+    """Let a payment be given up by our own clock, while its session is still open at Stripe."""
+    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+        await queries.expire_payment(connection, payment_id)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=NAMES)
+async def test_settings_change_over_a_restart(tmp_path: Path, change: Json) -> None:
+    """Whatever a payment is at when a setting changes, its session is as promised, and money for it posts it."""
+    port, key = free_port(), str(uuid.uuid4())
+    with served_board(tmp_path, port, reconcile_seconds=3600) as served:
+        async with http_client(served) as client:
+            still_open, on_its_way, given_up, unheard = [await start(client, f"State {n}") for n in range(4)]
+            promised = await line_item(client, still_open)
+            await act(client, on_its_way, "pay_later")
+            await until_status(client, on_its_way["id"], "processing")
+            await forget_it(served, given_up["id"])
+            waiting = await unsent(client, served, key)
+            await client.put("/sandbox/test/faults", json={"webhook": {"drop": "all"}})
+            await act(client, unheard, "pay")
+    with served_board(tmp_path, port, reconcile_seconds=3600, **change) as served:
+        async with http_client(served) as client:
+            await client.delete("/sandbox/test/faults")
+            answer = await send(client, key)
+            assert answer.status_code == 201, answer.text
+            asked_late: Json = answer.json()
+            assert asked_late["id"] == waiting
+            assert await line_item(client, asked_late) == promised
+            for payment in (still_open, given_up, asked_late):
+                await act(client, payment, "pay")
+            await act(client, on_its_way, "settle")
+            for payment in (still_open, on_its_way, given_up, unheard, asked_late):
+                fulfilled = await until_status(client, payment["id"], "fulfilled")
+                message = (await client.get(f"/api/messages/{fulfilled['message_id']}")).json()
+                assert (message["amount"], message["currency"]) == (100, "usd")
+                assert len(await sessions_of(client, payment["id"])) == 1
+
+
+async def test_tax_that_was_promised_is_still_allowed_for(tmp_path: Path) -> None:
+    """A payment that was made with tax on top is posted after tax was switched off."""
+    port = free_port()
+    with served_board(tmp_path, port, reconcile_seconds=3600, **TAXED) as served:
+        async with http_client(served) as client:
+            taxed = await client.put("/sandbox/test/tax", json={"head_office": True, "rate_percent": 19})
+            assert taxed.status_code == 200
+            payment = await start(client)
+    with served_board(tmp_path, port, reconcile_seconds=3600) as served:
+        async with http_client(served) as client:
+            await act(client, payment, "pay")
+            await until_status(client, payment["id"], "fulfilled")

@@ -1,0 +1,88 @@
+"""Questions to Stripe on behalf of people who look payments up: within a budget, and rarer as a payment gets older."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from board_client import http_client, look_up
+from rows import first_sweep_over, opened, write_payment
+from served import Served, served_board
+from strangers import Echo, counting
+
+SESSIONS = "/v1/checkout/sessions"
+OPEN_SESSION = {
+    "id": "cs_1",
+    "object": "checkout.session",
+    "status": "open",
+    "payment_status": "unpaid",
+    "livemode": False,
+    "metadata": {},
+}
+# The budget, as docs/operations.md has it: questions a second, and as many again twice at once.
+PER_SECOND, PER_CLIENT_SECOND = 10, 5
+
+
+@pytest.fixture
+async def stripe() -> AsyncIterator[Echo]:
+    """What stands where Stripe should be: every session is open and nobody's."""
+    async with counting() as echo:
+        echo.body = OPEN_SESSION
+        yield echo
+
+
+async def write_pending(served: Served, count: int, **changes: object) -> list[str]:
+    """Write payments that have a session and wait to be paid."""
+    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+        return [await write_payment(connection, session_id=f"cs_{number}", **changes) for number in range(count)]
+
+
+def questions(stripe: Echo) -> int:
+    """Count the sessions that were asked about."""
+    return sum(asked.method == "GET" and asked.path.startswith(f"{SESSIONS}/") for asked in stripe.asked)
+
+
+async def look_at_all(served: Served, ids: list[str], clients: int, seconds: float) -> float:
+    """Look payments up again and again from some addresses, and return how long that took."""
+    began = time.monotonic()
+    async with http_client(served) as client:
+        number = 0
+        while time.monotonic() - began < seconds:
+            headers = [{"X-Forwarded-For": f"203.0.113.{(number + each) % clients}"} for each in range(len(ids))]
+            looking = (client.get(f"/api/payments/{id_}", headers=h) for id_, h in zip(ids, headers, strict=True))
+            answers = await asyncio.gather(*looking)
+            assert {answer.status_code for answer in answers} == {200}
+            number += 1
+    return time.monotonic() - began
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize(("clients", "per_second"), [(1, PER_CLIENT_SECOND), (200, PER_SECOND)])
+async def test_lookups_ask_within_a_budget(tmp_path: Path, stripe: Echo, clients: int, per_second: int) -> None:
+    """However many unpaid payments are looked up, Stripe is asked no more often than the budget allows."""
+    proxied = {"trusted_proxies": "127.0.0.1", "reconcile_seconds": 3600}
+    with served_board(tmp_path, stripe_api_base=stripe.url, **proxied) as served:
+        await first_sweep_over(served.settings.database_url)
+        ids = await write_pending(served, 100)
+        stripe.asked.clear()
+        took = await look_at_all(served, ids, clients, seconds=3)
+    assert per_second <= questions(stripe) <= per_second * (took + 2) + 1
+
+
+@pytest.mark.parametrize(("asked_s_ago", "asks"), [(60, 0), (200, 1), (-60, 1)])
+async def test_an_older_payment_is_asked_about_less_often(
+    tmp_path: Path, stripe: Echo, asked_s_ago: int, asks: int
+) -> None:
+    """Of a payment of three hours Stripe is asked every three minutes; a time to come counts for nothing."""
+    now = datetime.now(UTC)
+    times = {"created_at": now - timedelta(hours=3), "asked_at": now - timedelta(seconds=asked_s_ago)}
+    with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
+        await first_sweep_over(served.settings.database_url)
+        [payment_id] = await write_pending(served, 1, expires_at=now + timedelta(hours=1), **times)
+        stripe.asked.clear()
+        async with http_client(served) as client:
+            await look_up(client, payment_id)
+            await asyncio.sleep(0.7)
+            assert questions(stripe) == asks
