@@ -10,13 +10,13 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Row
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat import refunds
+from paidchat import clock, refunds
 from paidchat.board import record
 from paidchat.domain import (
     ALARMING,
+    DomainError,
     IdempotencyConflict,
     IdempotencyInProgress,
     IntentFact,
@@ -33,8 +33,8 @@ from paidchat.limiter import RateLimiter, client_id
 from paidchat.observability import Metrics
 from paidchat.settings import Settings
 from paidchat.storage import queries
-from paidchat.storage.database import Database, DatabaseBusy, is_outage
-from paidchat.stripe_events import IntentNews
+from paidchat.storage.database import Database, is_outage
+from paidchat.stripe_events import ForeignEvent, IntentNews, News, UnreadableEvent
 from paidchat.stripe_gateway import (
     AccessDenied,
     AttemptFailed,
@@ -207,21 +207,41 @@ class Checkout:
 
     # --- being told, and asking ---------------------------------------------------------------------
 
-    async def handle(self, news: SessionFact | IntentNews) -> Verdict:
+    async def handle(self, news: News) -> Verdict:
         """Do what an event of Stripe's asks for.
 
         Raises:
             ProviderUnavailable: it only says where to look, and Stripe could not be asked.
         """
+        if isinstance(news, ForeignEvent):
+            return await self._note(news.event_id, news.event_type, Verdict.FOREIGN)
+        if isinstance(news, IntentNews) and news.livemode is not self._settings.livemode:
+            return await self._note(news.event_id, news.event_type, Verdict.WRONG_MODE)
         try:
             fact = news if isinstance(news, SessionFact) else await self._ask_about(news)
         except GatewayError as error:
             raise ProviderUnavailable(f"Stripe could not be asked: {error}") from error
         if fact is None:
+            self._metrics.facts.labels(Verdict.FOREIGN).inc()
             return Verdict.FOREIGN
         [verdict] = await self.fulfill([fact])
         if verdict is Verdict.SURPLUS:
             await self.send_refunds(str(fact.payment_id))
+        return verdict
+
+    async def note_unreadable(self, event: UnreadableEvent) -> Verdict:
+        """Remember an event that cannot be read, so that it is logged and counted once, however often it is listed."""
+        return await self._note(event.event_id, event.event_type, Verdict.UNREADABLE, error=str(event))
+
+    async def _note(self, event_id: str, event_type: str, verdict: Verdict, **words: str) -> Verdict:
+        """Remember an event that asks for nothing."""
+        row = {"id": event_id, "type": event_type, "verdict": verdict, "received_at": clock.now()}
+        async with self._database.transaction() as connection:
+            if not await queries.note_event(connection, row):
+                verdict = Verdict.DUPLICATE
+        self._metrics.facts.labels(verdict).inc()
+        write = log.error if verdict in ALARMING else log.info
+        write("checkout.fact", verdict=verdict, event_id=event_id, event_type=event_type, **words)
         return verdict
 
     async def refund_payment(self, payment_id: str) -> None:
@@ -309,9 +329,13 @@ class Checkout:
                 if not await queries.claim_question(connection, payment_id, now=now, before=now - ASK_EVERY):
                     return
             await self.ask_stripe(await self.find_payment(payment_id))
-        except (GatewayError, DatabaseBusy, SQLAlchemyError, OSError) as error:
+        except Exception as error:
             # Nobody waits for this: the sweep asks anyway.
-            log.warning("stripe.not_asked", payment_id=payment_id, error=str(getattr(error, "orig", None) or error))
+            if isinstance(error, GatewayError | DomainError) or is_outage(error):
+                reason = str(getattr(error, "orig", None) or error)
+                log.warning("stripe.not_asked", payment_id=payment_id, error=reason)
+            else:
+                log.exception("stripe.not_asked", payment_id=payment_id)
 
     async def paid_without_row(self, since: datetime) -> list[str]:
         """Return the ids of our paid sessions whose payment is not in the database: made after a restored backup.

@@ -13,10 +13,11 @@ from sqlalchemy import Row
 
 from paidchat import refunds
 from paidchat.checkout import Checkout
-from paidchat.domain import PaymentStatus, ProviderUnavailable
+from paidchat.domain import TO_BE_RETRIED, PaymentStatus, ProviderUnavailable, Verdict
+from paidchat.observability import Metrics
 from paidchat.storage import queries
-from paidchat.storage.database import Database
-from paidchat.stripe_gateway import GatewayError, StripeGateway
+from paidchat.storage.database import Database, is_outage
+from paidchat.stripe_gateway import GatewayError, StripeGateway, UnreadableAnswer
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,7 @@ SLOW_STATUS_EVERY = timedelta(hours=1)  # a bank debit takes days
 EVENTS_OVERLAP = timedelta(minutes=5)  # events become listable a little after they happen
 EVENTS_KEPT = timedelta(days=30)  # by Stripe
 UNPAID_KEPT = timedelta(days=30)
+FAILING_EVENT_TTL = timedelta(days=1)
 INBOX_KEPT = timedelta(days=60)  # longer than Stripe can send or list an event
 
 
@@ -44,20 +46,31 @@ class Findings:
     events: int = 0
     refunds: int = 0
     pruned: int = 0
+    failed: int = 0  # events and payments that could not be read, or that a bug of ours kept from being handled
 
 
 class Failures:
-    """Questions that Stripe did not answer: single ones are passed over, so many in a row mean that it is down."""
+    """Questions that Stripe did not answer: single ones are passed over, so many in a row mean that it is down.
 
-    def __init__(self) -> None:
+    One that failed for a reason of its own says nothing of Stripe, and must not keep us from the others.
+    """
+
+    def __init__(self, findings: Findings) -> None:
         self.first: Failure | None = None
+        self.single = 0
+        self._findings = findings
         self._in_a_row = 0
 
-    def note(self, outcomes: Iterable[Failure | None]) -> None:
+    def note(self, outcomes: Iterable[Exception | None]) -> None:
         """Note what became of some questions."""
         for error in outcomes:
-            self.first = self.first or error
-            self._in_a_row = self._in_a_row + 1 if error else 0
+            if isinstance(error, Failure) and not _is_unreadable(error):
+                self.first = self.first or error
+                self._in_a_row += 1
+            else:
+                self.single += error is not None
+                self._findings.failed += error is not None
+                self._in_a_row = 0
 
     @property
     def too_many(self) -> bool:
@@ -68,7 +81,10 @@ class Failures:
 class Reconciler:
     """One sweep at a time, across every process on the database."""
 
-    def __init__(self, database: Database, gateway: StripeGateway, checkout: Checkout, period_s: float) -> None:
+    def __init__(
+        self, database: Database, gateway: StripeGateway, checkout: Checkout, period_s: float, metrics: Metrics
+    ) -> None:
+        self._metrics = metrics
         self._database = database
         self._gateway = gateway
         self._checkout = checkout
@@ -107,15 +123,17 @@ class Reconciler:
         try:
             # Events first: one question tells of a hundred. What they don't tell, a session whose id was never
             # stored, say, is asked for one by one; and one that Stripe fails on must not keep us from the others.
-            reading, read_to = await self._read_events(findings, started - EVENTS_KEPT if full else since)
+            reading, read_to = await self._read_events(findings, since, started - EVENTS_KEPT if full else since)
             asking = await self._ask_about_payments(findings, full=full)
             findings.refunds = await self._send_refunds()
             findings.pruned = await self._prune(started)
         finally:
             async with self._database.transaction() as connection:
                 await queries.release_sweep(connection, self._holder, now=datetime.now(UTC), events_since=read_to)
+        self._metrics.sweep_failures.inc(findings.failed)
         if findings != Findings(asked=findings.asked):
-            log.info("sweep.found", events=findings.events, refunds=findings.refunds, pruned=findings.pruned)
+            found = {"events": findings.events, "refunds": findings.refunds, "pruned": findings.pruned}
+            log.info("sweep.found", **found, failed=findings.failed)
         if error := reading or asking:
             raise error
         return findings
@@ -126,7 +144,7 @@ class Reconciler:
 
     async def _ask_about_payments(self, findings: Findings, *, full: bool) -> Failure | None:
         started = datetime.now(UTC)
-        failures = Failures()
+        failures = Failures(findings)
         while True:
             now = datetime.now(UTC)
             slow = started if full else now - SLOW_STATUS_EVERY
@@ -142,16 +160,23 @@ class Reconciler:
             if not full or len(payments) < PAYMENTS_PER_PASS:
                 return failures.first
 
-    async def _ask_about(self, payments: Sequence[Row[Any]]) -> list[Failure | None]:
+    async def _ask_about(self, payments: Sequence[Row[Any]]) -> list[Exception | None]:
         """Ask about some at once. Who is asked about goes to the end of the queue, answered or not."""
         now = datetime.now(UTC)
         async with self._database.transaction() as connection:
             await queries.hold_sweep(connection, self._holder, now=now, until=now + LEASE)
             await queries.mark_asked(connection, [payment.id for payment in payments], now)
-        return await asyncio.gather(*(_outcome(self._checkout.ask_stripe(payment)) for payment in payments))
+        return await asyncio.gather(
+            *(_outcome(self._checkout.ask_stripe(payment), payment_id=payment.id) for payment in payments)
+        )
 
-    async def _read_events(self, findings: Findings, since: datetime) -> tuple[Failure | None, datetime | None]:
+    async def _read_events(
+        self, findings: Findings, cursor: datetime, since: datetime
+    ) -> tuple[Failure | None, datetime | None]:
         """Handle the events that were not sent to us, the oldest first; return how far all are handled, if they are.
+
+        One that cannot be read is passed over. One that is itself in order but fails by itself is tried again for
+        a day, then it is passed over too.
 
         Times are Stripe's own, the next pass begins where this one ended: what our clock says does not matter.
         """
@@ -159,20 +184,30 @@ class Reconciler:
             listed = await self._gateway.list_events(since - EVENTS_OVERLAP)
         except GatewayError as error:
             return error, None
-        seen: set[str] = set()
-        async with self._database.reading() as connection:
-            for start in range(0, len(listed.news), CHUNK):
-                ids = [news.event_id for news in listed.news[start : start + CHUNK] if news.event_id]
-                seen |= await queries.seen_events(connection, ids)
-        failures = Failures()
+        ids = [event.event_id for event in (*listed.unreadable, *listed.news) if event.event_id]
+        verdicts = await self._verdicts(ids)
+        failures = Failures(findings)
+        for event in listed.unreadable:
+            if event.event_id not in verdicts:
+                findings.failed += 1
+                await _outcome(self._checkout.note_unreadable(event), event_id=event.event_id)
         for news in listed.news:
-            if news.event_id in seen or failures.too_many:
+            if verdicts.get(news.event_id or "", Verdict.UNKNOWN) not in TO_BE_RETRIED or failures.too_many:
                 continue
             await self._hold(datetime.now(UTC))
-            failed = await _outcome(self._checkout.handle(news))
+            failed = await _outcome(self._checkout.handle(news), event_id=news.event_id)
             failures.note([failed])
             findings.events += failed is None
-        return failures.first, None if failures.first else max(since, listed.until)
+        if failures.first or (failures.single and listed.until - cursor < FAILING_EVENT_TTL):
+            return failures.first, None
+        return None, max(cursor, listed.until)
+
+    async def _verdicts(self, event_ids: Sequence[str]) -> dict[str, Verdict]:
+        verdicts: dict[str, Verdict] = {}
+        async with self._database.reading() as connection:
+            for start in range(0, len(event_ids), CHUNK):
+                verdicts |= await queries.event_verdicts(connection, event_ids[start : start + CHUNK])
+        return verdicts
 
     async def _send_refunds(self) -> int:
         return len(await refunds.send_due(self._database, self._gateway))
@@ -182,10 +217,22 @@ class Reconciler:
             return await queries.prune(connection, payments_before=now - UNPAID_KEPT, events_before=now - INBOX_KEPT)
 
 
-async def _outcome(work: Awaitable[Any]) -> Failure | None:
-    """Wait for something that asks Stripe, and return how that failed, if it did. Other errors are raised."""
+async def _outcome(work: Awaitable[Any], **about: str | None) -> Exception | None:
+    """Wait for something that asks Stripe, and return how that failed, if it did. Only an outage is raised."""
     try:
         await work
     except (GatewayError, ProviderUnavailable) as error:
+        if _is_unreadable(error):
+            log.error("sweep.unreadable_answer", error=str(error), **about)
+        return error
+    except Exception as error:
+        if is_outage(error):
+            raise
+        log.exception("sweep.item_failed", **about)
         return error
     return None
+
+
+def _is_unreadable(error: Failure) -> bool:
+    """Tell whether Stripe did answer, but about this one thing with something that cannot be read."""
+    return isinstance(error, UnreadableAnswer) or isinstance(error.__cause__, UnreadableAnswer)
