@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import uuid
 from typing import Any
 
@@ -363,8 +364,11 @@ async def test_what_cannot_be_read_is_taken_logged_and_counted(client: httpx.Asy
 
 
 def _unique(sent: Any) -> Any:
-    """Give an event a moment of its own, so that one without an id is not the one that came before."""
-    return {**sent, "created": uuid.uuid4().int % 10**9} if isinstance(sent, dict) else sent
+    """Give an event a moment of its own and, where it has one that can be, an id: what came before is remembered."""
+    if not isinstance(sent, dict):
+        return sent
+    own = {"id": f"evt_{uuid.uuid4().hex}"} if re.fullmatch("evt_[0-9a-f]{32}", str(sent.get("id"))) else {}
+    return {**sent, **own, "created": uuid.uuid4().int % 10**9}
 
 
 def _without_gaps(value: Any) -> Any:
