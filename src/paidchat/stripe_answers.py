@@ -1,12 +1,16 @@
 """What Stripe answers: read as the few fields that decide anything, and made safe for its SDK. Needs no SDK."""
 
 import json
+import re
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from paidchat.stripe_events import Id
+
+DEEPEST: Final = 64  # levels of lists and objects
+_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^"\[\]{}]+')
 
 
 class Made(msgspec.Struct):
@@ -41,15 +45,42 @@ def created_at(item: Any) -> int | None:
 
 
 def digestible(body: bytes, status: int) -> bytes:
-    """Return a body that the SDK copes with: it stumbles over bytes that are not UTF-8, and over odd errors."""
+    """Return a body that the SDK copes with.
+
+    It stumbles over bytes that are not UTF-8 and over odd errors, and one item that is nested too deeply would cost us
+    its whole page.
+    """
     body = body.decode(errors="replace").encode()
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return body
     try:
         answer = json.loads(body)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        body = _shallow(body)
+        return body if _is_success(status) else b"null"
+    except ValueError:
         return body  # which the SDK expects
+    if _is_success(status):
+        return body
     error = answer.get("error") if isinstance(answer, dict) else None
     if not isinstance(error, dict):
         return b"null"
     return json.dumps({"error": {name: value for name, value in error.items() if isinstance(value, str)}}).encode()
+
+
+def _is_success(status: int) -> bool:
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def _shallow(body: bytes) -> bytes:
+    """Put null in the place of whatever lies deeper than anything of Stripe's."""
+    kept: list[bytes] = []
+    depth = 0
+    for token in (found[0] for found in _TOKENS.finditer(body)):
+        if token in (b"[", b"{"):
+            depth += 1
+            if depth == DEEPEST:
+                kept.append(b"null")
+        if depth < DEEPEST:
+            kept.append(token)
+        if token in (b"]", b"}"):
+            depth -= 1
+    return b"".join(kept)

@@ -213,7 +213,10 @@ def read_listed_event(event: Any) -> News | None:
     """
 
     def raw() -> bytes:
-        return json.dumps(event, sort_keys=True).encode()
+        try:
+            return json.dumps(event, sort_keys=True).encode()
+        except RecursionError:
+            return b"nested too deeply"
 
     try:
         converted = msgspec.convert(event, _Event)
@@ -228,11 +231,9 @@ def _digest(raw: bytes) -> str:
 
 
 def _read(event: _Event, raw: Callable[[], bytes]) -> News | None:
-    if not isinstance(event.type, str) or not isinstance(event.object, str):
-        raise UnreadableEvent("this is no event", _digest(raw()))
-    if not isinstance(event.id, str) or not _is_id(event.id):
-        kind = event.type if event.type in SESSION_EVENTS or event.type in INTENT_EVENTS else "unreadable"
-        raise UnreadableEvent("the event's id is not one", _digest(raw()), kind)
+    has_id = isinstance(event.id, str) and _is_id(event.id)
+    if not has_id or not isinstance(event.type, str) or not isinstance(event.object, str):
+        raise UnreadableEvent("it lacks an id, a type or an object", event.id if has_id else _digest(raw()))
     if event.object != "event" or not (event.type in SESSION_EVENTS or event.type in INTENT_EVENTS):
         return None
     if event.account is not None or event.context is not None:

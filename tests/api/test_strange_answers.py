@@ -1,5 +1,6 @@
 """Whatever answers in Stripe's place: the gateway says so in its own errors, and lets a bug of ours look like one."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,6 +134,22 @@ async def test_bad_items_cost_no_others(gateway: StripeGateway, stripe: Echo) ->
     stripe.body = {"object": "list", "data": [*junk, good, *junk, endpoint, *junk], "has_more": False}
     assert [fact.session_id for fact in await list_sessions(gateway)] == ["cs_1"]
     assert [found.url for found in await gateway.webhook_endpoints()] == ["https://x.example.com"]
+
+
+@pytest.mark.parametrize("depth", [50, 70, 500, 990, 5_000, 200_000])
+@pytest.mark.parametrize("brackets", ["[]", '{"a":}'])
+async def test_a_deep_item_costs_no_others(gateway: StripeGateway, stripe: Echo, depth: int, brackets: str) -> None:
+    """However deeply one event is nested, the others of its page are read."""
+    good = event("refund.created", {"id": "re_1", "payment_intent": "pi_1", "reason": '"]}'})
+    nested = brackets[:-1] * depth + "1" + brackets[-1] * depth
+    stripe.body = (
+        f'{{"object": "list", "data": [{json.dumps(good)}, {nested}, {{"id": "evt_deep", "data": {nested}}}, '
+        f'{json.dumps({**good, "id": "evt_2"})}], "has_more": false}}'
+    ).encode()
+    listed = await gateway.list_events(LONG_AGO)
+    assert [news.event_id for news in listed.news] == ["evt_2", good["id"]]
+    assert [error.event_id for error in listed.unreadable][:1] == ["evt_deep"]
+    assert len(listed.unreadable) == 2
 
 
 @pytest.mark.parametrize(
