@@ -135,7 +135,9 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
         if parts.database.backend == "postgresql":
             listener = Listener(parts.database.url, parts.database.changes, postgres_arguments("paidchat listener"))
             await stack.enter_async_context(_in_background(listener.run()))
-        reconciler = Reconciler(parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds)
+        reconciler = Reconciler(
+            parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds, parts.metrics
+        )
         await stack.enter_async_context(_in_background(reconciler.run()))
         yield Services(
             settings=settings,

@@ -10,7 +10,6 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Row
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat import refunds
@@ -18,6 +17,7 @@ from paidchat.board import record
 from paidchat.checkout_sessions import CLAIM_TTL, CheckoutSessions, Claim, session_length, whole_seconds
 from paidchat.domain import (
     ALARMING,
+    DomainError,
     IdempotencyConflict,
     IdempotencyInProgress,
     IntentFact,
@@ -36,8 +36,8 @@ from paidchat.observability import Metrics
 from paidchat.question_budget import QuestionBudget, question_interval
 from paidchat.settings import Settings
 from paidchat.storage import clock, queries
-from paidchat.storage.database import Database, DatabaseBusy, is_outage
-from paidchat.stripe_events import IntentNews
+from paidchat.storage.database import Database, is_outage
+from paidchat.stripe_events import ForeignEvent, IntentNews, News, UnreadableEvent
 from paidchat.stripe_gateway import (
     AccessDenied,
     GatewayError,
@@ -172,18 +172,23 @@ class Checkout:
 
     # --- being told, and asking ---------------------------------------------------------------------
 
-    async def handle(self, news: SessionFact | IntentNews) -> Verdict:
+    async def handle(self, news: News) -> Verdict:
         """Do what an event of Stripe's asks for.
 
         Raises:
             ProviderUnavailable: it only says where to look, and Stripe could not be asked.
         """
+        if isinstance(news, ForeignEvent):
+            return await self._note(news.event_id, news.event_type, Verdict.FOREIGN)
+        if isinstance(news, IntentNews) and news.livemode is not self._settings.livemode:
+            return await self._note(news.event_id, news.event_type, Verdict.WRONG_MODE)
         for _ in range(ANSWERS):
             try:
                 fact = news if isinstance(news, SessionFact) else await self._ask_about(news)
             except GatewayError as error:
                 raise ProviderUnavailable(f"Stripe could not be asked: {error}") from error
             if fact is None:
+                self._metrics.facts.labels(Verdict.FOREIGN).inc()
                 return Verdict.FOREIGN
             [verdict] = await self.fulfill([fact])
             if verdict is not Verdict.OVERTAKEN:
@@ -192,6 +197,22 @@ class Checkout:
             raise ProviderUnavailable("Stripe's answers overtook each other.", retry_after=1)
         if verdict is Verdict.SURPLUS:
             await self.send_refunds(str(fact.payment_id))
+        return verdict
+
+    async def note_unreadable(self, event: UnreadableEvent) -> Verdict:
+        """Remember an event that cannot be read, so that it is logged and counted once, however often it is listed."""
+        return await self._note(event.event_id, event.event_type, Verdict.UNREADABLE, error=str(event))
+
+    async def _note(self, event_id: str, event_type: str, verdict: Verdict, **words: str) -> Verdict:
+        """Remember an event that asks for nothing."""
+        async with self._database.transaction() as connection:
+            now = await clock.read(connection)
+            row = {"id": event_id, "type": event_type, "verdict": verdict, "received_at": now}
+            if not await queries.note_event(connection, row):
+                verdict = Verdict.DUPLICATE
+        self._metrics.facts.labels(verdict).inc()
+        write = log.error if verdict in ALARMING else log.info
+        write("checkout.fact", verdict=verdict, event_id=event_id, event_type=event_type, **words)
         return verdict
 
     async def refund_payment(self, payment_id: str) -> None:
@@ -291,9 +312,13 @@ class Checkout:
                 self._budget.put_back(client)
                 return
             await self.ask_stripe(payment, question)
-        except (GatewayError, ProviderUnavailable, DatabaseBusy, SQLAlchemyError, OSError) as error:
+        except Exception as error:
             # Nobody waits for this: the sweep asks anyway.
-            log.warning("stripe.not_asked", payment_id=payment.id, error=str(getattr(error, "orig", None) or error))
+            if isinstance(error, GatewayError | DomainError) or is_outage(error):
+                reason = str(getattr(error, "orig", None) or error)
+                log.warning("stripe.not_asked", payment_id=payment.id, error=reason)
+            else:
+                log.exception("stripe.not_asked", payment_id=payment.id)
 
     async def paid_without_row(self, since: datetime) -> list[str]:
         """Return the ids of our paid sessions whose payment is not in the database: made after a restored backup.

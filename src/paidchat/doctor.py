@@ -150,7 +150,7 @@ def _judge_endpoint(endpoint: WebhookEndpoint, address: str) -> Finding:
         return Finding(
             Level.FAILURE, subject, f"{endpoint.url} is {endpoint.status}", "Enable it, then: paidchat reconcile"
         )
-    missing = frozenset() if "*" in endpoint.events else NEEDED_EVENTS - endpoint.events
+    missing = frozenset() if "*" in endpoint.enabled_events else NEEDED_EVENTS - endpoint.enabled_events
     if missing:
         return Finding(Level.FAILURE, subject, f"it does not send {_names(missing)}", "Add these events to it.")
     if endpoint.url != address:

@@ -98,7 +98,13 @@ class RateLimited(DomainError):
 
 
 class UnknownPayment(DomainError):
-    """Stripe speaks of a payment that bears this board's tag, but the board does not have it."""
+    """Stripe says that a payment was made which bears this board's tag, but the board does not have it.
+
+    Attributes:
+        retry_after: seconds until it may be there: the payment is being written, or a backup is yet to be restored.
+    """
+
+    retry_after = 60
 
 
 class ProviderUnavailable(DomainError):
@@ -261,7 +267,8 @@ class SessionFact:
     """What Stripe says of one Checkout Session, in an event or in answer to a question.
 
     Amounts are in minor units. `payment_id` and `board` are the session's metadata: the payment it is for and
-    the board's own tag. `fact` is None when the session tells nothing that could move a payment.
+    the board's own tag. `fact` is None when the session tells nothing that could move a payment, `livemode` when
+    an event and the session in it disagree on it.
     """
 
     session_id: str
@@ -273,7 +280,7 @@ class SessionFact:
     amount_subtotal: int | None
     amount_total: int | None
     currency: str | None
-    livemode: bool
+    livemode: bool | None
     event_id: str | None = None
     event_type: str = "retrieved"
 
@@ -324,7 +331,18 @@ class Verdict(StrEnum):
     SURPLUS_MOVED = "surplus_moved"  # and this is it, going back
 
 
-ALARMING = frozenset({Verdict.UNKNOWN, Verdict.WRONG_MODE, Verdict.WRONG_AMOUNT, Verdict.NOT_PAID, Verdict.SURPLUS})
+ALARMING = frozenset(
+    {
+        Verdict.UNKNOWN,
+        Verdict.UNREADABLE,
+        Verdict.WRONG_MODE,
+        Verdict.WRONG_AMOUNT,
+        Verdict.NOT_PAID,
+        Verdict.SURPLUS,
+    }
+)
+# An event that got one of these is handled if it comes again: the payment, or a way to read it, may be there by then.
+TO_BE_RETRIED = frozenset({Verdict.UNKNOWN, Verdict.UNREADABLE, Verdict.OVERTAKEN})
 
 
 def amount_matches(fact: SessionFact, *, amount: int, currency: str, taxed: bool) -> bool:

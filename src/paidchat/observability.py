@@ -100,6 +100,11 @@ class Metrics:
             "How far Stripe's clock is ahead of this server's; 0 when they agree.",
             registry=self.registry,
         )
+        self.sweep_failures = Counter(
+            "paidchat_sweep_failures",
+            "Events and payments that the sweep passed over, because they cannot be read or a bug kept it from them.",
+            registry=self.registry,
+        )
         self.requests = Counter(
             "paidchat_requests",
             "HTTP requests, by route and status.",

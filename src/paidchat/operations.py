@@ -159,7 +159,9 @@ def reconcile(settings: Settings) -> None:
     """Make a full pass of the sweep and print what it found."""
 
     async def work(parts: Core) -> Any:
-        reconciler = Reconciler(parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds)
+        reconciler = Reconciler(
+            parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds, parts.metrics
+        )
         try:
             return await reconciler.sweep(full=True)
         except GatewayError as error:
@@ -173,3 +175,5 @@ def reconcile(settings: Settings) -> None:
         f"Asked about {findings.asked} open payments, handled {findings.events} missed events, "
         f"sent {findings.refunds} refunds, pruned {findings.pruned} old payments."
     )
+    if findings.failed:
+        typer.echo(f"{findings.failed} events or payments could not be handled; the log says why.", err=True)

@@ -14,10 +14,11 @@ from sqlalchemy import Row
 from paidchat import refunds
 from paidchat.checkout import Checkout
 from paidchat.checkout_sessions import CLAIM_TTL
-from paidchat.domain import PaymentStatus, ProviderUnavailable
+from paidchat.domain import TO_BE_RETRIED, PaymentStatus, ProviderUnavailable, Verdict
+from paidchat.observability import Metrics
 from paidchat.storage import clock, queries
-from paidchat.storage.database import Database
-from paidchat.stripe_gateway import GatewayError, StripeGateway
+from paidchat.storage.database import Database, is_outage
+from paidchat.stripe_gateway import GatewayError, StripeGateway, UnreadableAnswer
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,7 @@ CLOSED_KEPT = timedelta(days=7)  # once Stripe has said that no money will come
 UNPAID_KEPT = timedelta(days=30)
 CLOCKS_AGREE = timedelta(minutes=1)  # with Stripe's, or nothing is pruned
 BEGINNING = datetime.fromtimestamp(0, UTC)  # before any event that Stripe still has
+FAILING_EVENT_TTL = timedelta(days=1)
 INBOX_KEPT = timedelta(days=60)  # longer than Stripe can send or list an event
 
 
@@ -57,20 +59,31 @@ class Findings:
     events: int = 0
     refunds: int = 0
     pruned: int = 0
+    failed: int = 0  # events and payments that could not be read, or that a bug of ours kept from being handled
 
 
 class Failures:
-    """Questions that Stripe did not answer: single ones are passed over, so many in a row mean that it is down."""
+    """Questions that Stripe did not answer: single ones are passed over, so many in a row mean that it is down.
 
-    def __init__(self) -> None:
+    One that failed for a reason of its own says nothing of Stripe, and must not keep us from the others.
+    """
+
+    def __init__(self, findings: Findings) -> None:
         self.first: Failure | None = None
+        self.single = 0
+        self._findings = findings
         self._in_a_row = 0
 
-    def note(self, outcomes: Iterable[Failure | None]) -> None:
+    def note(self, outcomes: Iterable[Exception | None]) -> None:
         """Note what became of some questions."""
         for error in outcomes:
-            self.first = self.first or error
-            self._in_a_row = self._in_a_row + 1 if error else 0
+            if isinstance(error, Failure) and not _is_unreadable(error):
+                self.first = self.first or error
+                self._in_a_row += 1
+            else:
+                self.single += error is not None
+                self._findings.failed += error is not None
+                self._in_a_row = 0
 
     @property
     def too_many(self) -> bool:
@@ -81,7 +94,10 @@ class Failures:
 class Reconciler:
     """One sweep at a time, across every process on the database."""
 
-    def __init__(self, database: Database, gateway: StripeGateway, checkout: Checkout, period_s: float) -> None:
+    def __init__(
+        self, database: Database, gateway: StripeGateway, checkout: Checkout, period_s: float, metrics: Metrics
+    ) -> None:
+        self._metrics = metrics
         self._database = database
         self._gateway = gateway
         self._checkout = checkout
@@ -119,15 +135,17 @@ class Reconciler:
         try:
             # Events first: one question tells of a hundred. What they don't tell, such as a session whose id was never
             # stored, is asked for one by one; and one that Stripe fails on must not keep us from the others.
-            reading, read_to = await self._read_events(findings, BEGINNING if full else since)
+            reading, read_to = await self._read_events(findings, since, BEGINNING if full else since)
             asking = await (self._ask_about_all(findings) if full else self._ask_about_due(findings))
             findings.refunds = await self._send_refunds()
             findings.pruned = await self._prune()
         finally:
             async with self._database.transaction() as connection:
                 await queries.release_sweep(connection, self._holder, events_since=read_to)
+        self._metrics.sweep_failures.inc(findings.failed)
         if findings != Findings(asked=findings.asked):
-            log.info("sweep.found", events=findings.events, refunds=findings.refunds, pruned=findings.pruned)
+            found = {"events": findings.events, "refunds": findings.refunds, "pruned": findings.pruned}
+            log.info("sweep.found", **found, failed=findings.failed)
         if error := reading or asking:
             raise error
         return findings
@@ -141,12 +159,12 @@ class Reconciler:
             payments = await queries.payments_to_ask_about(
                 connection, INTERVALS, claim_ttl=CLAIM_TTL, limit=PAYMENTS_PER_PASS
             )
-        failures = Failures()
+        failures = Failures(findings)
         await self._ask_about(payments, findings, failures)
         return failures.first
 
     async def _ask_about_all(self, findings: Findings) -> Failure | None:
-        failures = Failures()
+        failures = Failures(findings)
         after = ""
         while not failures.too_many:
             async with self._database.reading() as connection:
@@ -165,39 +183,56 @@ class Reconciler:
                 await queries.hold_sweep(connection, self._holder, LEASE_TTL)
                 await queries.mark_asked(connection, [payment.id for payment in chunk])
                 question = await queries.take_question(connection)
-            asking = (_outcome(self._checkout.ask_stripe(payment, question)) for payment in chunk)
+            asking = (
+                _outcome(self._checkout.ask_stripe(payment, question), payment_id=payment.id) for payment in chunk
+            )
             failures.note(await asyncio.gather(*asking))
             findings.asked += len(chunk)
             if failures.too_many:
                 return
 
-    async def _read_events(self, findings: Findings, since: datetime) -> tuple[Failure | None, datetime | None]:
+    async def _read_events(
+        self, findings: Findings, cursor: datetime, since: datetime
+    ) -> tuple[Failure | None, datetime | None]:
         """Handle the events that were not sent to us, the oldest first; return how far all are handled, if they are.
+
+        One that cannot be read is passed over. One that is itself in order but fails by itself is tried again for
+        a day, then it is passed over too.
 
         Times are Stripe's own, the next pass begins where this one ended: what our clock says does not matter.
         """
         try:
             listed = await self._gateway.list_events(max(since - EVENTS_OVERLAP, BEGINNING))
-            if since > self._gateway.stripe_now() + CLOCKS_AGREE:
-                # Ours was wrong when the first sweep wrote this down.
-                since = BEGINNING
-                listed = await self._gateway.list_events(since)
+            if cursor > self._gateway.stripe_now() + CLOCKS_AGREE:
+                # Our clock was wrong when the first sweep wrote this down.
+                cursor = BEGINNING
+                listed = await self._gateway.list_events(cursor)
         except GatewayError as error:
             return error, None
-        seen: set[str] = set()
-        async with self._database.reading() as connection:
-            for start in range(0, len(listed.news), CHUNK):
-                ids = [news.event_id for news in listed.news[start : start + CHUNK] if news.event_id]
-                seen |= await queries.seen_events(connection, ids)
-        failures = Failures()
+        ids = [event.event_id for event in (*listed.unreadable, *listed.news) if event.event_id]
+        verdicts = await self._verdicts(ids)
+        failures = Failures(findings)
+        for event in listed.unreadable:
+            if event.event_id not in verdicts:
+                findings.failed += 1
+                await _outcome(self._checkout.note_unreadable(event), event_id=event.event_id)
         for news in listed.news:
-            if news.event_id in seen or failures.too_many:
+            if verdicts.get(news.event_id or "", Verdict.UNKNOWN) not in TO_BE_RETRIED or failures.too_many:
                 continue
             await self._hold()
-            failed = await _outcome(self._checkout.handle(news))
+            failed = await _outcome(self._checkout.handle(news), event_id=news.event_id)
             failures.note([failed])
             findings.events += failed is None
-        return failures.first, None if failures.first else max(since, listed.until)
+        if failures.first or (failures.single and listed.until - cursor < FAILING_EVENT_TTL):
+            return failures.first, None
+        return None, max(cursor, listed.until)
+
+    async def _verdicts(self, event_ids: Sequence[str]) -> dict[str, Verdict]:
+        verdicts: dict[str, Verdict] = {}
+        async with self._database.reading() as connection:
+            for start in range(0, len(event_ids), CHUNK):
+                verdicts |= await queries.event_verdicts(connection, event_ids[start : start + CHUNK])
+        return verdicts
 
     async def _send_refunds(self) -> int:
         return len(await refunds.send_due(self._database, self._gateway))
@@ -212,10 +247,22 @@ class Reconciler:
             )
 
 
-async def _outcome(work: Awaitable[Any]) -> Failure | None:
-    """Wait for something that asks Stripe, and return how that failed, if it did. Other errors are raised."""
+async def _outcome(work: Awaitable[Any], **about: str | None) -> Exception | None:
+    """Wait for something that asks Stripe, and return how that failed, if it did. Only an outage is raised."""
     try:
         await work
     except (GatewayError, ProviderUnavailable) as error:
+        if _is_unreadable(error):
+            log.error("sweep.unreadable_answer", error=str(error), **about)
+        return error
+    except Exception as error:
+        if is_outage(error):
+            raise
+        log.exception("sweep.item_failed", **about)
         return error
     return None
+
+
+def _is_unreadable(error: Failure) -> bool:
+    """Tell whether Stripe did answer, but about this one thing with something that cannot be read."""
+    return isinstance(error, UnreadableAnswer) or isinstance(error.__cause__, UnreadableAnswer)

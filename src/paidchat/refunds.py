@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat.domain import Conflict
 from paidchat.storage import queries
-from paidchat.storage.database import Database
-from paidchat.stripe_gateway import AttemptFailed, OutcomeUnknown, RequestRefused, StripeGateway
+from paidchat.storage.database import Database, is_outage
+from paidchat.stripe_gateway import AccessDenied, AttemptFailed, OutcomeUnknown, RequestRefused, StripeGateway
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,16 @@ async def send_due(database: Database, gateway: StripeGateway, *, payment_id: st
     """Send the refunds that are due, or all of one payment; return the intents whose money went back."""
     async with database.reading() as connection:
         due = await queries.due_refunds(connection, LONGEST_DELAY, payment_id=payment_id)
-    return [refund.payment_intent for refund in due if await _send(database, gateway, refund)]
+    sent = []
+    for refund in due:
+        try:
+            if await _send(database, gateway, refund):
+                sent.append(refund.payment_intent)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.exception("refund.failed", payment_id=refund.payment_id)  # the others are sent all the same
+    return sent
 
 
 async def _send(database: Database, gateway: StripeGateway, refund: Row[Any]) -> bool:
@@ -74,8 +83,9 @@ async def _send(database: Database, gateway: StripeGateway, refund: Row[Any]) ->
         status = "sent" if error.code in ALREADY_BACK else "refused"
         if status == "refused":
             log.error("refund.refused", payment_id=refund.payment_id, error=str(error))
-    except (OutcomeUnknown, AttemptFailed) as error:
-        log.warning("refund.postponed", payment_id=refund.payment_id, error=str(error))
+    except (OutcomeUnknown, AttemptFailed, AccessDenied) as error:
+        write = log.error if isinstance(error, AccessDenied) else log.warning
+        write("refund.postponed", payment_id=refund.payment_id, error=str(error))
         await _postpone(database, refund, new_key=isinstance(error, AttemptFailed))
         return False
     async with database.transaction() as connection:

@@ -2,8 +2,11 @@
 
 import hashlib
 import hmac
-from dataclasses import dataclass
-from typing import Any, Final
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -60,27 +63,67 @@ class StaleSignature(InvalidSignature):
         self.skew_s = skew_s
 
 
-class MalformedEvent(Exception):
-    """The webhook is signed but is no event that could be read."""
+class UnreadableEvent(Exception):
+    """An event of Stripe's, signed or listed, is not what Stripe documents.
+
+    Attributes:
+        event_id: its id; where it has no usable one, a digest of it that is the same whenever it comes again.
+        event_type: its type, as far as that can be read.
+    """
+
+    def __init__(self, message: str, event_id: str, event_type: str = "unreadable") -> None:
+        super().__init__(message)
+        self.event_id = event_id
+        self.event_type = event_type
+
+
+class UnreadableObject(Exception):
+    """What Stripe answered lacks a field that it documents, or has something else in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentNews:
-    """Something happened to the money of a payment intent; what, is to be asked."""
+    """Something happened to the money of a payment intent; what, is to be asked.
+
+    `livemode` is None when the event and its object disagree on it.
+    """
 
     payment_intent: str
+    livemode: bool | None
     event_id: str
     event_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignEvent:
+    """An event of another Stripe account: a connected one, or one of the same organization."""
+
+    event_id: str
+    event_type: str
+
+
+News = SessionFact | IntentNews | ForeignEvent
+
+# Every id of Stripe's that is stored or asked for: printable ASCII, so that any database takes it.
+Id = Annotated[str, msgspec.Meta(max_length=255, pattern=r"\A[!-~]+\Z")]
+_is_id = re.compile(r"[!-~]{1,255}").fullmatch
+
+
+class _Expanded(msgspec.Struct):
+    """A payment intent where Stripe was asked to send it whole, or did so unasked."""
+
+    id: Id
+    status: str | None = None
 
 
 class _Session(msgspec.Struct):
     """The few fields of a `checkout.session`."""
 
-    id: str
+    id: Id
     status: str | None
     payment_status: str
     livemode: bool
-    payment_intent: Any = None  # an id, or the object where it was expanded
+    payment_intent: Id | _Expanded | None = None
     metadata: dict[str, str] | None = None
     amount_subtotal: int | None = None
     amount_total: int | None = None
@@ -88,22 +131,40 @@ class _Session(msgspec.Struct):
 
 
 class _MovedMoney(msgspec.Struct):
-    """The one field of a `refund`, `charge` or `dispute` that leads to a payment."""
+    """What leads from a `refund`, `charge` or `dispute` to a payment. A refund has no `livemode`."""
 
-    payment_intent: str | None = None
+    payment_intent: Id | _Expanded | None = None
+    livemode: bool | None = None
+
+
+class _Charge(msgspec.Struct):
+    refunded: bool
+    disputed: bool = False
+
+
+class _Intent(msgspec.Struct):
+    """The few fields of a `payment_intent` whose `latest_charge` is expanded."""
+
+    id: Id
+    livemode: bool
+    metadata: dict[str, str] | None = None
+    latest_charge: _Charge | None = None
 
 
 class _Data(msgspec.Struct):
-    object: Any
+    object: dict[str, Any]
 
 
 class _Event(msgspec.Struct):
-    """The few fields of an `event`."""
+    """The few fields of an `event`, not yet looked into: one field must not cost us the others."""
 
-    id: str
-    type: str
-    object: str
-    data: _Data | None = None
+    id: Any = None
+    type: Any = None
+    object: Any = None
+    livemode: Any = None
+    account: Any = None  # Connect
+    context: Any = None  # Organizations
+    data: Any = None
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -130,65 +191,126 @@ def verify_signature(payload: bytes, header: str, secrets: tuple[bytes, ...], no
         raise StaleSignature(round(now - int(stamps[0])))
 
 
-def read_event(payload: bytes) -> SessionFact | IntentNews | None:
+def read_event(payload: bytes) -> News | None:
     """Read the raw body of a verified webhook; None for an event that is none of our business.
 
     Raises:
-        MalformedEvent: this is not an event.
+        UnreadableEvent: this is not an event, or not as Stripe documents it.
     """
     try:
-        return _read(_decode_event(payload))
+        event = _decode_event(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedEvent(f"the event cannot be read: {error}") from None
+        raise UnreadableEvent(str(error), _digest(payload)) from None
+    return _read(event, lambda: payload)
 
 
-def read_listed_event(event: dict[str, Any]) -> SessionFact | IntentNews | None:
-    """Read an event that was listed and not sent.
+def read_listed_event(event: Any) -> News | None:
+    """Read an event that was listed and not sent: whatever was an item of the list.
 
     Raises:
-        MalformedEvent: this is not an event.
+        UnreadableEvent: this is not an event, or not as Stripe documents it.
+    """
+
+    def raw() -> bytes:
+        try:
+            return json.dumps(event, sort_keys=True).encode()
+        except RecursionError:
+            return b"nested too deeply"
+
+    try:
+        converted = msgspec.convert(event, _Event)
+    except msgspec.ValidationError as error:
+        raise UnreadableEvent(str(error), _digest(raw())) from None
+    return _read(converted, raw)
+
+
+def _digest(raw: bytes) -> str:
+    """Name what has no usable id, so that it is known when it comes again."""
+    return f"unreadable_{hashlib.sha256(raw).hexdigest()}"
+
+
+def _read(event: _Event, raw: Callable[[], bytes]) -> News | None:
+    has_id = isinstance(event.id, str) and _is_id(event.id)
+    if not has_id or not isinstance(event.type, str) or not isinstance(event.object, str):
+        raise UnreadableEvent("it lacks an id, a type or an object", event.id if has_id else _digest(raw()))
+    if event.object != "event" or not (event.type in SESSION_EVENTS or event.type in INTENT_EVENTS):
+        return None
+    if event.account is not None or event.context is not None:
+        return ForeignEvent(event_id=event.id, event_type=event.type)
+    try:
+        livemode = msgspec.convert(event.livemode, bool)
+        about = msgspec.convert(event.data, _Data).object
+        if event.type in SESSION_EVENTS:
+            return _session_news(event, livemode, msgspec.convert(about, _Session))
+        return _intent_news(event, livemode, msgspec.convert(about, _MovedMoney))
+    except msgspec.ValidationError as error:
+        raise UnreadableEvent(str(error), event.id, event.type) from None
+
+
+def _session_news(event: _Event, livemode: bool, session: _Session) -> SessionFact:
+    fact = SESSION_EVENTS[event.type] or _fact_of_completed(session)
+    agreed = session.livemode if session.livemode == livemode else None
+    return replace(_session_fact(session, fact), livemode=agreed, event_id=event.id, event_type=event.type)
+
+
+def _intent_news(event: _Event, livemode: bool, moved: _MovedMoney) -> IntentNews | None:
+    if moved.payment_intent is None:
+        return None
+    return IntentNews(
+        payment_intent=_id_of(moved.payment_intent),
+        livemode=livemode if moved.livemode in {None, livemode} else None,
+        event_id=event.id,
+        event_type=event.type,
+    )
+
+
+def read_session(retrieved: Any) -> SessionFact:
+    """Read a session that was retrieved with `payment_intent.latest_charge` expanded, or listed.
+
+    Raises:
+        UnreadableObject: this is not a session.
     """
     try:
-        return _read(msgspec.convert(event, _Event))
+        session = msgspec.convert(retrieved, _Session)
+        return _session_fact(session, _fact_of_retrieved(session))
     except msgspec.ValidationError as error:
-        raise MalformedEvent(f"the event cannot be read: {error}") from None
+        raise UnreadableObject(f"the session cannot be read: {error}") from None
 
 
-def _read(event: _Event) -> SessionFact | IntentNews | None:
-    if event.object != "event" or event.data is None:
-        return None
-    if event.type in SESSION_EVENTS:
-        session = msgspec.convert(event.data.object, _Session)
-        fact = SESSION_EVENTS[event.type] or _fact_of_completed(session)
-        return _session_fact(session, fact, event_id=event.id, event_type=event.type)
-    if event.type in INTENT_EVENTS:
-        moved = msgspec.convert(event.data.object, _MovedMoney)
-        if moved.payment_intent is not None:
-            return IntentNews(payment_intent=moved.payment_intent, event_id=event.id, event_type=event.type)
-    return None
+def read_intent(retrieved: Any, disputes: list[str], question: Question) -> IntentFact:
+    """Read a payment intent that was retrieved with its `latest_charge` expanded, and its disputes' statuses.
 
-
-def read_session(retrieved: dict[str, Any]) -> SessionFact:
-    """Read a session that was retrieved with `payment_intent.latest_charge` expanded."""
-    session = msgspec.convert(retrieved, _Session)
-    return _session_fact(session, _fact_of_retrieved(session))
-
-
-def read_intent(retrieved: dict[str, Any], disputes: list[str], question: Question) -> IntentFact:
-    """Read a payment intent that was retrieved with its `latest_charge` expanded, and its disputes' statuses."""
-    charge = retrieved.get("latest_charge")
-    charge = charge if isinstance(charge, dict) else {}
-    tags = retrieved.get("metadata") or {}
+    Raises:
+        UnreadableObject: this is not such a payment intent.
+    """
+    try:
+        intent = msgspec.convert(retrieved, _Intent)
+        payment_id, board = _tags(intent.metadata)
+    except msgspec.ValidationError as error:
+        raise UnreadableObject(f"the payment intent cannot be read: {error}") from None
     return IntentFact(
-        payment_intent=retrieved["id"],
-        payment_id=tags.get(PAYMENT_TAG),
-        board=tags.get(BOARD_TAG),
-        livemode=retrieved["livemode"],
+        payment_intent=intent.id,
+        payment_id=payment_id,
+        board=board,
+        livemode=intent.livemode,
         # A part of it back retracts nothing.
-        refunded=bool(charge.get("refunded")),
+        refunded=intent.latest_charge is not None and intent.latest_charge.refunded,
         disputed=not DISPUTES_THAT_HOLD.isdisjoint(disputes),
         question=question,
     )
+
+
+def disputed_intent(retrieved: Any) -> str | None:
+    """Return the id of a retrieved payment intent if its charge was ever disputed. Whether that holds, disputes say.
+
+    Raises:
+        UnreadableObject: this is not such a payment intent.
+    """
+    try:
+        intent = msgspec.convert(retrieved, _Intent)
+    except msgspec.ValidationError as error:
+        raise UnreadableObject(f"the payment intent cannot be read: {error}") from None
+    return intent.id if intent.latest_charge is not None and intent.latest_charge.disputed else None
 
 
 def _fact_of_completed(session: _Session) -> Fact | None:
@@ -202,24 +324,32 @@ def _fact_of_retrieved(session: _Session) -> Fact | None:
     if session.status != "complete":
         return None
     intent = session.payment_intent
-    if session.payment_status == "unpaid" and isinstance(intent, dict) and intent.get("status") in ENDED_INTENTS:
+    if session.payment_status == "unpaid" and isinstance(intent, _Expanded) and intent.status in ENDED_INTENTS:
         return Fact.FAILED
     return _fact_of_completed(session)
 
 
-def _session_fact(session: _Session, fact: Fact | None, **event: str) -> SessionFact:
-    intent = session.payment_intent
-    tags = session.metadata or {}
+def _session_fact(session: _Session, fact: Fact | None) -> SessionFact:
+    payment_id, board = _tags(session.metadata)
     return SessionFact(
         session_id=session.id,
         fact=fact,
         payment_status=session.payment_status,
-        payment_id=tags.get(PAYMENT_TAG),
-        board=tags.get(BOARD_TAG),
-        payment_intent=intent["id"] if isinstance(intent, dict) else intent,
+        payment_id=payment_id,
+        board=board,
+        payment_intent=None if session.payment_intent is None else _id_of(session.payment_intent),
         amount_subtotal=session.amount_subtotal,
         amount_total=session.amount_total,
         currency=session.currency,
         livemode=session.livemode,
-        **event,
     )
+
+
+def _tags(metadata: dict[str, str] | None) -> tuple[str | None, str | None]:
+    """Return the payment and the board that an object was made for, which become part of a query."""
+    tags = metadata or {}
+    return msgspec.convert((tags.get(PAYMENT_TAG), tags.get(BOARD_TAG)), tuple[Id | None, Id | None])
+
+
+def _id_of(intent: str | _Expanded) -> str:
+    return intent.id if isinstance(intent, _Expanded) else intent

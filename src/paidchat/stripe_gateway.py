@@ -3,41 +3,53 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final, NoReturn, TypeVar
+from urllib.parse import quote
 
+import msgspec
 import stripe
+import structlog
 
 from paidchat.domain import IntentFact, Question, SessionFact
 from paidchat.settings import Settings
+from paidchat.stripe_answers import Made, Page, WithStatus, created_at, digestible, id_in
 from paidchat.stripe_clock import StripeClock
 from paidchat.stripe_events import (
     BOARD_TAG,
     INTENT_EVENTS,
     PAYMENT_TAG,
     SESSION_EVENTS,
-    IntentNews,
+    Id,
+    News,
+    UnreadableEvent,
+    UnreadableObject,
+    disputed_intent,
     read_intent,
     read_listed_event,
     read_session,
 )
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 API_VERSION: Final = "2026-10-28.endive"  # the one the SDK's types describe
 ATTEMPT_TIMEOUT_S = 4
 CALL_TIMEOUT_S = 8  # all attempts of one call; a payer waits for it
 BUSY_DELAYS_S = (0.3, 0.8)  # on 429, which the SDK does not try again
 PAGE = 100  # the most that Stripe lists at once
+CLOCKS_DIFFER = timedelta(minutes=5)  # what an event may lie ahead of Stripe's time as we know it
 
 
 # --- errors -----------------------------------------------------------------------------------------
 #
 # GatewayError
 # ├── OutcomeUnknown     no answer, or "try again": ask the same question with the same key
+# │   └── UnreadableAnswer   an answer, but not one that Stripe documents
 # ├── AttemptFailed      Stripe failed and remembers it under the key: a new attempt needs a new key
 # ├── AccessDenied       our key is wrong or may not do this: an operator must mend it
 # └── RequestRefused     Stripe says the request itself is wrong: asking again cannot help
@@ -49,6 +61,14 @@ class GatewayError(Exception):
 
 class OutcomeUnknown(GatewayError):
     """Whether Stripe did it is not known. The same key and parameters can be sent again."""
+
+
+class UnreadableAnswer(OutcomeUnknown):
+    """The answer is not one that Stripe documents.
+
+    Either something answered in Stripe's place, such as a captive portal, a proxy or a wrong
+    PAIDCHAT_STRIPE_API_BASE, or this one object cannot be read.
+    """
 
 
 class AttemptFailed(GatewayError):
@@ -71,29 +91,31 @@ class RequestRefused(GatewayError):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class CheckoutSession:
+class CheckoutSession(msgspec.Struct, frozen=True):
     """A Checkout Session that was made for a payment."""
 
-    id: str
-    url: str | None
+    id: Id
+    url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookEndpoint:
+class WebhookEndpoint(msgspec.Struct, frozen=True):
     """Where Stripe sends which events."""
 
     url: str
     status: str
-    api_version: str | None
-    events: frozenset[str]
+    enabled_events: frozenset[str]
+    api_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ListedEvents:
-    """Events that may be ours, oldest first, and when the last of all happened by Stripe's clock."""
+    """Events that may be ours, oldest first, those that cannot be read, and when the last of all happened.
 
-    news: list[SessionFact | IntentNews]
+    `until` is by Stripe's clock.
+    """
+
+    news: list[News]
+    unreadable: list[UnreadableEvent]
     until: datetime
 
 
@@ -109,9 +131,9 @@ class _HttpClient(stripe.HTTPXClient):
     ) -> tuple[bytes, int, Mapping[str, str]]:
         """Make one attempt."""
         asked = time.monotonic()
-        answer = await super().request_async(method, url, headers, post_data)
-        self._clock.learn(answer[2].get("Date"), asked)
-        return answer
+        body, status, answered = await super().request_async(method, url, headers, post_data)
+        self._clock.learn(answered.get("Date"), asked)
+        return digestible(body, status), status, answered
 
 
 class StripeGateway:
@@ -178,95 +200,75 @@ class StripeGateway:
 
     async def create_session(self, params: dict[str, Any], key: str) -> CheckoutSession:
         """Make the Checkout Session, or get the one that these parameters made before with this key."""
-
-        async def create() -> CheckoutSession:
-            made = await self._client.v1.checkout.sessions.create_async(
-                params=params,  # type: ignore[arg-type]  # stored as JSON, so no TypedDict
-                options={"idempotency_key": key},
-            )
-            if not made.id:
-                raise ValueError("a session without an id")
-            return CheckoutSession(id=str(made.id), url=made.url)
-
-        return await _ask(create)
+        return _read(await self._ask("post", "/v1/checkout/sessions", params, key=key), CheckoutSession)
 
     async def retrieve_session(self, session_id: str, question: Question) -> tuple[SessionFact, IntentFact | None]:
         """Ask how a session stands, and how its money does once there is any."""
-
-        async def retrieve() -> tuple[dict[str, Any], SessionFact]:
-            expand = {"expand": ["payment_intent.latest_charge"]}
-            found = await self._client.v1.checkout.sessions.retrieve_async(session_id, params=expand)  # type: ignore[arg-type]  # a literal it does not infer
-            return found.to_dict(), read_session(found.to_dict())
-
-        session, fact = await _ask(retrieve)
+        path = f"/v1/checkout/sessions/{quote(session_id, safe='')}"
+        session = await self._ask("get", path, {"expand": ["payment_intent.latest_charge"]})
+        with _reading():
+            fact = read_session(session)
         intent = session.get("payment_intent")
-        return fact, await self._read_intent(intent, question) if isinstance(intent, dict) else None
+        if isinstance(intent, str):
+            return fact, await self.retrieve_intent(intent, question)
+        return fact, None if intent is None else await self._read_intent(intent, question)
 
     async def retrieve_intent(self, payment_intent: str, question: Question) -> IntentFact:
         """Ask how a payment intent's money stands: refunded, disputed, neither."""
+        path = f"/v1/payment_intents/{quote(payment_intent, safe='')}"
+        return await self._read_intent(await self._ask("get", path, {"expand": ["latest_charge"]}), question)
 
-        async def retrieve() -> dict[str, Any]:
-            found = await self._client.v1.payment_intents.retrieve_async(
-                payment_intent, params={"expand": ["latest_charge"]}
-            )
-            return found.to_dict()
-
-        return await self._read_intent(await _ask(retrieve), question)
-
-    async def _read_intent(self, intent: dict[str, Any], question: Question) -> IntentFact:
-        charge = intent.get("latest_charge")
-        # A charge only says that it was disputed; whether the dispute still holds, the dispute says.
-        disputed = isinstance(charge, dict) and charge.get("disputed")
-        return read_intent(intent, await self._disputes(intent["id"]) if disputed else [], question)
+    async def _read_intent(self, intent: Any, question: Question) -> IntentFact:
+        with _reading():
+            disputed = disputed_intent(intent)
+        disputes = [] if disputed is None else await self._disputes(disputed)
+        with _reading():
+            return read_intent(intent, disputes, question)
 
     async def _disputes(self, payment_intent: str) -> list[str]:
-        async def list_them() -> list[str]:
-            found = await self._client.v1.disputes.list_async(params={"payment_intent": payment_intent, "limit": PAGE})
-            return [dispute.status for dispute in found.data]
-
-        return await _ask(list_them)
+        """Return the statuses of an intent's disputes, without those that cannot be read, if any can."""
+        statuses: list[str] = []
+        unreadable: UnreadableAnswer | None = None
+        async for dispute in self._list("/v1/disputes", {"payment_intent": payment_intent}):
+            try:
+                statuses.append(_read(dispute, WithStatus).status)
+            except UnreadableAnswer as error:
+                log.error("stripe.unreadable", what="dispute", payment_intent=payment_intent, error=str(error))
+                unreadable = error
+        if unreadable is not None and not statuses:
+            raise unreadable
+        return statuses
 
     async def create_refund(self, payment_intent: str, key: str) -> None:
         """Send all of an intent's money back; sending it twice with one key is one refund."""
-
-        async def create() -> None:
-            await self._client.v1.refunds.create_async(
-                params={"payment_intent": payment_intent}, options={"idempotency_key": key}
-            )
-
-        await _ask(create)
+        _read(await self._ask("post", "/v1/refunds", {"payment_intent": payment_intent}, key=key), Made)
 
     async def check_access(self) -> None:
         """Find out whether the key works, by the cheapest question it must be allowed to ask."""
-        await _ask(lambda: self._client.v1.checkout.sessions.list_async(params={"limit": 1}))
+        _read(await self._ask("get", "/v1/checkout/sessions", {"limit": 1}), Page)
 
     async def webhook_endpoints(self) -> list[WebhookEndpoint]:
         """List where Stripe sends events."""
-        found = await _ask(lambda: self._client.v1.webhook_endpoints.list_async(params={"limit": PAGE}))
-        return [
-            WebhookEndpoint(end.url, end.status, end.api_version, frozenset(end.enabled_events)) for end in found.data
-        ]
+        endpoints = []
+        async for endpoint in self._list("/v1/webhook_endpoints", {}):
+            try:
+                endpoints.append(_read(endpoint, WebhookEndpoint))
+            except UnreadableAnswer as error:
+                log.error("stripe.unreadable", what="webhook endpoint", error=str(error))
+        return endpoints
 
     async def tax_status(self) -> str:
         """Return `active`, or `pending` while Stripe Tax lacks something."""
-        return str((await _ask(self._client.v1.tax.settings.retrieve_async)).status)
+        return _read(await self._ask("get", "/v1/tax/settings"), WithStatus).status
 
     async def list_paid_sessions(self, since: datetime) -> AsyncIterator[SessionFact]:
         """List the sessions that were completed, of those made since a time, newest first."""
-        params: dict[str, Any] = {"status": "complete", "created": {"gte": int(since.timestamp())}, "limit": PAGE}
-        while True:
-            page = await self._session_page(params)
-            for session in page.data:
-                yield read_session(session.to_dict())
-            if not page.has_more or not page.data:
-                return
-            params = {**params, "starting_after": page.data[-1].id}
-
-    async def _session_page(self, params: dict[str, Any]) -> Any:
-        async def list_page() -> Any:
-            return await self._client.v1.checkout.sessions.list_async(params=params)  # type: ignore[arg-type]  # as above
-
-        return await _ask(list_page)
+        params: dict[str, Any] = {"status": "complete", "created": {"gte": int(since.timestamp())}}
+        async for session in self._list("/v1/checkout/sessions", params):
+            try:
+                yield read_session(session)
+            except UnreadableObject as error:
+                log.error("stripe.unreadable", what="session", session_id=id_in(session), error=str(error))
 
     async def list_events(self, since: datetime) -> ListedEvents:
         """List what happened since a time, by Stripe's clock, that may be ours; Stripe keeps it for 30 days.
@@ -277,37 +279,73 @@ class StripeGateway:
         params: dict[str, Any] = {
             "types": [*sorted(SESSION_EVENTS), *sorted(INTENT_EVENTS)],
             "created": {"gte": int(since.timestamp())},
-            "limit": PAGE,
         }
-        news, until = [], None
+        listed = ListedEvents([], [], since)
+        latest = int((self.stripe_now() + CLOCKS_DIFFER).timestamp())
+        until = int(since.timestamp())
+        async for event in self._list("/v1/events", params):
+            try:
+                if (found := read_listed_event(event)) is not None:
+                    listed.news.append(found)
+            except UnreadableEvent as error:
+                listed.unreadable.append(error)
+            # A time to come would hide all that happens until then from the passes that begin there.
+            if (created := created_at(event)) is not None and created <= latest:
+                until = max(until, created)
+        return ListedEvents(listed.news[::-1], listed.unreadable[::-1], max(since, datetime.fromtimestamp(until, UTC)))
+
+    async def _list(self, path: str, params: dict[str, Any]) -> AsyncIterator[Any]:
+        """List everything, page by page, newest first. The items may be anything."""
+        asked: set[str] = set()
+        params = {**params, "limit": PAGE}
         while True:
-            page = await self._event_page(params)
-            news += [found for event in page.data if (found := read_listed_event(event.to_dict())) is not None]
-            if page.data and until is None:
-                until = datetime.fromtimestamp(page.data[0].created, UTC)  # the newest comes first
+            page = _read(await self._ask("get", path, params), Page)
+            for item in page.data:
+                yield item
             if not page.has_more or not page.data:
-                return ListedEvents(news[::-1], until or since)
-            params = {**params, "starting_after": page.data[-1].id}
+                return
+            last = next((found for item in reversed(page.data) if (found := id_in(item))), None)
+            if last is None or last in asked:
+                log.error("stripe.list_does_not_go_on", path=path, after=last)
+                return
+            asked.add(last)
+            params = {**params, "starting_after": last}
 
-    async def _event_page(self, params: dict[str, Any]) -> Any:
-        async def list_page() -> Any:
-            return await self._client.v1.events.list_async(params=params)  # type: ignore[arg-type]  # so no TypedDict
+    async def _ask(
+        self, method: str, path: str, params: dict[str, Any] | None = None, *, key: str | None = None
+    ) -> Any:
+        """Make one call within its time and return the answer's JSON, or say in our words what went wrong.
 
-        return await _ask(list_page)
+        Only the SDK's own errors are translated: whatever else is raised here is a bug of ours.
+        """
+        given = {**(params or {}), **({"idempotency_key": key} if key else {})}
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                answer = await _ask_patiently(lambda: self._client.raw_request_async(method, path, **given))
+        except TimeoutError:
+            raise OutcomeUnknown(f"Stripe did not answer within {CALL_TIMEOUT_S} s") from None
+        except stripe.StripeError as error:
+            _translate(error)
+        return answer.data
 
 
-async def _ask(call: Callable[[], Awaitable[T]]) -> T:
-    """Make one call within its time, and say in our words what went wrong."""
+def _read(answer: Any, kind: type[T]) -> T:
+    """Read an object of Stripe's as the few fields that we need.
+
+    Raises:
+        UnreadableAnswer: it has not got them.
+    """
+    with _reading():
+        return msgspec.convert(answer, kind)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Say that an answer cannot be read."""
     try:
-        async with asyncio.timeout(CALL_TIMEOUT_S):
-            return await _ask_patiently(call)
-    except TimeoutError:
-        raise OutcomeUnknown(f"Stripe did not answer within {CALL_TIMEOUT_S} s") from None
-    except stripe.StripeError as error:
-        _translate(error)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # Something answered in Stripe's place: a captive portal, a proxy, a wrong PAIDCHAT_STRIPE_API_BASE.
-        raise OutcomeUnknown(f"the answer is not Stripe's: {error}") from error
+        yield
+    except (msgspec.ValidationError, UnreadableObject) as error:
+        raise UnreadableAnswer(f"the answer is not Stripe's: {error}") from error
 
 
 async def _ask_patiently(call: Callable[[], Awaitable[T]]) -> T:
@@ -329,4 +367,6 @@ def _translate(error: stripe.StripeError) -> NoReturn:
         raise AccessDenied(message) from error
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not status:
         raise AttemptFailed(message) from error
+    if type(error) is stripe.APIError:  # what the SDK makes of an answer without one of Stripe's own errors in it
+        raise UnreadableAnswer(f"the answer is not Stripe's: {message}") from error
     raise RequestRefused(message, error.code) from error

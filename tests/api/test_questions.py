@@ -62,8 +62,9 @@ async def look_at_all(served: Served, ids: list[str], clients: int, seconds: flo
 @pytest.mark.parametrize(("clients", "per_second"), [(1, PER_CLIENT_SECOND), (200, PER_SECOND)])
 async def test_lookups_ask_within_a_budget(tmp_path: Path, stripe: Echo, clients: int, per_second: int) -> None:
     """However many unpaid payments are looked up, Stripe is asked no more often than the budget allows."""
-    proxied = {"trusted_proxies": "127.0.0.1", "reconcile_seconds": 3600}
-    with served_board(tmp_path, stripe_api_base=stripe.url, **proxied) as served:
+    with served_board(
+        tmp_path, stripe_api_base=stripe.url, trusted_proxies="127.0.0.1", reconcile_seconds=3600
+    ) as served:
         await first_sweep_over(served.settings.database_url)
         ids = await write_pending(served, 100)
         stripe.asked.clear()

@@ -2,15 +2,20 @@
 
 import asyncio
 import json
+import re
 import uuid
 from typing import Any
 
 import httpx
 import pytest
+import structlog
 from board_client import http_client, look_up, messages_with, session_of, start, stripe_session
 from rows import opened, write_payment
 from served import Served
+from sqlalchemy import delete, select
 from webhooks import Json, completed, deliver, event, paid, unpaid
+
+from paidchat.storage import queries
 
 RECEIVED = {"received": True}
 
@@ -99,19 +104,57 @@ def _of_payment(session: Json, payment_id: str) -> Json:
 
 
 async def test_an_unknown_payment_is_asked_for_again(client: httpx.AsyncClient, board: Served) -> None:
-    """An event that is ours but about no payment we have is 5xx, and posts once the payment is there."""
+    """A paid event that is ours but about no payment we have is 503 `payment_unknown`, and posts once we have it."""
     _, session = await new_payment(client)
     payment_id, text = str(uuid.uuid4()), unique_text()
     sent = completed(paid(_of_payment(session, payment_id)))
-    for _ in range(2):
-        answer = await deliver(client, sent)
-        assert answer.status_code >= 500
-        assert answer.headers["content-type"] == "application/problem+json"
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            answer = await deliver(client, sent)
+            assert answer.status_code == 503
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["code"] == "payment_unknown"
+            assert int(answer.headers["retry-after"]) >= 1
+    assert [line["log_level"] for line in logs if line.get("event_id") == sent["id"]] == ["error", "error"]
+    assert [line for line in logs if line.get("exc_info")] == []
     async with opened(board.settings.database_url) as database, database.transaction() as connection:
         await write_payment(connection, id=payment_id, text=text)
     await taken(client, sent)
     await taken(client, sent)
     assert len(await messages_with(client, text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("checkout.session.completed", {"payment_status": "unpaid"}),
+        ("checkout.session.completed", {"payment_status": "no_payment_required"}),
+        ("checkout.session.async_payment_failed", {"payment_status": "unpaid"}),
+        ("checkout.session.expired", {"status": "expired", "payment_status": "unpaid", "payment_intent": None}),
+    ],
+)
+async def test_nothing_else_of_an_unknown_payment_is_asked_for_again(
+    client: httpx.AsyncClient, kind: str, changes: Json
+) -> None:
+    """An event that does not say that an unknown payment was paid is taken: nothing would come of sending it again."""
+    _, session = await new_payment(client)
+    await taken(client, event(kind, paid(_of_payment(session, str(uuid.uuid4())), **changes)))
+
+
+async def test_a_refund_of_an_unknown_payment_is_taken(client: httpx.AsyncClient, board: Served) -> None:
+    """A refund of money whose payment we don't have is 200, though Stripe says that it bears our tag."""
+    payment, _ = await new_payment(client)
+    await client.post(f"/sandbox/test/sessions/{session_of(payment)}/pay")
+    session = await stripe_session(client, payment)
+    async with opened(board.settings.database_url) as database, database.transaction() as connection:
+        [(message_id,)] = await connection.execute(
+            select(queries.message.c.id).where(queries.message.c.payment_id == payment["id"])
+        )
+        await connection.execute(delete(queries.log_entry).where(queries.log_entry.c.message_id == message_id))
+        await connection.execute(delete(queries.message).where(queries.message.c.id == message_id))
+        await connection.execute(delete(queries.payment).where(queries.payment.c.id == payment["id"]))
+    refund = {"id": "re_1", "object": "refund", "payment_intent": session["payment_intent"]}
+    await taken(client, event("refund.created", refund))
 
 
 HISTORIES = [
@@ -246,3 +289,148 @@ async def test_what_is_signed_but_says_nothing_is_taken(client: httpx.AsyncClien
 async def test_what_is_signed_and_cannot_be_read_is_no_5xx(client: httpx.AsyncClient, payload: bytes) -> None:
     """A signed body that no parser takes is 200 or 400, never a failure of ours."""
     assert (await deliver(client, payload)).status_code in {200, 400}
+
+
+def odd_events() -> list[tuple[str, Any]]:
+    """Return events that Stripe would never send, by name: dictionaries without what is `...`, or raw bodies."""
+    session = {"id": "cs_test_1", "status": "complete", "payment_status": "paid", "livemode": False}
+    charge = {"id": "ch_1", "object": "charge", "livemode": False, "payment_intent": "pi_1"}
+
+    def completed_with(**changes: Any) -> Json:
+        return completed({**session, **changes})
+
+    def refunded_with(**changes: Any) -> Json:
+        return event("charge.refunded", {**charge, **changes})
+
+    whole = completed_with()
+    return [
+        ("a session without status", completed_with(status=...)),
+        ("a session without mode", completed_with(livemode=...)),
+        ("a session whose mode is a word", completed_with(livemode="false")),
+        ("a session without id", completed_with(id=...)),
+        ("a session with a long id", completed_with(id="cs_" + "x" * 300)),
+        ("a session with a NUL in its id", completed_with(id="cs_\0")),
+        ("an intent without id", completed_with(payment_intent={"object": "payment_intent"})),
+        ("an intent that is a list", completed_with(payment_intent=["pi_1"])),
+        ("an intent with a NUL", completed_with(payment_intent="pi_\0")),
+        ("metadata that is a list", completed_with(metadata=["paidchat_payment"])),
+        ("metadata of numbers", completed_with(metadata={"paidchat_payment": 1})),
+        ("metadata of objects", completed_with(metadata={"paidchat_payment": {}})),
+        ("a tag with a NUL", completed_with(metadata={"paidchat_payment": "\0", "paidchat_board": "\0"})),
+        ("a tag without end", completed_with(metadata={"paidchat_payment": "x" * 10_000})),
+        ("an amount that is a word", completed_with(amount_total="100")),
+        ("an amount that is a fraction", completed_with(amount_total=100.5)),
+        ("a charge's intent without id", refunded_with(payment_intent={})),
+        ("a charge's intent that is a number", refunded_with(payment_intent=7)),
+        ("a charge whose mode is a word", refunded_with(livemode="no")),
+        ("a refund that is a list", event("refund.created", [])),  # type: ignore[arg-type]  # that is the point
+        ("a dispute that is null", event("charge.dispute.created", None)),  # type: ignore[arg-type]  # as above
+        ("data that is a list", {**whole, "data": []}),
+        ("no data", {**whole, "data": ...}),
+        ("no mode", {**whole, "livemode": ...}),
+        ("a mode that is a number", {**whole, "livemode": 0}),
+        ("an id of 256 characters", {**whole, "id": "evt_" + "x" * 252}),
+        ("a long id of another type", {**whole, "id": "evt_" + "x" * 300, "type": "customer.created"}),
+        ("no id", {**whole, "id": ...}),
+        ("an id that is a list", {**whole, "id": []}),
+        ("an id with a NUL", {**whole, "id": "evt_\0"}),
+        ("a type that is a list", {**whole, "type": []}),
+        ("a type that is an object", {**whole, "type": {}}),
+        ("null", None),
+        ("a list", []),
+        ("deep lists", b"[" * 100_000),
+        (
+            "a deep object",
+            b'{"id": "e", "object": "event", "type": "t", "data": ' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001,
+        ),
+        ("a number without end", b'{"id": "evt_1", "amount": ' + b"9" * 5000 + b"}"),
+        ("a lone surrogate", b'{"id": "evt_\\ud800", "object": "event", "type": "refund.created"}'),
+    ]
+
+
+@pytest.mark.parametrize(("name", "sent"), odd_events(), ids=[name for name, _ in odd_events()])
+async def test_what_cannot_be_read_is_taken_logged_and_counted(client: httpx.AsyncClient, name: str, sent: Any) -> None:
+    """A signed event that cannot be read is 200 `received`, an error in the log, and counted as unreadable."""
+    body = sent if isinstance(sent, bytes) else json.dumps(_without_gaps(_unique(sent))).encode()
+    if name in {"null", "a list", "deep lists"}:
+        body += b" " * (uuid.uuid4().int % 100_000)  # else what came before is remembered
+    before = await _counted(client, "unreadable")
+    with structlog.testing.capture_logs() as logs:
+        answer = await deliver(client, body)
+    assert (answer.status_code, answer.json()) == (200, RECEIVED)
+    assert await _counted(client, "unreadable") == before + 1
+    assert [line["log_level"] for line in logs if line.get("verdict") == "unreadable"] == ["error"]
+    assert [line for line in logs if line.get("exc_info")] == []
+
+
+def _unique(sent: Any) -> Any:
+    """Give an event a moment of its own and, where it has one that can be, an id: what came before is remembered."""
+    if not isinstance(sent, dict):
+        return sent
+    own = {"id": f"evt_{uuid.uuid4().hex}"} if re.fullmatch("evt_[0-9a-f]{32}", str(sent.get("id"))) else {}
+    return {**sent, **own, "created": uuid.uuid4().int % 10**9}
+
+
+def _without_gaps(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_gaps(each) for name, each in value.items() if each is not ...}
+    return value
+
+
+async def _counted(client: httpx.AsyncClient, verdict: str) -> float:
+    for line in (await client.get("/metrics")).text.splitlines():
+        if line.startswith(f'paidchat_stripe_facts_total{{verdict="{verdict}"}} '):
+            return float(line.rpartition(" ")[2])
+    return 0.0
+
+
+async def test_an_unreadable_event_that_is_put_right_posts(client: httpx.AsyncClient) -> None:
+    """What could not be read is not remembered as handled: the same event, readable, still posts."""
+    payment, session = await new_payment(client)
+    right = completed(paid(session))
+    wrong = {**right, "data": {"object": {**paid(session), "metadata": 7}}}
+    await taken(client, wrong)
+    await taken(client, right)
+    assert len(await messages_with(client, payment["text"])) == 1
+
+
+NOT_OUR_ACCOUNT = [{"account": "acct_1"}, {"context": "acct_1"}, {"account": "acct_1", "context": "org_1/acct_1"}]
+
+
+@pytest.mark.parametrize("marks", NOT_OUR_ACCOUNT)
+async def test_an_event_of_another_account_is_ignored(client: httpx.AsyncClient, marks: Json) -> None:
+    """An event with `account` or `context`, whatever it says of our payment, is 200, posts nothing and is counted."""
+    payment, session = await new_payment(client)
+    before = await _counted(client, "foreign")
+    await taken(client, {**completed(paid(session)), **marks})
+    assert await _counted(client, "foreign") == before + 1
+    assert (await look_up(client, payment["id"]))["status"] == "pending"
+    await taken(client, {**completed(paid(session)), "account": None, "context": None})
+    [message] = await messages_with(client, payment["text"])
+    intent = paid(session)["payment_intent"]
+    await taken(client, {**event("charge.refunded", {"id": "ch_1", "payment_intent": intent}), **marks})
+    assert [shown["id"] for shown in await messages_with(client, payment["text"])] == [message["id"]]
+
+
+@pytest.mark.parametrize(("of_event", "of_object"), [(True, False), (False, True), (True, True)])
+async def test_an_event_of_another_mode_moves_nothing(
+    client: httpx.AsyncClient, *, of_event: bool, of_object: bool
+) -> None:
+    """Both the event and its object must be of our mode, in events about sessions as in those about money."""
+    payment, session = await new_payment(client)
+    before = await _counted(client, "wrong_mode")
+    await taken(client, {**completed(paid(session, livemode=of_object)), "livemode": of_event})
+    for kind in ("charge.refunded", "charge.dispute.created"):
+        about = {"id": "ch_1", "payment_intent": "pi_1", "livemode": of_object}
+        await taken(client, {**event(kind, about), "livemode": of_event})
+    assert await _counted(client, "wrong_mode") == before + 3
+    assert (await look_up(client, payment["id"]))["status"] == "pending"
+    assert await messages_with(client, payment["text"]) == []
+
+
+async def test_a_refund_of_another_mode_asks_nothing(client: httpx.AsyncClient) -> None:
+    """A refund has no mode of its own, so the event's decides."""
+    before = await _counted(client, "wrong_mode")
+    refund = {"id": "re_1", "object": "refund", "payment_intent": "pi_1"}
+    await taken(client, {**event("refund.created", refund), "livemode": True})
+    assert await _counted(client, "wrong_mode") == before + 1

@@ -1,12 +1,14 @@
-"""Servers that are not Stripe: one that never answers, and one that answers what it is told to and counts."""
+"""Servers that are not Stripe: one that never answers, one that answers what it is told to, one that tampers."""
 
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import httpx
 
 
 @contextmanager
@@ -32,7 +34,7 @@ class Echo:
 
     url: str = ""
     status: int = 200
-    body: Any = None
+    body: Any = None  # what is sent as JSON, or bytes, which are sent as they are
     broken: set[str] = field(default_factory=set)
     date: str | None = None  # the Date header, if there is to be one
     asked: list[Asked] = field(default_factory=list)
@@ -57,7 +59,7 @@ async def counting() -> AsyncIterator[Echo]:
             method, target, _ = line.decode().split()
             path = target.partition("?")[0]
             echo.asked.append(Asked(method, path, headers.get("idempotency-key", "")))
-            body = json.dumps(echo.body).encode()
+            body = echo.body if isinstance(echo.body, bytes) else json.dumps(echo.body).encode()
             status = 500 if path in echo.broken else echo.status
             head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             date = "" if echo.date is None else f"Date: {echo.date}\r\n"
@@ -68,5 +70,44 @@ async def counting() -> AsyncIterator[Echo]:
     echo.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield echo
+    finally:
+        server.close()
+
+
+@dataclass
+class Tamperer:
+    """A way to a sandbox that changes what it answers: `change` gets the path and the JSON, and returns other JSON."""
+
+    target: str = ""
+    url: str = ""
+    change: Callable[[str, Any], Any] = lambda _path, answer: answer
+
+
+@asynccontextmanager
+async def tampering() -> AsyncIterator[Tamperer]:
+    """Pass every request on to a sandbox, and its answer back, changed."""
+    between = Tamperer()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with httpx.AsyncClient(timeout=10) as client:
+            while line := await reader.readline():
+                headers: dict[str, str] = {}
+                while (header := await reader.readline()) != b"\r\n":
+                    name, _, value = header.decode("latin-1").partition(":")
+                    headers[name.lower()] = value.strip()
+                sent = await reader.readexactly(int(headers.pop("content-length", "0")))
+                method, target, _ = line.decode().split()
+                headers.pop("host")
+                answer = await client.request(method, between.target + target, content=sent, headers=headers)
+                changed = between.change(target.partition("?")[0], answer.json())
+                body = json.dumps(changed).encode()
+                head = f"HTTP/1.1 {answer.status_code} -\r\nContent-Length: {len(body)}\r\n\r\n"
+                writer.write(head.encode() + body)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    between.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield between
     finally:
         server.close()

@@ -17,7 +17,7 @@ CLOSED = 0  # stands for a connection that was closed, or kept waiting, without 
 REFUSED = frozenset({400})  # `invalid_signature`
 TURNED_AWAY = frozenset({400, 404, 405, 411, 413, 414, 415, 417, 426, 431, CLOSED})
 IGNORED = frozenset({200, 400})
-NOT_OURS_YET = frozenset({200, 500, 503})  # ours by its tag, but unknown: Stripe is to send it again
+NOT_OURS_YET = frozenset({200, 503})  # ours by its tag, but unknown: Stripe is to send it again
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,7 @@ class Miniature:
     async def sweep(self, *, full: bool) -> Findings | None:
         """Let a sweep pass over the board, as its own would every half minute."""
         parts = self.services
-        return await Reconciler(parts.database, self.gateway, parts.checkout, NEVER_S).sweep(full=full)
+        return await Reconciler(parts.database, self.gateway, parts.checkout, NEVER_S, parts.metrics).sweep(full=full)
 
     async def board(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
         """Ask the board; a body that is not bytes is sent as JSON. Background tasks are done when this returns."""

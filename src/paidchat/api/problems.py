@@ -1,6 +1,6 @@
 """Every error that goes out, as `application/problem+json` (RFC 9457): one table from our errors to theirs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -107,11 +107,15 @@ def problem(
     )
 
 
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Declare the problems a route may answer with, for the OpenAPI document."""
+def responses(*statuses: int, codes: dict[int, Sequence[str]] | None = None) -> dict[int | str, dict[str, Any]]:
+    """Declare the problems a route may answer with, for the OpenAPI document; `codes` where not the usual ones."""
+    words = {status: (codes or {}).get(status, (CODES[status],)) for status in (*statuses, 500)}
     return {
-        status: {"model": Problem, "description": f"`{CODES[status]}`: {HTTPStatus(status).phrase}."}
-        for status in (*statuses, 500)
+        status: {
+            "model": Problem,
+            "description": f"{', '.join(f'`{code}`' for code in words[status])}: {HTTPStatus(status).phrase}.",
+        }
+        for status in words
     }
 
 
@@ -137,6 +141,9 @@ _TABLE: dict[type[Exception], Callable[[str, Any], Response]] = {
     ),
     domain.IdempotencyInProgress: lambda request_id, error: problem(
         request_id, 409, str(error), code="idempotency_in_progress", headers=_retry(error)
+    ),
+    domain.UnknownPayment: lambda request_id, error: problem(
+        request_id, 503, str(error), code="payment_unknown", headers=_retry(error)
     ),
     domain.RateLimited: lambda request_id, error: problem(request_id, 429, str(error), headers=_retry(error)),
     domain.ProviderUnavailable: lambda request_id, error: problem(

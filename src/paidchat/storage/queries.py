@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat.domain import UNSETTLED, PaymentStatus, Question, Verdict
+from paidchat.domain import TO_BE_RETRIED, UNSETTLED, PaymentStatus, Question, Verdict
 from paidchat.storage import clock
 from paidchat.storage.tables import Board, LogEntry, Message, Payment, Refund, StripeEvent, Sweep, table
 
@@ -33,8 +33,6 @@ log_entry = table(LogEntry)
 refund = table(Refund)
 sweep = table(Sweep)
 stripe_event = table(StripeEvent)
-
-TO_BE_HANDLED_AGAIN = (Verdict.UNKNOWN, Verdict.OVERTAKEN)  # an event with such a verdict was not done with
 
 
 def _insert(connection: AsyncConnection, into: Table) -> sqlite.Insert | postgresql.Insert:
@@ -296,8 +294,8 @@ async def log_after(connection: AsyncConnection, seq: int, limit: int) -> Sequen
 async def take_events(connection: AsyncConnection, events: Sequence[dict[str, Any]]) -> set[str]:
     """Put events into the inbox and return the ids of those that are to be handled.
 
-    An event that was handled before is not among them. One that spoke of a payment we did not have is: the
-    payment may have come since. So is one whose answer was overtaken, which decided nothing.
+    An event that was handled before is not among them. One that spoke of a payment we did not have, or that could
+    not be read, is: that may have changed since. So is one whose answer was overtaken, which decided nothing.
     """
     if not events:
         return set()
@@ -305,7 +303,7 @@ async def take_events(connection: AsyncConnection, events: Sequence[dict[str, An
     taken = new.on_conflict_do_update(
         index_elements=["id"],
         set_={"received_at": new.excluded.received_at},
-        where=and_(stripe_event.c.verdict.in_(TO_BE_HANDLED_AGAIN)),
+        where=stripe_event.c.verdict.in_(TO_BE_RETRIED),
     ).returning(stripe_event.c.id)
     return set((await connection.execute(taken)).scalars())
 
@@ -315,11 +313,16 @@ async def judge_event(connection: AsyncConnection, event_id: str, verdict: Verdi
     await connection.execute(update(stripe_event).where(stripe_event.c.id == event_id).values(verdict=verdict))
 
 
-async def seen_events(connection: AsyncConnection, event_ids: Collection[str]) -> set[str]:
-    """Return those of the events that were handled before."""
-    done = stripe_event.c.verdict.not_in(TO_BE_HANDLED_AGAIN)
-    seen = select(stripe_event.c.id).where(stripe_event.c.id.in_(event_ids), done)
-    return set((await connection.execute(seen)).scalars())
+async def note_event(connection: AsyncConnection, event: dict[str, Any]) -> bool:
+    """Put an event into the inbox that nothing is to be done about. False if it is there already."""
+    new = _insert(connection, stripe_event).values(**event)
+    return (await connection.execute(new.on_conflict_do_nothing(index_elements=["id"]))).rowcount == 1
+
+
+async def event_verdicts(connection: AsyncConnection, event_ids: Collection[str]) -> dict[str, Verdict]:
+    """Return what became of those of the events that came before, by id."""
+    found = select(stripe_event.c.id, stripe_event.c.verdict).where(stripe_event.c.id.in_(event_ids))
+    return {row.id: Verdict(row.verdict) for row in await connection.execute(found)}
 
 
 # --- refunds ----------------------------------------------------------------------------------------
