@@ -74,6 +74,7 @@ def _answer_first() -> None:
 def _no_sweep() -> None:
     async def never(reconciler: Reconciler) -> None:
         del reconciler
+        await asyncio.Event().wait()  # one that ended would be restarted
 
     replace(Reconciler, "run", lambda _: never)
 

@@ -45,7 +45,8 @@ async def healthz() -> Health:
 async def readyz(services: Running) -> Readiness:
     """Tell whether traffic should come here: the database answers, its schema is ours, the feed follows its log.
 
-    A lost listener is told but not fatal: the feed polls until it is back.
+    A background task that ended makes it 503 until it runs again. A listener that lost its connection is told but
+    not fatal: the feed polls until it is back.
     """
     failures = await _failures(services)
     if failures:
@@ -54,17 +55,22 @@ async def readyz(services: Running) -> Readiness:
 
 
 async def _failures(services: Services) -> list[FieldError]:
+    failures = [
+        FieldError(
+            field=task, message="This background task ended. It is being restarted: see background.ended in the log."
+        )
+        for task in services.background.down()
+    ]
+    if time.monotonic() - services.feed.read_at > STALE_S:
+        failures.append(FieldError(field="feed", message="The log was not read for a while."))
     try:
         async with asyncio.timeout(DATABASE_TIMEOUT_S), services.database.reading() as connection:
             found = await schema.revision(connection)
     except (SQLAlchemyError, OSError, TimeoutError):
-        return [FieldError(field="database", message="The database does not answer.")]
-    failures = []
+        return [FieldError(field="database", message="The database does not answer."), *failures]
     if found != schema.HEAD:
         message = f"It is at revision {found}, this version needs {schema.HEAD}: paidchat migrate"
         failures.append(FieldError(field="schema", message=message))
-    if time.monotonic() - services.feed.read_at > STALE_S:
-        failures.append(FieldError(field="feed", message="The log was not read for a while."))
     return failures
 
 

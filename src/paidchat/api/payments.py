@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
@@ -10,9 +11,11 @@ from starlette.background import BackgroundTask
 from paidchat import wire
 from paidchat.api.deps import TheCheckout
 from paidchat.api.problems import ApiError, responses
+from paidchat.checkout import Checkout
 from paidchat.domain import UNSETTLED
 from paidchat.text import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH
 
+log = structlog.get_logger(__name__)
 router = APIRouter(tags=["payments"])
 
 
@@ -72,8 +75,16 @@ async def read_payment(payment_id: str, checkout: TheCheckout) -> Response:
     While it is unsettled this also makes the board ask Stripe, shortly after.
     """
     row = await checkout.find_payment(payment_id)
-    ask = BackgroundTask(checkout.sync_with_stripe, payment_id) if row.status in UNSETTLED else None
+    ask = BackgroundTask(_ask_stripe, checkout, payment_id) if row.status in UNSETTLED else None
     payment = wire.Payment.of(row, datetime.now(UTC))
     return Response(
         payment.encode(), headers={"Cache-Control": "no-store"}, media_type="application/json", background=ask
     )
+
+
+async def _ask_stripe(checkout: Checkout, payment_id: str) -> None:
+    """Ask after the answer is sent. Nobody waits for this, so an error goes to the log; the sweep asks anyway."""
+    try:
+        await checkout.sync_with_stripe(payment_id)
+    except Exception:
+        log.exception("payment.not_asked", payment_id=payment_id)

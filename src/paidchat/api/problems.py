@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from paidchat import domain
+from paidchat.group_commit import WriteInterrupted
 from paidchat.storage.database import DatabaseBusy
 
 log = structlog.get_logger(__name__)
@@ -174,7 +175,7 @@ def install(app: FastAPI) -> None:
 
     for kind in _TABLE:
         app.add_exception_handler(kind, ours)
-    for kind in (DBAPIError, PoolTimeout, DatabaseBusy, OSError, TimeoutError):
+    for kind in (DBAPIError, PoolTimeout, DatabaseBusy, WriteInterrupted, OSError, TimeoutError):
         app.add_exception_handler(kind, _database_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
