@@ -186,6 +186,9 @@ SABOTAGES: dict[str, Sabotage] = {
     "backlog": Sabotage(
         unplugged.wait_for_readers, "stalled", "were held for", "what a viewer does not read is kept for it"
     ),
+    "restart": Sabotage(
+        unplugged.leave_tasks_dead, "task-kills", "does not get ready again", "background tasks that end stay dead"
+    ),
     "surplus": Sabotage(
         unplugged.keep_surplus, "simulation", "and nothing went back", "money that was paid twice is kept", 120
     ),
