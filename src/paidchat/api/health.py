@@ -18,6 +18,10 @@ router = APIRouter(tags=["operation"])
 DATABASE_TIMEOUT_S = 2
 STALE_S = 5
 STALE_LISTENER_S = 10
+TASK_DOWN = (
+    "This background task ended and is restarted by itself. The log has the cause as background.ended. "
+    "If this lasts, restart the process."
+)
 
 
 class Health(BaseModel):
@@ -55,12 +59,7 @@ async def readyz(services: Running) -> Readiness:
 
 
 async def _failures(services: Services) -> list[FieldError]:
-    failures = [
-        FieldError(
-            field=task, message="This background task ended. It is being restarted: see background.ended in the log."
-        )
-        for task in services.background.down()
-    ]
+    failures = [FieldError(field=task, message=TASK_DOWN) for task in services.background.down()]
     if time.monotonic() - services.feed.read_at > STALE_S:
         failures.append(FieldError(field="feed", message="The log was not read for a while."))
     try:

@@ -19,6 +19,7 @@ from paidchat.storage.database import DatabaseBusy
 log = structlog.get_logger(__name__)
 
 DATABASE_RETRY_S = 2
+INTERRUPTED_RETRY_S = 1
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -143,6 +144,12 @@ _TABLE: dict[type[Exception], Callable[[str, Any], Response]] = {
     domain.ProviderUnavailable: lambda request_id, error: problem(
         request_id, 503, str(error), code="payment_provider_unavailable", headers=_retry(error)
     ),
+    WriteInterrupted: lambda request_id, _: problem(
+        request_id,
+        503,
+        "This was interrupted, and may have been written or not. Please send it again.",
+        headers={"Retry-After": str(INTERRUPTED_RETRY_S)},
+    ),
     ApiError: lambda request_id, error: problem(
         request_id, error.status, error.detail, code=error.code, headers=error.headers, errors=error.errors
     ),
@@ -175,7 +182,7 @@ def install(app: FastAPI) -> None:
 
     for kind in _TABLE:
         app.add_exception_handler(kind, ours)
-    for kind in (DBAPIError, PoolTimeout, DatabaseBusy, WriteInterrupted, OSError, TimeoutError):
+    for kind in (DBAPIError, PoolTimeout, DatabaseBusy, OSError, TimeoutError):
         app.add_exception_handler(kind, _database_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
