@@ -1,7 +1,5 @@
 """The app: the only place where the parts meet. Its lifespan builds and closes them."""
 
-import asyncio
-import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,6 +16,7 @@ from starlette.responses import RedirectResponse
 from paidchat.api import admin, docs, feed, health, messages, page, payments, problems, webhooks
 from paidchat.api.deps import Services
 from paidchat.api.guard import Guard
+from paidchat.background import Supervisor
 from paidchat.checkout import Checkout
 from paidchat.feed import Feed
 from paidchat.limiter import PaymentLimits, Rate
@@ -128,17 +127,19 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
     """Build the parts, run what runs in the background, and close it all in reverse."""
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(core(settings))
+        background = await stack.enter_async_context(Supervisor(parts.metrics.background_restarts))
         follower = Feed(parts.database)
         await follower.open()
-        await stack.enter_async_context(_in_background(follower.run()))
+        background.start("paidchat:feed.tailer", follower.run)
+        background.start("paidchat:feed.keepalive", follower.keep_alive)
         listener = None
         if parts.database.backend == "postgresql":
             listener = Listener(parts.database.url, parts.database.changes, postgres_arguments("paidchat listener"))
-            await stack.enter_async_context(_in_background(listener.run()))
+            background.start("paidchat:listener", listener.run)
         reconciler = Reconciler(
             parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds, parts.metrics
         )
-        await stack.enter_async_context(_in_background(reconciler.run()))
+        background.start("paidchat:reconciler", reconciler.run)
         yield Services(
             settings=settings,
             database=parts.database,
@@ -148,6 +149,7 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
             listener=listener,
             viewers=Viewers(settings.max_viewers, settings.max_viewers_per_client),
             metrics=parts.metrics,
+            background=background,
         )
 
 
@@ -155,14 +157,3 @@ async def _board_tag(database: Database) -> str:
     async with database.transaction() as connection:
         await queries.ensure_board(connection, tag=uuid.uuid4().hex, epoch=uuid.uuid4().hex)
         return str((await queries.read_board(connection)).tag)
-
-
-@asynccontextmanager
-async def _in_background(work: Any) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

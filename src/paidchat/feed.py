@@ -25,6 +25,7 @@ REPLAY_ENTRIES: Final = 1_000  # who is further behind gets a snapshot
 BATCH_ENTRIES: Final = 500  # read from the log at once
 CHUNK_ENTRIES: Final = 100  # replayed between two looks at how fast the reader is
 POLL_S: Final = 0.5  # the safety net under the wake-ups
+REFRESH_S: Final = 5  # how long a subscriber waits for the tailer to read on
 HEARTBEAT_S: Final = 20
 MAX_BACKLOG: Final = 1024 * 1024  # bytes that may wait for a reader, before it is dropped
 STALL_S: Final = 15  # how long a reader may take nothing of what waits for it
@@ -62,7 +63,11 @@ class Subscriber:
         if self._transport.get_write_buffer_size() > MAX_BACKLOG:
             self.drop()
             return
-        self._transport.write(frames)
+        try:
+            self._transport.write(frames)
+        except Exception:  # one broken connection must not keep the others from theirs
+            log.exception("feed.write_failed")
+            self.drop()
         self.sent_at = time.monotonic()
 
     def drop_if_stalled(self, now: float) -> None:
@@ -127,6 +132,7 @@ class Feed:
         self._snapshot = b""
         self._snapshot_seq = 0
         self._waiting: list[asyncio.Future[None]] = []
+        self._delivered = 0  # less than `seq` while a delivery is under way, and after it was interrupted
         self.epoch = ""
         self.seq = 0
         self.read_at = 0.0  # when the tailer last read the log, on the monotonic clock
@@ -153,12 +159,10 @@ class Feed:
             subscriber.send(self._snapshot)
         joined = self.epoch
         while subscriber.cursor < self.seq and not subscriber.gone:
-            missed = self._missed(subscriber.cursor)
-            if not missed or self.epoch != joined:
+            if self.epoch != joined:
                 subscriber.drop()
                 return
-            subscriber.send(b"".join(self._replayed(entry) for entry in missed))
-            subscriber.cursor = missed[-1].seq
+            self._send_missed(subscriber)
             await subscriber.drained()
         if self.epoch != joined:
             subscriber.drop()
@@ -190,11 +194,16 @@ class Feed:
         if not watchers:
             self._watchers.pop(payment_id, None)
 
-    def _missed(self, cursor: int) -> list[Entry]:
-        """Return the next entries after a cursor that is behind; none for who is too slow to ever catch up."""
-        start = cursor + 1 - self._recent[0].seq
-        stop = min(len(self._recent), start + CHUNK_ENTRIES)
-        return [self._recent[index] for index in range(start, stop)] if start >= 0 else []
+    def _send_missed(self, subscriber: Subscriber) -> None:
+        """Send the next entries to a subscriber that is behind; drop one whose cursor has left the buffer."""
+        start = subscriber.cursor + 1 - self._recent[0].seq
+        if start < 0:
+            subscriber.drop()
+            subscriber.cursor = self.seq
+            return
+        missed = [self._recent[index] for index in range(start, min(len(self._recent), start + CHUNK_ENTRIES))]
+        subscriber.send(b"".join(self._replayed(entry) for entry in missed))
+        subscriber.cursor = missed[-1].seq
 
     def _replayed(self, entry: Entry) -> bytes:
         if entry.kind != "removed" and entry.message_id in self._hidden:
@@ -208,40 +217,45 @@ class Feed:
         await self._reload()
 
     async def run(self) -> None:
-        """Follow the log until cancelled. A database that does not answer is asked again."""
-        sweep = asyncio.create_task(self._sweep())
-        try:
-            while True:
-                await self._database.changes.wait(POLL_S)
-                waiting, self._waiting = self._waiting, []
-                try:
-                    await self._read()
-                except Exception:
-                    log.exception("feed.read_failed")
-                    await asyncio.sleep(POLL_S)
+        """Follow the log until cancelled. A database that does not answer is asked again.
+
+        It may be run again after it was ended anywhere: it goes on at `seq`, and catches up the subscribers that an
+        interrupted delivery left behind.
+        """
+        while True:
+            await self._database.changes.wait(POLL_S)
+            waiting, self._waiting = self._waiting, []
+            try:
+                await self._read()
+            except Exception:
+                log.exception("feed.read_failed")
+                await asyncio.sleep(POLL_S)
+            finally:
                 for future in waiting:
                     if not future.done():
                         future.set_result(None)
-        finally:
-            sweep.cancel()
 
     async def refresh(self) -> None:
-        """Wait until the tailer has read the log once more, from after this call."""
+        """Wait until the tailer has tried once more to read the log, from after this call, but not for ever."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         self._database.changes.wake()
-        await future
+        await asyncio.wait({future}, timeout=REFRESH_S)
+        if not future.done():
+            self._waiting = [other for other in self._waiting if other is not future]
 
     async def _reload(self) -> None:
         async with self._database.reading() as connection:
             board = await queries.read_board(connection)
             rows = await queries.log_after(connection, board.seq - REPLAY_ENTRIES, REPLAY_ENTRIES)
             page = await queries.messages_before(connection, None, SNAPSHOT_MESSAGES)
+        entries = [Entry.of(row) for row in rows]
         # From here on nothing is awaited: nobody may join between two histories.
         self._recent.clear()
         self._hidden.clear()
         self.epoch, self.seq = board.epoch, board.seq
-        self._remember([Entry.of(row) for row in rows])
+        self._delivered = self.seq
+        self._remember(entries)
         self._keep_snapshot(*page)
         self.read_at = time.monotonic()
 
@@ -254,6 +268,8 @@ class Feed:
 
     async def _read_log(self) -> bool:
         """Read and deliver the next entries; True if there may be more."""
+        if self._delivered < self.seq:
+            await self._deliver([])
         async with self._database.reading() as connection:
             board = await queries.read_board(connection)
             if board.epoch == self.epoch and board.seq == self.seq:
@@ -300,15 +316,20 @@ class Feed:
         )
 
     async def _deliver(self, entries: list[Entry]) -> None:
+        """Send the newest entries to every subscriber, and to those that missed some before them also these."""
         frames = b"".join(entry.frame for entry in entries)
-        before, last = entries[0].seq - 1, entries[-1].seq
-        # Who joins meanwhile has read these entries from what the feed remembers.
+        last = self.seq
+        before = last - len(entries)
+        # A subscriber that joins during this has read these entries from what the feed remembers.
         for count, subscriber in enumerate(tuple(self._following), start=1):
-            if subscriber.cursor == before:
+            if entries and subscriber.cursor == before:
                 subscriber.send(frames)
                 subscriber.cursor = last
+            while subscriber.cursor < last and not subscriber.gone:
+                self._send_missed(subscriber)
             if count % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
+        self._delivered = last
 
     async def _read_payments(self) -> list[Row[Any]]:
         if not self._watchers:
@@ -336,8 +357,10 @@ class Feed:
             self._unwatch(subscriber, payment_id)
             subscriber.send(_unknown(payment_id))
 
-    async def _sweep(self) -> None:
-        """Drop who reads nothing, and send a heartbeat to who has heard nothing: browsers can't see pings."""
+    # --- keeping alive ------------------------------------------------------------------------------
+
+    async def keep_alive(self) -> None:
+        """Drop stalled subscribers and send idle ones a heartbeat, which browsers need as they can't see pings."""
         while True:
             await asyncio.sleep(1)
             heartbeat = encode_frame(wire.Heartbeat.model_construct(seq=self.seq))

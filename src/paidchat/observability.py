@@ -111,5 +111,11 @@ class Metrics:
             ["route", "status"],
             registry=self.registry,
         )
+        self.background_restarts = Counter(
+            "paidchat_background_restarts",
+            "Background tasks that ended and were started again.",
+            ["task"],
+            registry=self.registry,
+        )
         self.viewers = Gauge("paidchat_viewers", "WebSockets that follow the feed.", registry=self.registry)
         self.log_position = Gauge("paidchat_log_position", "The last log entry delivered.", registry=self.registry)

@@ -1,5 +1,6 @@
 """Transports: what the feed needs of a viewer's connection, and how one is cut off."""
 
+import contextlib
 import socket
 import struct
 from typing import Any, Final, Protocol
@@ -34,5 +35,6 @@ def reset(transport: Transport) -> None:
     """
     connected = transport.get_extra_info("socket")
     if connected is not None and not transport.is_closing():
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        with contextlib.suppress(OSError):  # the connection may be gone already
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
     transport.abort()

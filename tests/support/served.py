@@ -35,6 +35,7 @@ class Served:
 
     url: str
     settings: Settings
+    loop: asyncio.AbstractEventLoop | None = None  # that of a server in this process
 
     @property
     def feed_url(self) -> str:
@@ -50,10 +51,16 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(config: uvicorn.Config) -> Iterator[None]:
-    """Run a server in a thread of its own until the block ends."""
+def serving(config: uvicorn.Config) -> Iterator[asyncio.AbstractEventLoop]:
+    """Run a server in a thread of its own until the block ends; gives its event loop."""
     ready = threading.Event()
-    server = Server(config, ready.set)
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def started() -> None:
+        loops.append(asyncio.get_running_loop())
+        ready.set()
+
+    server = Server(config, started)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + START_TIMEOUT_S
@@ -61,7 +68,7 @@ def serving(config: uvicorn.Config) -> Iterator[None]:
         assert thread.is_alive(), "the server did not start"
         assert time.monotonic() < deadline, "the server takes too long to start"
     try:
-        yield
+        yield loops[0]
     finally:
         server.should_exit = True
         thread.join(START_TIMEOUT_S)
@@ -128,8 +135,8 @@ def served_board(data: Path, port: int | None = None, **overrides: Any) -> Itera
     )
     app = create_app(settings, sandbox)
     proxies = settings.trusted_proxies
-    with serving(server_config(app, host="127.0.0.1", port=port, trusted_proxies=proxies)):
-        yield Served(url, settings)
+    with serving(server_config(app, host="127.0.0.1", port=port, trusted_proxies=proxies)) as loop:
+        yield Served(url, settings, loop)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from tests.torture.table import Row, table
 # Each is a module of this folder with `async def run(order: Order) -> list[Row]`.
 RUNS = {
     "kills": "a board is killed at random moments while people pay",
+    "task-kills": "background tasks are cancelled while people pay",
     "lost-events": "no webhook ever arrives",
     "duplicates": "each event arrives fifty times at once",
     "overtaking": "an old answer of Stripe's arrives after newer ones",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.torture import crash_hook, page_limit, sabotages, time_hooks
+from tests.torture import crash_hook, page_limit, sabotages, task_hooks, time_hooks
 
 
 def install(hooks: dict[str, Any]) -> None:
@@ -10,7 +10,8 @@ def install(hooks: dict[str, Any]) -> None:
 
     `crash`: the folder of a `crash_hook`; `sabotage`: the name of one of `sabotages`; `lease_s`: how long a dead
     process is waited for; `first_sweep_s`: when the first sweep comes; `hold_answers`: True to hold Stripe's answers,
-    as `time_hooks` says; `full_when`: the file that makes SQLite refuse to grow while it exists.
+    as `time_hooks` says; `full_when`: the file that makes SQLite refuse to grow while it exists; `kill_tasks`: how
+    often, and with which pause, background tasks are cancelled.
     """
     if (lease_s := hooks.get("lease_s")) is not None:
         time_hooks.shorten(lease_s)
@@ -20,6 +21,8 @@ def install(hooks: dict[str, Any]) -> None:
         time_hooks.hold_answers()
     if (flag := hooks.get("full_when")) is not None:
         page_limit.install(flag)
+    if (kills := hooks.get("kill_tasks")) is not None:
+        task_hooks.kill_tasks(**kills)
     if (sabotage := hooks.get("sabotage")) is not None:
         sabotages.unplug(sabotage)
     if (folder := hooks.get("crash")) is not None:

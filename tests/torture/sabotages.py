@@ -74,6 +74,7 @@ def _answer_first() -> None:
 def _no_sweep() -> None:
     async def never(reconciler: Reconciler) -> None:
         del reconciler
+        await asyncio.Event().wait()  # one that ended would be restarted
 
     replace(Reconciler, "run", lambda _: never)
 
@@ -184,6 +185,9 @@ SABOTAGES: dict[str, Sabotage] = {
     "redaction": Sabotage(unplugged.log_everything, "hardening", "is in the log", "secrets are logged like anything"),
     "backlog": Sabotage(
         unplugged.wait_for_readers, "stalled", "were held for", "what a viewer does not read is kept for it"
+    ),
+    "restart": Sabotage(
+        unplugged.leave_tasks_dead, "task-kills", "does not get ready again", "background tasks that end stay dead"
     ),
     "surplus": Sabotage(
         unplugged.keep_surplus, "simulation", "and nothing went back", "money that was paid twice is kept", 120

@@ -15,11 +15,11 @@ from tests.torture.table import Row, table
 
 RUNS = (
     *("kills", "crash-points", "storage-faults", "lost-events", "duplicates", "overtaking", "writers"),
-    *("simulation", "forgeries", "viewers", "stalled", "shutdown", "hardening"),
+    *("simulation", "forgeries", "viewers", "stalled", "shutdown", "hardening", "task-kills"),
 )
 SABOTAGED = (
     *("inbox", "unique-key", "sweep", "commit-after-answer", "seq", "money-order"),
-    *("signature", "join-order", "withheld"),
+    *("signature", "join-order", "withheld", "restart"),
 )
 AT_ONCE = 3  # much of their time is waiting
 

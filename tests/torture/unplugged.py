@@ -6,6 +6,7 @@ from typing import Any
 from paidchat import feed as feed_module
 from paidchat import observability, refunds, server
 from paidchat.api import webhooks
+from paidchat.background import Supervisor
 from paidchat.feed import Feed, Subscriber
 from tests.torture.patches import replace
 
@@ -87,3 +88,12 @@ def wait_for_readers() -> None:
 def log_everything() -> None:
     """Log whatever there is to log."""
     replace(observability, "_redact_event", lambda _: lambda _logger, _name, event: event)
+
+
+def leave_tasks_dead() -> None:
+    """Leave a background task that has ended alone."""
+
+    def ended(supervisor: Supervisor, task: Any) -> None:
+        del supervisor, task
+
+    replace(Supervisor, "_ended", lambda _: ended)

@@ -1,12 +1,14 @@
 """The feed's own corners: who leaves while it reads, and who does not take what it is sent."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from rows import opened, write_messages
 
+from paidchat import feed as feed_module
 from paidchat.feed import MAX_BACKLOG, Feed, Subscriber
 from paidchat.storage import queries
 from paidchat.storage.database import Database
@@ -22,9 +24,11 @@ class Wire:
         self.written: list[bytes] = []
         self.waiting = 0
         self.cut = False
+        self.on_write: Callable[[], object] = lambda: None
 
     def write(self, data: bytes) -> None:
         """Take bytes."""
+        self.on_write()
         self.written.append(data)
 
     def get_write_buffer_size(self) -> int:
@@ -103,3 +107,79 @@ async def test_an_entry_is_encoded_once_for_all(feed: Feed, database: Database) 
     await write_messages(database, 1)
     await feed._read()
     assert len({id(wire.written[-1]) for wire in wires}) == 1
+
+
+CROWD = 600  # the tailer lets others have a turn twice while it serves so many
+
+
+def seqs(wire: Wire) -> list[int]:
+    """Return the seq of every frame that was written, in order."""
+    decoder, found = json.JSONDecoder(), []
+    for data in wire.written:
+        while data:  # a frame begins with two bytes, or four, before its JSON
+            data = data[data.index(b"{") :]  # noqa: PLW2901 - eaten bit by bit
+            text = data.decode(errors="replace")
+            frame, end = decoder.raw_decode(text)
+            found.append(frame["seq"])
+            data = text[end:].encode(errors="replace")  # noqa: PLW2901
+    return found
+
+
+async def crowd(feed: Feed) -> list[Wire]:
+    """Let a crowd follow."""
+    wires = [Wire() for _ in range(CROWD)]
+    for wire in wires:
+        await feed.join(subscriber(wire), after=None, epoch=None)
+    return wires
+
+
+@pytest.mark.parametrize("more", [0, 1, 3])
+async def test_a_tailer_killed_in_the_middle_of_a_delivery_leaves_nobody_behind(
+    feed: Feed, database: Database, more: int
+) -> None:
+    """The next tailer brings everybody what they have not had, once and in order, then whatever came since."""
+    wires = await crowd(feed)
+    await write_messages(database, 2)
+    tailing = asyncio.create_task(feed._read())
+    for wire in wires:  # in whatever order they are served
+        wire.on_write = tailing.cancel
+    with pytest.raises(asyncio.CancelledError):
+        await tailing
+    for wire in wires:
+        wire.on_write = lambda: None
+    served = [wire for wire in wires if len(wire.written) > 1]
+    assert 0 < len(served) < CROWD
+    if more:
+        await write_messages(database, more)
+    await feed._read()
+    for wire in wires:
+        assert seqs(wire) == list(range(3 + more))
+        assert not wire.cut
+
+
+async def test_a_broken_connection_keeps_nothing_from_the_others(feed: Feed, database: Database) -> None:
+    """A connection that can't be written to is cut, and everybody else gets the entry."""
+    wires = await crowd(feed)
+
+    def fail() -> None:
+        raise RuntimeError("broken")
+
+    wires[0].on_write = fail
+    await write_messages(database, 1)
+    await feed._read()
+    assert wires[0].cut
+    assert all(seqs(wire) == [0, 1] for wire in wires[1:])
+
+
+async def test_a_killed_tailer_leaves_nobody_waiting(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for the log to be read comes back when the tailer dies, and also when there is none."""
+    monkeypatch.setattr(feed_module, "REFRESH_S", 0.2)
+    tailing = asyncio.create_task(feed.run())
+    waiting = [asyncio.create_task(feed.refresh()) for _ in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    tailing.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*waiting)
+        await feed.refresh()
+    assert feed._waiting == []

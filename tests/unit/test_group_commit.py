@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from paidchat.group_commit import MOST_AT_ONCE, GroupCommit
+from paidchat.group_commit import MOST_AT_ONCE, TASK, GroupCommit, WriteInterrupted
 
 CROWD = 3 * MOST_AT_ONCE
 
@@ -103,3 +103,46 @@ async def test_who_leaves_is_written_all_the_same(store: Store, commits: GroupCo
     leaving.cancel()
     assert await staying == [4]
     assert store.written == [1, 2]
+
+
+def writer() -> asyncio.Task[object]:
+    """Find the writer by its name."""
+    [task] = [task for task in asyncio.all_tasks() if task.get_name() == TASK]
+    return task
+
+
+@pytest.mark.parametrize("steps", range(4))
+async def test_a_killed_writer_leaves_nobody_waiting(store: Store, commits: GroupCommit[int, int], steps: int) -> None:
+    """Whenever the writer is killed, everybody gets an answer: its result, or that the outcome is unknown."""
+    asking = asyncio.create_task(crowd(commits))
+    await asyncio.sleep(0)  # they start
+    await asyncio.sleep(0)  # they submit
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    writer().cancel()
+    async with asyncio.timeout(10):
+        answers = await asking
+    for number, answer in enumerate(answers):
+        told = [4 * number, 4 * number + 2]
+        assert answer == told or isinstance(answer, WriteInterrupted)
+        assert answer != told or {2 * number, 2 * number + 1} <= set(store.written)
+    assert any(isinstance(answer, WriteInterrupted) for answer in answers)
+    assert await commits.submit([7]) == [14]
+
+
+async def test_a_writer_that_fails_leaves_nobody_waiting(store: Store) -> None:
+    """A mistake in the writer itself is told to everybody, and the next request is written by another writer."""
+    mistaken = True
+
+    def is_outage(error: Exception) -> bool:
+        if mistaken:
+            raise TypeError("a mistake") from error
+        return False
+
+    commits = GroupCommit(store.write, is_outage)
+    store.disliked = {11}
+    async with asyncio.timeout(10):
+        answers = await crowd(commits)
+    assert {type(answer) for answer in answers} == {WriteInterrupted}
+    mistaken = False
+    assert await commits.submit([7]) == [14]

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from paidchat.background import Supervisor
 from paidchat.checkout import Checkout
 from paidchat.feed import Feed
 from paidchat.observability import Metrics
@@ -28,6 +29,7 @@ class Services:
     listener: Listener | None  # on SQLite there are no other processes to listen to
     viewers: Viewers
     metrics: Metrics
+    background: Supervisor
 
 
 def _services(connection: HTTPConnection) -> Services:

@@ -19,6 +19,10 @@ router = APIRouter(tags=["operation"])
 DATABASE_TIMEOUT_S = 2
 STALE_S = 5
 STALE_LISTENER_S = 10
+TASK_DOWN = (
+    "This background task ended and is restarted by itself. The log has the cause as background.ended. "
+    "If this lasts, restart the process."
+)
 
 
 class Health(BaseModel):
@@ -46,7 +50,8 @@ async def healthz() -> Health:
 async def readyz(services: Running) -> Readiness:
     """Tell whether traffic should come here: the database answers, its schema is ours, the feed follows its log.
 
-    A lost listener is told but not fatal: the feed polls until it is back.
+    A background task that ended makes it 503 until it runs again. A listener that lost its connection is told but
+    not fatal: the feed polls until it is back.
     """
     failures = await _failures(services)
     if failures:
@@ -55,17 +60,17 @@ async def readyz(services: Running) -> Readiness:
 
 
 async def _failures(services: Services) -> list[FieldError]:
+    failures = [FieldError(field=task, message=TASK_DOWN) for task in services.background.down()]
+    if time.monotonic() - services.feed.read_at > STALE_S:
+        failures.append(FieldError(field="feed", message="The log was not read for a while."))
     try:
         async with asyncio.timeout(DATABASE_TIMEOUT_S), services.database.reading() as connection:
             found = await schema.revision(connection)
     except (SQLAlchemyError, OSError, TimeoutError):
-        return [FieldError(field="database", message="The database does not answer.")]
-    failures = []
+        return [FieldError(field="database", message="The database does not answer."), *failures]
     if found != schema.HEAD:
         message = f"It is at revision {found}, this version needs {schema.HEAD}: paidchat migrate"
         failures.append(FieldError(field="schema", message=message))
-    if time.monotonic() - services.feed.read_at > STALE_S:
-        failures.append(FieldError(field="feed", message="The log was not read for a while."))
     return failures
 
 

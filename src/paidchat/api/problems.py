@@ -13,11 +13,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from paidchat import domain
+from paidchat.group_commit import WriteInterrupted
 from paidchat.storage.database import DatabaseBusy
 
 log = structlog.get_logger(__name__)
 
 DATABASE_RETRY_S = 2
+INTERRUPTED_RETRY_S = 1
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -148,6 +150,12 @@ _TABLE: dict[type[Exception], Callable[[str, Any], Response]] = {
     domain.RateLimited: lambda request_id, error: problem(request_id, 429, str(error), headers=_retry(error)),
     domain.ProviderUnavailable: lambda request_id, error: problem(
         request_id, 503, str(error), code="payment_provider_unavailable", headers=_retry(error)
+    ),
+    WriteInterrupted: lambda request_id, _: problem(
+        request_id,
+        503,
+        "This was interrupted, and may have been written or not. Please send it again.",
+        headers={"Retry-After": str(INTERRUPTED_RETRY_S)},
     ),
     ApiError: lambda request_id, error: problem(
         request_id, error.status, error.detail, code=error.code, headers=error.headers, errors=error.errors

@@ -1,8 +1,8 @@
 """The sandbox as an ASGI application: the one place where its parts meet its routes."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -16,6 +16,7 @@ from paidchat.sandbox.panel import panel_routes
 from paidchat.sandbox.parts import Parts, build_parts
 from paidchat.sandbox.passing_time import keep_time
 from paidchat.sandbox.settings import SandboxSettings
+from paidchat.sandbox.upkeep import Upkeep
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -47,11 +48,10 @@ def running(sandbox: Starlette) -> AbstractAsyncContextManager[object]:
 @asynccontextmanager
 async def _running(parts: Parts) -> AsyncIterator[None]:
     parts.open()
-    time_keeper = asyncio.create_task(keep_time(parts), name="sandbox clock")
+    time_keeper = Upkeep("sandbox clock", partial(keep_time, parts))
+    time_keeper.start()
     try:
         yield
     finally:
-        time_keeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await time_keeper
+        await time_keeper.stop()
         await parts.close()

@@ -18,6 +18,7 @@ from paidchat.sandbox.faults import Faults
 from paidchat.sandbox.settings import SandboxSettings
 from paidchat.sandbox.signatures import signature_header
 from paidchat.sandbox.store import Store
+from paidchat.sandbox.upkeep import Upkeep
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Courier:
         self._flying: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._client: httpx.AsyncClient | None = None
-        self._loop: asyncio.Task[None] | None = None
+        self._loop = Upkeep("sandbox courier", self._run)
 
     def start(self) -> None:
         """Begin delivering, on the running event loop."""
@@ -74,12 +75,13 @@ class Courier:
         self._client = httpx.AsyncClient(verify=secure, trust_env=False, limits=limits, timeout=timeout)
         self._wake = asyncio.Event()  # bound to this event loop
         self._store.after_commit = self._wake.set
-        self._loop = asyncio.create_task(self._run(), name="sandbox courier")
+        self._loop.start()
 
     async def stop(self) -> None:
         """Stop at once; attempts under way count as not made and are made again after a restart."""
         self._store.after_commit = lambda: None
-        tasks = [task for task in (self._loop, *self._flying.values()) if task is not None]
+        await self._loop.stop()
+        tasks = list(self._flying.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -172,8 +174,8 @@ class Courier:
     async def _deliver(self, row: sqlite3.Row) -> None:
         try:
             await self._attempt(row)
-        except sqlite3.OperationalError:
-            _LOG.exception("The sandbox cannot write down a delivery, and makes it again")
+        except Exception:  # noqa: BLE001 - a full disk or a mistake of ours: logged, and not repeated without a pause
+            _LOG.exception("The sandbox failed at a delivery, and makes it again")
             await asyncio.sleep(_IDLE_S)
 
     async def _attempt(self, row: sqlite3.Row) -> None:
