@@ -146,7 +146,7 @@ class Feed:
         """
         if epoch == self.epoch and after is not None and after > self.seq:
             await self.refresh()  # another process may have been quicker
-        if epoch == self.epoch and after is not None and self.seq - REPLAY_ENTRIES <= after <= self.seq:
+        if epoch == self.epoch and after is not None and self._oldest_cursor <= after <= self.seq:
             subscriber.cursor = after
             subscriber.send(encode_frame(wire.Resumed.model_construct(epoch=self.epoch, seq=after)))
         else:
@@ -191,9 +191,14 @@ class Feed:
         if not watchers:
             self._watchers.pop(payment_id, None)
 
+    @property
+    def _oldest_cursor(self) -> int:
+        """The oldest place to resume from. A new epoch leaves places out, so its first entries may be all there is."""
+        return self._recent[0].seq - 1 if self._recent else self.seq
+
     def _missed(self, cursor: int) -> list[Entry]:
         """Return the next entries after a cursor that is behind; none for who is too slow to ever catch up."""
-        start = cursor + 1 - self._recent[0].seq
+        start = cursor - self._oldest_cursor  # negative if what comes next is not in memory, or of a lost history
         stop = min(len(self._recent), start + CHUNK_ENTRIES)
         return [self._recent[index] for index in range(start, stop)] if start >= 0 else []
 

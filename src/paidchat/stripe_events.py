@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -62,6 +62,15 @@ class IntentNews:
     event_type: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionTerms:
+    """When a session was made and until when it could be paid, and whether Stripe works out its tax."""
+
+    created_at: datetime
+    expires_at: datetime
+    taxed: bool
+
+
 class _Session(msgspec.Struct):
     """The few fields of a `checkout.session`."""
 
@@ -74,6 +83,18 @@ class _Session(msgspec.Struct):
     amount_subtotal: int | None = None
     amount_total: int | None = None
     currency: str | None = None
+
+
+class _AutomaticTax(msgspec.Struct):
+    enabled: bool
+
+
+class _Terms(msgspec.Struct):
+    """The fields of a `checkout.session` that never change."""
+
+    created: int
+    expires_at: int
+    automatic_tax: _AutomaticTax
 
 
 class _MovedMoney(msgspec.Struct):
@@ -159,6 +180,16 @@ def read_session(retrieved: dict[str, Any]) -> SessionFact:
     """Read a session that was retrieved with `payment_intent.latest_charge` expanded."""
     session = msgspec.convert(retrieved, _Session)
     return _session_fact(session, _fact_of_retrieved(session))
+
+
+def read_terms(retrieved: dict[str, Any]) -> SessionTerms:
+    """Read on what terms a session was made."""
+    terms = msgspec.convert(retrieved, _Terms)
+    return SessionTerms(
+        created_at=datetime.fromtimestamp(terms.created, UTC),
+        expires_at=datetime.fromtimestamp(terms.expires_at, UTC),
+        taxed=terms.automatic_tax.enabled,
+    )
 
 
 def read_intent(retrieved: dict[str, Any], disputes: list[str], asked_at: datetime) -> IntentFact:

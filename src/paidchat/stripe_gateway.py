@@ -19,9 +19,11 @@ from paidchat.stripe_events import (
     PAYMENT_TAG,
     SESSION_EVENTS,
     IntentNews,
+    SessionTerms,
     read_intent,
     read_listed_event,
     read_session,
+    read_terms,
 )
 
 T = TypeVar("T")
@@ -174,6 +176,15 @@ class StripeGateway:
         session, fact = await _ask(retrieve)
         intent = session.get("payment_intent")
         return fact, await self._read_intent(intent, asked_at) if isinstance(intent, dict) else None
+
+    async def session_terms(self, session_id: str) -> SessionTerms:
+        """Ask on what terms a session was made."""
+
+        async def retrieve() -> SessionTerms:
+            found = await self._client.v1.checkout.sessions.retrieve_async(session_id)
+            return read_terms(found.to_dict())
+
+        return await _ask(retrieve)
 
     async def retrieve_intent(self, payment_intent: str) -> IntentFact:
         """Ask how a payment intent's money stands: refunded, disputed, neither."""
