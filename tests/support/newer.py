@@ -28,15 +28,13 @@ def upgrade() -> None:
 '''
 
 
-def newer_program(folder: Path, *, works_with: str) -> str:
-    """Make a copy of this program in a folder, and return the PYTHONPATH with which `python -m paidchat` runs it.
+def newer_program(folder: Path, *, works_with: str) -> None:
+    """Make a copy of this program in a folder, which as PYTHONPATH makes `python -m paidchat` run the copy.
 
     Its schema has one more revision, which programs of revision `works_with` and later may use.
     """
     package = folder / "paidchat"
-    shutil.copytree(
-        Path(paidchat.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
-    )
+    shutil.copytree(Path(paidchat.__file__).parent, package, ignore=shutil.ignore_patterns("node_modules"))
     module = package / "storage" / "schema.py"
     program = module.read_text()
     ours, theirs = f'HEAD = "{schema.HEAD}"', f'HEAD = "{REVISION}"'
@@ -44,4 +42,3 @@ def newer_program(folder: Path, *, works_with: str) -> str:
     module.write_text(program.replace(ours, theirs))
     migration = _MIGRATION.format(revision=REVISION, head=schema.HEAD, works_with=works_with)
     (package / "storage" / "migrations" / "versions" / f"{REVISION}_one_more.py").write_text(migration)
-    return str(folder)
