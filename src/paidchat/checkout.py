@@ -233,17 +233,18 @@ class Checkout:
         """Send what is to go back of a payment now; what fails is sent by the sweep."""
         for payment_intent in await refunds.send_due(self._database, self._gateway, payment_id=payment_id):
             try:
-                await self.fulfill([await self._gateway.retrieve_intent(payment_intent, await self._question())])
+                await self.fulfill([await self._gateway.retrieve_intent(payment_intent, await self.new_question())])
             except GatewayError as error:
                 log.warning("stripe.not_answering", payment_id=payment_id, error=str(error))
 
-    async def _question(self) -> Question:
+    async def new_question(self) -> Question:
+        """Number a question that is about to be asked of Stripe."""
         async with self._database.transaction() as connection:
             return await queries.take_question(connection)
 
     async def _ask_about(self, news: IntentNews) -> IntentFact | None:
         try:
-            money = await self._gateway.retrieve_intent(news.payment_intent, await self._question())
+            money = await self._gateway.retrieve_intent(news.payment_intent, await self.new_question())
         except RequestRefused as error:
             # Not ours to see: another mode, or another account's.
             log.warning("stripe.intent_refused", event_id=news.event_id, error=str(error))
@@ -334,8 +335,10 @@ class Checkout:
                         missing.append(fact.session_id)
         return missing
 
-    async def ask_stripe(self, payment: Row[Any], question: Question) -> None:
+    async def ask_stripe(self, payment: Row[Any], question: Question | None = None) -> None:
         """Ask Stripe about a payment, whatever it takes, and do what the answer asks for.
+
+        The question is numbered here unless it was before.
 
         A payment whose session id was never stored has its request repeated: the same key and parameters give
         back the same session, if there is one. An answer that was overtaken is asked for again.
@@ -347,12 +350,13 @@ class Checkout:
             session_id = payment.session_id or await self._sessions.recover(payment)
             if session_id is None:
                 return
+            question = question or await self.new_question()
             for _ in range(ANSWERS):
                 session, money = await self._gateway.retrieve_session(session_id, question)
                 verdicts = await self.fulfill([money, session] if money else [session])
                 if Verdict.OVERTAKEN not in verdicts:
                     return
-                question = await self._question()
+                question = await self.new_question()
         except RequestRefused as error:
             log.warning("stripe.session_refused", payment_id=payment.id, error=str(error))
             if payment.read_at > payment.expires_at:

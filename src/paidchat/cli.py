@@ -18,7 +18,7 @@ from paidchat.settings import Settings, SettingsError, load_settings
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 messages = typer.Typer(no_args_is_help=True, help="Look at the board and moderate it.")
-payments = typer.Typer(no_args_is_help=True, help="Look at payments and send money back.")
+payments = typer.Typer(no_args_is_help=True, help="Look at payments, send money back, post what was lost.")
 cli.add_typer(messages, name="messages")
 cli.add_typer(payments, name="payments")
 
@@ -223,6 +223,18 @@ def refund_payment(payment_id: PaymentId) -> None:
     from paidchat import operations
 
     operations.refund_payment(_load(), payment_id)
+
+
+@payments.command("adopt")
+def adopt_payment(
+    session: Annotated[str, typer.Argument(help="The Checkout Session's id at Stripe: cs_…")],
+    text: Annotated[str, typer.Option(help="What to post.")],
+    author: Annotated[str | None, typer.Option(help="Under what name; none is anonymous.")] = None,
+) -> None:
+    """Post what was paid at Stripe but is not in this database, as after restoring a backup."""
+    from paidchat import operations
+
+    operations.adopt_payment(_load(), session, text, author)
 
 
 def _serve(

@@ -58,22 +58,23 @@ async def _database(settings: Settings) -> Finding:
     try:
         await database.open()
         async with database.reading() as connection:
-            found = await schema.revision(connection)
+            found = await schema.examine(connection)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         reason = getattr(error, "orig", None) or error
         return Finding(Level.FAILURE, "database", f"it cannot be used: {reason}", "Mend PAIDCHAT_DATABASE_URL.")
     finally:
         await database.close()
-    if found == schema.HEAD:
-        return Finding(Level.OK, "database", f"{database.backend}, schema {found}")
-    if found is None and database.backend == "sqlite":
+    return _judge_schema(found, database.backend)
+
+
+def _judge_schema(found: schema.Schema, backend: str) -> Finding:
+    if found.fit is schema.Fit.CURRENT:
+        return Finding(Level.OK, "database", f"{backend}, schema {found.revision}")
+    if found.fit is schema.Fit.NEWER:
+        return Finding(Level.WARNING, "database", found.words, "Finish the upgrade: update this program too.")
+    if found.revision is None and backend == "sqlite":
         return Finding(Level.OK, "database", "a new SQLite file; the first start makes its tables")
-    return Finding(
-        Level.FAILURE,
-        "database",
-        f"its schema is {found or 'missing'}, {schema.HEAD} is needed",
-        "Run: paidchat migrate",
-    )
+    return Finding(Level.FAILURE, "database", found.words, found.remedy)
 
 
 def _key(settings: Settings) -> Finding:

@@ -151,7 +151,7 @@ class Feed:
         """
         if epoch == self.epoch and after is not None and after > self.seq:
             await self.refresh()  # another process may have been quicker
-        if epoch == self.epoch and after is not None and self.seq - REPLAY_ENTRIES <= after <= self.seq:
+        if epoch == self.epoch and after is not None and self._oldest_cursor <= after <= self.seq:
             subscriber.cursor = after
             subscriber.send(encode_frame(wire.Resumed.model_construct(epoch=self.epoch, seq=after)))
         else:
@@ -194,9 +194,14 @@ class Feed:
         if not watchers:
             self._watchers.pop(payment_id, None)
 
+    @property
+    def _oldest_cursor(self) -> int:
+        """The oldest place to resume from. A new epoch leaves places out, so its first entries may be all there is."""
+        return self._recent[0].seq - 1 if self._recent else self.seq
+
     def _send_missed(self, subscriber: Subscriber) -> None:
         """Send the next entries to a subscriber that is behind; drop one whose cursor has left the buffer."""
-        start = subscriber.cursor + 1 - self._recent[0].seq
+        start = subscriber.cursor - self._oldest_cursor
         if start < 0:
             subscriber.drop()
             subscriber.cursor = self.seq

@@ -5,12 +5,12 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from paidchat import board, clock
+from paidchat import adoption, board, clock
 from paidchat.app import Core, core
 from paidchat.doctor import Level, examine
 from paidchat.domain import DomainError, ProviderUnavailable
@@ -18,7 +18,7 @@ from paidchat.observability import configure_logging
 from paidchat.reconciler import Reconciler
 from paidchat.settings import Settings
 from paidchat.storage import queries, schema
-from paidchat.storage.database import Database
+from paidchat.storage.database import Database, is_outage
 from paidchat.stripe_gateway import GatewayError
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ COLUMNS = 60  # of a message's text, in a list
 
 
 def _run(settings: Settings, work: Callable[[Core], Awaitable[T]]) -> T:
-    """Do one piece of work on the board's parts; what the rules forbid is said in words."""
+    """Do one piece of work on the board's parts; exit with 1 and a sentence if it can't be done."""
     configure_logging(settings.log_format)
 
     async def run() -> T:
@@ -36,28 +36,40 @@ def _run(settings: Settings, work: Callable[[Core], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
-    except DomainError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    except (DomainError, schema.SchemaOutOfDate) as error:
+        _give_up(str(error))
+    except GatewayError as error:
+        _give_up(f"Stripe could not be asked: {error}")
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        _give_up(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {getattr(error, 'orig', None) or error}")
+
+
+def _give_up(reason: str) -> NoReturn:
+    typer.echo(reason, err=True)
+    raise typer.Exit(1)
 
 
 def migrate(settings: Settings) -> None:
     """Bring the schema up to date."""
 
-    async def run() -> None:
+    async def run() -> schema.Schema:
         database = Database(settings.database_url)
         try:
             await database.open()
-            await schema.migrate(database)
+            return await schema.migrate(database)
         finally:
             await database.close()
 
     try:
-        asyncio.run(run())
+        found = asyncio.run(run())
+    except schema.SchemaOutOfDate as error:
+        _give_up(str(error))
     except (SQLAlchemyError, OSError) as error:
-        typer.echo(f"The database cannot be migrated: {getattr(error, 'orig', None) or error}", err=True)
-        raise typer.Exit(1) from None
-    typer.echo("The schema is up to date.")
+        _give_up(f"The database cannot be migrated: {getattr(error, 'orig', None) or error}")
+    newer = found.fit is schema.Fit.NEWER
+    typer.echo(f"{found.words} There is nothing to do." if newer else "The schema is up to date.")
 
 
 def begin_epoch(settings: Settings) -> None:
@@ -65,19 +77,20 @@ def begin_epoch(settings: Settings) -> None:
 
     async def work(parts: Core) -> list[str]:
         async with parts.database.transaction() as connection:
-            await queries.set_epoch(connection, uuid.uuid4().hex)
-        return await parts.checkout.paid_without_row(clock.now() - LOOK_BACK)
+            await queries.begin_epoch(connection, uuid.uuid4().hex)
+        try:
+            return await parts.checkout.paid_without_row(clock.now() - LOOK_BACK)
+        except GatewayError as error:
+            message = f"A new epoch has begun. Stripe could not be asked what was paid since the backup: {error}"
+            raise ProviderUnavailable(message) from error
 
-    try:
-        lost = _run(settings, work)
-    except GatewayError as error:
-        typer.echo(
-            f"A new epoch has begun. Stripe could not be asked what was paid since the backup: {error}", err=True
-        )
-        raise typer.Exit(1) from None
+    lost = _run(settings, work)
     typer.echo("A new epoch has begun: every client starts afresh.")
     for session_id in lost:
-        typer.echo(f"Paid at Stripe, but not in this database: {session_id}. Refund it there, or post by hand.")
+        typer.echo(
+            f"Paid at Stripe, but not in this database: {session_id}. "
+            f'Refund it there, or post it: paidchat payments adopt {session_id} --text "…"'
+        )
 
 
 def doctor(settings: Settings) -> None:
@@ -153,6 +166,21 @@ def refund_payment(settings: Settings, payment_id: str) -> None:
 
     _run(settings, work)
     typer.echo(f"The money of payment {payment_id} is on its way back.")
+
+
+def adopt_payment(settings: Settings, session_id: str, text: str, author: str | None) -> None:
+    """Post what a session at Stripe paid for that this database has no payment of."""
+
+    async def work(parts: Core) -> adoption.Adopted:
+        wanted = adoption.Wanted(session_id, text, author)
+        return await adoption.adopt(parts.database, parts.gateway, parts.checkout, wanted, livemode=settings.livemode)
+
+    done = _run(settings, work)
+    if done.is_new:
+        typer.echo(f"Message {done.message_id} is on the board.")
+        return
+    keeps = "" if done.says_the_same else " It keeps its own text and author; those given here were not used."
+    typer.echo(f"This payment was in the database already: its message is {done.message_id}.{keeps}")
 
 
 def reconcile(settings: Settings) -> None:

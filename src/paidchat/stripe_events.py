@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -109,6 +110,15 @@ Id = Annotated[str, msgspec.Meta(max_length=255, pattern=r"\A[!-~]+\Z")]
 _is_id = re.compile(r"[!-~]{1,255}").fullmatch
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionTerms:
+    """When a session was made and until when it could be paid, and whether Stripe works out its tax."""
+
+    created_at: datetime
+    expires_at: datetime
+    taxed: bool
+
+
 class _Expanded(msgspec.Struct):
     """A payment intent where Stripe was asked to send it whole, or did so unasked."""
 
@@ -128,6 +138,18 @@ class _Session(msgspec.Struct):
     amount_subtotal: int | None = None
     amount_total: int | None = None
     currency: str | None = None
+
+
+class _AutomaticTax(msgspec.Struct):
+    enabled: bool
+
+
+class _Terms(msgspec.Struct):
+    """The fields of a `checkout.session` that never change."""
+
+    created: int
+    expires_at: int
+    automatic_tax: _AutomaticTax
 
 
 class _MovedMoney(msgspec.Struct):
@@ -275,6 +297,23 @@ def read_session(retrieved: Any) -> SessionFact:
         return _session_fact(session, _fact_of_retrieved(session))
     except msgspec.ValidationError as error:
         raise UnreadableObject(f"the session cannot be read: {error}") from None
+
+
+def read_terms(retrieved: Any) -> SessionTerms:
+    """Read on what terms a session was made.
+
+    Raises:
+        UnreadableObject: it does not say.
+    """
+    try:
+        terms = msgspec.convert(retrieved, _Terms)
+        return SessionTerms(
+            created_at=datetime.fromtimestamp(terms.created, UTC),
+            expires_at=datetime.fromtimestamp(terms.expires_at, UTC),
+            taxed=terms.automatic_tax.enabled,
+        )
+    except (msgspec.ValidationError, ValueError, OverflowError, OSError) as error:
+        raise UnreadableObject(f"the session's terms cannot be read: {error}") from None
 
 
 def read_intent(retrieved: Any, disputes: list[str], question: Question) -> IntentFact:

@@ -26,12 +26,14 @@ from paidchat.stripe_events import (
     SESSION_EVENTS,
     Id,
     News,
+    SessionTerms,
     UnreadableEvent,
     UnreadableObject,
     disputed_intent,
     read_intent,
     read_listed_event,
     read_session,
+    read_terms,
 )
 
 T = TypeVar("T")
@@ -212,6 +214,12 @@ class StripeGateway:
         if isinstance(intent, str):
             return fact, await self.retrieve_intent(intent, question)
         return fact, None if intent is None else await self._read_intent(intent, question)
+
+    async def session_terms(self, session_id: str) -> SessionTerms:
+        """Ask on what terms a session was made."""
+        session = await self._ask("get", f"/v1/checkout/sessions/{quote(session_id, safe='')}")
+        with _reading():
+            return read_terms(session)
 
     async def retrieve_intent(self, payment_intent: str, question: Question) -> IntentFact:
         """Ask how a payment intent's money stands: refunded, disputed, neither."""

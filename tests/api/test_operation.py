@@ -10,13 +10,16 @@ from typing import Any
 import httpx
 import pytest
 from board_client import http_client, post
+from rows import opened
 from served import Served, free_port, process, served_board, serving
+from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from paidchat.app import create_app
 from paidchat.cli import cli
 from paidchat.server import server_config
 from paidchat.settings import Settings
+from paidchat.storage import schema
 
 Run = Callable[..., Result]
 
@@ -70,6 +73,27 @@ async def test_healthz_says_ok(client: httpx.AsyncClient) -> None:
 async def test_readyz_says_ok(client: httpx.AsyncClient) -> None:
     """A board whose database answers and whose feed follows is ready."""
     assert (await client.get("/readyz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("works_with", "status", "said"),
+    [
+        pytest.param(schema.HEAD, 200, "newer", id="compatible"),
+        pytest.param("9999", 503, "needs at least a program of revision 9999. Update the program.", id="incompatible"),
+    ],
+)
+async def test_readyz_obeys_a_newer_schema(tmp_path: Path, works_with: str, status: int, said: str) -> None:
+    """A board goes on while a newer program's schema allows it, and is not ready, with the reason, when it doesn't."""
+    with served_board(tmp_path) as served:
+        async with http_client(served) as client, opened(served.settings.database_url) as database:
+            async with database.transaction() as connection:
+                await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+                await connection.execute(text("UPDATE compatibility SET works_with = :new"), {"new": works_with})
+            answer = await client.get("/readyz")
+            assert answer.status_code == status
+            assert said in answer.text
+            if status == 200:
+                assert (await post(client, "Meanwhile"))["text"] == "Meanwhile"
 
 
 async def test_metrics_count_what_happens(client: httpx.AsyncClient) -> None:

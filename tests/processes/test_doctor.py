@@ -4,17 +4,21 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cluster import Cluster, paidchat
 from postgres import Postgres
+from rows import opened
 from served import SECRET, free_port
+from sqlalchemy import text
 from strangers import Echo, counting
 
 from paidchat.doctor import Finding, Level, examine
 from paidchat.sandbox.account_objects import SUBSCRIBED, webhook_endpoint
 from paidchat.settings import Settings
+from paidchat.storage import schema
 
 SUBJECTS = ("database", "key", "public URL", "Stripe", "clock", "webhook endpoint", "tax")
 URL = "https://chat.example.com"
@@ -91,6 +95,31 @@ async def examined(stripe: Echo, *endpoints: dict[str, Any], **settings: Any) ->
 
 
 GOOD = webhook_endpoint(f"{URL}/stripe/webhook")
+
+
+@pytest.mark.parametrize(
+    ("revision", "works_with", "level", "words"),
+    [
+        pytest.param("9999", schema.HEAD, Level.WARNING, "which may still use it", id="newer"),
+        pytest.param("9999", "9999", Level.FAILURE, "needs at least a program of revision 9999", id="too new"),
+        pytest.param("0001", schema.HEAD, Level.FAILURE, f"this version needs {schema.HEAD}", id="behind"),
+        pytest.param("garbage", schema.HEAD, Level.FAILURE, "garbage, which this program", id="not ours"),
+    ],
+)
+async def test_a_schema_of_another_age_is_found(
+    stripe: Echo, tmp_path: Path, revision: str, works_with: str, level: Level, words: str
+) -> None:
+    """A newer schema that allows this program is a warning; one it can't use, or has to migrate, is a failure."""
+    url = f"sqlite:///{tmp_path / 'paidchat.db'}"
+    async with opened(url) as database:
+        await schema.migrate(database)
+        async with database.transaction() as connection:
+            await connection.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
+            await connection.execute(text("UPDATE compatibility SET works_with = :new"), {"new": works_with})
+    found = (await examined(stripe, GOOD, database_url=url))["database"]
+    assert found.level == level
+    assert words in found.found
+    assert found.remedy
 
 
 @pytest.mark.parametrize(

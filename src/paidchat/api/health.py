@@ -35,7 +35,8 @@ class Readiness(Health):
     """All is well enough, part by part."""
 
     database: Literal["ok"] = "ok"
-    schema_: Literal["ok"] = Field(default="ok", serialization_alias="schema")
+    # `newer`: a newer program has migrated the database, compatibly.
+    schema_: Literal["ok", "newer"] = Field(default="ok", serialization_alias="schema")
     feed: Literal["ok"] = "ok"
     listener: Literal["ok", "reconnecting", "not needed"]
 
@@ -48,29 +49,36 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses=responses(503))
 async def readyz(services: Running) -> Readiness:
-    """Tell whether traffic should come here: the database answers, its schema is ours, the feed follows its log.
+    """Tell whether traffic should come here: the database answers, we can use its schema, the feed follows its log.
 
     A background task that ended makes it 503 until it runs again. A listener that lost its connection is told but
     not fatal: the feed polls until it is back.
     """
-    failures = await _failures(services)
-    if failures:
+    found = await _schema(services)
+    failures = _failures(services, found)
+    if found is None or failures:
         raise ApiError(503, "not_ready", "This process cannot serve just now: see errors.", errors=failures)
-    return Readiness(listener=_listener(services))
+    newer = found.fit is schema.Fit.NEWER
+    return Readiness(schema_="newer" if newer else "ok", listener=_listener(services))
 
 
-async def _failures(services: Services) -> list[FieldError]:
+async def _schema(services: Services) -> schema.Schema | None:
+    """Return what the database's schema is; None if it does not answer."""
+    try:
+        async with asyncio.timeout(DATABASE_TIMEOUT_S), services.database.reading() as connection:
+            return await schema.examine(connection)
+    except (SQLAlchemyError, OSError, TimeoutError):
+        return None
+
+
+def _failures(services: Services, found: schema.Schema | None) -> list[FieldError]:
     failures = [FieldError(field=task, message=TASK_DOWN) for task in services.background.down()]
     if time.monotonic() - services.feed.read_at > STALE_S:
         failures.append(FieldError(field="feed", message="The log was not read for a while."))
-    try:
-        async with asyncio.timeout(DATABASE_TIMEOUT_S), services.database.reading() as connection:
-            found = await schema.revision(connection)
-    except (SQLAlchemyError, OSError, TimeoutError):
-        return [FieldError(field="database", message="The database does not answer."), *failures]
-    if found != schema.HEAD:
-        message = f"It is at revision {found}, this version needs {schema.HEAD}: paidchat migrate"
-        failures.append(FieldError(field="schema", message=message))
+    if found is None:
+        failures.insert(0, FieldError(field="database", message="The database does not answer."))
+    elif not found.usable:
+        failures.insert(0, FieldError(field="schema", message=f"{found.words} {found.remedy}"))
     return failures
 
 

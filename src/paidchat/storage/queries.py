@@ -34,6 +34,8 @@ refund = table(Refund)
 sweep = table(Sweep)
 stripe_event = table(StripeEvent)
 
+EPOCH_GAP = 1_000_000  # places in the log that a new epoch leaves out
+
 
 def _insert(connection: AsyncConnection, into: Table) -> sqlite.Insert | postgresql.Insert:
     """Start an INSERT that knows ON CONFLICT, which both databases have and SQL has not."""
@@ -49,9 +51,13 @@ async def ensure_board(connection: AsyncConnection, *, tag: str, epoch: str) -> 
     await connection.execute(new.on_conflict_do_nothing())
 
 
-async def set_epoch(connection: AsyncConnection, epoch: str) -> None:
-    """Begin a new history: cursors of the old one are worth nothing."""
-    await connection.execute(update(board).values(epoch=epoch))
+async def begin_epoch(connection: AsyncConnection, epoch: str) -> None:
+    """Begin a new history: cursors of the old one are worth nothing.
+
+    It begins far beyond the old one's end. A backup does not know how far that was, and an id that was given out
+    after it was made must not become another message's.
+    """
+    await connection.execute(update(board).values(epoch=epoch, seq=board.c.seq + EPOCH_GAP))
 
 
 async def read_board(connection: AsyncConnection) -> Row[Any]:
@@ -96,9 +102,9 @@ def _payments(connection: AsyncConnection) -> Select[*tuple[Any, ...]]:
 
 
 async def insert_payment(connection: AsyncConnection, values: dict[str, Any]) -> bool:
-    """Insert a payment; False if another one has its Idempotency-Key."""
+    """Insert a payment; False if another one has its Idempotency-Key, its id or its session."""
     new = _insert(connection, payment).values(values)
-    result = await connection.execute(new.on_conflict_do_nothing(index_elements=["idempotency_key"]))
+    result = await connection.execute(new.on_conflict_do_nothing())
     return result.rowcount == 1
 
 

@@ -1,8 +1,16 @@
-"""The schema's version: what the database has, what this code needs, and the way from one to the other."""
+"""The schema's version: what the database has, what this code needs, and the way from one to the other.
+
+Revisions are four digits with leading zeros, so comparing them as strings is comparing them as numbers. A schema that
+is newer than this program names the oldest revision whose programs may still use it (`compatibility.works_with`), so
+that old and new processes can run side by side during an upgrade.
+"""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import inspect, text
@@ -14,17 +22,57 @@ from paidchat.storage.database import Database
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0002"  # the newest revision; a test holds it to the folder
+FIRST = "0001"
 PATIENCE_S = 60  # for another process's migration
 RETRY_S = 0.2
 LOCK = 0x7061_6964  # one number for the advisory lock, whoever migrates
+_REVISION = re.compile(r"[0-9]{4}")
+_UPDATE = "Update the program."
 
 
 class SchemaOutOfDate(Exception):
-    """The database's schema is not the one that this code needs."""
+    """The database's schema is not one that this program can use. The message names the remedy."""
 
 
-async def migrate(database: Database) -> None:
-    """Bring the schema up to date in one transaction. Safe when several processes start at once."""
+class Fit(StrEnum):
+    """Whether this program can use a schema."""
+
+    CURRENT = "current"
+    BEHIND = "behind"  # once it is migrated; an empty database, too
+    NEWER = "newer"  # it can, although a newer program has migrated it
+    REFUSED = "refused"  # it is too new, or not one of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A database's schema.
+
+    Attributes:
+        revision: What the database is at; None if it is empty.
+        fit: Whether this program can use it.
+        words: The two of them compared, as a sentence.
+        remedy: What to do about it, as a sentence; empty if nothing needs doing.
+    """
+
+    revision: str | None
+    fit: Fit
+    words: str
+    remedy: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether this program can run on it as it is."""
+        return self.fit in {Fit.CURRENT, Fit.NEWER}
+
+
+async def migrate(database: Database) -> Schema:
+    """Bring the schema up to date in one transaction, and return it. Safe when several processes start at once.
+
+    A newer schema that this program can use is left as it is.
+
+    Raises:
+        SchemaOutOfDate: it is too new for this program, or not one of ours.
+    """
     upgrade = _alembic()
     deadline = time.monotonic() + PATIENCE_S
     while True:
@@ -32,38 +80,80 @@ async def migrate(database: Database) -> None:
             async with database.transaction() as connection:
                 if database.backend == "postgresql":  # SQLite's one writer is lock enough
                     await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-                if await revision(connection) != HEAD:
+                found = await examine(connection)
+                if found.fit is Fit.REFUSED:
+                    raise SchemaOutOfDate(f"{found.words} {found.remedy}")
+                if found.fit is Fit.BEHIND:
                     await connection.run_sync(upgrade)
+                    found = await examine(connection)
         except DBAPIError as error:
             # Another process is at it for longer than a request would wait.
             if "lock" not in str(error.orig) or time.monotonic() > deadline:
                 raise
             await asyncio.sleep(RETRY_S)
         else:
-            return
+            return found
 
 
 async def prepare(database: Database) -> None:
-    """Make sure that the schema is up to date: SQLite's is brought there, a shared database's must be.
+    """Make sure that this program can use the schema: SQLite's is migrated if need be, a shared database's must be.
 
     Raises:
-        SchemaOutOfDate: with the command to run.
+        SchemaOutOfDate: with the remedy.
     """
     async with database.reading() as connection:
-        found = await revision(connection)
-    if found == HEAD:
+        found = await examine(connection)
+    if found.usable:
         return
-    if database.backend == "postgresql":
-        has = f"is at revision {found}" if found else "is empty"
-        raise SchemaOutOfDate(f"The database {has}, and this version needs {HEAD}. Run: paidchat migrate")
+    if found.fit is Fit.REFUSED or database.backend == "postgresql":
+        raise SchemaOutOfDate(f"{found.words} {found.remedy}")
     await migrate(database)
+
+
+async def examine(connection: AsyncConnection) -> Schema:
+    """Compare the database's schema with what this program needs."""
+    found = await revision(connection)
+    if found == HEAD:
+        return Schema(found, Fit.CURRENT, f"The database is at revision {found}.")
+    if found is None:
+        words = f"The database is empty, and this version needs {HEAD}."
+        return Schema(found, Fit.BEHIND, words, "Run: paidchat migrate")
+    if _REVISION.fullmatch(found) is None or found < FIRST:
+        words = f"The database is at revision {found}, which this program ({HEAD}) does not know."
+        return Schema(found, Fit.REFUSED, words, "Use the program that migrated it, or another database.")
+    if found < HEAD:
+        words = f"The database is at revision {found}, and this version needs {HEAD}."
+        return Schema(found, Fit.BEHIND, words, "Run: paidchat migrate")
+    return _compare_newer(found, await _works_with(connection))
+
+
+def _compare_newer(found: str, works_with: str | None) -> Schema:
+    newer = f"The database is at revision {found}, newer than this program ({HEAD})"
+    if works_with is None:
+        return Schema(found, Fit.REFUSED, f"{newer}, and does not say that older programs may use it.", _UPDATE)
+    if works_with > HEAD:
+        return Schema(found, Fit.REFUSED, f"{newer}, and needs at least a program of revision {works_with}.", _UPDATE)
+    return Schema(found, Fit.NEWER, f"{newer}, which may still use it.")
 
 
 async def revision(connection: AsyncConnection) -> str | None:
     """Return the revision that the database has, None for an empty one."""
-    if not await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
+    if not await _has_table(connection, "alembic_version"):
         return None
     return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+
+
+async def _works_with(connection: AsyncConnection) -> str | None:
+    """Return the oldest revision whose programs may use the schema; None if it does not say, or not readably."""
+    if not await _has_table(connection, "compatibility"):
+        return None
+    query = text("SELECT works_with FROM compatibility WHERE id = 1")
+    found: str | None = (await connection.execute(query)).scalar_one_or_none()
+    return found if found is not None and _REVISION.fullmatch(found) else None
+
+
+async def _has_table(connection: AsyncConnection, name: str) -> bool:
+    return await connection.run_sync(lambda sync: inspect(sync).has_table(name))
 
 
 def _alembic() -> Callable[[Connection], None]:
