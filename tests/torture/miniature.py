@@ -36,6 +36,7 @@ from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
 from paidchat.stripe_gateway import StripeGateway
 from tests.torture.records import Records, copied, new_database
+from tests.torture.wall_clock import WallClock
 from tests.torture.world import ADMIN_TOKEN
 
 Json = dict[str, Any]
@@ -106,6 +107,7 @@ class Miniature:
         self._made = 0
         self._life: Path  # the folder of the board and sandbox that are
         self.url = _url(self._boards)
+        self.clock = WallClock()  # the board's own
         self.gateway: StripeGateway  # the simulation's own way to Stripe
         self.settings: Settings
         self.records: Records  # the board's database, behind its back
@@ -131,6 +133,7 @@ class Miniature:
     async def fresh(self) -> AsyncIterator[None]:
         """Run a new sandbox that delivers nothing by itself, and a new board, until the block ends."""
         self._made += 1
+        self.clock.begin()
         self._life = folder = self._folder / str(self._made)
         folder.mkdir()
         address = _url(self._sandboxes)
@@ -228,6 +231,7 @@ async def miniature(server: str | None = None) -> AsyncIterator[Miniature]:
         stack.enter_context(_silence())
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir=IN_MEMORY, prefix="paidchat-"))
         made = Miniature(Path(folder), server)
+        stack.enter_context(made.clock.installed())
         async with made.open():
             yield made
 

@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from tests.torture.miniature import Miniature
 from tests.torture.oracle import Finding, reachable
 from tests.torture.stage import Stage
 from tests.torture.viewer import Viewer
+from tests.torture.wall_clock import let_time_pass
 
 Json = dict[str, Any]
 
@@ -35,6 +37,8 @@ async def scrutinise(stage: Stage) -> None:
     if board.log != list(range(1, board.seq + 1)):
         raise Finding("wrong", f"the log is {board.log}, its head {board.seq}")
     for account in stage.accounts:
+        if account.id not in board.payments:
+            raise Finding("lost", f"payment {account.id} is not in the database any more")
         payment, messages = board.payments[account.id], board.messages[account.id]
         account.see_status(payment["status"])
         account.see_message(messages[0]["id"] if messages else None)
@@ -51,17 +55,25 @@ async def scrutinise_at_rest(stage: Stage, *, by_mail: bool) -> None:
         Finding: a promise is broken.
     """
     await stage.mend_stripe()
+    stage.miniature.clock.jump(timedelta(0))
     for _ in range(MOST_ROUNDS):
         if not (by_mail and stage.undelivered):
             break
         await stage.deliver(0, 1)
-    if stage.lost or stage.troubled or not by_mail:
-        await stage.let_pass()
+    told_all = by_mail and not (stage.lost or stage.troubled)
+    if told_all:
+        await _check_at_rest(stage)
+    if stage.miniature.clock.jumps or not told_all:
+        await let_time_pass(stage.miniature.records)
         await stage.sweep(full=True)
         for _ in range(MOST_ROUNDS):
             if not stage.undelivered:
                 break
             await stage.sweep(full=True)  # the one before has sent money back, and is to hear of that too
+        await _check_at_rest(stage)
+
+
+async def _check_at_rest(stage: Stage) -> None:
     await scrutinise(stage)
     board = await read_board(stage.miniature, thoroughly=True)
     if board.damage:

@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from multiprocessing import get_context
 from typing import Any, ClassVar
 
@@ -48,6 +49,9 @@ BREAKAGES = st.sampled_from(
 )
 RARE = st.sampled_from(["second session", "paid twice", "restart", "sweep", "full sweep", "trouble"])
 DEEDS = st.sampled_from(["start", "deliver", "deliver", "deliver", "look up", "sweep"])
+# How far the board's clock is ahead, in seconds. Most jumps set it right, so that most events find a right clock.
+MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
+JUMPS = st.sampled_from([*[0] * 5, 20, 20, -20, 10 * MINUTE, -10 * MINUTE, HOUR, -HOUR, DAY, 40 * DAY])
 STEPS = st.integers(0, 20)  # of what a board does when it dies
 MANNERS = st.sampled_from(["cursor", "cursor", "plain", "other epoch", "ahead"])
 
@@ -77,6 +81,7 @@ class Simulation(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Let everything arrive and hold the board to all of its promises, unless one is broken already."""
         self.counts["simulations"] += 1
+        self.counts["jumps"] += self.miniature.clock.jumps
         try:
             if not self._broken:
                 self._do(scrutinise_at_rest(self._stage, by_mail=self._by_mail))
@@ -181,6 +186,11 @@ class Simulation(RuleBasedStateMachine):
         """The board dies in the middle of something, and another is started."""
         if deed != "start" or len(self._stage.accounts) < MOST_PAYMENTS:
             self._do(self._stage.crash(deed, pick, steps))
+
+    @rule(seconds=JUMPS)
+    def jump(self, seconds: int) -> None:
+        """The board's clock jumps, or is set right."""
+        self.miniature.clock.jump(timedelta(seconds=seconds))
 
     @precondition(lambda self: any(not viewer.connected for viewer in self._stage.viewers))
     @rule(pick=PICK, manner=MANNERS)

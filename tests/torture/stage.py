@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from webhooks import signature
@@ -15,6 +16,7 @@ from paidchat.stripe_gateway import GatewayError
 from tests.torture.dying import Died, dying
 from tests.torture.miniature import Miniature
 from tests.torture.oracle import PAID_EVENTS, Account, Finding, Session, sessions_of
+from tests.torture.wall_clock import let_time_pass
 from tests.torture.world import ADMIN_TOKEN
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ Json = dict[str, Any]
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 TRIES = 3
-LONG_AGO = "2001-01-01 00:00:00.000000"
 # What may be done to a session, by how it stands; not all of it is possible at any time.
 VERBS = {
     "open": ("pay_later", "decline", "expire"),
@@ -68,6 +69,8 @@ class Stage:
                 break
             if left == 1:
                 await self.mend_stripe()
+        if answer.status == 503 and self.miniature.clock.wrong:
+            return  # by Stripe's clock the session would have lasted too short or too long
         self._expect(answer.status == 201, "wrong", f"POST /api/payments answered {answer.status}")
         self.accounts.append(Account(answer.json()["id"], text))
         await self.learn_truth()
@@ -119,7 +122,7 @@ class Stage:
         """Take a message off by hand, its money with it or not."""
         account = self._posted(pick)
         failing = await self._stripe_fails()
-        known_number = await self._column(account, "known_number")
+        known = await self._column(account, "known_number", "known_at")
         target = f"/api/admin/messages/{account.message_id}?refund={str(refund).lower()}"
         answer = await self.miniature.board("DELETE", target, **ADMIN)
         self._expect(answer.status == 204, "wrong", f"DELETE of a message answered {answer.status}")
@@ -127,7 +130,7 @@ class Stage:
         await self.learn_truth()
         if failing:
             account.certain = False
-        elif await self._column(account, "known_number") != known_number:
+        elif await self._column(account, "known_number", "known_at") != known:
             account.hear_money()
 
     async def restore(self, pick: int) -> None:
@@ -163,6 +166,8 @@ class Stage:
         event = self.undelivered[pick % len(self.undelivered)]
         failing = await self._stripe_fails()
         statuses = await asyncio.gather(*(self._send(event) for _ in range(copies)))
+        if self._refused(*statuses):
+            return
         if set(statuses) != {200}:
             allowed = failing and set(statuses) <= {200, 503}
             self._expect(allowed, "lost", f"{event['type']} was answered {statuses}")
@@ -178,6 +183,8 @@ class Stage:
         event = self.delivered[pick % len(self.delivered)]
         failing = await self._stripe_fails()
         status = await self._send(event)
+        if self._refused(status):
+            return
         self._expect(status == 200 or failing, "lost", f"a repeated {event['type']} was answered {status}")
         self.counts["repeats"] += 1
         account = self._account_of(event)
@@ -193,6 +200,12 @@ class Stage:
         payload = json.dumps(event).encode()
         answer = await self.miniature.board("POST", "/stripe/webhook", payload, stripe_signature=signature(payload))
         return answer.status
+
+    def _refused(self, *statuses: int) -> bool:
+        if self.miniature.clock.wrong:
+            self._expect(set(statuses) == {400}, "wrong", f"a signature of another time was answered {statuses}")
+            self.counts["refused"] += 1
+        return self.miniature.clock.wrong
 
     async def _try_to_send(self, event: Json) -> int:
         with suppress(Died):
@@ -227,14 +240,12 @@ class Stage:
             found = await self.miniature.sweep(full=full)
         except (GatewayError, ProviderUnavailable) as error:
             self._expect(failing, "wrong", f"the sweep failed: {error}")
-            for account in self.accounts:
-                account.certain = False
+            self._doubt(*self.accounts)
             return
         self._expect(found is not None, "wrong", "the sweep was held by somebody")
         self.counts["sweeps"] += 1
-        if failing:
-            for account in self.accounts:
-                account.certain = False
+        if failing or self.miniature.clock.wrong:
+            self._doubt(*self.accounts)  # it may have asked for the wrong hour's events
             return
         heard, self.undelivered = self.undelivered, []
         self.delivered += heard
@@ -270,7 +281,7 @@ class Stage:
                         await self.miniature.sweep(full=False)
             following = await self._stop()
         await self._start(following)
-        await self.let_pass()
+        await let_time_pass(self.miniature.records)
         self.counts["crashes"] += death.dead
         if deed == "start":
             await self.pay_for(text, key)
@@ -310,14 +321,6 @@ class Stage:
     async def mend_stripe(self) -> None:
         """Let every call to Stripe work."""
         await self.miniature.stripe("PUT", "/test/faults", {"api": {}})
-
-    async def let_pass(self) -> None:
-        """Let so much time pass that whatever was put off is due, and what the dead held is free."""
-        await self.miniature.records.change(
-            f"UPDATE refund SET due_at = '{LONG_AGO}' WHERE status = 'wanted'",  # noqa: S608 - ours
-            f"UPDATE payment SET claimed_until = '{LONG_AGO}' WHERE claimed_until IS NOT NULL",  # noqa: S608 - ours
-            f"UPDATE sweep SET held_until = '{LONG_AGO}'",  # noqa: S608 - ours
-        )
 
     # --- viewers ------------------------------------------------------------------------------------
 
@@ -376,10 +379,10 @@ class Stage:
         posted = [account for account in self.accounts if account.message_id is not None]
         return posted[pick % len(posted)]
 
-    async def _column(self, account: Account, name: str) -> Any:
+    async def _column(self, account: Account, *names: str) -> Any:
         async with self.miniature.records.reading() as reader:
             [row] = await reader.rows("SELECT * FROM payment WHERE id = :id", id=account.id)
-        return getattr(row, name)
+        return attrgetter(*names)(row)  # of several names, a tuple
 
     async def _has_message(self, account: Account) -> bool:
         async with self.miniature.records.reading() as reader:
