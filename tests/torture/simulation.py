@@ -49,9 +49,14 @@ BREAKAGES = st.sampled_from(
 )
 RARE = st.sampled_from(["second session", "paid twice", "restart", "sweep", "full sweep", "trouble"])
 DEEDS = st.sampled_from(["start", "deliver", "deliver", "deliver", "look up", "sweep"])
-# How far the board's clock is ahead, in seconds. Most jumps set it right, so that most events find a right clock.
+# How far the board's clock is ahead, in seconds; what happens then; and whether it is set right at once, as it mostly
+# is, for most events are to find a right clock.
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
-JUMPS = st.sampled_from([*[0] * 5, 20, 20, -20, 10 * MINUTE, -10 * MINUTE, HOUR, -HOUR, DAY, 40 * DAY])
+JUMPS = st.sampled_from([0, 20, 20, HOUR, HOUR, DAY, 40 * DAY, 10 * MINUTE, -20, -10 * MINUTE, -HOUR])
+MEANWHILE = st.sampled_from(
+    ["nothing", "look up", "pay and look up", "pay and look up", "deliver", "sweep", "full sweep"]
+)
+SET_RIGHT = st.sampled_from([True, True, True, False])
 STEPS = st.integers(0, 20)  # of what a board does when it dies
 MANNERS = st.sampled_from(["cursor", "cursor", "plain", "other epoch", "ahead"])
 
@@ -187,10 +192,21 @@ class Simulation(RuleBasedStateMachine):
         if deed != "start" or len(self._stage.accounts) < MOST_PAYMENTS:
             self._do(self._stage.crash(deed, pick, steps))
 
-    @rule(seconds=JUMPS)
-    def jump(self, seconds: int) -> None:
-        """The board's clock jumps, or is set right."""
+    @rule(seconds=JUMPS, meanwhile=MEANWHILE, pick=PICK, set_right=SET_RIGHT)
+    def jump(self, seconds: int, meanwhile: str, pick: int, set_right: bool) -> None:
+        """The board's clock jumps, something happens by it, and it stays like that or is set right."""
         self.miniature.clock.jump(timedelta(seconds=seconds))
+        match meanwhile:
+            case "look up":
+                self._do(self._stage.look_up(pick))
+            case "pay and look up" if self._stage.payable:
+                self._do(self._stage.pay_and_look_up(pick))
+            case "deliver" if self._stage.undelivered:
+                self._do(self._stage.deliver(pick, 1))
+            case "sweep" | "full sweep":
+                self._do(self._stage.sweep(full=meanwhile == "full sweep"))
+        if set_right:
+            self.miniature.clock.jump(timedelta(0))
 
     @precondition(lambda self: any(not viewer.connected for viewer in self._stage.viewers))
     @rule(pick=PICK, manner=MANNERS)

@@ -80,10 +80,15 @@ class Stage:
         """The sessions that can be paid."""
         return [(account, session) for account, session in self._sessions() if session.status == "open"]
 
-    async def pay(self, pick: int) -> None:
-        """Pay one of the sessions that can be paid."""
+    async def pay(self, pick: int) -> Account:
+        """Pay one of the sessions that can be paid, and return whose it is."""
         account, session = self.payable[pick % len(self.payable)]
         await self._act(account, session, "pay")
+        return account
+
+    async def pay_and_look_up(self, pick: int) -> None:
+        """Pay one of them, and come back to the page before Stripe's event does."""
+        await self.look_up(self.accounts.index(await self.pay(pick)))
 
     async def pay_everything(self, account: Account) -> None:
         """Pay every session of a payment that can be paid."""
