@@ -14,7 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from paidchat.storage.notify import Wakeups, announce
 
-LOCK_TIMEOUT_S = 3  # Stripe sends again; a request that waits longer only piles up
+LOCK_TIMEOUT_S = 3  # for what another process holds; Stripe sends again, and a request that waits longer only piles up
+# For our own turn to write on SQLite, where every commit waits for the disk. The queue is fair and moves, and a payer
+# would rather wait than be sent away, but not for longer than Stripe waits for the answer to a webhook.
+TURN_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 5
 CONNECT_TIMEOUT_S = 3
 POOL_SIZE = 10  # connections a process holds to PostgreSQL, the listener's not among them
@@ -94,7 +97,7 @@ class Database:
             yield
             return
         try:
-            async with asyncio.timeout(LOCK_TIMEOUT_S):
+            async with asyncio.timeout(TURN_TIMEOUT_S):
                 await self._one_writer.acquire()
         except TimeoutError:
             raise DatabaseBusy("others have been writing for too long") from None
