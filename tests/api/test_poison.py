@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from board_client import act, http_client, messages_with, session_of, start, until_status
+from board_client import act, http_client, messages_with, session_of, start, stripe_session, until_status
 from cluster import paidchat
 from rows import opened, write_payment
 from served import SECRET, Served, free_port, served_board
 from sqlalchemy import select
 from strangers import Tamperer, tampering
-from webhooks import Json, event
+from webhooks import Json, completed, deliver, event, paid
 
 from paidchat import stripe_events
 from paidchat.storage import queries
@@ -62,7 +62,7 @@ def junk() -> list[Any]:
         event("refund.created", {**charge, "payment_intent": "pi_1"}, "evt_\0"),
         {**whole, "data": None},
         {**whole, "livemode": None, "id": "evt_of_no_mode"},
-        {**whole, "type": ["checkout.session.completed"]},
+        {**whole, "id": "evt_of_two_types", "type": ["checkout.session.completed"]},
         {**whole, "id": "evt_of_no_time", "created": None, "data": 1},
         {**whole, "id": "evt_of_all_time", "created": 10**20, "data": 2},
         {**whole, "id": "evt_of_the_future", "created": int(time.time()) + 10**9, "data": 3},
@@ -299,3 +299,28 @@ async def test_a_bug_about_one_payment_stops_no_other(tmp_path: Path, monkeypatc
     failed = [line for line in logs if line["event"] == "sweep.item_failed"]
     assert {line["payment_id"] for line in failed} >= {payment["id"] for payment in payments[:4]}
     assert all(line["exc_info"] for line in failed)
+
+
+async def test_a_key_that_may_not_refund_stops_nothing(tmp_path: Path) -> None:
+    """When our key may not refund, an event about money paid twice is taken, and the sweep still does the rest."""
+    async with tampering() as between:
+        between.forbidden = {"/v1/refunds"}
+        with structlog.testing.capture_logs() as logs, board_behind(between, tmp_path, reconcile_seconds=1) as served:
+            async with http_client(served) as client:
+                payment = await start(client, f"Hello {uuid.uuid4()}")
+                session = await stripe_session(client, payment)
+                assert (await deliver(client, completed(paid(session)))).status_code == 200
+                again = await deliver(client, completed(paid(session, payment_intent="pi_of_the_second_tab")))
+                assert again.status_code == 200
+                async with opened(served.settings.database_url) as database, database.transaction() as connection:
+                    old = await write_payment(
+                        connection, status="expired", created_at=datetime.now(UTC) - timedelta(days=31)
+                    )
+                for _ in range(80):
+                    if (gone := await client.get(f"/api/payments/{old}")).status_code == 404:
+                        break
+                    await asyncio.sleep(0.1)
+                assert gone.status_code == 404
+    postponed = [line for line in logs if line["event"] == "refund.postponed"]
+    assert {(line["payment_id"], line["log_level"]) for line in postponed} == {(payment["id"], "error")}
+    assert [line for line in logs if line.get("exc_info")] == []

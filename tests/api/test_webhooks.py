@@ -343,7 +343,7 @@ def odd_events() -> list[tuple[str, Any]]:
             "a deep object",
             b'{"id": "e", "object": "event", "type": "t", "data": ' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001,
         ),
-        ("a number without end", b'{"id": "evt_1", "amount": ' + b"9" * 5000 + b"}"),
+        ("a number without end", b'{"id": "evt_of_a_huge_number", "object": "event", "data": ' + b"9" * 5000 + b"}"),
         ("a lone surrogate", b'{"id": "evt_\\ud800", "object": "event", "type": "refund.created"}'),
     ]
 

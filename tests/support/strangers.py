@@ -76,11 +76,12 @@ async def counting() -> AsyncIterator[Echo]:
 
 @dataclass
 class Tamperer:
-    """A way to a sandbox that changes what it answers: `change` gets the path and the JSON, and returns other JSON."""
+    """A way to a sandbox that changes what it answers: `change` gets path and JSON, and returns other JSON."""
 
     target: str = ""
     url: str = ""
     change: Callable[[str, Any], Any] = lambda _path, answer: answer
+    forbidden: set[str] = field(default_factory=set)  # paths that our key may not ask
 
 
 @asynccontextmanager
@@ -98,10 +99,13 @@ async def tampering() -> AsyncIterator[Tamperer]:
                 sent = await reader.readexactly(int(headers.pop("content-length", "0")))
                 method, target, _ = line.decode().split()
                 headers.pop("host")
-                answer = await client.request(method, between.target + target, content=sent, headers=headers)
-                changed = between.change(target.partition("?")[0], answer.json())
+                path, status = target.partition("?")[0], 403
+                changed: Any = {"error": {"type": "invalid_request_error", "message": "This key may not do this."}}
+                if path not in between.forbidden:
+                    answer = await client.request(method, between.target + target, content=sent, headers=headers)
+                    changed, status = between.change(path, answer.json()), answer.status_code
                 body = json.dumps(changed).encode()
-                head = f"HTTP/1.1 {answer.status_code} -\r\nContent-Length: {len(body)}\r\n\r\n"
+                head = f"HTTP/1.1 {status} -\r\nContent-Length: {len(body)}\r\n\r\n"
                 writer.write(head.encode() + body)
         writer.close()
 
