@@ -227,6 +227,7 @@ class Feed:
         It may be run again after it was ended anywhere: it goes on at `seq`, and catches up the subscribers that an
         interrupted delivery left behind.
         """
+        self._database.changes.wake()  # the hint that an interrupted wait had taken is lost
         while True:
             await self._database.changes.wait(POLL_S)
             waiting, self._waiting = self._waiting, []
@@ -367,7 +368,6 @@ class Feed:
     async def keep_alive(self) -> None:
         """Drop stalled subscribers and send idle ones a heartbeat, which browsers need as they can't see pings."""
         while True:
-            await asyncio.sleep(1)
             heartbeat = encode_frame(wire.Heartbeat.model_construct(seq=self.seq))
             now = time.monotonic()
             for count, subscriber in enumerate(tuple(self._following), start=1):
@@ -376,3 +376,4 @@ class Feed:
                     subscriber.send(heartbeat)
                 if count % YIELD_EVERY == 0:
                     await asyncio.sleep(0)
+            await asyncio.sleep(1)
