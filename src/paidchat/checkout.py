@@ -29,7 +29,7 @@ from paidchat.domain import (
     Verdict,
     is_payment_id,
 )
-from paidchat.group_commit import GroupCommit
+from paidchat.group_commit import GroupCommit, WriteInterrupted
 from paidchat.ledger import Ledger
 from paidchat.limiter import PaymentLimits, client_id
 from paidchat.observability import Metrics
@@ -315,7 +315,7 @@ class Checkout:
             await self.ask_stripe(payment, question)
         except Exception as error:
             # Nobody waits for this: the sweep asks anyway.
-            if isinstance(error, GatewayError | DomainError) or is_outage(error):
+            if isinstance(error, GatewayError | DomainError | WriteInterrupted) or is_outage(error):
                 reason = str(getattr(error, "orig", None) or error)
                 log.warning("stripe.not_asked", payment_id=payment.id, error=reason)
             else:

@@ -17,8 +17,9 @@ from webhooks import completed, deliver, paid
 import paidchat
 from paidchat import feed
 from paidchat.background import SHAKY_AFTER
-from paidchat.checkout import Checkout
+from paidchat.domain import Question
 from paidchat.group_commit import TASK as WRITER
+from paidchat.stripe_gateway import StripeGateway
 
 TAILER, KEEPALIVE = "paidchat:feed.tailer", "paidchat:feed.keepalive"
 RECONCILER, LISTENER = "paidchat:reconciler", "paidchat:listener"
@@ -223,18 +224,17 @@ async def test_a_mistake_in_a_background_question_is_logged(
 ) -> None:
     """When asking Stripe after the answer fails unexpectedly, the log has it and the connection goes on."""
 
-    async def mistaken(checkout: Checkout, payment_id: str) -> None:
-        del checkout
-        raise TypeError(f"a mistake about {payment_id}")
+    async def mistaken(gateway: StripeGateway, session_id: str, question: Question) -> None:
+        del gateway, question
+        raise TypeError(f"a mistake about {session_id}")
 
-    monkeypatch.setattr(Checkout, "sync_with_stripe", mistaken)
+    monkeypatch.setattr(StripeGateway, "retrieve_session", mistaken)
     async with http_client(served) as client:
         payment = await start(client)
         for _ in range(2):
             assert (await client.get(f"/api/payments/{payment['id']}")).status_code == 200
         assert (await client.get("/healthz")).status_code == 200
-    found = [record for record in caplog.records if "payment.not_asked" in record.getMessage()]
-    assert len(found) == 2
+    found = [record for record in caplog.records if "stripe.not_asked" in record.getMessage()]
     assert {record.levelname for record in found} == {"ERROR"}
     assert "a mistake" in found[0].getMessage()
     assert not [record for record in caplog.records if "request.failed" in record.getMessage()]
