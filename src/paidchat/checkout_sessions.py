@@ -10,10 +10,9 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Row
-from sqlalchemy.exc import SQLAlchemyError
 
 from paidchat.storage import clock, queries
-from paidchat.storage.database import Database, DatabaseBusy
+from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe_gateway import AttemptFailed, CheckoutSession, RequestRefused, StripeGateway
 
 log = structlog.get_logger(__name__)
@@ -168,6 +167,6 @@ class CheckoutSessions:
         try:
             async with self._database.transaction() as connection:
                 await queries.release_claim(connection, payment_id, until)
-        except (DatabaseBusy, SQLAlchemyError, OSError):
+        except DatabaseUnavailable:
             return False
         return True
