@@ -103,3 +103,19 @@ async def test_an_entry_is_encoded_once_for_all(feed: Feed, database: Database) 
     await write_messages(database, 1)
     await feed._read()
     assert len({id(wire.written[-1]) for wire in wires}) == 1
+
+
+async def test_a_replay_ends_with_its_epoch(feed: Feed, database: Database) -> None:
+    """Somebody who is catching up when a new epoch begins is cut: what was to come is of a lost history."""
+    await write_messages(database, 150)
+    await feed._read()
+    wire = Wire()
+
+    async def drained() -> None:
+        async with database.transaction() as connection:
+            await queries.begin_epoch(connection, "new")
+        await feed._read()
+
+    await feed.join(Subscriber(wire, drained), after=0, epoch="epoch")
+    assert wire.cut
+    assert feed.viewers == 0
