@@ -160,7 +160,7 @@ async def test_a_new_epoch_is_a_new_history(tmp_path: Path) -> None:
 
 
 async def test_a_new_epoch_begins_far_beyond_the_old_one(tmp_path: Path) -> None:
-    """A new epoch gives out no old id again; a cursor of the places it left out gets a snapshot, a later one resumes."""
+    """A new epoch gives out no old id again; a cursor of the places it left out gets a snapshot, later ones resume."""
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await write_messages(database, 3)
