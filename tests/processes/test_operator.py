@@ -1,12 +1,19 @@
 """What an operator does by hand, beside running servers: every command does it, says so, and is seen on the board."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Callable
 
 import pytest
+from board_client import session_of
 from cluster import Cluster, client_of, paidchat
 from following import following
+from rows import opened
+from served import free_port
+from sqlalchemy import delete
+
+from paidchat.storage import queries
 
 
 async def test_a_message_is_listed_removed_and_restored(cluster: Cluster) -> None:
@@ -111,6 +118,46 @@ async def test_one_process_sweeps_at_a_time(make_cluster: Callable[[], Cluster])
         said = [paidchat("reconcile", **cluster.environment) for _ in range(3)]
     # The server sweeps every second, and each sweep now takes many: one of three at least meets it.
     assert any(done.returncode == 1 and "sweeping just now" in done.stderr for done in said)
+
+
+async def test_what_a_backup_lost_is_posted_by_hand(cluster: Cluster) -> None:
+    """A paid session without a row is listed with the command that posts it; the command does, once, and says so."""
+    async with client_of(cluster.nodes[0]) as client, opened(cluster.database_url) as database:
+        payment = (await client.post("/api/payments", json={"text": "In no backup"})).json()
+        async with database.transaction() as connection:
+            await connection.execute(delete(queries.payment).where(queries.payment.c.id == payment["id"]))
+        await cluster.act(client, payment, "pay")
+        listed = await asyncio.to_thread(paidchat, "migrate", "--new-epoch", **cluster.environment)
+        command = ("payments", "adopt", session_of(payment))
+        assert f"paidchat {' '.join(command)} --text" in listed.stdout
+        await asyncio.sleep(1)  # both boards have seen that a new epoch began
+        async with following(cluster.nodes[1]) as follower:
+            before = follower.first["seq"]
+            done = await asyncio.to_thread(
+                paidchat, *command, "--text", "Found", "--author", "Zoë", **cluster.environment
+            )
+            assert (done.returncode, done.stdout) == (0, f"Message {before + 1} is on the board.\n"), done.stderr
+            assert (await follower.receive())["message"]["author"] == "Zoë"
+            again = await asyncio.to_thread(paidchat, *command, "--text", "Another", **cluster.environment)
+            assert again.returncode == 0, again.stderr
+            assert f"its message is {before + 1}. It keeps its own text" in again.stdout
+            await cluster.act(client, payment, "refund")
+            assert (await follower.receive())["reason"] == "refunded"
+
+
+def test_what_cannot_be_posted_by_hand_is_said(cluster: Cluster) -> None:
+    """A session that is not there, and a Stripe or a database that is away, end the command with 1 and one sentence."""
+    nobody = f"127.0.0.1:{free_port()}"
+    for changes, word in (
+        ({}, "Stripe does not know the session"),
+        ({"PAIDCHAT_STRIPE_API_BASE": f"http://{nobody}"}, "Stripe could not be asked"),
+        ({"PAIDCHAT_DATABASE_URL": f"postgresql://a:b@{nobody}/c"}, "PAIDCHAT_DATABASE_URL cannot be used"),
+    ):
+        environment = {**cluster.environment, **changes}
+        refused = paidchat("payments", "adopt", "cs_test_nothing", "--text", "Hello", **environment)
+        assert refused.returncode == 1
+        assert word in refused.stderr
+        assert "Traceback" not in refused.stderr
 
 
 async def refunded(cluster: Cluster, payment_id: str) -> int:
