@@ -27,6 +27,7 @@ from paidchat.domain import (
     Question,
     SessionFact,
     Verdict,
+    is_open,
     is_payment_id,
 )
 from paidchat.group_commit import GroupCommit, WriteInterrupted
@@ -358,7 +359,7 @@ class Checkout:
                 question = await self.new_question()
         except RequestRefused as error:
             log.warning("stripe.session_refused", payment_id=payment.id, error=str(error))
-            if payment.read_at > payment.expires_at:
+            if not is_open(payment.expires_at, payment.read_at):
                 await self._sessions.expire(payment)
 
 
