@@ -189,6 +189,16 @@ SABOTAGES: dict[str, Sabotage] = {
     "restart": Sabotage(
         unplugged.leave_tasks_dead, "task-kills", "does not get ready again", "background tasks that end stay dead"
     ),
+    "clock-order": Sabotage(
+        unplugged.order_by_clock, "simulation", ": payment ", "Stripe's answers are ordered by a clock that jumps", 200
+    ),
+    "future-lease": Sabotage(
+        unplugged.believe_the_future,
+        "simulation",
+        "the sweep was held by somebody",
+        "a lease that ends in an hour holds for an hour, whoever's clock was wrong",
+        200,
+    ),
     "surplus": Sabotage(
         unplugged.keep_surplus, "simulation", "and nothing went back", "money that was paid twice is kept", 120
     ),

@@ -3,11 +3,14 @@
 import asyncio
 from typing import Any
 
+from sqlalchemy import and_
+
 from paidchat import feed as feed_module
-from paidchat import observability, refunds, server
+from paidchat import ledger, observability, refunds, server
 from paidchat.api import webhooks
 from paidchat.background import Supervisor
 from paidchat.feed import Feed, Subscriber
+from paidchat.storage import clock as storage_clock
 from tests.torture.patches import replace
 
 PAUSE_S = 0.2
@@ -63,6 +66,29 @@ def keep_surplus() -> None:
         return want_unless_surplus
 
     replace(refunds, "want", only_operators)
+
+
+def order_by_clock() -> None:
+    """Go by when Stripe's answers were asked for, not by their numbers."""
+
+    def heard_later_than(account: Any, question: Any) -> bool:
+        return account.known_at is not None and question.at < account.known_at
+
+    replace(ledger._Account, "heard_later_than", lambda _: heard_later_than)
+
+
+def believe_the_future() -> None:
+    """Let whatever was taken hold until it ends, and whatever was done count, however far ahead that lies."""
+
+    def in_force(connection: Any, until: Any, span: Any) -> Any:
+        del span
+        return and_(until.is_not(None), until > storage_clock.moment(connection))
+
+    def within(connection: Any, since: Any, span: Any) -> Any:
+        return and_(since.is_not(None), since > storage_clock.moment(connection, -span))
+
+    replace(storage_clock, "in_force", lambda _: in_force)
+    replace(storage_clock, "within", lambda _: within)
 
 
 def wait_for_everybody() -> None:
