@@ -193,7 +193,7 @@ async def test_a_lease_of_a_process_that_was_ahead_locks_nobody_out(
     backend: str, quiet: Served, deaf: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     """The lease of a dead process an hour ahead is worth nothing on SQLite, and a minute by PostgreSQL's clock."""
-    await deaf.put("/sandbox/test/faults", json={"api": {"hang_s": 30}})
+    await deaf.put("/sandbox/test/faults", json={"api": {"hang_s": 3}})
     before = (await sweep_row(quiet)).holder
     async with running("reconcile", **environment(quiet), **ahead_by(3600, tmp_path)):
         await until(lambda: held_by_another(quiet, before), "the sweep does not begin")

@@ -6,10 +6,12 @@ from typing import Any
 from sqlalchemy import and_
 
 from paidchat import feed as feed_module
-from paidchat import ledger, observability, refunds, server
+from paidchat import observability, refunds, server
 from paidchat.api import webhooks
 from paidchat.background import Supervisor
+from paidchat.domain import Verdict
 from paidchat.feed import Feed, Subscriber
+from paidchat.ledger import Ledger
 from paidchat.storage import clock as storage_clock
 from tests.torture.patches import replace
 
@@ -69,12 +71,19 @@ def keep_surplus() -> None:
 
 
 def order_by_clock() -> None:
-    """Go by when Stripe's answers were asked for, not by their numbers."""
+    """Go by when Stripe's answers were asked for, not by their numbers, and take an older one for nothing new."""
 
-    def heard_later_than(account: Any, question: Any) -> bool:
-        return account.known_at is not None and question.at < account.known_at
+    def by_time(enter: Any) -> Any:
+        def enter_intent(ledger: Ledger, account: Any, fact: Any) -> Verdict:
+            if account.known_at is not None and fact.question.at < account.known_at:
+                return Verdict.REPEATED
+            account.known_number = None
+            verdict: Verdict = enter(ledger, account, fact)
+            return verdict
 
-    replace(ledger._Account, "heard_later_than", lambda _: heard_later_than)
+        return enter_intent
+
+    replace(Ledger, "_enter_intent", by_time)
 
 
 def believe_the_future() -> None:
