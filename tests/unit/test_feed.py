@@ -186,7 +186,7 @@ async def test_a_killed_tailer_leaves_nobody_waiting(feed: Feed, monkeypatch: py
 
 
 async def test_a_replay_ends_with_its_epoch(feed: Feed, database: Database) -> None:
-    """Somebody who is catching up when a new epoch begins is cut: what was to come is of a lost history."""
+    """A subscriber that is catching up when a new epoch begins is dropped: the rest belongs to a lost history."""
     await write_messages(database, 150)
     await feed._read()
     wire = Wire()
