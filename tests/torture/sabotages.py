@@ -190,7 +190,7 @@ SABOTAGES: dict[str, Sabotage] = {
         unplugged.leave_tasks_dead, "task-kills", "does not get ready again", "background tasks that end stay dead"
     ),
     "clock-order": Sabotage(
-        unplugged.order_by_clock, "simulation", ": payment ", "Stripe's answers are ordered by a clock that jumps", 200
+        unplugged.order_by_clock, "simulation", ": payment ", "Stripe's answers are ordered by a clock that jumps", 400
     ),
     "future-lease": Sabotage(
         unplugged.believe_the_future,
