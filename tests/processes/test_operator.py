@@ -21,18 +21,18 @@ async def test_a_message_is_listed_removed_and_restored(cluster: Cluster) -> Non
     text = f"An opinion {uuid.uuid4()}"
     async with client_of(cluster.nodes[0]) as client, following(cluster.nodes[1]) as follower:
         await cluster.post(client, text)
-        message_id = (await follower.receive())["message"]["id"]
+        message_id = (await follower.receive_entry())["message"]["id"]
         listed = paidchat("messages", "list", "--limit", "5", **cluster.environment)
         assert listed.returncode == 0, listed.stderr
         assert f"{message_id}  " in listed.stdout
         assert f"Anonymous: {text}" in listed.stdout
         removed = paidchat("messages", "remove", str(message_id), **cluster.environment)
         assert (removed.returncode, removed.stdout) == (0, f"Message {message_id} is off the board.\n")
-        gone = await follower.receive()
+        gone = await follower.receive_entry()
         assert (gone["type"], gone["message_id"], gone["reason"]) == ("message.removed", message_id, "moderated")
         restored = paidchat("messages", "restore", str(message_id), **cluster.environment)
         assert (restored.returncode, restored.stdout) == (0, f"Message {message_id} is on the board.\n")
-        back = await follower.receive()
+        back = await follower.receive_entry()
         assert (back["type"], back["message"]["text"]) == ("message.restored", text)
 
 
@@ -40,11 +40,11 @@ async def test_a_message_is_removed_with_its_money(cluster: Cluster) -> None:
     """Removed with --refund, the money of a message goes back once; then it can't be restored by hand."""
     async with client_of(cluster.nodes[0]) as client, following(cluster.nodes[1]) as follower:
         payment = await cluster.post(client, "Not for this board")
-        message_id = (await follower.receive())["message"]["id"]
+        message_id = (await follower.receive_entry())["message"]["id"]
         for _ in range(2):
             removed = paidchat("messages", "remove", str(message_id), "--refund", **cluster.environment)
             assert removed.returncode == 0, removed.stderr
-        assert (await follower.receive())["reason"] == "moderated"
+        assert (await follower.receive_entry())["reason"] == "moderated"
         assert await refunded(cluster, payment["id"]) == payment["amount"]
         refused = paidchat("messages", "restore", str(message_id), **cluster.environment)
     assert refused.returncode == 1
@@ -55,13 +55,13 @@ async def test_a_payment_is_shown_and_refunded(cluster: Cluster) -> None:
     """A payment is shown with its ids at Stripe; refunded by command, its message leaves."""
     async with client_of(cluster.nodes[0]) as client, following(cluster.nodes[1]) as follower:
         payment = await cluster.post(client, "Money back, please")
-        message_id = (await follower.receive())["message"]["id"]
+        message_id = (await follower.receive_entry())["message"]["id"]
         shown = json.loads(paidchat("payments", "show", payment["id"], **cluster.environment).stdout)
         assert shown["message_id"] == message_id
         assert payment["checkout_url"].endswith(shown["session_id"])
         back = paidchat("payments", "refund", payment["id"], **cluster.environment)
         assert back.returncode == 0, back.stderr
-        gone = await follower.receive()
+        gone = await follower.receive_entry()
     assert (gone["message_id"], gone["reason"]) == (message_id, "refunded")
     assert await refunded(cluster, payment["id"]) == payment["amount"]
 
@@ -137,12 +137,12 @@ async def test_what_a_backup_lost_is_posted_by_hand(cluster: Cluster) -> None:
                 paidchat, *command, "--text", "Found", "--author", "Zoë", **cluster.environment
             )
             assert (done.returncode, done.stdout) == (0, f"Message {before + 1} is on the board.\n"), done.stderr
-            assert (await follower.receive())["message"]["author"] == "Zoë"
+            assert (await follower.receive_entry())["message"]["author"] == "Zoë"
             again = await asyncio.to_thread(paidchat, *command, "--text", "Another", **cluster.environment)
             assert again.returncode == 0, again.stderr
             assert f"its message is {before + 1}. It keeps its own text" in again.stdout
             await cluster.act(client, payment, "refund")
-            assert (await follower.receive())["reason"] == "refunded"
+            assert (await follower.receive_entry())["reason"] == "refunded"
 
 
 def test_what_cannot_be_posted_by_hand_is_said(cluster: Cluster) -> None:

@@ -15,7 +15,7 @@ from paidchat.storage.database import Database
 from paidchat.storage.tables import UTCDateTime
 
 SPAN = timedelta(seconds=60)
-SECONDS = [-3600, -61, -59, -1, 1, 59, 61, 3600]
+SECONDS = [-3600, -90, -30, 30, 90, 3600]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The engine, what differs between SQLite and PostgreSQL, and the only commit."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ POOL_SIZE = 10  # connections a process holds to PostgreSQL, the listener's not 
 # Classes of PostgreSQL's errors that do not come from what was asked of it: connection, state, resources, a lock that
 # could not be had, an operator's intervention, the system (postgresql.org/docs/current/errcodes-appendix.html).
 _OUTAGES = frozenset({"08", "25", "53", "55", "57", "58"})
+_PRIMARY = 0xFF  # SQLite's extended codes carry the primary one in their lowest byte (sqlite.org/rescode.html)
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
@@ -48,9 +50,11 @@ def _telling_outages() -> Iterator[None]:
 def _is_outage(error: Exception) -> bool:
     if not isinstance(error, DBAPIError):
         return isinstance(error, PoolTimeout | OSError | TimeoutError)
-    state = getattr(error.orig, "sqlstate", None)
+    state, code = (getattr(error.orig, name, None) for name in ("sqlstate", "sqlite_errorcode"))
     if state is not None:
         return state[:2] in _OUTAGES
+    if code is not None and code & _PRIMARY == sqlite3.SQLITE_ERROR:
+        return False  # a table or a column that is not there
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 

@@ -103,10 +103,12 @@ def _payments(connection: AsyncConnection) -> Select[*tuple[Any, ...]]:
     ).outerjoin(message, message.c.payment_id == payment.c.id)
 
 
-async def insert_payment(connection: AsyncConnection, values: dict[str, Any]) -> bool:
-    """Insert a payment; False if another one has its Idempotency-Key, its id or its session."""
+async def insert_payment(
+    connection: AsyncConnection, values: dict[str, Any], *, unless_same: str = "idempotency_key"
+) -> bool:
+    """Insert a payment; False if there is one with the same value in a column, of which there can be only one."""
     new = _insert(connection, payment).values(values)
-    result = await connection.execute(new.on_conflict_do_nothing())
+    result = await connection.execute(new.on_conflict_do_nothing(index_elements=[unless_same]))
     return result.rowcount == 1
 
 
