@@ -174,7 +174,7 @@ SABOTAGES: dict[str, Sabotage] = {
         unplugged.believe_everybody, "forgeries", "forged accepted:", "the signature of webhooks is not checked"
     ),
     "join-order": Sabotage(
-        unplugged.follow_late, "viewers", "still at", "a pause between a viewer's first frame and its following"
+        unplugged.follow_late, "viewers", "a gap", "a pause between a viewer's first frame and its following"
     ),
     "withheld": Sabotage(
         unplugged.replay_everything, "viewers", "was off the board and was replayed", "what was removed is replayed", 30

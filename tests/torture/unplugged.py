@@ -28,19 +28,27 @@ def believe_everybody() -> None:
 
 
 def follow_late() -> None:
-    """Let a pause pass between what a subscriber is sent at first and its following."""
+    """Let a pause pass between what a subscriber is sent at first and its following, which begins where the log is."""
 
     class Following(set[Subscriber]):
         """Takes its members in a while after they came."""
 
+        def __init__(self, feed: Feed) -> None:
+            super().__init__()
+            self._feed = feed
+
         def add(self, subscriber: Subscriber) -> None:
-            asyncio.get_running_loop().call_later(PAUSE_S, super().add, subscriber)
+            asyncio.get_running_loop().call_later(PAUSE_S, self._add, subscriber)
+
+        def _add(self, subscriber: Subscriber) -> None:
+            subscriber.cursor = self._feed.seq
+            super().add(subscriber)
 
     def late(make: Any) -> Any:
         def __init__(feed: Feed, *arguments: Any) -> None:  # noqa: N807 - it takes the place of one
             make(feed, *arguments)
             assert isinstance(feed._following, set)
-            feed._following = Following()
+            feed._following = Following(feed)
 
         return __init__
 
