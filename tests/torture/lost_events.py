@@ -1,4 +1,7 @@
-"""Lost events: nothing that Stripe sends arrives, days long; the board finds it all out by asking."""
+"""Lost events: nothing that Stripe sends arrives, days long; the board finds it all out by asking.
+
+One of the events that Stripe lists cannot be read.
+"""
 
 import asyncio
 import random
@@ -23,6 +26,7 @@ async def run(order: Order) -> list[Row]:
         launcher=order.launcher, database=order.database, hooks=order.hooks, reconcile_s=0.5
     ) as world:
         await world.faults(webhook={"drop": "all"})
+        world.file.add_unreadable_event()
         await world.restart_board()
         crowd = Crowd(world, random.Random(order.seed))
         for _ in range(each):

@@ -157,6 +157,12 @@ SABOTAGES: dict[str, Sabotage] = {
     "sweep": Sabotage(
         _no_sweep, "lost-events", "was paid and is not shown", "nobody asks Stripe about what it did not tell"
     ),
+    "poisoned": Sabotage(
+        unplugged.read_all_or_nothing,
+        "lost-events",
+        "was paid and is not shown",
+        "one event that cannot be read stops the sweep",
+    ),
     "commit-after-answer": Sabotage(
         _answer_first, "storage-faults", "acknowledged and forgotten", "webhooks are answered before the commit", 1
     ),

@@ -1,6 +1,8 @@
 """The sandbox's file: what it knows, read beside its ledger, which over HTTP is the whole of it each time."""
 
+import json
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,6 +32,24 @@ class SandboxFile:
             *session_ids,
         )
         return [event for (event,) in rows]
+
+    def add_unreadable_event(self) -> None:
+        """Have Stripe list an event that is not what it documents: a completed session without a status."""
+        session = {"id": "cs_unreadable", "object": "checkout.session", "livemode": False, "metadata": {}}
+        now = int(time.time())
+        event = {
+            "id": "evt_unreadable",
+            "object": "event",
+            "type": "checkout.session.completed",
+            "created": now,
+            "livemode": False,
+            "data": {"object": session},
+        }
+        with closing(sqlite3.connect(self.path, timeout=10, isolation_level=None)) as connection:
+            connection.execute(
+                "INSERT INTO objects (id, kind, created, body, private) VALUES (?, 'event', ?, ?, '{}')",
+                (event["id"], now, json.dumps(event)),
+            )
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
         with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None)) as connection:

@@ -6,13 +6,14 @@ from typing import Any
 from sqlalchemy import and_
 
 from paidchat import feed as feed_module
-from paidchat import observability, refunds, server
+from paidchat import observability, refunds, server, stripe_gateway
 from paidchat.api import webhooks
 from paidchat.background import Supervisor
 from paidchat.domain import Verdict
 from paidchat.feed import Feed, Subscriber
 from paidchat.ledger import Ledger
 from paidchat.storage import clock as storage_clock
+from paidchat.stripe_events import UnreadableEvent
 from tests.torture.patches import replace
 
 PAUSE_S = 0.2
@@ -106,6 +107,21 @@ def believe_the_future() -> None:
 
     replace(storage_clock, "in_force", lambda _: in_force)
     replace(storage_clock, "within", lambda _: within)
+
+
+def read_all_or_nothing() -> None:
+    """Let one listed event that cannot be read fail the whole list."""
+
+    def unforgiving(read: Any) -> Any:
+        def read_listed_event(event: Any) -> Any:
+            try:
+                return read(event)
+            except UnreadableEvent as error:
+                raise ValueError("an event of the list cannot be read") from error
+
+        return read_listed_event
+
+    replace(stripe_gateway, "read_listed_event", unforgiving)
 
 
 def wait_for_everybody() -> None:
