@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from paidchat import feed as feed_module
-from paidchat import observability, refunds, server
+from paidchat import http_protocol, observability, refunds, server
 from paidchat.api import webhooks
 from paidchat.background import Supervisor
 from paidchat.feed import Feed, Subscriber
@@ -68,10 +68,10 @@ def keep_surplus() -> None:
 def wait_for_everybody() -> None:
     """Wait for the end of a request as long as it takes."""
 
-    def expect_within(protocol: server.HttpProtocol, seconds: float) -> None:
+    def expect_within(protocol: http_protocol.HttpProtocol, seconds: float) -> None:
         del protocol, seconds
 
-    replace(server.HttpProtocol, "_expect_within", lambda _: expect_within)
+    replace(http_protocol.HttpProtocol, "_expect_within", lambda _: expect_within)
 
 
 def wait_for_readers() -> None:
