@@ -24,10 +24,8 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
-def handshake(
-    path: str = "/api/feed", version: str = "HTTP/1.1", without: tuple[str, ...] = (), **fields: str
-) -> bytes:
-    """Write a WebSocket handshake; `fields` (with _ for -) are added, or take the place of the usual ones."""
+def handshake(path: str = "/api/feed", version: str = "HTTP/1.1", without: str = "", **fields: str) -> bytes:
+    """Write a WebSocket handshake; `fields` (with _ for -) are added, or replace the usual ones."""
     usual = {
         "Host": "board",
         "Upgrade": "websocket",
@@ -36,7 +34,7 @@ def handshake(
         "Sec-WebSocket-Version": "13",
     }
     given = {name.replace("_", "-"): value for name, value in fields.items()}
-    replaced = {name.lower() for name in given} | {name.lower() for name in without}
+    replaced = {name.lower() for name in given} | {without.lower()}
     usual = {name: value for name, value in usual.items() if name.lower() not in replaced}
     lines = [f"GET {path} {version}", *(f"{name}: {value}" for name, value in (usual | given).items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
@@ -68,7 +66,10 @@ class RawHttp:
         async with asyncio.timeout(PATIENCE_S):
             top = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             line, *lines = top.strip().split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+            headers: dict[str, str] = {}
+            for name, _, value in (line.partition(":") for line in lines):
+                before = headers.get(name.lower())
+                headers[name.lower()] = value.strip() if before is None else f"{before}, {value.strip()}"
             status = int(line.split(" ")[1])
             length = 0 if head_only or status in {101, 204, 304} else int(headers.get("content-length", 0))
             return Answer(status, headers, await self.reader.readexactly(length))
