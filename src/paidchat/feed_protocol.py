@@ -136,13 +136,20 @@ class FeedProtocol(WebSocketsSansIOProtocol):
                 self.transport.resume_reading()
             self.data_received(early)
 
+    def _turn_deaf(self) -> None:
+        """Hear nothing any more; what is still sent stays in the kernel, and costs nothing to drop."""
+        self._deaf = True
+        if not self.read_paused and not self.transport.is_closing():
+            self.transport.pause_reading()
+        self.read_paused = False  # so that nobody lets it go on
+
     def _admits(self) -> bool:
         """Count a frame, whatever its kind; False when it is not to be looked at."""
         if self._deaf:
             return False
         if self._budget.admits():
             return True
-        self._deaf = True
+        self._turn_deaf()
         if not self.close_sent:
             # The app says goodbye, because it may be writing frames at this moment.
             misuse: Any = {"type": "websocket.receive", "text": "", MISUSE: "too many frames"}

@@ -15,7 +15,8 @@ BODY_PAUSE_S: Final = 10
 BODY_TIMEOUT_S: Final = 20
 ANSWER_TIMEOUT_S: Final = 60  # from the end of a request until its answer is taken
 CLOSING_S: Final = 4  # from the last word to the end: within five, with some to spare
-MAX_UNHEARD: Final = 8 * 1024 * 1024  # bytes that are let by after an answer, so that it is heard
+MAX_UNHEARD: Final = 8 * 1024 * 1024  # bytes of a body that are let by after the answer, so that it is heard
+MAX_AFTER_REFUSAL: Final = 1024 * 1024  # bytes that are let by after what was refused; then they wait in the kernel
 SLICE: Final = 16 * 1024  # bytes taken from one connection before others get a turn on the loop
 # Of a chunked body, per byte of content: the smallest chunk has five of framing. What goes beyond hides something.
 MAX_FRAMING_PER_BYTE: Final = 16
@@ -68,7 +69,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._empty_lines = 0
         self._again: asyncio.Handle | None = None
         self._over = False  # whether nothing that comes matters any more
-        self._unheard = 0  # bytes that came after the answer
         self._backlog = 0  # bytes that waited to be sent when it was last looked at, while closing
         self._receive_whole()
 
@@ -79,6 +79,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._left: int | None = 0  # bytes of the body that are to come; None: it is chunked
         self._head_size = self._fields = 0  # of a head and, if there are any, the trailers
         self._content = self._framing = 0  # bytes of a chunked body
+        self._unheard = 0  # bytes that came after the answer
         self._heard_at = self._until = 0.0
 
     # --- deadlines ----------------------------------------------------------------------------------
@@ -140,7 +141,9 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes in; they are looked at when it is their turn."""
         if self._over:
-            self._let_by(len(data))
+            self._unheard += len(data)
+            if self._unheard > MAX_AFTER_REFUSAL:
+                self.flow.pause_reading()
             return
         if self._phase is Phase.IDLE:
             self._enter(Phase.HEAD, HEAD_TIMEOUT_S)
@@ -148,11 +151,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._unread += data
         if self._again is None:
             self._advance()
-
-    def _let_by(self, length: int) -> None:
-        self._unheard += length
-        if self._unheard > MAX_UNHEARD:
-            reset(self.transport, even_if_closing=True)
 
     def shutdown(self) -> None:
         """Close when the request under way is answered, or now."""
@@ -229,12 +227,17 @@ class HttpProtocol(HttpToolsProtocol):
             if not self._whole:
                 raise
             self._stop_listening()  # what came after the last chunk is no request
-        if self._framing > heads.MAX_HEAD + MAX_FRAMING_PER_BYTE * self._content or self._is_head_too_large():
+        if self._is_too_much_around_a_body():
             raise heads.too_large()
         return True
 
-    def _is_head_too_large(self) -> bool:
-        return self._fields > heads.MAX_FIELDS or self._head_size > heads.MAX_HEAD
+    def _is_too_much_around_a_body(self) -> bool:
+        """Tell whether trailers, or what chunks are wrapped in, are over a limit."""
+        return (
+            self._fields > heads.MAX_FIELDS
+            or self._head_size > heads.MAX_HEAD
+            or self._framing > heads.MAX_HEAD + MAX_FRAMING_PER_BYTE * self._content
+        )
 
     def _stop_listening(self) -> None:
         """Answer what was asked, and nothing else: where a chunked body ended in what came, nobody can say now."""
@@ -345,7 +348,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._content += len(body)
         self._framing -= len(body)
         if self.cycle.response_complete:
-            self._let_by(len(body))
+            self._unheard += len(body)
+            if self._unheard > MAX_UNHEARD:
+                reset(self.transport)
         else:
             super().on_body(body)
 

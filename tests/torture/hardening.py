@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import websockets
 
 from tests.torture.canaries import check_canaries
+from tests.torture.connections import check_handshakes, check_health, check_leftovers, stream_trailers
 from tests.torture.order import Order
 from tests.torture.sockets import RawClient, resident_bytes
 from tests.torture.table import Row
@@ -39,10 +40,13 @@ async def run(order: Order) -> list[Row]:
         launcher=order.launcher, database=order.database, hooks=order.hooks, reconcile_s=NEVER_S
     ) as world:
         await world.restart_board()
-        waits = [_check_slow_heads(world, row), _check_hanging_stripe(world, row)]
+        waits = [_check_slow_heads(world, row), _check_hanging_stripe(world, row), check_handshakes(world, row)]
         await asyncio.gather(*waits, *([] if order.short else [_check_slow_bodies(world, row)]))
         await _check_floods(world, row)
         await _check_frames(world, row, random.Random(order.seed))
+        if not order.short:
+            await check_health(world, row)
+            await check_leftovers(world, row)
         await check_canaries(world, row)
     row.seconds = time.monotonic() - began
     return [row]
@@ -135,7 +139,14 @@ async def _check_floods(world: World, row: Row) -> None:
     """Bodies, headers and pings without end are cut off, and leave nothing behind in memory."""
     assert world.board is not None
     before = peak = resident_bytes(world.board.pid)
-    for name, flood in (("body", _stream_body), ("chunks", _stream_chunks), ("head", _stream_head), ("pings", _ping)):
+    floods = {
+        "body": _stream_body,
+        "chunks": _stream_chunks,
+        "head": _stream_head,
+        "trailers": _stream_trailers,
+        "pings": _ping,
+    }
+    for name, flood in floods.items():
         flooding = asyncio.create_task(flood(world.board_port))
         began = time.monotonic()
         while not flooding.done():
@@ -181,6 +192,10 @@ async def _stream_head(port: int) -> str | None:
     sent = await _send_until_cut_off(client, head, b"X-More: " + b"a" * 1000 + b"\r\n", STREAMED)
     client.close()
     return f"{sent} bytes of headers were taken" if sent > MOST_HEAD else None
+
+
+async def _stream_trailers(port: int) -> str | None:
+    return await stream_trailers(port, _send_until_cut_off)
 
 
 async def _ping(port: int) -> str | None:

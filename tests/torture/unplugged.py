@@ -4,10 +4,11 @@ import asyncio
 from typing import Any
 
 from paidchat import feed as feed_module
-from paidchat import http_protocol, observability, refunds, server
+from paidchat import heads, http_protocol, observability, refunds, server
 from paidchat.api import webhooks
 from paidchat.background import Supervisor
 from paidchat.feed import Feed, Subscriber
+from paidchat.feed_protocol import FrameBudget
 from tests.torture.patches import replace
 
 PAUSE_S = 0.2
@@ -72,6 +73,22 @@ def wait_for_everybody() -> None:
         del protocol, seconds
 
     replace(http_protocol.HttpProtocol, "_expect_within", lambda _: expect_within)
+
+
+def shake_any_hand() -> None:
+    """Leave every handshake to the WebSocket library."""
+    replace(heads.Head, "check_handshake", lambda _: lambda head: None)  # noqa: ARG005 - it takes a method's place
+
+
+def read_trailers() -> None:
+    """Read whatever comes after a chunked body."""
+    little = "_is_too_much_around_a_body"
+    replace(http_protocol.HttpProtocol, little, lambda _: lambda protocol: False)  # noqa: ARG005 - as above
+
+
+def count_no_frames() -> None:
+    """Let viewers send as many frames as they like."""
+    replace(FrameBudget, "admits", lambda _: lambda budget: True)  # noqa: ARG005 - it takes a method's place
 
 
 def wait_for_readers() -> None:
