@@ -46,7 +46,7 @@ class FeedProtocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket protocol, offering its transport to the app.
 
     A frame for a thousand viewers is encoded once and written a thousand times; the way through ASGI would
-    encode it for each. Who does not read is dropped: closing waits for the reader, aborting does not.
+    encode it for each. A viewer that does not read is dropped: closing waits for the reader, aborting does not.
     """
 
     def __init__(self, *arguments: Any, **more: Any) -> None:

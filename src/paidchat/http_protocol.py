@@ -70,9 +70,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._again: asyncio.Handle | None = None
         self._over = False  # whether nothing that comes matters any more
         self._backlog = 0  # bytes that waited to be sent when it was last looked at, while closing
-        self._receive_whole()
+        self._begin_anew()
 
-    def _receive_whole(self) -> None:
+    def _begin_anew(self) -> None:
         """Forget the request before."""
         self._whole = True  # whether a request is complete
         self._headers_complete = False
@@ -201,7 +201,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._shake_hands(head, end)
             return False
         del self._unread[:end]
-        self._receive_whole()
+        self._begin_anew()
         self._seen = self._empty_lines = 0
         self._whole, self._left = False, head.length
         self._head_size, self._fields = head.size, len(head.fields)
@@ -277,7 +277,7 @@ class HttpProtocol(HttpToolsProtocol):
             if interrupted.response_started:
                 reset(self.transport)
                 return
-        elif interrupted is not None and not self._whole:  # it has its answer, and was only let by
+        elif self._headers_complete and not self._whole:  # it has its answer, and its body was only let by
             self.transport.close()
             return
         self.flow.resume_reading()

@@ -2,9 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
 
 from tests.torture.sockets import HANDSHAKE, RawClient, resident_bytes, server_sockets
 from tests.torture.table import Row
@@ -19,11 +17,10 @@ HEALTHY_WITHIN_S = 0.2  # on a machine of its own
 HOSTILE_BYTES_PER_S = 300_000
 HOSTILE_S = 10
 PIECES_PER_S = 20
-ENOUGH_TRAILERS = 64 * MIB
 
 _MASK = bytes(4)
 _POST = b"POST /api/payments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-_CHUNKED = _POST + b"Transfer-Encoding: chunked\r\n\r\n"
+CHUNKED = _POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def _handshake(**changes: str) -> bytes:
@@ -51,16 +48,16 @@ IDLE: dict[str, tuple[bytes, bytes]] = {
     "silence": (b"", b""),
     "slow heads": (_POST + b"X-Y: ", b"a"),
     "slow bodies": (_POST + b"Content-Length: 4000\r\n\r\n", b"a"),
-    "slow chunks": (_CHUNKED, b"1\r\na\r\n"),
-    "slow trailers": (_CHUNKED + b"0\r\n", b"X-Y: a\r\n"),
+    "slow chunks": (CHUNKED, b"1\r\na\r\n"),
+    "slow trailers": (CHUNKED + b"0\r\n", b"X-Y: a\r\n"),
     "misuse of the feed": (_handshake() + (b"\x89\x80" + _MASK) * 100, b"\x89\x80" + _MASK),
 }
 HOSTILE: dict[str, tuple[bytes, bytes]] = {
     "empty pings": (_handshake(), b"\x89\x80" + _MASK),
     "empty pongs": (_handshake(), b"\x8a\x80" + _MASK),
     "empty fragments": (_handshake() + b"\x01\x80" + _MASK, b"\x00\x80" + _MASK),
-    "chunks of a byte": (_CHUNKED, b"1\r\nx\r\n"),
-    "trailers": (_CHUNKED + b"0\r\n", b"X: y\r\n"),
+    "chunks of a byte": (CHUNKED, b"1\r\nx\r\n"),
+    "trailers": (CHUNKED + b"0\r\n", b"X: y\r\n"),
     "requests": (b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
     "empty lines": (b"", b"\r\n"),
     "fields": (b"GET / HTTP/1.1\r\nHost: x\r\n", b"X: y\r\n"),
@@ -87,16 +84,6 @@ async def _refused(port: int, request: bytes) -> tuple[bytes | None, float]:
     took = time.monotonic() - began
     client.close()
     return answer, took
-
-
-async def stream_trailers(
-    port: int, send: Callable[[RawClient, bytes, bytes, int], Coroutine[Any, Any, int]]
-) -> str | None:
-    """Send trailers without end; return what is wrong with how that ends."""
-    client = await RawClient.connect(port)
-    sent = await send(client, _CHUNKED + b"0\r\n", b"X-More: " + b"a" * 1000 + b"\r\n", ENOUGH_TRAILERS)
-    client.close()
-    return f"{sent} bytes of trailers were taken" if sent >= ENOUGH_TRAILERS else None
 
 
 async def check_leftovers(world: World, row: Row) -> None:
