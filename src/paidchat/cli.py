@@ -246,7 +246,7 @@ def _serve(
     from paidchat.server import Server, server_config
 
     configure_logging(settings.log_format, log_level)
-    descriptors.raise_limit(settings.max_viewers)
+    descriptors.raise_limit(settings.max_viewers if sandbox is None else 0)  # a demo has no crowd
     _check_database(settings)
     listening = _listen(host, port)
     config = server_config(

@@ -18,7 +18,7 @@ FEED_PATH: Final = "/api/feed"
 REFUSAL: Final = "paidchat.refusal"  # in the ASGI scope's extensions: what a request is to be refused with
 
 END: Final = b"\r\n\r\n"
-_BROKEN = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\x00")
+CR: Final = b"\r"[0]
 _REQUEST = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/1\.([01])")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")
 _LENGTH = re.compile(rb"[0-9]{1,19}")
@@ -75,11 +75,19 @@ def end_of(unread: bytearray, seen: int) -> int | None:
     """
     end = unread.find(END, max(0, seen - len(END) + 1))
     length = len(unread) if end < 0 else end + len(END)
-    if _BROKEN.search(unread, max(0, seen - 1), length):
+    start = seen - 1 if seen and unread[seen - 1] == CR else seen
+    if _is_broken(unread[start:length]):
         raise bad()
     if length > MAX_HEAD or (end < 0 and length - unread.rfind(b"\n") > MAX_LINE):
         raise too_large()
     return None if end < 0 else length
+
+
+def _is_broken(part: bytearray) -> bool:
+    """Tell whether some line ends with half an end; the second half of the last one may be still to come."""
+    ends = part.count(b"\r\n")
+    halves = (part.count(b"\n"), part.count(b"\r") - part.endswith(b"\r"))
+    return halves != (ends, ends) or b"\0" in part
 
 
 def skip_empty_lines(unread: bytearray) -> int:

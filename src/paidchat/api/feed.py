@@ -41,7 +41,10 @@ async def ask_for_upgrade(request: Request) -> Response:
     """Tell what is no WebSocket client that this is a WebSocket."""
     upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
     return problem(
-        request.state.request_id, 426, "This is a WebSocket: connect with a client for them.", headers=upgrade
+        request.state.request_id,
+        426,
+        "This address speaks WebSocket: connect with a WebSocket client.",
+        headers=upgrade,
     )
 
 
