@@ -38,7 +38,10 @@ def raise_limit(viewers: int) -> None:
 
 
 def look() -> None:
-    """Say, once a minute at most, if there is no descriptor left: the system then turns newcomers away unheard."""
+    """Say, once a minute at most, if there is no descriptor left: newcomers are then turned away unheard.
+
+    Nobody tells us of those: with uvloop they are accepted and closed below it (`uv__emfile_trick`).
+    """
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:

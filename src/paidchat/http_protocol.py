@@ -7,7 +7,7 @@ from typing import Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from paidchat import heads
+from paidchat import descriptors, heads
 from paidchat.transports import reset
 
 HEAD_TIMEOUT_S: Final = 10  # from the connection, or a head's first byte, to its end
@@ -128,6 +128,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Wait for a request."""
         super().connection_made(transport)
+        descriptors.look()  # this one may have taken the last
         self._enter(Phase.HEAD, HEAD_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
