@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from paidchat.checkout import Checkout
+from paidchat.clients import client_id
 from paidchat.domain import (
     Conflict,
     IntentFact,
@@ -18,7 +19,6 @@ from paidchat.domain import (
     amount_matches,
     is_payment_id,
 )
-from paidchat.limiter import client_id
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from paidchat.stripe_events import SessionTerms

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from paidchat import refunds
 from paidchat.board import record
 from paidchat.checkout_sessions import CLAIM_TTL, CheckoutSessions, Claim, session_length, whole_seconds
+from paidchat.clients import client_id
 from paidchat.domain import (
     ALARMING,
     DomainError,
@@ -32,7 +33,7 @@ from paidchat.domain import (
 )
 from paidchat.group_commit import GroupCommit, WriteInterrupted
 from paidchat.ledger import Ledger
-from paidchat.limiter import PaymentLimits, client_id
+from paidchat.limiter import PaymentLimits
 from paidchat.observability import Metrics
 from paidchat.question_budget import QuestionBudget, question_interval
 from paidchat.settings import Settings

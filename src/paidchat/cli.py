@@ -240,11 +240,13 @@ def adopt_payment(
 def _serve(
     settings: Settings, host: str, port: int, *, on_ready: Any, sandbox: Any = None, log_level: int = logging.INFO
 ) -> None:
+    from paidchat import descriptors
     from paidchat.app import create_app
     from paidchat.observability import configure_logging
     from paidchat.server import Server, server_config
 
     configure_logging(settings.log_format, log_level)
+    descriptors.raise_limit(settings.max_viewers if sandbox is None else 0)  # a demo has no crowd
     _check_database(settings)
     listening = _listen(host, port)
     config = server_config(
@@ -257,10 +259,12 @@ def _serve(
 
 
 def _serve_in_processes(settings: Settings, host: str, port: int, workers: int, on_ready: Any) -> None:
+    from paidchat import descriptors
     from paidchat.observability import configure_logging
     from paidchat.server import Workers, server_config
 
     configure_logging(settings.log_format)
+    descriptors.raise_limit(settings.max_viewers)
     _check_database(settings)
     config = server_config(
         "paidchat.app:from_environment", factory=True, workers=workers, trusted_proxies=settings.trusted_proxies

@@ -1,12 +1,9 @@
 """The limits on starting payments, per client address: counted in the database, so they are one for all processes."""
 
-import hashlib
-import hmac
 import math
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +12,6 @@ from paidchat.domain import LONGEST_OPEN, RateLimited
 from paidchat.storage import clock, queries
 
 _LIMIT = re.compile(r"(?P<count>\d+)/(?P<times>\d*)(?P<unit>second|minute|hour|day)")
-IPV6_CLIENT_BITS = 64  # what one subscriber is given; each address in it is as good as the next
 OPEN_PER_COUNT: Final = 10  # open payments a client may have, per payment that it may start at once
 
 
@@ -72,15 +68,3 @@ async def _check_open(connection: AsyncConnection, most: int, client: str | None
 
 async def _seconds_until(connection: AsyncConnection, then: datetime) -> int:
     return max(1, math.ceil((then - await clock.read(connection)).total_seconds()))
-
-
-def client_id(address: str, secret: str) -> str:
-    """Return what a client is counted under: a keyed hash, so that the database holds no addresses."""
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        network = address
-    else:
-        ip = getattr(ip, "ipv4_mapped", None) or ip
-        network = str(ip_network((ip, IPV6_CLIENT_BITS), strict=False) if isinstance(ip, IPv6Address) else ip)
-    return hmac.new(secret.encode(), network.encode(), hashlib.sha256).hexdigest()[:32]

@@ -27,14 +27,16 @@ class Transport(Protocol):
         """Close without sending what waits."""
 
 
-def reset(transport: Transport) -> None:
+def reset(transport: Transport, *, even_if_closing: bool = False) -> None:
     """Drop a connection whose other side does not read: without a word, and with all that the kernel holds for it.
+
+    One that is closing already has its last words under way; they are let go too only if asked for.
 
     An aborted connection alone leaves what was handed to the kernel there, for as long as the other side takes no
     notice: megabytes, in the worst case, that nobody can account for. A reset frees them now (RFC 9293, 3.10.5).
     """
     connected = transport.get_extra_info("socket")
-    if connected is not None and not transport.is_closing():
+    if connected is not None and (even_if_closing or not transport.is_closing()):
         with contextlib.suppress(OSError):  # the connection may be gone already
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
     transport.abort()

@@ -1,8 +1,10 @@
-"""How many may follow at once, in all and per client address."""
+"""How many may follow at once, in all and per client."""
 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from paidchat.clients import network_of
 
 
 class Viewers:
@@ -15,8 +17,9 @@ class Viewers:
         self.count = 0
 
     @contextmanager
-    def admitted(self, client: str) -> Iterator[bool]:
-        """Hold a place for a client; False where there is none."""
+    def admitted(self, address: str) -> Iterator[bool]:
+        """Hold a place for the client at an address; False where there is none."""
+        client = network_of(address)
         if self.count >= self._most or self._clients[client] >= self._most_per_client:
             yield False
             return

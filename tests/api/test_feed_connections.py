@@ -125,9 +125,11 @@ async def test_any_other_origin_is_403(board: Served, origin: str) -> None:
 )
 @pytest.mark.any_database
 async def test_a_socket_elsewhere_is_refused(board: Served, path: str) -> None:
-    """There is one WebSocket; elsewhere the handshake is refused, and nothing of ours fails over it."""
+    """There is one WebSocket; elsewhere the handshake is 404, in the contract's form."""
     response = await refusal(board, None, path)
-    assert 400 <= response.status_code < 500
+    assert response.status_code == 404
+    assert response.body is not None
+    assert json.loads(response.body)["code"] == "not_found"
 
 
 async def test_too_many_viewers(tmp_path: Path) -> None:
@@ -156,6 +158,32 @@ async def test_too_many_viewers_of_one_client(tmp_path: Path) -> None:
             async with websockets.connect(served.feed_url, proxy=None, additional_headers=behind) as other:
                 assert json.loads(await other.recv())["type"] == "snapshot"
         await _room_again(served)
+
+
+async def test_viewers_of_one_network_are_one_client(tmp_path: Path) -> None:
+    """Addresses of one /64 share its places, as they share its payments; another /64 has its own."""
+
+    async def first_of(address: str, served: Served) -> str | int:
+        asking = {"X-Forwarded-For": address}
+        socket_ = await websockets.connect(served.feed_url, proxy=None, additional_headers=asking)
+        sockets.append(socket_)
+        try:
+            return str(json.loads(await socket_.recv())["type"])
+        except websockets.ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else 0
+
+    sockets: list[websockets.ClientConnection] = []
+    with served_board(tmp_path, max_viewers_per_client=2, trusted_proxies="127.0.0.1") as served:
+        addresses = ["2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:0:9::", "2001:db8:0:1::1", "::ffff:203.0.113.7"]
+        assert [await first_of(address, served) for address in addresses] == [
+            "snapshot",
+            "snapshot",
+            1013,
+            "snapshot",
+            "snapshot",
+        ]
+        for socket_ in sockets:
+            await socket_.close()
 
 
 async def _room_again(served: Served) -> None:

@@ -9,7 +9,7 @@ from board_client import act, http_client, start, until_status
 from rows import opened, write_payment
 from served import Served, served_board
 
-from paidchat.limiter import client_id
+from paidchat.clients import client_id
 from paidchat.storage import queries
 
 HELLO = {"text": "Hello"}

@@ -39,7 +39,7 @@ CASES: list[Case] = [
     ("GET", f"/api/{CANARY}.html", {}, 404, "not_found"),
     ("GET", f"/api/payments/{CANARY}", {}, 404, "not_found"),
     ("GET", "/api/messages/2147483647", {}, 404, "not_found"),
-    ("GET", "/api/feed", {}, 404, "not_found"),
+    ("GET", "/api/feed", {}, 426, "upgrade_required"),
     ("DELETE", f"/api/admin/messages/1?x={CANARY}", {}, 404, "not_found"),
     ("GET", f"/{CANARY}", {}, 404, "not_found"),
     ("GET", f"/{CANARY}.html", {}, 404, "not_found"),

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import websockets
 
 from tests.torture.canaries import check_canaries
+from tests.torture.connections import CHUNKED, check_handshakes, check_health, check_leftovers
 from tests.torture.order import Order
 from tests.torture.sockets import RawClient, resident_bytes
 from tests.torture.table import Row
@@ -25,6 +26,8 @@ HEALTHY_MEDIAN_S, HEALTHY_WORST_S = 0.25, 3.0  # 0.1 on a machine of its own
 PAYERS = 20
 STREAMED = 200 * MIB
 LONGEST_STREAM_S = 60
+LONGEST_HEAD_S = 10  # of which there is no need to say more: it is cut off at once, or not at all
+ENOUGH_TRAILERS = 32 * MIB
 MOST_GROWTH = 48 * MIB  # over all floods together
 PINGS = 200_000
 MOST_HEAD = 8 * MIB  # bytes of endless headers, most of which are under way when the door is shut
@@ -39,10 +42,13 @@ async def run(order: Order) -> list[Row]:
         launcher=order.launcher, database=order.database, hooks=order.hooks, reconcile_s=NEVER_S
     ) as world:
         await world.restart_board()
-        waits = [_check_slow_heads(world, row), _check_hanging_stripe(world, row)]
+        waits = [_check_slow_heads(world, row), _check_hanging_stripe(world, row), check_handshakes(world, row)]
         await asyncio.gather(*waits, *([] if order.short else [_check_slow_bodies(world, row)]))
         await _check_floods(world, row)
         await _check_frames(world, row, random.Random(order.seed))
+        if not order.short:
+            await check_health(world, row)
+            await check_leftovers(world, row)
         await check_canaries(world, row)
     row.seconds = time.monotonic() - began
     return [row]
@@ -135,7 +141,14 @@ async def _check_floods(world: World, row: Row) -> None:
     """Bodies, headers and pings without end are cut off, and leave nothing behind in memory."""
     assert world.board is not None
     before = peak = resident_bytes(world.board.pid)
-    for name, flood in (("body", _stream_body), ("chunks", _stream_chunks), ("head", _stream_head), ("pings", _ping)):
+    floods = {
+        "body": _stream_body,
+        "chunks": _stream_chunks,
+        "head": _stream_head,
+        "trailers": _stream_trailers,
+        "pings": _ping,
+    }
+    for name, flood in floods.items():
         flooding = asyncio.create_task(flood(world.board_port))
         began = time.monotonic()
         while not flooding.done():
@@ -178,9 +191,17 @@ async def _stream(port: int, head: bytes, part: bytes, most: int) -> str | None:
 async def _stream_head(port: int) -> str | None:
     client = await RawClient.connect(port)
     head = b"GET /api/messages HTTP/1.1\r\nHost: x\r\n"
-    sent = await _send_until_cut_off(client, head, b"X-More: " + b"a" * 1000 + b"\r\n", STREAMED)
+    sent = await _send_until_cut_off(client, head, b"X-More: " + b"a" * 1000 + b"\r\n", STREAMED, LONGEST_HEAD_S)
     client.close()
     return f"{sent} bytes of headers were taken" if sent > MOST_HEAD else None
+
+
+async def _stream_trailers(port: int) -> str | None:
+    client = await RawClient.connect(port)
+    trailer = b"X-More: " + b"a" * 1000 + b"\r\n"
+    sent = await _send_until_cut_off(client, CHUNKED + b"0\r\n", trailer, ENOUGH_TRAILERS, LONGEST_HEAD_S)
+    client.close()
+    return f"{sent} bytes of trailers were taken" if sent >= ENOUGH_TRAILERS else None
 
 
 async def _ping(port: int) -> str | None:
@@ -192,10 +213,12 @@ async def _ping(port: int) -> str | None:
     return "every ping was taken" if sent >= PINGS * len(frame) else None
 
 
-async def _send_until_cut_off(client: RawClient, head: bytes, part: bytes, most: int) -> int:
+async def _send_until_cut_off(
+    client: RawClient, head: bytes, part: bytes, most: int, within_s: float = LONGEST_STREAM_S
+) -> int:
     sent = 0
     try:
-        async with asyncio.timeout(LONGEST_STREAM_S):
+        async with asyncio.timeout(within_s):
             await client.send(head)
             while sent < most:
                 await client.send(part)

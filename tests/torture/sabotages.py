@@ -188,6 +188,15 @@ SABOTAGES: dict[str, Sabotage] = {
     "deadlines": Sabotage(
         unplugged.wait_for_everybody, "hardening", "waited for longer", "requests may take as long as they like"
     ),
+    "handshakes": Sabotage(
+        unplugged.shake_any_hand, "hardening", "a handshake", "bad handshakes are left to the WebSocket library"
+    ),
+    "trailers": Sabotage(
+        unplugged.read_trailers, "hardening", "a flood of trailers", "what follows a chunked body is read without end"
+    ),
+    "frame-budget": Sabotage(
+        unplugged.count_no_frames, "hardening", "a flood of pings", "viewers may send as many frames as they like"
+    ),
     "redaction": Sabotage(unplugged.log_everything, "hardening", "is in the log", "secrets are logged like anything"),
     "backlog": Sabotage(
         unplugged.wait_for_readers, "stalled", "were held for", "what a viewer does not read is kept for it"

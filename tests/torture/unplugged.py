@@ -6,11 +6,12 @@ from typing import Any
 from sqlalchemy import and_
 
 from paidchat import feed as feed_module
-from paidchat import observability, refunds, server, stripe_gateway
+from paidchat import heads, http_protocol, observability, refunds, server, stripe_gateway
 from paidchat.api import webhooks
 from paidchat.background import Supervisor
 from paidchat.domain import Verdict
 from paidchat.feed import Feed, Subscriber
+from paidchat.feed_protocol import FrameBudget
 from paidchat.ledger import Ledger
 from paidchat.storage import clock as storage_clock
 from paidchat.stripe_events import UnreadableEvent
@@ -127,10 +128,26 @@ def read_all_or_nothing() -> None:
 def wait_for_everybody() -> None:
     """Wait for the end of a request as long as it takes."""
 
-    def expect_within(protocol: server.HttpProtocol, seconds: float) -> None:
+    def expect_within(protocol: http_protocol.HttpProtocol, seconds: float) -> None:
         del protocol, seconds
 
-    replace(server.HttpProtocol, "_expect_within", lambda _: expect_within)
+    replace(http_protocol.HttpProtocol, "_expect_within", lambda _: expect_within)
+
+
+def shake_any_hand() -> None:
+    """Leave every handshake to the WebSocket library."""
+    replace(heads.Head, "check_handshake", lambda _: lambda head: None)  # noqa: ARG005 - it takes a method's place
+
+
+def read_trailers() -> None:
+    """Read whatever comes after a chunked body."""
+    little = "_is_too_much_around_a_body"
+    replace(http_protocol.HttpProtocol, little, lambda _: lambda protocol: False)  # noqa: ARG005 - as above
+
+
+def count_no_frames() -> None:
+    """Let viewers send as many frames as they like."""
+    replace(FrameBudget, "admits", lambda _: lambda budget: True)  # noqa: ARG005 - it takes a method's place
 
 
 def wait_for_readers() -> None:

@@ -84,6 +84,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         for operations in document["paths"].values():
             for operation in operations.values():
                 _drop_undeclared(operation["responses"])
+                operation["responses"] = _with_refusals(operation["responses"])
                 for status, response in operation["responses"].items():
                     if int(status) >= 400 and "application/json" in response.get("content", {}):  # noqa: PLR2004
                         response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
@@ -98,6 +99,22 @@ def _drop_undeclared(responses: dict[str, Any]) -> None:
     schema = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
     if schema.get("$ref", "").endswith("/HTTPValidationError"):
         del responses["422"]
+
+
+# What a request to any address may be answered with, before it is looked at.
+_REFUSALS = {
+    "400": "`bad_request`: what no HTTP server can read.",
+    "408": "`request_timeout`: it took too long to arrive.",
+    "431": "`headers_too_large`: a line over 8 KiB, over 32 KiB in all, or over 100 fields, trailers included.",
+}
+
+
+def _with_refusals(responses: dict[str, Any]) -> dict[str, Any]:
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for status, description in _REFUSALS.items():
+        before = responses.get(status, {"description": "", "content": content})
+        responses[status] = {**before, "description": f"{before['description']} {description}".strip()}
+    return dict(sorted(responses.items()))
 
 
 def asyncapi(version: str) -> dict[str, Any]:
@@ -127,7 +144,8 @@ def asyncapi(version: str) -> dict[str, Any]:
         "channels": {
             "feed": {
                 "address": "/api/feed",
-                "description": "Connect plain for a snapshot, or with ?after=SEQ&epoch=E to resume.",
+                "description": "Connect plain for a snapshot, or with ?after=SEQ&epoch=E to resume. "
+                "A handshake that is refused gets a problem as over HTTP: 400, 403, 404, 426 or 431.",
                 "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in [*names, "Watch"]},
             }
         },

@@ -1,26 +1,29 @@
 """WS /api/feed: who may follow the board, and the little a follower may say."""
 
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import msgspec
 import structlog
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, Request, Response, WebSocket
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from paidchat import wire
 from paidchat.api.deps import Running
 from paidchat.api.guard import is_own_origin
-from paidchat.api.problems import problem
+from paidchat.api.problems import problem, responses
 from paidchat.feed import Feed, Subscriber, encode_frame
-from paidchat.server import EXTENSION
+from paidchat.feed_protocol import EXTENSION, MISUSE
+from paidchat.heads import FEED_PATH
 
 log = structlog.get_logger(__name__)
 router = APIRouter()
 
 MAX_BAD_FRAMES = 3
-FRAME_BURST, FRAMES_PER_S = 64, 1
-MISUSE, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455, section 7.4.1, and the IANA registry of close codes
+POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455, section 7.4.1, and the IANA registry of close codes
 MAX_CURSOR_DIGITS = 18
+MAX_LOGGED_ORIGIN = 200  # characters
 
 
 class Watch(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,37 +33,57 @@ class Watch(msgspec.Struct, forbid_unknown_fields=True):
     payment_id: str
 
 
-class FrameBudget:
-    """How much a follower may say: a burst, and then a frame a second."""
-
-    def __init__(self) -> None:
-        self._left: float = FRAME_BURST
-        self._at = time.monotonic()
-
-    def admits(self, now: float) -> bool:
-        """Take one frame off the budget; False when there is none left."""
-        self._left = min(FRAME_BURST, self._left + (now - self._at) * FRAMES_PER_S) - 1
-        self._at = now
-        return self._left >= 0
-
-
 _decode_watch = msgspec.json.Decoder(Watch).decode
 
 
-@router.websocket("/api/feed")
+@router.get(FEED_PATH, responses=responses(426), status_code=426, response_class=Response)
+async def ask_for_upgrade(request: Request) -> Response:
+    """Tell what is no WebSocket client that this is a WebSocket."""
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    return problem(
+        request.state.request_id,
+        426,
+        "This address speaks WebSocket: connect with a WebSocket client.",
+        headers=upgrade,
+    )
+
+
+router.add_api_route(FEED_PATH, ask_for_upgrade, methods=["HEAD"], include_in_schema=False)
+
+
+@router.websocket(FEED_PATH)
 async def follow(websocket: WebSocket, services: Running) -> None:
     """Follow the board: a snapshot or what was missed, then every entry in order."""
     if not is_own_origin(websocket.scope, services.settings):
+        log.warning("feed.origin_refused", origin=websocket.headers.get("origin", "")[:MAX_LOGGED_ORIGIN])
         refusal = problem(websocket.state.request_id, 403, "This page's origin may not follow the board.")
-        await websocket.send_denial_response(refusal)
+        with _unless_gone():
+            await websocket.send_denial_response(refusal)
         return
-    await websocket.accept()
+    with _unless_gone():
+        await websocket.accept()
+    if websocket.application_state is not WebSocketState.CONNECTED:
+        return
     client = websocket.client.host if websocket.client else ""
     with services.viewers.admitted(client) as admitted:
-        if not admitted:
-            await websocket.close(TRY_AGAIN_LATER, "too many viewers")
-            return
-        await _serve(websocket, services.feed)
+        if admitted:
+            await _serve(websocket, services.feed)
+        else:
+            await _close(websocket, TRY_AGAIN_LATER, "too many viewers")
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Let it be when the other side is gone: it may leave at any moment, and that is nobody's error."""
+    try:
+        yield
+    except (OSError, WebSocketDisconnect):
+        log.debug("feed.left")
+
+
+async def _close(websocket: WebSocket, code: int, reason: str) -> None:
+    with _unless_gone():
+        await websocket.close(code, reason)
 
 
 async def _serve(websocket: WebSocket, feed: Feed) -> None:
@@ -79,10 +102,10 @@ def _cursor(websocket: WebSocket) -> int | None:
 
 
 async def _listen(websocket: WebSocket, feed: Feed, subscriber: Subscriber) -> None:
-    bad_frames, budget = 0, FrameBudget()
+    bad_frames = 0
     while (message := await websocket.receive())["type"] != "websocket.disconnect":
-        if not budget.admits(time.monotonic()):
-            await websocket.close(MISUSE, "too many frames")
+        if misuse := message.get(MISUSE):
+            await _close(websocket, POLICY_VIOLATION, misuse)
             return
         try:
             watch = _decode_watch(message.get("text") or b"")
@@ -91,7 +114,7 @@ async def _listen(websocket: WebSocket, feed: Feed, subscriber: Subscriber) -> N
             detail = 'Send {"type": "watch", "payment_id": "…"}, and nothing else.'
             subscriber.send(encode_frame(wire.FeedError(code="invalid_request", detail=detail)))
             if bad_frames == MAX_BAD_FRAMES:
-                await websocket.close(MISUSE, "three bad frames")
+                await _close(websocket, POLICY_VIOLATION, "three bad frames")
                 return
         else:
             feed.watch(subscriber, watch.payment_id)

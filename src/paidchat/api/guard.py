@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paidchat.api.problems import internal_error, problem
+from paidchat.heads import REFUSAL, Refusal
 from paidchat.settings import WEBHOOK_PATH, Settings
 
 log = structlog.get_logger(__name__)
@@ -71,7 +72,9 @@ class Guard:
 
         limit = MAX_WEBHOOK_BODY if scope["path"] == WEBHOOK_PATH else MAX_BODY
         try:
-            if _announced(scope) > limit:
+            if refusal := scope.get("extensions", {}).get(REFUSAL):
+                await _refused(request_id, refusal)(scope, receive, send_with_headers)
+            elif _announced(scope) > limit:
                 too_large = problem(request_id, 413, "The body is too large.")
                 await too_large(scope, receive, send_with_headers)
             else:
@@ -86,6 +89,12 @@ class Guard:
         elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
         scope["state"]["services"].metrics.requests.labels(_route(scope), status).inc()
         log.info("request", method=scope["method"], path=_route(scope), status=status, ms=elapsed_ms)
+
+
+def _refused(request_id: str, refusal: Refusal) -> ASGIApp:
+    """Make the answer to what the server could not take for a request."""
+    headers = {"Connection": "close", **refusal.headers}
+    return problem(request_id, refusal.status, refusal.detail, code=refusal.code, headers=headers)
 
 
 def _announced(scope: Scope) -> int:

@@ -1,0 +1,53 @@
+"""File descriptors: as many as the system lets us have, and a word in the log when they are too few."""
+
+import errno
+import os
+import resource
+from typing import Final
+
+import structlog
+
+from paidchat.observability import Throttle
+
+log = structlog.get_logger(__name__)
+
+RESERVE: Final = 100  # for the database, the log, connections to Stripe, requests under way
+_throttle = Throttle(60)
+
+
+def raise_limit(viewers: int) -> None:
+    """Raise the limit as far as this user may, and warn if it is too low for so many viewers.
+
+    What is started from here on inherits the limit.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        except (OSError, ValueError):  # macOS has a limit of its own below the hard one
+            log.debug("descriptors.limit_kept", limit=soft)
+    if soft not in (resource.RLIM_INFINITY, -1) and soft < viewers + RESERVE:
+        log.warning(
+            "descriptors.limit_low",
+            limit=soft,
+            max_viewers=viewers,
+            remedy=f"raise the limit of open files (LimitNOFILE, ulimit -n) to {viewers + RESERVE} or more, "
+            f"or lower PAIDCHAT_MAX_VIEWERS to {max(1, soft - RESERVE)}",
+        )
+
+
+def look() -> None:
+    """Say, once a minute at most, if there is no descriptor left: newcomers are then turned away unheard.
+
+    Nobody tells us of those: with uvloop they are accepted and closed below it (`uv__emfile_trick`).
+    """
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE) and _throttle.admits():
+            log.error(
+                "descriptors.exhausted",
+                limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+                detail="new connections are refused until others close",
+            )

@@ -1,0 +1,216 @@
+"""Heads of HTTP requests: where one ends, what follows it, and what no server can read safely (RFC 9112).
+
+The parser would take more than this, and differently from what another server in front of us may make of it. So each
+head is read here first, and the parser sees only what can be understood in one way.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Self
+from urllib.parse import unquote_to_bytes
+
+MAX_HEAD: Final = 32 * 1024  # bytes
+MAX_LINE: Final = 8 * 1024  # bytes, with its end
+MAX_FIELDS: Final = 100
+MAX_EMPTY_LINES: Final = 4  # before a request; RFC 9112, section 2.2, wants one to be let by
+FEED_PATH: Final = "/api/feed"
+REFUSAL: Final = "paidchat.refusal"  # in the ASGI scope's extensions: what a request is to be refused with
+
+END: Final = b"\r\n\r\n"
+CR: Final = b"\r"[0]
+_REQUEST = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/1\.([01])")
+_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")
+_LENGTH = re.compile(rb"[0-9]{1,19}")
+_KEY = re.compile(rb"[0-9A-Za-z+/]{22}==")  # 16 bytes (RFC 6455, section 4.1)
+_ABSOLUTE = re.compile(rb"[A-Za-z][0-9A-Za-z+.-]*://[^/?#]*")
+_UPGRADES = frozenset({b"upgrade", b"http2-settings"})
+# We speak no subprotocol and no extension, and a handshake has no body; the other two are said anew.
+_NOT_FOR_THE_FEED = _UPGRADES | {
+    b"connection",
+    b"content-length",
+    b"sec-websocket-extensions",
+    b"sec-websocket-protocol",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that closes the connection, in the contract's words."""
+
+    status: int
+    code: str
+    detail: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Refused(Exception):
+    """What came can't be taken."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal
+
+
+def bad(what: str = "This is not a request that can be read safely.") -> Refused:
+    """Return what to raise for bytes that are no proper request."""
+    return Refused(Refusal(400, "bad_request", what))
+
+
+def too_large() -> Refused:
+    """Return what to raise for a head, or trailers, over a limit."""
+    return Refused(Refusal(431, "headers_too_large", "The request's headers are too large."))
+
+
+TOO_SLOW: Final = Refusal(408, "request_timeout", "The request took too long to arrive.")
+
+
+def end_of(unread: bytearray, seen: int) -> int | None:
+    """Return how long the head at the beginning is, or None while it is incomplete.
+
+    `seen` is how much was looked at before. The work is linear in what is new, but for one line's length.
+
+    Raises:
+        Refused: it is too large, or broken in a way that nothing can still repair.
+    """
+    end = unread.find(END, max(0, seen - len(END) + 1))
+    length = len(unread) if end < 0 else end + len(END)
+    start = seen - 1 if seen and unread[seen - 1] == CR else seen
+    if _is_broken(unread[start:length]):
+        raise bad()
+    if length > MAX_HEAD or (end < 0 and length - unread.rfind(b"\n") > MAX_LINE):
+        raise too_large()
+    return None if end < 0 else length
+
+
+def _is_broken(part: bytearray) -> bool:
+    """Tell whether some line ends with half an end; the second half of the last one may be still to come."""
+    ends = part.count(b"\r\n")
+    halves = (part.count(b"\n"), part.count(b"\r") - part.endswith(b"\r"))
+    return halves != (ends, ends) or b"\0" in part
+
+
+def skip_empty_lines(unread: bytearray) -> int:
+    """Take empty lines off the beginning, and return how many there were."""
+    count = 0
+    while unread.startswith(b"\r\n"):
+        del unread[:2]
+        count += 1
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A head that can be read in one way only.
+
+    Attributes:
+        method, target, version: of the request line; the version is that after `HTTP/1.`.
+        fields: names in lower case, and values.
+        size: in bytes, as it came.
+        length: of the body that follows, in bytes; None if it is chunked.
+    """
+
+    method: bytes
+    target: bytes
+    version: int
+    fields: Sequence[tuple[bytes, bytes]]
+    size: int
+    length: int | None
+
+    @classmethod
+    def parse(cls, head: bytes) -> Self:
+        """Read a whole head, its end included.
+
+        Raises:
+            Refused: it is over a limit, or another server might read it in another way.
+        """
+        request, *lines = head.removesuffix(END).split(b"\r\n")
+        if len(lines) > MAX_FIELDS or max(map(len, (request, *lines))) + 2 > MAX_LINE:
+            raise too_large()
+        first = _REQUEST.fullmatch(request)
+        found = [_FIELD.fullmatch(line) for line in lines]
+        if first is None or first[1] == b"CONNECT":
+            raise bad()
+        fields = []
+        for one in found:
+            if one is None:
+                raise bad()
+            fields.append((one[1].lower(), one[2].strip(b" \t")))
+        version = int(first[3])
+        if sum(name == b"host" for name, _ in fields) not in ((1,) if version else (0, 1)):
+            raise bad("A request names its host, once.")
+        return cls(first[1], first[2], version, fields, len(head), _body_length(fields, version))
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Return every value of a field."""
+        return [value for other, value in self.fields if other == name]
+
+    def _tokens(self, name: bytes) -> set[bytes]:
+        return {token.strip(b" \t").lower() for value in self.values(name) for token in value.split(b",")}
+
+    @property
+    def is_handshake(self) -> bool:
+        """Whether it asks for a WebSocket; anything else it asks to be upgraded to is not heard.
+
+        That is RFC 9110, section 7.8, and for HTTP/1.0 it is a must.
+        """
+        return (
+            self.method == b"GET"
+            and self.version == 1
+            and b"websocket" in self._tokens(b"upgrade")
+            and b"upgrade" in self._tokens(b"connection")
+        )
+
+    def plain(self) -> bytes:
+        """Return it for the parser, without what the parser would take for the end of HTTP."""
+        return self._written(self.target, _UPGRADES)
+
+    def handshake(self) -> bytes:
+        """Return it as the WebSocket protocol wants it."""
+        asked = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
+        return self._written(_ABSOLUTE.sub(b"", self.target, count=1) or b"/", _NOT_FOR_THE_FEED, asked)
+
+    def _written(self, target: bytes, without: frozenset[bytes], more: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
+        lines = [b"%s %s HTTP/1.%d" % (self.method, target, self.version)]
+        lines += [b"%s: %s" % one for one in self.fields if one[0] not in without]
+        lines += [b"%s: %s" % one for one in more]
+        return b"\r\n".join(lines) + END
+
+    def check_handshake(self) -> None:
+        """Make sure that a handshake can be answered with 101, but for its origin, which is the app's to judge.
+
+        Raises:
+            Refused: it has a body, asks elsewhere, or speaks another version; RFC 6455, sections 4.2.1 and 4.4.
+        """
+        if self.length != 0:
+            raise bad("A WebSocket handshake has no body.")
+        path, _, _ = _ABSOLUTE.sub(b"", self.target, count=1).partition(b"?")
+        if unquote_to_bytes(path) != FEED_PATH.encode():
+            raise Refused(Refusal(404, "not_found", "There is no WebSocket at this address."))
+        if self.values(b"sec-websocket-version") != [b"13"]:
+            upgrade = {"Upgrade": "websocket", "Connection": "Upgrade, close", "Sec-WebSocket-Version": "13"}
+            raise Refused(Refusal(426, "upgrade_required", "Please speak version 13 of the protocol.", upgrade))
+        keys = self.values(b"sec-websocket-key")
+        if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+            raise bad("A WebSocket handshake has one key, of 16 bytes in base64.")
+        if len(self.values(b"origin")) > 1:
+            raise Refused(Refusal(403, "forbidden", "A page has one origin."))
+
+
+def _body_length(fields: Sequence[tuple[bytes, bytes]], version: int) -> int | None:
+    """Return how long a body is, or None for a chunked one (RFC 9112, section 6.3).
+
+    Raises:
+        Refused: it is said twice, or in a way that servers read differently: that is how requests are smuggled.
+    """
+    lengths = [value for name, value in fields if name == b"content-length"]
+    codings = [value.lower() for name, value in fields if name == b"transfer-encoding"]
+    if codings:
+        if lengths or codings != [b"chunked"] or version == 0:
+            raise bad("A body is either chunked or has a length, and has no other coding.")
+        return None
+    if not lengths:
+        return 0
+    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+        raise bad("A body has one length, in digits.")
+    return int(lengths[0])
