@@ -148,6 +148,7 @@ async def test_junk_among_the_events_stops_nothing(tmp_path: Path) -> None:
     assert [line for line in logs if "exc_info" in line] == []
 
 
+@pytest.mark.any_database
 async def test_junk_does_not_end_reconcile(tmp_path: Path) -> None:
     """`paidchat reconcile` passes over junk too, says how much there was, and ends well."""
     async with poisoned_board(tmp_path, reconcile_seconds=3600) as (served, client, _):
@@ -194,6 +195,7 @@ async def test_an_expanded_intent_is_an_intent(tmp_path: Path) -> None:
                 await until_status(client, payment["id"], "refunded")
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("field", ["id", "status", "livemode", "payment_status"])
 async def test_sessions_that_cannot_be_read_keep_nothing_from_the_others(tmp_path: Path, field: str) -> None:
     """However many sessions come back without a field, the sweep asks about all the others, without backing off."""
@@ -226,6 +228,7 @@ async def test_sessions_that_cannot_be_read_keep_nothing_from_the_others(tmp_pat
                     assert await messages_with(client, payment["text"]) == []
 
 
+@pytest.mark.any_database
 async def test_a_dispute_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
     """Among junk the one dispute that can be read decides."""
 
@@ -247,6 +250,7 @@ async def test_a_dispute_that_cannot_be_read_hides_no_other(tmp_path: Path) -> N
                 await until_status(client, payment["id"], "fulfilled")
 
 
+@pytest.mark.any_database
 async def test_a_list_that_goes_round_in_circles_ends(tmp_path: Path) -> None:
     """When a page says that there is more and the next one is the same, the sweep goes on with what it has."""
 

@@ -25,7 +25,12 @@ CHANGES: list[Json] = [
     {"checkout_minutes": 1440},
     {"title": "Another title"},
 ]
-NAMES = [f"{name}={value}" for change in CHANGES for name, value in change.items()]
+EVERYTHING = {name: value for change in CHANGES for name, value in change.items()}
+# One by one on one database; all at once on both.
+CASES = [
+    *(pytest.param(change, id=str(change), marks=pytest.mark.any_database) for change in CHANGES),
+    pytest.param(EVERYTHING, id="everything"),
+]
 TAXED = {"automatic_tax": "exclusive"}
 
 
@@ -70,7 +75,7 @@ async def forget_it(served: Served, payment_id: str) -> None:
         await queries.expire_payment(connection, payment_id)
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=NAMES)
+@pytest.mark.parametrize("change", CASES)
 async def test_settings_change_over_a_restart(tmp_path: Path, change: Json) -> None:
     """Whatever a payment is at when a setting changes, its session is as promised, and money for it posts it."""
     port, key = free_port(), str(uuid.uuid4())

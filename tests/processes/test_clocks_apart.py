@@ -77,7 +77,7 @@ async def test_a_key_in_use_at_one_is_in_use_at_the_other(apart: Cluster, client
         assert (again.status_code, again.json()["id"]) == (201, first.result().json()["id"])
 
 
-@pytest.mark.parametrize(("holding_s", "asking_s"), [(0, AHEAD_S), (AHEAD_S, 0), (0, -AHEAD_S), (-AHEAD_S, 0)])
+@pytest.mark.parametrize(("holding_s", "asking_s"), [(0, AHEAD_S), (-AHEAD_S, 0)])
 async def test_only_one_sweeps(
     make_cluster: Callable[[], Cluster], tmp_path_factory: pytest.TempPathFactory, holding_s: int, asking_s: int
 ) -> None:

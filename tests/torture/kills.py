@@ -12,7 +12,7 @@ from tests.torture.payers import Crowd
 from tests.torture.table import Row
 from tests.torture.world import World, made_world
 
-SHORT, LONG = 15, 1000
+SHORT, LONG = 10, 1000
 PAYER_EVERY_S = 0.06
 IN_START_UP = 0.3  # of all kills
 LONGEST_START_UP_S = 0.5
