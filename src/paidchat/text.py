@@ -20,6 +20,7 @@ MAX_TEXT_LINES = 20
 MAX_AUTHOR_LENGTH = 50  # code points, after NFC
 MAX_STACKED_MARKS = 5  # on one base, after NFC
 MAX_REPEATED_MARKS = 2  # the same one in a row
+TOO_MANY_MARKS = f"At most {MAX_STACKED_MARKS} accents on a letter, the same one at most twice in a row."
 MAX_IGNORABLE = 8  # default-ignorable characters in a row
 # NFC is quadratic in the marks on one base, so their number is bounded before it. It makes at most four marks one, and
 # three of them part of the base: with more than this before NFC there are more than MAX_STACKED_MARKS after it.
@@ -112,14 +113,14 @@ def _clean(field: str, raw: str, most: int) -> str:
         if not characters.isdisjoint(text):
             raise InvalidText(field, message)
     text = text.strip(_SPACE)
-    if _marks(text)[0] > MAX_RAW_MARKS:
-        raise InvalidText(field, f"At most {MAX_STACKED_MARKS} accents on a letter.")
+    if _longest_run(text, _STACKING_MARKS) > MAX_RAW_MARKS:
+        raise InvalidText(field, TOO_MANY_MARKS)
     text = unicodedata.normalize("NFC", text)
     if text and _INVISIBLE.issuperset(text):
         raise InvalidText(field, "There is nothing to see in this.")
     stacked, repeated = _marks(text)
     if stacked > MAX_STACKED_MARKS or repeated > MAX_REPEATED_MARKS:
-        raise InvalidText(field, f"At most {MAX_STACKED_MARKS} accents on a letter, the same one at most twice in a row.")
+        raise InvalidText(field, TOO_MANY_MARKS)
     if not _DEFAULT_IGNORABLE.isdisjoint(text):
         _check_ignorable(field, text)
     return text
@@ -145,13 +146,18 @@ def _check_ignorable(field: str, text: str) -> None:
     text = _TAG_SEQUENCE.sub(_TAG_BASE, text)
     if not _TAGS.isdisjoint(text):
         raise InvalidText(field, "Tag characters are only allowed in flags.")
-    if any(_VARIATION_SELECTORS.issuperset(pair) for pair in pairwise(text)):
+    if _longest_run(text, _VARIATION_SELECTORS) > 1:
         raise InvalidText(field, "At most one variation selector in a row.")
-    in_a_row = 0
+    if _longest_run(text, _DEFAULT_IGNORABLE) > MAX_IGNORABLE:
+        raise InvalidText(field, f"At most {MAX_IGNORABLE} invisible characters in a row.")
+
+
+def _longest_run(text: str, characters: frozenset[str]) -> int:
+    longest = run = 0
     for char in text:
-        in_a_row = in_a_row + 1 if char in _DEFAULT_IGNORABLE else 0
-        if in_a_row > MAX_IGNORABLE:
-            raise InvalidText(field, f"At most {MAX_IGNORABLE} invisible characters in a row.")
+        run = run + 1 if char in characters else 0
+        longest = max(longest, run)
+    return longest
 
 
 def _has_hidden(author: str) -> bool:
