@@ -74,7 +74,7 @@ async def adopt(
         terms = await gateway.session_terms(session.session_id)
         row = _payment_row(session, terms, tag) | {"text": text, "author": author}
         async with database.transaction() as connection:
-            is_new = await queries.insert_payment(connection, row)
+            is_new = await queries.insert_payment(connection, row, unless_same="id")
     payment = await _fulfill(checkout, await checkout.find_payment(payment_id), session)
     return Adopted(payment.message_id, is_new, (payment.text, payment.author) == (text, author))
 

@@ -27,6 +27,7 @@ from paidchat.domain import (
     Question,
     SessionFact,
     Verdict,
+    is_open,
     is_payment_id,
 )
 from paidchat.group_commit import GroupCommit, WriteInterrupted
@@ -36,7 +37,7 @@ from paidchat.observability import Metrics
 from paidchat.question_budget import QuestionBudget, question_interval
 from paidchat.settings import Settings
 from paidchat.storage import clock, queries
-from paidchat.storage.database import Database, is_outage
+from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe_events import ForeignEvent, IntentNews, News, UnreadableEvent
 from paidchat.stripe_gateway import (
     AccessDenied,
@@ -71,7 +72,7 @@ class Checkout:
         self._board_tag = board_tag
         self._budget = QuestionBudget()
         self._sessions = CheckoutSessions(database, gateway)
-        self._fulfilments = GroupCommit(self._fulfill, is_outage)
+        self._fulfilments = GroupCommit(self._fulfill, is_outage=lambda error: isinstance(error, DatabaseUnavailable))
 
     # --- paying -------------------------------------------------------------------------------------
 
@@ -315,9 +316,8 @@ class Checkout:
             await self.ask_stripe(payment, question)
         except Exception as error:
             # Nobody waits for this: the sweep asks anyway.
-            if isinstance(error, GatewayError | DomainError | WriteInterrupted) or is_outage(error):
-                reason = str(getattr(error, "orig", None) or error)
-                log.warning("stripe.not_asked", payment_id=payment.id, error=reason)
+            if isinstance(error, GatewayError | DomainError | WriteInterrupted | DatabaseUnavailable):
+                log.warning("stripe.not_asked", payment_id=payment.id, error=str(error))
             else:
                 log.exception("stripe.not_asked", payment_id=payment.id)
 
@@ -359,7 +359,7 @@ class Checkout:
                 question = await self.new_question()
         except RequestRefused as error:
             log.warning("stripe.session_refused", payment_id=payment.id, error=str(error))
-            if payment.read_at > payment.expires_at:
+            if not is_open(payment.expires_at, payment.read_at):
                 await self._sessions.expire(payment)
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Row
-from sqlalchemy.exc import SQLAlchemyError
 
+from paidchat.domain import LONGEST_OPEN
 from paidchat.storage import clock, queries
-from paidchat.storage.database import Database, DatabaseBusy
+from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe_gateway import AttemptFailed, CheckoutSession, RequestRefused, StripeGateway
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,6 @@ RELEASE_RETRY_S = 0.5
 # Stripe takes an expiry of 30 minutes to 24 hours from when *it* sees the request; leave it time to.
 SHORTEST_SESSION = timedelta(minutes=32)
 LONGEST_SESSION = timedelta(hours=24) - timedelta(minutes=2)
-LONGEST_ACCEPTED = timedelta(hours=24)
 IDEMPOTENCY_KEY_TTL = timedelta(hours=23)  # Stripe may prune one after 24
 CLOCKS_AGREE = timedelta(minutes=1)  # when they differ by less
 
@@ -73,7 +72,7 @@ class CheckoutSessions:
                 session = await self._create(payment.id, payment.stripe_params, payment.stripe_key)
             except RequestRefused:
                 now = await self._now()
-                if SHORTEST_SESSION - CLAIM_TTL < self._left(payment, now) < LONGEST_ACCEPTED:
+                if SHORTEST_SESSION - CLAIM_TTL < self._left(payment, now) < LONGEST_OPEN:
                     raise
                 session = await self._create_anew(payment, now)
             await self._store(payment.id, session_id=session.id, checkout_url=session.url, claimed_until=None)
@@ -168,6 +167,6 @@ class CheckoutSessions:
         try:
             async with self._database.transaction() as connection:
                 await queries.release_claim(connection, payment_id, until)
-        except (DatabaseBusy, SQLAlchemyError, OSError):
+        except DatabaseUnavailable:
             return False
         return True

@@ -270,9 +270,7 @@ def _serve_in_processes(settings: Settings, host: str, port: int, workers: int, 
 
 def _check_database(settings: Settings) -> None:
     """Say in words what a server would stumble over at its start."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from paidchat.storage.database import Database
+    from paidchat.storage.database import Database, DatabaseUnavailable
     from paidchat.storage.schema import SchemaOutOfDate, prepare
 
     async def check() -> None:
@@ -287,8 +285,8 @@ def _check_database(settings: Settings) -> None:
         asyncio.run(check())
     except SchemaOutOfDate as error:
         _fail(str(error))
-    except (SQLAlchemyError, OSError) as error:
-        _fail(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {getattr(error, 'orig', None) or error}")
+    except DatabaseUnavailable as error:
+        _fail(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {error}")
 
 
 def _listen(host: str, port: int) -> socket.socket:

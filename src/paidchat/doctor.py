@@ -6,11 +6,9 @@ from datetime import timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from paidchat.settings import WEBHOOK_PATH, Settings
 from paidchat.storage import schema
-from paidchat.storage.database import Database
+from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe_clock import TOLERABLE
 from paidchat.stripe_events import INTENT_EVENTS, SESSION_EVENTS, SIGNATURE_TOLERANCE_S
 from paidchat.stripe_gateway import API_VERSION, AccessDenied, GatewayError, StripeGateway, WebhookEndpoint
@@ -59,9 +57,9 @@ async def _database(settings: Settings) -> Finding:
         await database.open()
         async with database.reading() as connection:
             found = await schema.examine(connection)
-    except (SQLAlchemyError, OSError, TimeoutError) as error:
-        reason = getattr(error, "orig", None) or error
-        return Finding(Level.FAILURE, "database", f"it cannot be used: {reason}", "Mend PAIDCHAT_DATABASE_URL.")
+    except DatabaseUnavailable as error:
+        remedy = "Check that it runs and can be reached from here, and PAIDCHAT_DATABASE_URL."
+        return Finding(Level.FAILURE, "database", f"it cannot be used: {error}", remedy)
     finally:
         await database.close()
     return _judge_schema(found, database.backend)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -158,6 +158,12 @@ def is_payment_id(text: str) -> bool:
 
 PAYABLE = frozenset({S.PENDING})  # the checkout page still takes money
 UNSETTLED = frozenset({S.PENDING, S.PROCESSING})  # Stripe may know more than we do
+LONGEST_OPEN = timedelta(hours=24)  # Stripe lets no Checkout Session be open for longer
+
+
+def is_open(expires_at: datetime, now: datetime) -> bool:
+    """Tell whether a checkout can still be open. An expiry farther off than Stripe allows came from a wrong clock."""
+    return now < expires_at <= now + LONGEST_OPEN
 
 
 def move(current: PaymentStatus, target: PaymentStatus) -> PaymentStatus:

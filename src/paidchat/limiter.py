@@ -11,12 +11,11 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat.domain import RateLimited
+from paidchat.domain import LONGEST_OPEN, RateLimited
 from paidchat.storage import clock, queries
 
 _LIMIT = re.compile(r"(?P<count>\d+)/(?P<times>\d*)(?P<unit>second|minute|hour|day)")
 IPV6_CLIENT_BITS = 64  # what one subscriber is given; each address in it is as good as the next
-LONGEST_OPEN = timedelta(hours=24)  # Stripe lets no Checkout Session be open for longer
 OPEN_PER_COUNT: Final = 10  # open payments a client may have, per payment that it may start at once
 
 

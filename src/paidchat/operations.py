@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from paidchat import adoption, board, clock
 from paidchat.app import Core, core
@@ -18,7 +17,7 @@ from paidchat.observability import configure_logging
 from paidchat.reconciler import Reconciler
 from paidchat.settings import Settings
 from paidchat.storage import queries, schema
-from paidchat.storage.database import Database, is_outage
+from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe_gateway import GatewayError
 
 T = TypeVar("T")
@@ -40,10 +39,8 @@ def _run(settings: Settings, work: Callable[[Core], Awaitable[T]]) -> T:
         _give_up(str(error))
     except GatewayError as error:
         _give_up(f"Stripe could not be asked: {error}")
-    except Exception as error:
-        if not is_outage(error):
-            raise
-        _give_up(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {getattr(error, 'orig', None) or error}")
+    except DatabaseUnavailable as error:
+        _give_up(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {error}")
 
 
 def _give_up(reason: str) -> NoReturn:
@@ -66,8 +63,8 @@ def migrate(settings: Settings) -> None:
         found = asyncio.run(run())
     except schema.SchemaOutOfDate as error:
         _give_up(str(error))
-    except (SQLAlchemyError, OSError) as error:
-        _give_up(f"The database cannot be migrated: {getattr(error, 'orig', None) or error}")
+    except DatabaseUnavailable as error:
+        _give_up(f"The database cannot be migrated: {error}")
     newer = found.fit is schema.Fit.NEWER
     typer.echo(f"{found.words} There is nothing to do." if newer else "The schema is up to date.")
 

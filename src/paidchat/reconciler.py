@@ -17,7 +17,7 @@ from paidchat.checkout_sessions import CLAIM_TTL
 from paidchat.domain import TO_BE_RETRIED, PaymentStatus, ProviderUnavailable, Verdict
 from paidchat.observability import Metrics
 from paidchat.storage import clock, queries
-from paidchat.storage.database import Database, is_outage
+from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe_gateway import GatewayError, StripeGateway, UnreadableAnswer
 
 log = structlog.get_logger(__name__)
@@ -255,9 +255,9 @@ async def _outcome(work: Awaitable[Any], **about: str | None) -> Exception | Non
         if _is_unreadable(error):
             log.error("sweep.unreadable_answer", error=str(error), **about)
         return error
+    except DatabaseUnavailable:
+        raise
     except Exception as error:
-        if is_outage(error):
-            raise
         log.exception("sweep.item_failed", **about)
         return error
     return None

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import structlog
 from sqlalchemy import Row
@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat.domain import Conflict
 from paidchat.storage import queries
-from paidchat.storage.database import Database, is_outage
+from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe_gateway import AccessDenied, AttemptFailed, OutcomeUnknown, RequestRefused, StripeGateway
 
 log = structlog.get_logger(__name__)
 
-FIRST_DELAY = timedelta(seconds=10)
-LONGEST_DELAY = timedelta(hours=1)
+# How long a refund is put off after so many attempts; the last holds for any more.
+DELAYS: Final = (timedelta(0), *(timedelta(seconds=10 * 2**attempts) for attempts in range(9)), timedelta(hours=1))
 # After this long Stripe may have forgotten the key; by then it says itself that the money is back already.
 ALREADY_BACK = frozenset({"charge_already_refunded"})
 
@@ -62,15 +62,15 @@ async def want_all(connection: AsyncConnection, payment: Row[Any], now: datetime
 async def send_due(database: Database, gateway: StripeGateway, *, payment_id: str | None = None) -> list[str]:
     """Send the refunds that are due, or all of one payment; return the intents whose money went back."""
     async with database.reading() as connection:
-        due = await queries.due_refunds(connection, LONGEST_DELAY, payment_id=payment_id)
+        due = await queries.due_refunds(connection, DELAYS, payment_id=payment_id)
     sent = []
     for refund in due:
         try:
             if await _send(database, gateway, refund):
                 sent.append(refund.payment_intent)
-        except Exception as error:
-            if is_outage(error):
-                raise
+        except DatabaseUnavailable:
+            raise
+        except Exception:
             log.exception("refund.failed", payment_id=refund.payment_id)  # the others are sent all the same
     return sent
 
@@ -94,8 +94,9 @@ async def _send(database: Database, gateway: StripeGateway, refund: Row[Any]) ->
 
 
 async def _postpone(database: Database, refund: Row[Any], *, new_key: bool) -> None:
-    delay = min(FIRST_DELAY * 2**refund.attempts, LONGEST_DELAY)
-    values: dict[str, Any] = {"attempts": refund.attempts + 1}
+    attempts = refund.attempts + 1
+    delay = DELAYS[min(attempts, len(DELAYS) - 1)]
+    values: dict[str, Any] = {"attempts": attempts}
     if new_key:
         values["stripe_key"] = str(uuid.uuid4())
     async with database.transaction() as connection:

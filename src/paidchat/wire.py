@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
-from paidchat.domain import PAYABLE, PaymentStatus, Reason
+from paidchat.domain import PAYABLE, PaymentStatus, Reason, is_open
 
 
 class Shape(BaseModel):
@@ -59,7 +59,7 @@ class Payment(Shape):
     @classmethod
     def of(cls, row: Row[Any]) -> "Payment":
         """Make the shape of a row that `queries` selected."""
-        payable = row.status in PAYABLE and not row.paid and row.read_at < row.expires_at
+        payable = row.status in PAYABLE and not row.paid and is_open(row.expires_at, row.read_at)
         return cls.model_construct(
             id=row.id,
             status=PaymentStatus(row.status),

@@ -156,12 +156,13 @@ async def test_a_refund_put_off_while_the_clock_was_ahead_is_sent_once_it_is_rig
 
 
 async def test_a_question_asked_while_the_clock_was_ahead_does_not_stop_the_next(
-    deaf: httpx.AsyncClient, clock: BoardClock
+    quiet: Served, deaf: httpx.AsyncClient, clock: BoardClock
 ) -> None:
     """Stripe is asked about a payment again seconds later, not when the wrong clock would have had it."""
     payment = await start(deaf, f"Asked {uuid.uuid4()}")
     clock.ahead = HOUR
     await look_up(deaf, payment["id"])
+    await until(lambda: was_asked(quiet, payment["id"]), "Stripe is not asked")
     clock.set_right()
     await act(deaf, payment, "pay")
     await until_status(deaf, payment["id"], "fulfilled")
@@ -192,10 +193,11 @@ async def test_a_lease_of_a_process_that_was_ahead_locks_nobody_out(
     backend: str, quiet: Served, deaf: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     """The lease of a dead process an hour ahead is worth nothing on SQLite, and a minute by PostgreSQL's clock."""
-    await deaf.put("/sandbox/test/faults", json={"api": {"hang_s": 30}})
+    await deaf.put("/sandbox/test/faults", json={"api": {"hang_s": 3}})
     before = (await sweep_row(quiet)).holder
     async with running("reconcile", **environment(quiet), **ahead_by(3600, tmp_path)):
         await until(lambda: held_by_another(quiet, before), "the sweep does not begin")
+    await deaf.delete("/sandbox/test/faults")
     await lose_webhooks(deaf)
     if backend == "postgresql":
         assert (await sweep_row(quiet)).held_until <= datetime.now(UTC) + LEASE
@@ -295,6 +297,13 @@ def is_limited(answer: httpx.Response) -> None:
 
 
 # --- reading rows, and processes --------------------------------------------------------------------
+
+
+async def was_asked(served: Served, payment_id: str) -> bool:
+    """Tell whether Stripe was asked about a payment."""
+    async with opened(served.settings.database_url) as database, database.reading() as connection:
+        row = await queries.find_payment(connection, payment_id)
+    return row is not None and row.asked_at is not None
 
 
 async def sweep_row(served: Served) -> Any:

@@ -158,6 +158,40 @@ async def test_a_new_epoch_is_a_new_history(tmp_path: Path) -> None:
             assert (again.first["type"], again.first["epoch"]) == ("snapshot", "new")
 
 
+async def test_a_new_epoch_begins_far_beyond_the_old_one(tmp_path: Path) -> None:
+    """A new epoch gives out no old id again; a cursor of the places it left out gets a snapshot, later ones resume."""
+    with served_board(tmp_path) as served:
+        async with opened(served.settings.database_url) as database, following(served) as follower:
+            await write_messages(database, 3)
+            await follower.receive_all(3)
+            async with database.transaction() as connection:
+                await queries.begin_epoch(connection, "new")
+            await follower.closed()
+            head = 1_000_003
+            await _check_epoch(served, head, unserved=[0, 3, 4, head - 1], served_from=head)
+            assert await write_messages(database, 2) == [head + 1, head + 2]
+            await _seen(served, head + 2)
+            await _check_epoch(served, head + 2, unserved=[3, head - 1], served_from=head)
+    with served_board(tmp_path) as served:  # a process that was not there when it began
+        await _check_epoch(served, head + 2, unserved=[3, head - 1], served_from=head)
+        async with http_client(served) as client:
+            assert (await client.get("/api/messages/4")).status_code == 404
+            after = (await client.get("/api/messages", params={"after": 2})).json()["messages"]
+    assert [message["id"] for message in after] == [3, head + 1, head + 2]
+
+
+async def _check_epoch(served: Served, head: int, *, unserved: list[int], served_from: int) -> None:
+    """Make sure what a board says to cursors of the epoch `new`."""
+    for cursor in unserved:
+        async with following(served, after=cursor, epoch="new") as follower:
+            assert (follower.first["type"], follower.first["seq"]) == ("snapshot", head)
+            assert [message["id"] for message in follower.first["messages"]][:3] == [1, 2, 3]
+    async with following(served, after=served_from, epoch="new") as follower:
+        assert follower.first["type"] == "resumed"
+        missed = [(await follower.receive())["seq"] for _ in range(head - served_from)]
+    assert missed == list(range(served_from + 1, head + 1))
+
+
 async def test_removals_and_restorations_are_told_live(tmp_path: Path) -> None:
     """Whoever follows is told of a removal with its reason, and of a restoration with the message."""
     with served_board(tmp_path) as served:

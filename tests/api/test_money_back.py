@@ -4,6 +4,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from board_client import (
     until_status,
 )
 from following import following
-from rows import first_sweep_over
+from rows import first_sweep_over, opened
 from served import Served, served_board
+
+from paidchat.storage import queries
 
 Json = dict[str, Any]
 
@@ -264,3 +267,49 @@ async def test_money_that_came_twice_goes_back_once(client: httpx.AsyncClient, a
     await _deliveries(client, other, 200)
     assert await look_up(client, payment["id"]) == fulfilled
     assert len(await messages_with(client, payment["text"])) == 1
+
+
+# --- beside programs that go by a clock -------------------------------------------------------------
+
+
+async def know_by_clock(served: Served, payment_id: str, known_at: datetime) -> None:
+    """Write down an answer's time and no number, as a program of revision 0001 does."""
+    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+        await queries.update_payment(connection, payment_id, known_at=known_at, known_number=None)
+
+
+async def overtaken(client: httpx.AsyncClient) -> float:
+    """Return how many answers were overtaken, by the metrics."""
+    name = 'paidchat_stripe_facts_total{verdict="overtaken"}'
+    lines = (await client.get("/metrics")).text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+async def test_a_time_to_come_orders_nothing(board: Served, client: httpx.AsyncClient) -> None:
+    """An answer that an older program wrote down by a clock an hour ahead keeps no refund from being heard."""
+    payment = await new_payment(client)
+    await act(client, payment, "pay")
+    fulfilled = await until_status(client, payment["id"], "fulfilled")
+    await know_by_clock(board, payment["id"], datetime.now(UTC) + timedelta(hours=1))
+    await act(client, payment, "refund")
+    await until_status(client, payment["id"], "refunded")
+    assert await reason_gone(client, fulfilled["message_id"]) == "refunded"
+
+
+async def test_an_answer_that_was_overtaken_is_asked_for_again(board: Served, client: httpx.AsyncClient) -> None:
+    """When an older program hears a later answer meanwhile, ours decides nothing and Stripe is asked anew."""
+    payment = await new_payment(client)
+    await act(client, payment, "pay")
+    fulfilled = await until_status(client, payment["id"], "fulfilled")
+    before = await overtaken(client)
+    await client.put("/sandbox/test/faults", json={"api": {"hang_s": 3, "count": 1}})
+    await act(client, payment, "refund")
+    await asyncio.sleep(1.5)
+    await know_by_clock(board, payment["id"], datetime.now(UTC))
+    await until_status(client, payment["id"], "refunded")
+    assert await reason_gone(client, fulfilled["message_id"]) == "refunded"
+    for _ in range(100):
+        if await overtaken(client) > before:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("no answer was overtaken")

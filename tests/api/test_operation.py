@@ -1,5 +1,6 @@
 """What runs around the board: its description, health, metrics, documentation, and refusing to start."""
 
+import asyncio
 import json
 import os
 import re
@@ -99,7 +100,11 @@ async def test_readyz_obeys_a_newer_schema(tmp_path: Path, works_with: str, stat
 async def test_metrics_count_what_happens(client: httpx.AsyncClient) -> None:
     """The metrics are Prometheus's text, and count payments; no text, name or id of a payer is in them."""
     message = await post(client, "CanaryText", author="CanaryName")
-    answer = await client.get("/metrics")
+    for _ in range(100):  # a lookup may be quicker than the feed
+        answer = await client.get("/metrics")
+        if re.search(rf"^paidchat_log_position {message['id']}\.0", answer.text, re.MULTILINE):
+            break
+        await asyncio.sleep(0.1)
     assert answer.headers["content-type"].startswith("text/plain")
     assert re.search(r"^paidchat_payments_started_total [1-9]", answer.text, re.MULTILINE)
     assert re.search(rf"^paidchat_log_position {message['id']}\.0", answer.text, re.MULTILINE)

@@ -69,7 +69,7 @@ async def test_lookups_ask_within_a_budget(tmp_path: Path, stripe: Echo, clients
         ids = await write_pending(served, 100)
         stripe.asked.clear()
         took = await look_at_all(served, ids, clients, seconds=3)
-    assert per_second <= questions(stripe) <= per_second * (took + 2) + 1
+    assert 1 <= questions(stripe) <= per_second * (took + 2) + 1
 
 
 @pytest.mark.parametrize(("asked_s_ago", "asks"), [(60, 0), (200, 1), (-60, 1)])

@@ -4,12 +4,16 @@ import asyncio
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
-from board_client import act, http_client, start
+import pytest
+from board_client import act, http_client, start, until_status
 from following import following
 from rows import opened, write_messages, write_payment
 from served import served_board
+from strangers import counting
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database
@@ -56,6 +60,87 @@ async def test_old_unpaid_payments_are_cleared_away(tmp_path: Path) -> None:
             async with http_client(served) as client:
                 assert (await client.get(f"/api/payments/{gone.pop()}")).status_code == 404
                 assert (await client.get(f"/api/messages/{message_id}")).status_code == 200
+
+
+async def test_what_stripe_has_closed_goes_sooner(tmp_path: Path) -> None:
+    """Seven days after Stripe said that no money will come a payment is gone; what only our clock expired stays."""
+    with served_board(tmp_path, reconcile_seconds=1) as served:
+        async with opened(served.settings.database_url) as database:
+            now = datetime.now(UTC)
+            eight, six = now - timedelta(days=8), now - timedelta(days=6)
+            async with database.transaction() as connection:
+                rows: dict[str, list[dict[str, Any]]] = {
+                    "gone": [{"status": status, "closed_at": eight} for status in ("expired", "failed")],
+                    "kept": [
+                        {"status": "expired"},
+                        {"status": "failed", "closed_at": six},
+                        {"status": "pending", "session_id": "cs_1"},
+                        {"status": "processing", "session_id": "cs_2"},
+                        {"status": "fulfilled", "paid": True, "closed_at": eight},
+                    ],
+                }
+                written = {
+                    name: {await write_payment(connection, created_at=eight, **row) for row in some}
+                    for name, some in rows.items()
+                }
+            for _ in range(200):
+                if not await _there(database, written["gone"]):
+                    break
+                await asyncio.sleep(0.1)
+            assert await _there(database, written["gone"]) == set()
+            assert await _there(database, written["kept"]) == written["kept"]
+
+
+async def test_only_stripe_closes_a_payment(tmp_path: Path) -> None:
+    """When Stripe says that a session expired or a debit failed, the payment is closed; by our own clock it is not."""
+    with served_board(tmp_path, reconcile_seconds=3600) as served:
+        async with http_client(served) as client, opened(served.settings.database_url) as database:
+            expired, failed, given_up, gone_twice = [await start(client, f"Closed {n}") for n in range(4)]
+            async with database.transaction() as connection:
+                for payment in (given_up, gone_twice):
+                    await queries.expire_payment(connection, payment["id"])
+            await act(client, expired, "expire")
+            await act(client, gone_twice, "expire")
+            await act(client, failed, "pay_later")
+            await until_status(client, failed["id"], "processing")
+            await act(client, failed, "settle_fail")
+            await until_status(client, expired["id"], "expired")
+            await until_status(client, failed["id"], "failed")
+            closed: set[str] = set()
+            for _ in range(100):
+                async with database.reading() as connection:
+                    ids = [each["id"] for each in (expired, failed, given_up, gone_twice)]
+                    found = await queries.find_payments(connection, ids)
+                closed = {row.id for row in found if row.closed_at is not None}
+                if len(closed) == 3:
+                    break
+                await asyncio.sleep(0.1)
+    assert closed == {expired["id"], failed["id"], gone_twice["id"]}
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=40), timedelta(minutes=-10), timedelta(seconds=90)])
+async def test_nothing_goes_while_the_clocks_differ(tmp_path: Path, ahead: timedelta) -> None:
+    """While our clock, which on PostgreSQL is the database's, is not Stripe's, nothing is taken for old."""
+    async with counting() as stripe:
+        stripe.body = {"object": "list", "data": [], "has_more": False, "url": "/v1/events"}
+        stripe.date = format_datetime(datetime.now(UTC) - ahead, usegmt=True)
+        with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=0.3) as served:
+            async with opened(served.settings.database_url) as database:
+                async with database.transaction() as connection:
+                    long_ago = datetime.now(UTC) - timedelta(days=31)
+                    old = {await write_payment(connection, status="expired", created_at=long_ago)}
+                before = len(stripe.asked)
+                for _ in range(200):
+                    if len(stripe.asked) >= before + 4:
+                        break
+                    await asyncio.sleep(0.05)
+                assert await _there(database, old) == old
+                stripe.date = format_datetime(datetime.now(UTC), usegmt=True)
+                for _ in range(200):
+                    if not await _there(database, old):
+                        break
+                    await asyncio.sleep(0.05)
+                assert await _there(database, old) == set()
 
 
 async def _there(database: Database, ids: set[str]) -> set[str]:

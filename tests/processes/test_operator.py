@@ -1,12 +1,19 @@
 """What an operator does by hand, beside running servers: every command does it, says so, and is seen on the board."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Callable
 
 import pytest
+from board_client import session_of
 from cluster import Cluster, client_of, paidchat
 from following import following
+from rows import opened
+from served import free_port
+from sqlalchemy import delete
+
+from paidchat.storage import queries
 
 
 async def test_a_message_is_listed_removed_and_restored(cluster: Cluster) -> None:
@@ -14,18 +21,18 @@ async def test_a_message_is_listed_removed_and_restored(cluster: Cluster) -> Non
     text = f"An opinion {uuid.uuid4()}"
     async with client_of(cluster.nodes[0]) as client, following(cluster.nodes[1]) as follower:
         await cluster.post(client, text)
-        message_id = (await follower.receive())["message"]["id"]
+        message_id = (await follower.receive_entry())["message"]["id"]
         listed = paidchat("messages", "list", "--limit", "5", **cluster.environment)
         assert listed.returncode == 0, listed.stderr
         assert f"{message_id}  " in listed.stdout
         assert f"Anonymous: {text}" in listed.stdout
         removed = paidchat("messages", "remove", str(message_id), **cluster.environment)
         assert (removed.returncode, removed.stdout) == (0, f"Message {message_id} is off the board.\n")
-        gone = await follower.receive()
+        gone = await follower.receive_entry()
         assert (gone["type"], gone["message_id"], gone["reason"]) == ("message.removed", message_id, "moderated")
         restored = paidchat("messages", "restore", str(message_id), **cluster.environment)
         assert (restored.returncode, restored.stdout) == (0, f"Message {message_id} is on the board.\n")
-        back = await follower.receive()
+        back = await follower.receive_entry()
         assert (back["type"], back["message"]["text"]) == ("message.restored", text)
 
 
@@ -33,11 +40,11 @@ async def test_a_message_is_removed_with_its_money(cluster: Cluster) -> None:
     """Removed with --refund, the money of a message goes back once; then it can't be restored by hand."""
     async with client_of(cluster.nodes[0]) as client, following(cluster.nodes[1]) as follower:
         payment = await cluster.post(client, "Not for this board")
-        message_id = (await follower.receive())["message"]["id"]
+        message_id = (await follower.receive_entry())["message"]["id"]
         for _ in range(2):
             removed = paidchat("messages", "remove", str(message_id), "--refund", **cluster.environment)
             assert removed.returncode == 0, removed.stderr
-        assert (await follower.receive())["reason"] == "moderated"
+        assert (await follower.receive_entry())["reason"] == "moderated"
         assert await refunded(cluster, payment["id"]) == payment["amount"]
         refused = paidchat("messages", "restore", str(message_id), **cluster.environment)
     assert refused.returncode == 1
@@ -48,13 +55,13 @@ async def test_a_payment_is_shown_and_refunded(cluster: Cluster) -> None:
     """A payment is shown with its ids at Stripe; refunded by command, its message leaves."""
     async with client_of(cluster.nodes[0]) as client, following(cluster.nodes[1]) as follower:
         payment = await cluster.post(client, "Money back, please")
-        message_id = (await follower.receive())["message"]["id"]
+        message_id = (await follower.receive_entry())["message"]["id"]
         shown = json.loads(paidchat("payments", "show", payment["id"], **cluster.environment).stdout)
         assert shown["message_id"] == message_id
         assert payment["checkout_url"].endswith(shown["session_id"])
         back = paidchat("payments", "refund", payment["id"], **cluster.environment)
         assert back.returncode == 0, back.stderr
-        gone = await follower.receive()
+        gone = await follower.receive_entry()
     assert (gone["message_id"], gone["reason"]) == (message_id, "refunded")
     assert await refunded(cluster, payment["id"]) == payment["amount"]
 
@@ -111,6 +118,46 @@ async def test_one_process_sweeps_at_a_time(make_cluster: Callable[[], Cluster])
         said = [paidchat("reconcile", **cluster.environment) for _ in range(3)]
     # The server sweeps every second, and each sweep now takes many: one of three at least meets it.
     assert any(done.returncode == 1 and "sweeping just now" in done.stderr for done in said)
+
+
+async def test_what_a_backup_lost_is_posted_by_hand(cluster: Cluster) -> None:
+    """A paid session without a row is listed with the command that posts it; the command does, once, and says so."""
+    async with client_of(cluster.nodes[0]) as client, opened(cluster.database_url) as database:
+        payment = (await client.post("/api/payments", json={"text": "In no backup"})).json()
+        async with database.transaction() as connection:
+            await connection.execute(delete(queries.payment).where(queries.payment.c.id == payment["id"]))
+        await cluster.act(client, payment, "pay")
+        listed = await asyncio.to_thread(paidchat, "migrate", "--new-epoch", **cluster.environment)
+        command = ("payments", "adopt", session_of(payment))
+        assert f"paidchat {' '.join(command)} --text" in listed.stdout
+        await asyncio.sleep(1)  # both boards have seen that a new epoch began
+        async with following(cluster.nodes[1]) as follower:
+            before = follower.first["seq"]
+            done = await asyncio.to_thread(
+                paidchat, *command, "--text", "Found", "--author", "Zoë", **cluster.environment
+            )
+            assert (done.returncode, done.stdout) == (0, f"Message {before + 1} is on the board.\n"), done.stderr
+            assert (await follower.receive_entry())["message"]["author"] == "Zoë"
+            again = await asyncio.to_thread(paidchat, *command, "--text", "Another", **cluster.environment)
+            assert again.returncode == 0, again.stderr
+            assert f"its message is {before + 1}. It keeps its own text" in again.stdout
+            await cluster.act(client, payment, "refund")
+            assert (await follower.receive_entry())["reason"] == "refunded"
+
+
+def test_what_cannot_be_posted_by_hand_is_said(cluster: Cluster) -> None:
+    """A session that is not there, and a Stripe or a database that is away, end the command with 1 and one sentence."""
+    nobody = f"127.0.0.1:{free_port()}"
+    for changes, word in (
+        ({}, "Stripe does not know the session"),
+        ({"PAIDCHAT_STRIPE_API_BASE": f"http://{nobody}"}, "Stripe could not be asked"),
+        ({"PAIDCHAT_DATABASE_URL": f"postgresql://a:b@{nobody}/c"}, "PAIDCHAT_DATABASE_URL cannot be used"),
+    ):
+        environment = {**cluster.environment, **changes}
+        refused = paidchat("payments", "adopt", "cs_test_nothing", "--text", "Hello", **environment)
+        assert refused.returncode == 1
+        assert word in refused.stderr
+        assert "Traceback" not in refused.stderr
 
 
 async def refunded(cluster: Cluster, payment_id: str) -> int:

@@ -4,11 +4,10 @@ import asyncio
 
 from rows import opened, write_messages
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
 
 from paidchat.board import remove_message
 from paidchat.storage import queries
-from paidchat.storage.database import Database, DatabaseBusy
+from paidchat.storage.database import Database, DatabaseUnavailable
 
 WRITERS = 32
 EACH = 4
@@ -30,7 +29,7 @@ async def write(database: Database, times: int) -> list[int]:
     while len(ids) < times:
         try:
             ids += await write_messages(database, 1)
-        except (DatabaseBusy, OperationalError):
+        except DatabaseUnavailable:
             await asyncio.sleep(0.1)
     return ids
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 import pytest
 from rows import opened, write_messages, write_payment
 from sqlalchemy import select, update
-from sqlalchemy.exc import OperationalError
 
 from paidchat.storage import queries
-from paidchat.storage.database import Database, DatabaseBusy
+from paidchat.storage.database import Database, DatabaseUnavailable
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ async def increment_patiently(database: Database) -> None:
     while True:
         try:
             return await increment(database)
-        except (DatabaseBusy, OperationalError):
+        except DatabaseUnavailable:
             await asyncio.sleep(0.1)
 
 
@@ -112,7 +111,7 @@ async def test_a_held_lock_is_waited_for_and_no_longer(database: Database, url: 
     """Behind a writer that does not end, another one gives up within seconds instead of piling up."""
     async with opened(url) as other, other.transaction():
         started = time.monotonic()
-        with pytest.raises(OperationalError, match="locked"):
+        with pytest.raises(DatabaseUnavailable, match="locked"):
             await increment(database)
         assert 1 < time.monotonic() - started < 6
     await increment(database)

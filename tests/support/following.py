@@ -38,6 +38,12 @@ class Follower:
         decoded: Json = json.loads(frame)
         return decoded
 
+    async def receive_entry(self) -> Json:
+        """Return the next frame that is more than a sign of life, however long something takes."""
+        while (frame := await self.receive(60))["type"] == "heartbeat":
+            pass
+        return frame
+
     async def receive_all(self, count: int) -> list[Json]:
         """Return the next `count` frames."""
         return [await self.receive() for _ in range(count)]

@@ -174,7 +174,7 @@ SABOTAGES: dict[str, Sabotage] = {
         unplugged.believe_everybody, "forgeries", "forged accepted:", "the signature of webhooks is not checked"
     ),
     "join-order": Sabotage(
-        unplugged.follow_late, "viewers", "still at", "a pause between a viewer's first frame and its following"
+        unplugged.follow_late, "viewers", "a gap", "a pause between a viewer's first frame and its following"
     ),
     "withheld": Sabotage(
         unplugged.replay_everything, "viewers", "was off the board and was replayed", "what was removed is replayed", 30
@@ -188,6 +188,16 @@ SABOTAGES: dict[str, Sabotage] = {
     ),
     "restart": Sabotage(
         unplugged.leave_tasks_dead, "task-kills", "does not get ready again", "background tasks that end stay dead"
+    ),
+    "clock-order": Sabotage(
+        unplugged.order_by_clock, "simulation", ": payment ", "Stripe's answers are ordered by a clock that jumps", 400
+    ),
+    "future-lease": Sabotage(
+        unplugged.believe_the_future,
+        "simulation",
+        "the sweep was held by somebody",
+        "a lease that ends in an hour holds for an hour, whoever's clock was wrong",
+        200,
     ),
     "surplus": Sabotage(
         unplugged.keep_surplus, "simulation", "and nothing went back", "money that was paid twice is kept", 120

@@ -54,7 +54,7 @@ DEEDS = st.sampled_from(["start", "deliver", "deliver", "deliver", "look up", "s
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 JUMPS = st.sampled_from([0, 20, 20, HOUR, HOUR, DAY, 40 * DAY, 10 * MINUTE, -20, -10 * MINUTE, -HOUR])
 MEANWHILE = st.sampled_from(
-    ["nothing", "look up", "pay and look up", "pay and look up", "deliver", "sweep", "full sweep"]
+    ["nothing", "look up", "pay and look up", "pay and look up", "deliver", "sweep", "full sweep", "dying sweep"]
 )
 SET_RIGHT = st.sampled_from([True, True, True, False])
 STEPS = st.integers(0, 20)  # of what a board does when it dies
@@ -205,6 +205,8 @@ class Simulation(RuleBasedStateMachine):
                 self._do(self._stage.deliver(pick, 1))
             case "sweep" | "full sweep":
                 self._do(self._stage.sweep(full=meanwhile == "full sweep"))
+            case "dying sweep":
+                self._do(self._stage.crash("sweep", pick, pick))  # leaves its lease behind
         if set_right:
             self.miniature.clock.jump(timedelta(0))
 

@@ -3,11 +3,16 @@
 import asyncio
 from typing import Any
 
+from sqlalchemy import and_
+
 from paidchat import feed as feed_module
 from paidchat import observability, refunds, server
 from paidchat.api import webhooks
 from paidchat.background import Supervisor
+from paidchat.domain import Verdict
 from paidchat.feed import Feed, Subscriber
+from paidchat.ledger import Ledger
+from paidchat.storage import clock as storage_clock
 from tests.torture.patches import replace
 
 PAUSE_S = 0.2
@@ -23,19 +28,27 @@ def believe_everybody() -> None:
 
 
 def follow_late() -> None:
-    """Let a pause pass between what a subscriber is sent at first and its following."""
+    """Let a pause pass between what a subscriber is sent at first and its following, which begins where the log is."""
 
     class Following(set[Subscriber]):
         """Takes its members in a while after they came."""
 
+        def __init__(self, feed: Feed) -> None:
+            super().__init__()
+            self._feed = feed
+
         def add(self, subscriber: Subscriber) -> None:
-            asyncio.get_running_loop().call_later(PAUSE_S, super().add, subscriber)
+            asyncio.get_running_loop().call_later(PAUSE_S, self._add, subscriber)
+
+        def _add(self, subscriber: Subscriber) -> None:
+            subscriber.cursor = self._feed.seq
+            super().add(subscriber)
 
     def late(make: Any) -> Any:
         def __init__(feed: Feed, *arguments: Any) -> None:  # noqa: N807 - it takes the place of one
             make(feed, *arguments)
             assert isinstance(feed._following, set)
-            feed._following = Following()
+            feed._following = Following(feed)
 
         return __init__
 
@@ -63,6 +76,36 @@ def keep_surplus() -> None:
         return want_unless_surplus
 
     replace(refunds, "want", only_operators)
+
+
+def order_by_clock() -> None:
+    """Go by when Stripe's answers were asked for, not by their numbers, and take an older one for nothing new."""
+
+    def by_time(enter: Any) -> Any:
+        def enter_intent(ledger: Ledger, account: Any, fact: Any) -> Verdict:
+            if account.known_at is not None and fact.question.at < account.known_at:
+                return Verdict.REPEATED
+            account.known_number = None
+            verdict: Verdict = enter(ledger, account, fact)
+            return verdict
+
+        return enter_intent
+
+    replace(Ledger, "_enter_intent", by_time)
+
+
+def believe_the_future() -> None:
+    """Let whatever was taken hold until it ends, and whatever was done count, however far ahead that lies."""
+
+    def in_force(connection: Any, until: Any, span: Any) -> Any:
+        del span
+        return and_(until.is_not(None), until > storage_clock.moment(connection))
+
+    def within(connection: Any, since: Any, span: Any) -> Any:
+        return and_(since.is_not(None), since > storage_clock.moment(connection, -span))
+
+    replace(storage_clock, "in_force", lambda _: in_force)
+    replace(storage_clock, "within", lambda _: within)
 
 
 def wait_for_everybody() -> None:

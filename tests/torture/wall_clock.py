@@ -54,7 +54,7 @@ class WallClock:
 async def let_time_pass(records: Records) -> None:
     """Let so much time pass that whatever was put off is due, and what the dead held is free.
 
-    Nobody waits: every stored time moves into the past by as much.
+    No waiting: every stored time moves into the past by as much.
     """
     statements = []
     for stored, seconds in PASSING.items():

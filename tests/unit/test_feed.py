@@ -183,3 +183,19 @@ async def test_a_killed_tailer_leaves_nobody_waiting(feed: Feed, monkeypatch: py
         await asyncio.gather(*waiting)
         await feed.refresh()
     assert feed._waiting == []
+
+
+async def test_a_replay_ends_with_its_epoch(feed: Feed, database: Database) -> None:
+    """A subscriber that is catching up when a new epoch begins is dropped: the rest belongs to a lost history."""
+    await write_messages(database, 150)
+    await feed._read()
+    wire = Wire()
+
+    async def drained() -> None:
+        async with database.transaction() as connection:
+            await queries.begin_epoch(connection, "new")
+        await feed._read()
+
+    await feed.join(Subscriber(wire, drained), after=0, epoch="epoch")
+    assert wire.cut
+    assert feed.viewers == 0

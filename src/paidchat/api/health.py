@@ -8,11 +8,11 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import SQLAlchemyError
 
 from paidchat.api.deps import Running, Services
 from paidchat.api.problems import ApiError, FieldError, responses
 from paidchat.storage import schema
+from paidchat.storage.database import DatabaseUnavailable
 
 router = APIRouter(tags=["operation"])
 
@@ -67,7 +67,7 @@ async def _schema(services: Services) -> schema.Schema | None:
     try:
         async with asyncio.timeout(DATABASE_TIMEOUT_S), services.database.reading() as connection:
             return await schema.examine(connection)
-    except (SQLAlchemyError, OSError, TimeoutError):
+    except (DatabaseUnavailable, TimeoutError):
         return None
 
 

@@ -8,13 +8,11 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from paidchat import domain
 from paidchat.group_commit import WriteInterrupted
-from paidchat.storage.database import DatabaseBusy
+from paidchat.storage.database import DatabaseUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -164,10 +162,7 @@ _TABLE: dict[type[Exception], Callable[[str, Any], Response]] = {
 
 
 def _database_error(request: Request, error: Exception) -> Response:
-    """Answer for a database that is locked, full or away; what we did wrong with it stays an internal error."""
-    if isinstance(error, IntegrityError | ProgrammingError | DataError):
-        raise error
-    log.error("database.unavailable", error=str(getattr(error, "orig", None) or error))
+    log.error("database.unavailable", error=str(error))
     detail = "The board cannot be written just now. Nothing was lost; please try again."
     return problem(_request_id(request), 503, detail, headers={"Retry-After": str(DATABASE_RETRY_S)})
 
@@ -189,8 +184,7 @@ def install(app: FastAPI) -> None:
 
     for kind in _TABLE:
         app.add_exception_handler(kind, ours)
-    for kind in (DBAPIError, PoolTimeout, DatabaseBusy, OSError, TimeoutError):
-        app.add_exception_handler(kind, _database_error)
+    app.add_exception_handler(DatabaseUnavailable, _database_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
 

@@ -1,14 +1,15 @@
 """The engine, what differs between SQLite and PostgreSQL, and the only commit."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -24,21 +25,42 @@ POOL_SIZE = 10  # connections a process holds to PostgreSQL, the listener's not 
 # Classes of PostgreSQL's errors that do not come from what was asked of it: connection, state, resources, a lock that
 # could not be had, an operator's intervention, the system (postgresql.org/docs/current/errcodes-appendix.html).
 _OUTAGES = frozenset({"08", "25", "53", "55", "57", "58"})
+_PRIMARY = 0xFF  # SQLite's extended codes carry the primary one in their lowest byte (sqlite.org/rescode.html)
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
-class DatabaseBusy(Exception):
-    """Others have been writing for longer than a request may wait."""
+class DatabaseUnavailable(Exception):
+    """The database could not be reached, is locked, full or shutting down: any request would meet that.
+
+    The text is the driver's own words. Other errors of the database's are bugs of ours, and come as SQLAlchemy's.
+    """
 
 
-def is_outage(error: Exception) -> bool:
-    """Tell whether an error is the database's trouble, a lock or a full disk, say, and would meet any request."""
+@contextmanager
+def _telling_outages() -> Iterator[None]:
+    """Raise DatabaseUnavailable for what is not the fault of what was asked. Inside, nothing else is waited for."""
+    try:
+        yield
+    except Exception as error:
+        if not _is_outage(error):
+            raise
+        raise DatabaseUnavailable(_words(error)) from error
+
+
+def _is_outage(error: Exception) -> bool:
     if not isinstance(error, DBAPIError):
-        return isinstance(error, DatabaseBusy | PoolTimeout | OSError | TimeoutError)
-    state = getattr(error.orig, "sqlstate", None)
+        return isinstance(error, PoolTimeout | OSError | TimeoutError)
+    state, code = (getattr(error.orig, name, None) for name in ("sqlstate", "sqlite_errorcode"))
     if state is not None:
         return state[:2] in _OUTAGES
+    if code is not None and code & _PRIMARY == sqlite3.SQLITE_ERROR:
+        return False  # a table or a column that is not there
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+def _words(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    return str(cause) or type(cause).__name__
 
 
 class Database:
@@ -54,9 +76,14 @@ class Database:
         self._one_writer = asyncio.Lock()
 
     async def open(self) -> None:
-        """Make the engine; nothing is connected yet."""
+        """Make the engine; nothing is connected yet.
+
+        Raises:
+            DatabaseUnavailable: there can be no file where it is to be.
+        """
         if self.backend == "sqlite":
-            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+            with _telling_outages():
+                Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
             self.engine = create_async_engine(self.url, connect_args={"timeout": LOCK_TIMEOUT_S})
             _prepare_sqlite(self.engine)
         else:
@@ -81,13 +108,14 @@ class Database:
         Never held across a network call: on SQLite it is the one writer.
 
         Raises:
-            DatabaseBusy: others have been writing for too long. The database's own errors come as SQLAlchemy's.
+            DatabaseUnavailable: nothing was written, unless the connection broke while it committed.
         """
-        async with self._turn(), self.engine.connect() as connection:
-            await connection.execution_options(paidchat_writes=True)
-            async with connection.begin():
-                yield connection
-                await announce(connection)
+        with _telling_outages():
+            async with self._turn(), self._connected() as connection:
+                await connection.execution_options(paidchat_writes=True)
+                async with connection.begin():
+                    yield connection
+                    await announce(connection)
         self.changes.wake()
 
     @asynccontextmanager
@@ -100,7 +128,7 @@ class Database:
             async with asyncio.timeout(TURN_TIMEOUT_S):
                 await self._one_writer.acquire()
         except TimeoutError:
-            raise DatabaseBusy("others have been writing for too long") from None
+            raise DatabaseUnavailable("others have been writing for too long") from None
         try:
             yield
         finally:
@@ -108,10 +136,25 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that sees one state of the database and changes nothing."""
-        async with self.engine.connect() as connection:
-            if self.backend == "postgresql":
-                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        """Open a transaction that sees one state of the database and changes nothing.
+
+        Raises:
+            DatabaseUnavailable: it cannot be read just now.
+        """
+        with _telling_outages():
+            async with self._connected() as connection:
+                if self.backend == "postgresql":
+                    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                yield connection
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        """Take a connection. Whatever keeps us from one, a wrong password as well, makes the database unavailable."""
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(self.engine.connect())
+            except (SQLAlchemyError, OSError, TimeoutError) as error:
+                raise DatabaseUnavailable(_words(error)) from error
             yield connection
 
 

@@ -103,10 +103,12 @@ def _payments(connection: AsyncConnection) -> Select[*tuple[Any, ...]]:
     ).outerjoin(message, message.c.payment_id == payment.c.id)
 
 
-async def insert_payment(connection: AsyncConnection, values: dict[str, Any]) -> bool:
-    """Insert a payment; False if another one has its Idempotency-Key, its id or its session."""
+async def insert_payment(
+    connection: AsyncConnection, values: dict[str, Any], *, unless_same: str = "idempotency_key"
+) -> bool:
+    """Insert a payment; False if there is one with the same value in a column, of which there can be only one."""
     new = _insert(connection, payment).values(values)
-    result = await connection.execute(new.on_conflict_do_nothing())
+    result = await connection.execute(new.on_conflict_do_nothing(index_elements=[unless_same]))
     return result.rowcount == 1
 
 
@@ -346,13 +348,23 @@ async def want_refund(connection: AsyncConnection, values: dict[str, Any]) -> No
 
 
 async def due_refunds(
-    connection: AsyncConnection, longest_delay: timedelta, *, payment_id: str | None = None, limit: int = 100
+    connection: AsyncConnection, delays: Sequence[timedelta], *, payment_id: str | None = None, limit: int = 100
 ) -> Sequence[Row[Any]]:
     """Return refunds that are to be sent now; of one payment, those that are to be sent at all.
 
-    None is put off for longer than `longest_delay`: one that seems to be is due.
+    `delays` says for how long one is put off after so many attempts, the last for any more: one that seems to be put
+    off for longer is due.
     """
-    put_off = clock.in_force(connection, refund.c.due_at, longest_delay)
+    last = len(delays) - 1
+    put_off = or_(
+        *(
+            and_(
+                refund.c.attempts >= attempts if attempts == last else refund.c.attempts == attempts,
+                clock.in_force(connection, refund.c.due_at, delay),
+            )
+            for attempts, delay in enumerate(delays)
+        )
+    )
     due = refund.c.payment_id == payment_id if payment_id else ~put_off
     wanted = select(refund).where(refund.c.status == "wanted", due).order_by(refund.c.due_at).limit(limit)
     return (await connection.execute(wanted)).all()

@@ -15,10 +15,9 @@ from pathlib import Path
 
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat.storage.database import Database
+from paidchat.storage.database import Database, DatabaseUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0002"  # the newest revision; a test holds it to the folder
@@ -86,9 +85,9 @@ async def migrate(database: Database) -> Schema:
                 if found.fit is Fit.BEHIND:
                     await connection.run_sync(upgrade)
                     found = await examine(connection)
-        except DBAPIError as error:
+        except DatabaseUnavailable as error:
             # Another process is at it for longer than a request would wait.
-            if "lock" not in str(error.orig) or time.monotonic() > deadline:
+            if "lock" not in str(error) or time.monotonic() > deadline:
                 raise
             await asyncio.sleep(RETRY_S)
         else:

@@ -1,4 +1,4 @@
-"""Answers of Stripe's are numbered, payments say when Stripe closed them, and the schema says who may use it."""
+"""Number Stripe's answers, record when Stripe closed a payment, and say which programs may use the schema."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,0 +1,114 @@
+"""Two processes on one PostgreSQL whose clocks are ten minutes apart are still one board."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from cluster import Cluster, client_of, paidchat
+from webhooks import deliver, event
+from wrong_clock import ahead_by
+
+PAYMENTS = 20
+AHEAD_S = 600
+PATIENCE_S = 30
+
+
+@pytest.fixture(scope="module", params=[AHEAD_S, -AHEAD_S], ids=["ahead", "behind"])
+def apart(
+    request: pytest.FixtureRequest, make_cluster: Callable[[], Cluster], tmp_path_factory: pytest.TempPathFactory
+) -> Cluster:
+    """Two boards, the second of which has a clock that is wrong; webhooks go to the first."""
+    cluster = make_cluster()
+    wrong = ahead_by(request.param, tmp_path_factory.mktemp("clock"))
+    elsewhere = replace(cluster, environment={**cluster.environment, **wrong}, nodes=[])
+    cluster.nodes.append(elsewhere.start_node())
+    return cluster
+
+
+@pytest.fixture
+async def clients(apart: Cluster) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """A client of each."""
+    async with client_of(apart.nodes[0]) as right, client_of(apart.nodes[1]) as wrong:
+        yield [right, wrong]
+
+
+@asynccontextmanager
+async def hanging(cluster: Cluster, client: httpx.AsyncClient, seconds: int) -> AsyncIterator[None]:
+    """Have Stripe take so long to answer until the block ends."""
+    faults = f"{cluster.sandbox_url}/test/faults"
+    await client.put(faults, json={"api": {"hang_s": seconds}})
+    try:
+        yield
+    finally:
+        await client.delete(faults)
+
+
+async def test_what_is_paid_through_either_is_posted_once(apart: Cluster, clients: list[httpx.AsyncClient]) -> None:
+    """Of twenty payments started, paid and looked up through both, each has one session and one message."""
+    texts = [f"Apart {uuid.uuid4()}" for _ in range(PAYMENTS)]
+    made = await asyncio.gather(*(apart.post(clients[number % 2], text) for number, text in enumerate(texts)))
+    for number, payment in enumerate(made):
+        await _fulfilled(clients[(number + 1) % 2], payment["id"])
+    for client in clients:
+        page = (await client.get("/api/messages", params={"limit": 100})).json()
+        assert sorted(each["text"] for each in page["messages"] if each["text"] in texts) == sorted(texts)
+    sessions = [session["client_reference_id"] for session in (await apart.ledger(clients[0]))["sessions"]]
+    assert [sessions.count(payment["id"]) for payment in made] == [1] * PAYMENTS
+
+
+async def test_a_key_in_use_at_one_is_in_use_at_the_other(apart: Cluster, clients: list[httpx.AsyncClient]) -> None:
+    """While one process asks Stripe for a session, the other one answers 409, and neither takes over too early."""
+    for asking, other in (clients, clients[::-1]):
+        request: Any = {"json": {"text": "Claimed"}, "headers": {"Idempotency-Key": str(uuid.uuid4())}}
+        async with hanging(apart, clients[0], 3):
+            first = asyncio.create_task(asking.post("/api/payments", **request))
+            await asyncio.sleep(1)
+            second = await other.post("/api/payments", **request)
+            assert second.status_code == 409, second.text
+            assert 1 <= int(second.headers["Retry-After"]) <= 30
+            assert (await first).status_code == 201
+        again = await other.post("/api/payments", **request)
+        assert (again.status_code, again.json()["id"]) == (201, first.result().json()["id"])
+
+
+@pytest.mark.parametrize(("holding_s", "asking_s"), [(0, AHEAD_S), (AHEAD_S, 0), (0, -AHEAD_S), (-AHEAD_S, 0)])
+async def test_only_one_sweeps(
+    make_cluster: Callable[[], Cluster], tmp_path_factory: pytest.TempPathFactory, holding_s: int, asking_s: int
+) -> None:
+    """While a sweep by one clock goes on, none begins by another."""
+    cluster = make_cluster()
+    wrong = replace(
+        cluster, environment={**cluster.environment, **ahead_by(holding_s, tmp_path_factory.mktemp("clock"))}, nodes=[]
+    )
+    cluster.nodes[0].stop()
+    faults = f"{cluster.sandbox_url}/test/faults"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await client.put(faults, json={"api": {"hang_s": 5}})
+        holder = wrong.start_node()
+        await asyncio.sleep(2)  # its first sweep comes half a second after the start
+        asking = {**cluster.environment, **ahead_by(asking_s, tmp_path_factory.mktemp("clock"))}
+        done = await asyncio.to_thread(paidchat, "reconcile", **asking)
+        await client.delete(faults)
+    holder.stop()
+    assert done.returncode == 1
+    assert "sweeping just now" in done.stderr
+
+
+async def test_a_webhook_at_the_one_that_is_off_is_refused(clients: list[httpx.AsyncClient]) -> None:
+    """The process whose clock is ten minutes off takes a right signature for an old one; the other does not."""
+    news = event("checkout.session.completed", {"id": "cs_foreign", "object": "checkout.session"})
+    refused = await deliver(clients[1], news)
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_signature")
+
+
+async def _fulfilled(client: httpx.AsyncClient, payment_id: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while (await client.get(f"/api/payments/{payment_id}")).json()["status"] != "fulfilled":
+        assert time.monotonic() < deadline, "paid for and not posted"
+        await asyncio.sleep(0.1)

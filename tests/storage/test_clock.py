@@ -1,0 +1,146 @@
+"""The clock that stored times are compared with, and what a time is worth that a wrong one has left behind."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from rows import opened, write_payment
+from sqlalchemy import literal, select, update
+
+from paidchat import clock as process_clock
+from paidchat.storage import clock, queries
+from paidchat.storage.database import Database
+from paidchat.storage.tables import UTCDateTime
+
+SPAN = timedelta(seconds=60)
+SECONDS = [-3600, -90, -30, 30, 90, 3600]
+
+
+@pytest.fixture
+def ahead(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    """Set the process's clock ahead."""
+    right = process_clock.now
+
+    def set_ahead(by: timedelta) -> None:
+        monkeypatch.setattr(process_clock, "now", lambda: right() + by)
+
+    return set_ahead
+
+
+async def ask(database: Database, question: Callable[[Any, Any], Any], seconds: int) -> bool:
+    """Ask something of a time so many seconds from now."""
+    async with database.transaction() as connection:
+        time = literal(await clock.read(connection) + timedelta(seconds=seconds), UTCDateTime())
+        return bool((await connection.execute(select(question(connection, time)))).scalar_one())
+
+
+async def test_what_is_taken_for_a_while_holds_for_no_longer(database: Database) -> None:
+    """Something taken for a minute holds while its end is ahead of us by a minute at most."""
+    held = [
+        await ask(database, lambda connection, time: clock.in_force(connection, time, SPAN), each) for each in SECONDS
+    ]
+    assert held == [0 < each < 60 for each in SECONDS]
+
+
+async def test_what_happened_of_late_is_not_to_come(database: Database) -> None:
+    """Something happened within the last minute if it is a minute old at most, and not if it is yet to happen."""
+    recent = [
+        await ask(database, lambda connection, time: clock.within(connection, time, SPAN), each) for each in SECONDS
+    ]
+    assert recent == [-60 < each < 0 for each in SECONDS]
+
+
+async def test_nothing_stored_holds_nothing(database: Database) -> None:
+    """NULL is neither in force nor of late."""
+    async with database.transaction() as connection:
+        none = literal(None, UTCDateTime())
+        for question in (clock.in_force, clock.within):
+            assert not (await connection.execute(select(question(connection, none, SPAN)))).scalar_one()
+
+
+async def test_postgresql_goes_by_its_own_clock(database: Database, ahead: Callable[[timedelta], None]) -> None:
+    """A process whose clock is an hour ahead reads PostgreSQL's; on SQLite there is no other than its own."""
+    right = process_clock.now()
+    ahead(timedelta(hours=1))
+    async with database.transaction() as connection:
+        read = await clock.read(connection)
+    off = timedelta(0) if database.backend == "postgresql" else timedelta(hours=1)
+    assert abs(read - right - off) < timedelta(minutes=1)
+
+
+async def test_a_claim_from_a_wrong_clock_is_free(database: Database) -> None:
+    """A claim that seems to end in an hour, of thirty seconds at most, was made by a wrong clock, and is free."""
+    ttl = timedelta(seconds=30)
+    async with database.transaction() as connection:
+        now = await clock.read(connection)
+        wrong = await write_payment(connection, claimed_until=now + timedelta(hours=1))
+        held = await write_payment(connection, claimed_until=now + timedelta(seconds=20))
+        assert await queries.claim_payment(connection, wrong, ttl) is not None
+        assert await queries.claim_payment(connection, held, ttl) is None
+
+
+async def test_a_claim_is_released_by_its_holder_alone(database: Database) -> None:
+    """Releasing a claim that lapsed and was taken by another request leaves that one's alone."""
+    ttl = timedelta(seconds=30)
+    async with database.transaction() as connection:
+        payment_id = await write_payment(connection)
+        first = await queries.claim_payment(connection, payment_id, ttl)
+        assert first is not None
+        await connection.execute(update(queries.payment).values(claimed_until=None))
+        second = await queries.claim_payment(connection, payment_id, ttl)
+        assert second is not None
+        await queries.release_claim(connection, payment_id, first)
+        assert await queries.claim_payment(connection, payment_id, ttl) is None
+        await queries.release_claim(connection, payment_id, second)
+        assert await queries.claim_payment(connection, payment_id, ttl) is not None
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+async def test_a_lease_is_taken_over_whatever_the_clocks_said(
+    database: Database, ahead: Callable[[timedelta], None], hours: int
+) -> None:
+    """A sweep's lease that was released is free; one taken by a clock an hour off is free on SQLite at once."""
+    ahead(timedelta(hours=hours))
+    async with database.transaction() as connection:
+        assert await queries.hold_sweep(connection, "one", SPAN) is not None
+        assert await queries.hold_sweep(connection, "other", SPAN) is None
+    ahead(timedelta(0))
+    async with database.transaction() as connection:
+        taken = await queries.hold_sweep(connection, "other", SPAN)
+    assert (taken is not None) == (database.backend == "sqlite")
+    holder = "other" if taken else "one"
+    async with database.transaction() as connection:
+        await queries.release_sweep(connection, holder)
+        assert await queries.hold_sweep(connection, "third", SPAN) is not None
+
+
+async def numbers(database: Database, count: int) -> list[int]:
+    """Take numbers, one transaction each."""
+    taken = []
+    for _ in range(count):
+        async with database.transaction() as connection:
+            taken.append((await queries.take_question(connection)).number)
+    return taken
+
+
+async def test_questions_are_numbered_in_order(url: str, database: Database) -> None:
+    """Whoever takes a number later has the greater one, in any process, and nobody has another's."""
+    async with opened(url) as other:
+        batches = await asyncio.gather(numbers(database, 10), numbers(other, 10))
+        assert all(batch == sorted(batch) for batch in batches)
+        taken = sorted(batches[0] + batches[1])
+        assert len(set(taken)) == 20
+        [last] = await numbers(other, 1)
+        assert last > taken[-1]
+
+
+async def test_a_number_is_as_old_as_the_database_says(database: Database, ahead: Callable[[timedelta], None]) -> None:
+    """On PostgreSQL the time beside a number is the database's own, whatever the process takes for now."""
+    before: datetime = process_clock.now()
+    ahead(timedelta(hours=1))
+    async with database.transaction() as connection:
+        question = await queries.take_question(connection)
+    off = timedelta(0) if database.backend == "postgresql" else timedelta(hours=1)
+    assert abs(question.at - before - off) < timedelta(minutes=1)
