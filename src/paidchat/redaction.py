@@ -10,8 +10,8 @@ MAX_VALUES: Final = 500  # in all, of one field of a log entry
 MAX_DEPTH: Final = 6
 MAX_INTEGER_BITS: Final = 256  # Python refuses to write integers of thousands of digits
 
-# Keys, signing secrets, tokens, e-mail addresses: whatever they are found in, they are not for the log. Each part begins
-# at the start of a run of its characters and gives none of them back, so that no character is looked at many times.
+# Keys, signing secrets, tokens, e-mail addresses: whatever they are found in, they are not for the log. Each part
+# begins at the start of a run of its characters and gives none of them back, so none is looked at many times.
 _SECRETS: Final = re.compile(
     r"(?:[sr]k_(?:test|live)_|whsec_)[\x21-\x7e]++"
     r"|(?i:bearer)\s++\S++"
@@ -39,7 +39,7 @@ def redact_event(event: dict[str, Any]) -> dict[str, Any]:
 def redact_text(text: str) -> str:
     """Return a text without secrets, at most MAX_STRING characters of it, and how long it was if it was longer.
 
-    It is cut first, so that the rest of the work is bounded. What could be the beginning of a secret goes with the rest.
+    It is cut first, so that the rest of the work is bounded. What could be the beginning of a secret goes too.
     """
     if len(text) <= MAX_STRING:
         return _SECRETS.sub("[redacted]", text)
