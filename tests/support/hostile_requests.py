@@ -56,19 +56,23 @@ def exchange(port: int, sent: bytes) -> None:
 
 def follow(port: int, sent: bytes) -> None:
     """Shake hands with the feed, send frames and a close frame, and read until the server ends the connection."""
-    with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as connection, contextlib.suppress(ConnectionError):
-        connection.sendall(handshake())
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            answer += connection.recv(65_536)
-        assert answer.startswith(b"HTTP/1.1 101 "), answer
-        connection.sendall(sent + frame(CLOSE, struct.pack("!H", 1000)))
-        _drain(connection)
+    _shake_hands(port, handshake(), sent)
 
 
 def shake_hands(port: int, sent: bytes) -> None:
-    """Send a handshake and a close frame, and read until the server ends the connection."""
-    exchange(port, sent + frame(CLOSE, struct.pack("!H", 1000)))
+    """Send a handshake, a close frame if it was accepted, and read until the server ends the connection."""
+    _shake_hands(port, sent, b"")
+
+
+def _shake_hands(port: int, shake: bytes, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(shake)
+        answer = b""
+        while b"\r\n\r\n" not in answer and (received := connection.recv(65_536)):
+            answer += received
+        if answer.startswith(b"HTTP/1.1 101 "):
+            connection.sendall(sent + frame(CLOSE, struct.pack("!H", 1000)))
+        _drain(connection)
 
 
 def _drain(connection: socket.socket) -> None:
@@ -170,13 +174,11 @@ HEADERS: Final[dict[str, tuple[str, tuple[Words, ...]]]] = {
     "x-forwarded-proto": ("GET /healthz", (LETTERS, COMMAS)),
 }
 HANDSHAKE_HEADERS: Final[dict[str, tuple[Words, ...]]] = {
-    "Connection": (COMMAS,),
     "Origin": (LETTERS,),
     "Sec-WebSocket-Extensions": (COMMAS, lambda n: "permessage-deflate; " * (n // 20), lambda n: 'a; b="' + "\\" * n),
     "Sec-WebSocket-Key": (LETTERS,),
     "Sec-WebSocket-Protocol": (COMMAS,),
     "Sec-WebSocket-Version": (DIGITS,),
-    "Upgrade": (COMMAS,),
 }
 BODIES: Final[dict[str, Callable[[int], bytes]]] = {
     "letters": lambda n: b"x" * n,
