@@ -31,6 +31,7 @@ COMMAS: Final[Words] = lambda n: "a, " * (n // 3)  # noqa: E731
 TAGS: Final[Words] = lambda n: 'W/"a-1",' * (n // 8)  # noqa: E731
 RANGES: Final[Words] = lambda n: "bytes=" + ",".join(f"{2 * at}-{2 * at}" for at in range(n // 8))  # noqa: E731
 PARAMETERS: Final[Words] = lambda n: "after=1&" * (n // 8)  # noqa: E731
+OTHERS: Final[Words] = lambda n: "".join(f"&{number:x}=" for number in range(n // 5))  # noqa: E731
 ESCAPES: Final[Words] = lambda n: "%C3" * (n // 3)  # noqa: E731
 
 
@@ -107,7 +108,7 @@ def handshake(*fields: str, query: str = "") -> bytes:
 def frame(opcode: int, payload: bytes = b"", *, final: bool = True) -> bytes:
     """A frame whose mask is zeros, so that the payload is sent as it is."""
     size = len(payload)
-    length = struct.pack("!B", 0x80 | size) if size < 126 else struct.pack("!BH", 0x80 | 126, size)  # noqa: PLR2004
+    length = struct.pack("!B", 0x80 | size) if size < 126 else struct.pack("!BH", 0x80 | 126, size)
     return bytes([0x80 * final | opcode]) + length + bytes(4) + payload
 
 
@@ -135,7 +136,7 @@ def _head(line: str, *fields: str) -> Callable[[Words], Callable[[int], bytes]]:
 ADDRESSED: Final[dict[str, tuple[str, tuple[Words, ...]]]] = {
     "GET /": ("/?{}", (LETTERS, PARAMETERS)),
     "GET /api/board": ("/api/board?{}", (LETTERS,)),
-    "GET /api/messages": ("/api/messages?after={}", (DIGITS, LETTERS, PARAMETERS, ESCAPES)),
+    "GET /api/messages": ("/api/messages?after={}", (DIGITS, LETTERS, PARAMETERS, OTHERS, ESCAPES)),
     "GET /api/messages/{message_id}": ("/api/messages/{}", (DIGITS, LETTERS)),
     "GET /api/payments/{payment_id}": ("/api/payments/{}", (LETTERS, ESCAPES)),
     "DELETE /api/admin/messages/{message_id}": ("/api/admin/messages/1?refund={}", (LETTERS, PARAMETERS)),
@@ -223,7 +224,7 @@ def _addressed() -> Iterator[tuple[str, Sent]]:
 def _headed() -> Iterator[tuple[str, Sent]]:
     for name, (line, kinds) in HEADERS.items():
         for number, words in enumerate(kinds):
-            others = (f"Origin: {ORIGIN}",) if line.startswith("OPTIONS") else ()
+            others: tuple[str, ...] = (f"Origin: {ORIGIN}",) if line.startswith("OPTIONS") else ()
             others += ("Range: bytes=0-1",) if name == "if-range" else ()
             others += ("Access-Control-Request-Method: GET",) if name == "access-control-request-headers" else ()
             make = _head(line, f"{name}: {{}}", *others)(words)
@@ -267,13 +268,21 @@ def _posted() -> Iterator[tuple[str, Sent]]:
     yield "trailers", Sent(make=trailers, size=HEAD, send=exchange)
 
 
+def _shake(words: Words, *, field: str = "X: y", query: str = "") -> Callable[[int], bytes]:
+    def make(size: int) -> bytes:
+        text = words(size)
+        return handshake(field.replace("{}", text), query=query.replace("{}", text))
+
+    return make
+
+
 def _followed() -> Iterator[tuple[str, Sent]]:
     feed = frozenset({"WS /api/feed"})
     for name, words in {"after": DIGITS, "epoch": LETTERS, "x": PARAMETERS}.items():
         yield (
             f"feed: {name}",
             Sent(
-                make=lambda size, name=name, words=words: handshake(query=f"?{name}={words(size)}"),
+                make=_shake(words, query=f"?{name}={{}}"),
                 size=HANDSHAKE,
                 covers=feed,
                 send=shake_hands,
@@ -284,7 +293,7 @@ def _followed() -> Iterator[tuple[str, Sent]]:
             yield (
                 f"handshake {name}: {number}",
                 Sent(
-                    make=lambda size, name=name, words=words: handshake(f"{name}: {words(size)}"),
+                    make=_shake(words, field=f"{name}: {{}}"),
                     size=HANDSHAKE,
                     covers=feed | {f"header {name.lower()}"},
                     send=shake_hands,

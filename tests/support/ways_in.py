@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -15,7 +15,7 @@ from paidchat.api.docs import asyncapi
 SOURCE = Path(paidchat.__file__).parent
 LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
 # What others than our routes read of a request's head. A middleware that isn't listed here fails the walk.
-READ_BY = {
+READ_BY: Final[dict[str, set[str]]] = {
     "CORSMiddleware": {"origin", "access-control-request-method", "access-control-request-headers"},
     "GZipMiddleware": {"accept-encoding"},
     "Page": {"if-none-match", "if-modified-since", "range", "if-range"},

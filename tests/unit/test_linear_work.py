@@ -4,6 +4,7 @@ import functools
 import io
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
@@ -34,7 +35,7 @@ def logged() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A board that lets pages of another origin in, has an admin, and stands behind a proxy: us."""
-    options = {"allowed_origins": ORIGIN, "admin_token": ADMIN_TOKEN, "trusted_proxies": "127.0.0.1"}
+    options: dict[str, Any] = {"allowed_origins": ORIGIN, "admin_token": ADMIN_TOKEN, "trusted_proxies": "127.0.0.1"}
     with served_board(tmp_path_factory.mktemp("board"), max_viewers_per_client=1000, **options) as served:
         yield served
 
@@ -57,6 +58,7 @@ def test_every_way_in_is_measured(board: Served) -> None:
     """No route, frame, header or logged field is without an entry in the lists of what is measured, and none is old."""
     app = create_app(board.settings)
     there = ways_in.routes(app) | ways_in.frames() | ways_in.headers(app) | ways_in.logged_fields()
-    measured = frozenset().union(*(entry.covers for entry in (*FUNCTIONS.values(), *REQUESTS.values())))
+    of_functions = (entry.covers for entry in FUNCTIONS.values())
+    measured = set[str]().union(*of_functions, *(sent.covers for sent in REQUESTS.values()))
     assert there - measured == set(), "give these an entry in tests/support/hostile_*.py"
     assert measured - there == {"GET (no route)"}
