@@ -1,23 +1,76 @@
-/** The rules for what may be posted, the same as the server's, which stays the judge. */
+/**
+ * The rules for what may be posted, the same as the server's, which stays the judge. Their sets of characters come from
+ * one generated table; NFC alone is the browser's own, and what it doesn't know yet it leaves as it is.
+ */
+
+import * as unicode from "./unicode.js";
 
 const LINE_BREAK = /[\n\u2028\u2029]/u;
-const OUTER_SPACE = /^[\n\p{Z}]+|(?<![\n\p{Z}])[\n\p{Z}]+$/gu; // unlike trim(): no controls, no U+FEFF; and in linear time
-const CONTROL = /[^\P{Cc}\n]/u;
-const LONE_SURROGATE = /\p{Cs}/u;
-const DIRECTION_OVERRIDE = /[\u202A-\u202E\u2066-\u2069]/u;
-const BLANK_LETTER = /[\u115F\u1160\u3164\uFFA0\u2800]/gu; // letters and symbols by category, blank to the eye
-const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}\p{Co}]/u;
-const STACKED_MARKS = /\p{M}(?:\p{Cf}*\p{M}){4}/u;
+const OUTER_SPACE = /[\n\p{Z}]/u; // unlike trim(): no controls, no U+FEFF
+const TAG_SEQUENCE = /\u{1F3F4}[\u{E0030}-\u{E0039}\u{E0061}-\u{E007A}]{3,7}\u{E007F}/gu;
+const TAG_BASE = "\u{1F3F4}";
+const DIRECTION_MARK = /[\u200E\u200F\u061C]/u;
+const ZWNJ = "\u200C";
+const ZWJ = "\u200D";
 
 export const MAX_LINES = 20;
+export const MAX_RAW_TEXT_LENGTH = 2_000; // code points as typed; bounds all the work that follows
+const MAX_RAW_AUTHOR_LENGTH = 200;
+const MAX_STACKED_MARKS = 5; // on one base, after NFC
+const MAX_REPEATED_MARKS = 2; // the same one in a row
+const MAX_IGNORABLE = 8; // default-ignorable characters in a row
+const MAX_RAW_MARKS = 4 * (MAX_STACKED_MARKS + 1) + 3; // no fewer than MAX_STACKED_MARKS are left of more by NFC
+
+const CONTROL = classOf(unicode.CONTROLS);
+const NOT_TEXT = classOf(unicode.NOT_TEXT);
+const DIRECTION_CONTROL = classOf(unicode.DIRECTION_CONTROLS);
+const ANNOTATION = classOf(unicode.ANNOTATIONS);
+const TAG = classOf(unicode.TAGS);
+const DEFAULT_IGNORABLE = classOf(unicode.DEFAULT_IGNORABLE);
+const VARIATION_SELECTOR = classOf(unicode.VARIATION_SELECTORS);
+const STACKING_MARK = classOf(unicode.STACKING_MARKS);
+const BETWEEN_MARKS = classOf(unicode.BETWEEN_MARKS);
+const VISIBLE = classOf(unicode.INVISIBLE, "^");
+const MARK = classOf(unicode.MARKS);
+const RIGHT_TO_LEFT_LETTER = classOf(unicode.RIGHT_TO_LEFT_LETTERS);
+const JOINED_LETTER = classOf(unicode.JOINED_LETTERS);
+const JOINED_SYMBOL = classOf(unicode.JOINED_SYMBOLS);
 
 /**
- * The text as the server would store it: CRLF to LF, trimmed of Unicode white space, NFC.
+ * @param {string} ranges of the generated table
+ * @param {string} [not] "^" for all other characters
+ */
+function classOf(ranges, not = "") {
+  return new RegExp(`[${not}${ranges.trim().replace(/[0-9a-f]+/gu, "\\u{$&}").replace(/\s+/gu, "")}]`, "u");
+}
+
+/**
+ * The text as the server would store it: CRLF to LF, trimmed of Unicode white space, NFC. One that is too long even as
+ * typed stays as it is, whatever NFC would cost.
  *
  * @param {string} text
  */
 export function clean(text) {
-  return text.replaceAll("\r\n", "\n").replace(OUTER_SPACE, "").normalize("NFC");
+  if (isLongerThan(text, MAX_RAW_TEXT_LENGTH)) return text;
+  const trimmed = trim(text.replaceAll("\r\n", "\n"));
+  return longestRun(trimmed, STACKING_MARK) > MAX_RAW_MARKS ? trimmed : trimmed.normalize("NFC");
+}
+
+/** @param {string} text */
+function trim(text) {
+  let start = 0;
+  let end = text.length;
+  while (start < end && OUTER_SPACE.test(text.charAt(start))) start += 1;
+  while (end > start && OUTER_SPACE.test(text.charAt(end - 1))) end -= 1;
+  return text.slice(start, end);
+}
+
+/**
+ * @param {string} text
+ * @param {number} max code points, each of which is one or two UTF-16 units
+ */
+function isLongerThan(text, max) {
+  return text.length > max && (text.length > 2 * max || Array.from(text).length > max);
 }
 
 /** @param {string} text whose code points are counted as the server does */
@@ -50,6 +103,7 @@ export function clip(text, max) {
  * @param {number} max code points
  */
 export function textProblem(text, max) {
+  if (isLongerThan(text, MAX_RAW_TEXT_LENGTH)) return tooLong(countCodePoints(text) - max);
   if (clean(text) === "") return "Write a message first.";
   const lines = clean(text).split(LINE_BREAK).length;
   if (lines > MAX_LINES) return `That is ${lines} lines; up to ${MAX_LINES} fit.`;
@@ -63,23 +117,89 @@ export function textProblem(text, max) {
  * @param {number} max
  */
 export function authorProblem(author, max) {
+  if (isLongerThan(author, MAX_RAW_AUTHOR_LENGTH)) return "This name is much too long.";
   if (clean(author) === "") return null;
   if (LINE_BREAK.test(clean(author))) return "A name is one line.";
-  return sharedProblem(author, max);
+  return sharedProblem(author, max) ?? (hasHidden(clean(author)) ? "There is an invisible character in the name." : null);
+}
+
+/** @param {number} over code points */
+function tooLong(over) {
+  return `Too long by ${over} ${over === 1 ? "character" : "characters"}.`;
+}
+
+/**
+ * @param {string} raw
+ * @param {number} max
+ */
+function sharedProblem(raw, max) {
+  const text = clean(raw);
+  const over = countCodePoints(raw) - max;
+  if (over > 0) return tooLong(over);
+  if (raw.includes("\t")) return "Tabs can’t be posted; use spaces.";
+  if (CONTROL.test(raw.replaceAll("\r\n", "\n"))) return "There is an invisible control character in it.";
+  if (NOT_TEXT.test(raw)) return "There is a broken character in it.";
+  if (DIRECTION_CONTROL.test(raw)) return "Characters that override the text direction can’t be posted.";
+  if (ANNOTATION.test(raw)) return "Annotation characters can’t be posted.";
+  if (!VISIBLE.test(text)) return "There is nothing to see in it yet.";
+  if (hasTooManyMarks(text)) return "Too many accents are stacked on one letter.";
+  const untagged = text.replace(TAG_SEQUENCE, TAG_BASE);
+  if (TAG.test(untagged)) return "There is an invisible tag character in it.";
+  if (longestRun(untagged, VARIATION_SELECTOR) > 1) return "There are several variation selectors in a row.";
+  if (longestRun(untagged, DEFAULT_IGNORABLE) > MAX_IGNORABLE) return "There are too many invisible characters in a row.";
+  return null;
 }
 
 /**
  * @param {string} text
- * @param {number} max
+ * @param {RegExp} character
  */
-function sharedProblem(text, max) {
-  const over = countCodePoints(text) - max;
-  if (over > 0) return `Too long by ${over} ${over === 1 ? "character" : "characters"}.`;
-  if (text.includes("\t")) return "Tabs can’t be posted; use spaces.";
-  if (CONTROL.test(text.replaceAll("\r\n", "\n"))) return "There is an invisible control character in it.";
-  if (LONE_SURROGATE.test(text)) return "There is a broken character in it.";
-  if (DIRECTION_OVERRIDE.test(text)) return "Characters that override the text direction can’t be posted.";
-  if (!VISIBLE.test(clean(text).replace(BLANK_LETTER, ""))) return "There is nothing to see in it yet.";
-  if (STACKED_MARKS.test(clean(text))) return "Too many accents are stacked on one letter.";
-  return null;
+function longestRun(text, character) {
+  let longest = 0;
+  let run = 0;
+  for (const each of text) {
+    run = character.test(each) ? run + 1 : 0;
+    longest = Math.max(longest, run);
+  }
+  return longest;
+}
+
+/** @param {string} text in NFC */
+function hasTooManyMarks(text) {
+  let stacked = 0;
+  let repeated = 0;
+  let last = "";
+  for (const character of text) {
+    if (STACKING_MARK.test(character)) {
+      stacked += 1;
+      repeated = character === last ? repeated + 1 : 1;
+      last = character;
+      if (stacked > MAX_STACKED_MARKS || repeated > MAX_REPEATED_MARKS) return true;
+    } else if (!BETWEEN_MARKS.test(character)) {
+      stacked = 0;
+      last = "";
+    }
+  }
+  return false;
+}
+
+/**
+ * Whether a name has default-ignorable characters that its script or its emoji have no need of.
+ *
+ * @param {string} author
+ */
+function hasHidden(author) {
+  const characters = Array.from(author);
+  let beforeMarks = ""; // the last character that is no mark
+  return characters.some((character, index) => {
+    const base = beforeMarks;
+    if (!MARK.test(character)) beforeMarks = character;
+    if (!DEFAULT_IGNORABLE.test(character) || VARIATION_SELECTOR.test(character)) return false;
+    const previous = characters[index - 1] ?? "";
+    const next = characters[index + 1] ?? "";
+    if (DIRECTION_MARK.test(character)) return !RIGHT_TO_LEFT_LETTER.test(base) && !RIGHT_TO_LEFT_LETTER.test(next);
+    const isJoiner = character === ZWNJ || character === ZWJ;
+    if (isJoiner && JOINED_LETTER.test(previous) && JOINED_LETTER.test(next)) return false;
+    return !(character === ZWJ && JOINED_SYMBOL.test(previous) && JOINED_SYMBOL.test(next));
+  });
 }

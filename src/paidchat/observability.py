@@ -1,7 +1,6 @@
 """What the operator sees: structured logs without secrets, and metrics."""
 
 import logging
-import re
 import sys
 import time
 from typing import Any
@@ -9,23 +8,12 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-# Keys, signing secrets, tokens, e-mail addresses: whatever they are found in, they are not for the log.
-_SECRETS = re.compile(r"\b(?:[sr]k_(?:test|live)_|whsec_)[\x21-\x7e]+|Bearer\s+\S+|[\w.+-]+@[\w-]+\.[\w.]+")
-
-
-def _redact(value: Any) -> Any:
-    if isinstance(value, str):
-        return _SECRETS.sub("[redacted]", value)
-    if isinstance(value, dict):
-        return {key: _redact(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_redact(item) for item in value]
-    return value
+from paidchat.redaction import redact_event
 
 
 def _redact_event(logger: Any, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     del logger, name
-    return {key: _redact(value) for key, value in event.items()}
+    return redact_event(dict(event))
 
 
 def configure_logging(log_format: str = "auto", level: int = logging.INFO) -> None:

@@ -10,7 +10,8 @@ import msgspec
 from paidchat.stripe_events import Id
 
 DEEPEST: Final = 64  # levels of lists and objects
-_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^"\[\]{}]+')
+# A string that doesn't end is one token too: looking for its end again from each quote in it takes quadratic time.
+_TOKENS: Final = re.compile(rb'"(?:[^"\\]++|\\.?+)*+"?+|[\[\]{}]|[^"\[\]{}]++', re.DOTALL)
 
 
 class Made(msgspec.Struct):

@@ -1,33 +1,83 @@
-"""The rules of text: what may be posted, and under what name. The page's `text.js` says the same."""
+"""The rules of text: what may be posted, and under what name. The page's `text.js` says the same.
 
+Both read their sets of characters from one generated table, so that neither depends on the Unicode version of a Python
+or a browser. Only NFC is the platform's own: it never changes for an assigned character, but an older platform leaves
+characters as they are that were assigned after its version. A character that the table doesn't know is let through.
+"""
+
+import re
 import unicodedata
+from itertools import pairwise
+from typing import Final
 
+from paidchat import unicode_ranges
 from paidchat.domain import InvalidText
 
+MAX_RAW_TEXT_LENGTH = 2_000  # code points as sent; bounds all the work that follows
+MAX_RAW_AUTHOR_LENGTH = 200
 MAX_TEXT_LENGTH = 500  # code points, after NFC
 MAX_TEXT_LINES = 20
 MAX_AUTHOR_LENGTH = 50  # code points, after NFC
-MAX_COMBINING_MARKS = 4  # on one base character
+MAX_STACKED_MARKS = 5  # on one base, after NFC
+MAX_REPEATED_MARKS = 2  # the same one in a row
+TOO_MANY_MARKS = f"At most {MAX_STACKED_MARKS} accents on a letter, the same one at most twice in a row."
+MAX_IGNORABLE = 8  # default-ignorable characters in a row
+# NFC is quadratic in the marks on one base, so their number is bounded before it. It makes at most four marks one, and
+# three of them part of the base: with more than this before NFC there are more than MAX_STACKED_MARKS after it.
+MAX_RAW_MARKS = 4 * (MAX_STACKED_MARKS + 1) + 3
 
 # Unicode's White_Space without the controls, which are refused and not trimmed. str.strip() knows others.
 _SPACE = (
     "\n \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
 _LINE_BREAKS = frozenset("\n\u2028\u2029")
-_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # letters and a symbol that show nothing
-_INVISIBLE = ("Z", "M", "Cc", "Cf", "Cs")
+
+
+def _characters(ranges: str) -> frozenset[str]:
+    """Return the characters of a set in the generated table."""
+    ends = [(first, last or first) for first, _, last in (span.partition("-") for span in ranges.split())]
+    return frozenset(chr(point) for first, last in ends for point in range(int(first, 16), int(last, 16) + 1))
+
+
+_CONTROLS: Final = _characters(unicode_ranges.CONTROLS)
+_NOT_TEXT: Final = _characters(unicode_ranges.NOT_TEXT)
+_DIRECTION_CONTROLS: Final = _characters(unicode_ranges.DIRECTION_CONTROLS)
+_ANNOTATIONS: Final = _characters(unicode_ranges.ANNOTATIONS)
+_TAGS: Final = _characters(unicode_ranges.TAGS)
+_DEFAULT_IGNORABLE: Final = _characters(unicode_ranges.DEFAULT_IGNORABLE)
+_VARIATION_SELECTORS: Final = _characters(unicode_ranges.VARIATION_SELECTORS)
+_STACKING_MARKS: Final = _characters(unicode_ranges.STACKING_MARKS)
+_BETWEEN_MARKS: Final = _characters(unicode_ranges.BETWEEN_MARKS)
+_INVISIBLE: Final = _characters(unicode_ranges.INVISIBLE)
+_MARKS: Final = _characters(unicode_ranges.MARKS)
+_RIGHT_TO_LEFT_LETTERS: Final = _characters(unicode_ranges.RIGHT_TO_LEFT_LETTERS)
+_JOINED_LETTERS: Final = _characters(unicode_ranges.JOINED_LETTERS)
+_JOINED_SYMBOLS: Final = _characters(unicode_ranges.JOINED_SYMBOLS)
+
+# Flags of regions (unicode.org/reports/tr51, emoji tag sequences): they show as their base, where one isn't known.
+_TAG_SEQUENCE: Final = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,7}\U000e007f")
+_TAG_BASE = "\U0001f3f4"
+_DIRECTION_MARKS = frozenset("\u200e\u200f\u061c")  # LRM, RLM, ALM
+_ZWNJ, _ZWJ = "\u200c", "\u200d"
+
+_FORBIDDEN: Final = (
+    (_CONTROLS, "Tabs and other control characters are not allowed."),
+    (_NOT_TEXT, "This is not valid Unicode text."),
+    (_DIRECTION_CONTROLS, "Characters that change the direction of text are not allowed."),
+    (_ANNOTATIONS, "Annotation characters are not allowed."),
+)
 
 
 def clean_text(raw: str) -> str:
     """Return a message's text as it is stored and shown.
 
-    CRLF becomes LF, white space around it goes, NFC; anything else that is wrong is refused, never mended.
+    CRLF becomes LF, white space around it goes, NFC; anything else that is wrong is refused, never changed. The work is
+    linear and bounded: the length as sent is checked first.
 
     Raises:
         InvalidText: the field is `text`.
     """
-    text = _clean("text", raw)
+    text = _clean("text", raw, MAX_RAW_TEXT_LENGTH)
     if not text:
         raise InvalidText("text", "Write something first.")
     if len(text) > MAX_TEXT_LENGTH:
@@ -43,57 +93,88 @@ def clean_author(raw: str | None) -> str | None:
     Raises:
         InvalidText: the field is `author`.
     """
-    author = _clean("author", raw or "")
+    author = _clean("author", raw or "", MAX_RAW_AUTHOR_LENGTH)
     if not author:
         return None
     if len(author) > MAX_AUTHOR_LENGTH:
         raise InvalidText("author", f"At most {MAX_AUTHOR_LENGTH} characters; this has {len(author)}.")
     if not _LINE_BREAKS.isdisjoint(author):
         raise InvalidText("author", "A name is one line.")
+    if not _DEFAULT_IGNORABLE.isdisjoint(author) and _has_hidden(author):
+        raise InvalidText("author", "Invisible characters are not allowed in a name.")
     return author
 
 
-def _clean(field: str, raw: str) -> str:
+def _clean(field: str, raw: str, most: int) -> str:
+    if len(raw) > most:
+        raise InvalidText(field, f"At most {most} characters before it is cleaned up; this has {len(raw)}.")
     text = raw.replace("\r\n", "\n")
-    for char in text:
-        category = unicodedata.category(char)
-        if category == "Cs":
-            raise InvalidText(field, "This is not valid Unicode text.")
-        if category == "Cc" and char != "\n":
-            raise InvalidText(field, "Tabs and other control characters are not allowed.")
-        if char in _BIDI_CONTROLS:
-            raise InvalidText(field, "Characters that turn the direction of text around are not allowed.")
-    text = unicodedata.normalize("NFC", text.strip(_SPACE))
-    if text and not any(_is_visible(char) for char in text):
+    for characters, message in _FORBIDDEN:
+        if not characters.isdisjoint(text):
+            raise InvalidText(field, message)
+    text = text.strip(_SPACE)
+    if _longest_run(text, _STACKING_MARKS) > MAX_RAW_MARKS:
+        raise InvalidText(field, TOO_MANY_MARKS)
+    text = unicodedata.normalize("NFC", text)
+    if text and _INVISIBLE.issuperset(text):
         raise InvalidText(field, "There is nothing to see in this.")
-    if _most_combining_marks(text) > MAX_COMBINING_MARKS:
-        raise InvalidText(field, f"At most {MAX_COMBINING_MARKS} accents on a letter.")
+    stacked, repeated = _marks(text)
+    if stacked > MAX_STACKED_MARKS or repeated > MAX_REPEATED_MARKS:
+        raise InvalidText(field, TOO_MANY_MARKS)
+    if not _DEFAULT_IGNORABLE.isdisjoint(text):
+        _check_ignorable(field, text)
     return text
 
 
-def _is_visible(char: str) -> bool:
-    # A character that this Python does not know yet is somebody's new emoji, unless it is never to be one.
-    return char not in _BLANKS and not unicodedata.category(char).startswith(_INVISIBLE) and not _is_reserved(ord(char))
-
-
-def _is_reserved(code_point: int) -> bool:
-    """Tell whether it is a noncharacter, or kept for characters that show nothing (Default_Ignorable_Code_Point)."""
-    return (
-        code_point & 0xFFFE == 0xFFFE  # noqa: PLR2004 - the last two of each plane
-        or 0xFDD0 <= code_point <= 0xFDEF  # noqa: PLR2004
-        or 0xFFF0 <= code_point <= 0xFFF8  # noqa: PLR2004
-        or 0xE0000 <= code_point <= 0xE0FFF  # noqa: PLR2004
-        or code_point == 0x2065  # noqa: PLR2004
-    )
-
-
-def _most_combining_marks(text: str) -> int:
-    most = run = 0
+def _marks(text: str) -> tuple[int, int]:
+    """Return how many marks stand on one base at most, and how often the same one in a row."""
+    most_stacked = most_repeated = stacked = repeated = 0
+    last = ""
     for char in text:
-        category = unicodedata.category(char)
-        if category[0] == "M":
-            run += 1
-            most = max(most, run)
-        elif category != "Cf":  # an invisible joiner is no new base
-            run = 0
-    return most
+        if char in _STACKING_MARKS:
+            stacked += 1
+            repeated = repeated + 1 if char == last else 1
+            most_stacked, most_repeated = max(most_stacked, stacked), max(most_repeated, repeated)
+            last = char
+        elif char not in _BETWEEN_MARKS:
+            stacked = 0
+            last = ""
+    return most_stacked, most_repeated
+
+
+def _check_ignorable(field: str, text: str) -> None:
+    text = _TAG_SEQUENCE.sub(_TAG_BASE, text)
+    if not _TAGS.isdisjoint(text):
+        raise InvalidText(field, "Tag characters are only allowed in flags.")
+    if _longest_run(text, _VARIATION_SELECTORS) > 1:
+        raise InvalidText(field, "At most one variation selector in a row.")
+    if _longest_run(text, _DEFAULT_IGNORABLE) > MAX_IGNORABLE:
+        raise InvalidText(field, f"At most {MAX_IGNORABLE} invisible characters in a row.")
+
+
+def _longest_run(text: str, characters: frozenset[str]) -> int:
+    longest = run = 0
+    for char in text:
+        run = run + 1 if char in characters else 0
+        longest = max(longest, run)
+    return longest
+
+
+def _has_hidden(author: str) -> bool:
+    """Tell whether a name has default-ignorable characters that its script or its emoji have no need of."""
+    before_marks = ""  # the last character that is no mark
+    previous = ""
+    for char, following in pairwise([*author, ""]):
+        if char in _DEFAULT_IGNORABLE and char not in _VARIATION_SELECTORS:
+            if char in _DIRECTION_MARKS:
+                needed = before_marks in _RIGHT_TO_LEFT_LETTERS or following in _RIGHT_TO_LEFT_LETTERS
+            elif char in {_ZWNJ, _ZWJ} and {previous, following} <= _JOINED_LETTERS:
+                needed = True
+            else:
+                needed = char == _ZWJ and {previous, following} <= _JOINED_SYMBOLS
+            if not needed:
+                return True
+        previous = char
+        if char not in _MARKS:
+            before_marks = char
+    return False

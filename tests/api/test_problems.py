@@ -105,6 +105,15 @@ async def test_every_answer_has_its_request_id(client: httpx.AsyncClient) -> Non
     assert CANARY not in ids
 
 
+async def test_errors_are_few(client: httpx.AsyncClient) -> None:
+    """Thousands of unknown fields are one error, which names none of them."""
+    body = {"text": "a", **{f"canary{number}": 1 for number in range(3_000)}}
+    answer = await client.post("/api/payments", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": "body", "message": "There is no such field."}]
+    assert "canary" not in answer.text
+
+
 async def test_errors_name_the_fields(client: httpx.AsyncClient) -> None:
     """What is wrong with a field is said under its name."""
     for body, field in (({"text": ""}, "text"), ({"text": "a", "author": "a" * 51}, "author"), ({}, "text")):

@@ -78,12 +78,12 @@ test("what shows nothing is refused", () => {
   }
 });
 
-test("four accents on a letter are accepted and five refused, also with invisible joiners between them", () => {
-  const mark = "\u0489"; // composes with nothing
-  assert.equal(textProblem(`x${mark.repeat(4)}y${mark.repeat(4)}`, 500), null);
-  assert.match(textProblem(`x${mark.repeat(5)}`, 500) ?? "", /accents/);
-  assert.match(textProblem(`x${`${mark}\u200d`.repeat(5)}`, 500) ?? "", /accents/);
-  assert.equal(textProblem(`e\u0301${mark.repeat(4)}`, 500), null, "the first one composes under NFC");
+test("five accents on a letter are accepted and six refused, also with invisible joiners between them", () => {
+  const marks = "\u0316\u0317\u0318\u0319\u0315"; // compose with nothing here
+  assert.equal(textProblem(`x${marks}y${marks}`, 500), null);
+  assert.match(textProblem(`x${marks}\u031a`, 500) ?? "", /accents/);
+  assert.match(textProblem(`x${marks}\u200d\u031a`, 500) ?? "", /accents/);
+  assert.equal(textProblem(`e\u0301${marks}`, 500), null, "the first one composes under NFC");
 });
 
 test("clipping never tears a grapheme apart and counts code points", () => {

@@ -10,6 +10,7 @@ from paidchat.domain import InvalidText
 from paidchat.text import clean_author, clean_text
 
 ACUTE = "\N{COMBINING ACUTE ACCENT}"
+FIVE_MARKS = "\u0316\u0317\u0318\u0319\u0315"
 FAMILY = "\U0001f469\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"
 SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
 
@@ -39,7 +40,7 @@ def test_text_is_normalised(raw: str, stored: str) -> None:
         "a" * 500,
         "\U0001f600" * 500,
         "\n".join("a" * 20),
-        f"q{ACUTE * 4}",
+        f"q{FIVE_MARKS}",
         FAMILY,
         SCOTLAND,
         "1\ufe0f\u20e3",
@@ -105,15 +106,15 @@ def test_white_space_around_the_text_is_not_counted() -> None:
         "\udc00\ud800",
         *(f"a{chr(bidi)}b" for bidi in (0x202A, 0x202B, 0x202C, 0x202D, 0x202E)),
         *(f"a{chr(bidi)}b" for bidi in (0x2066, 0x2067, 0x2068, 0x2069)),
-        f"q{ACUTE * 5}",
-        f"a\U0001f600{ACUTE * 5}b",
-        f"q{ACUTE * 4}\u200d{ACUTE}",
-        f"q{ACUTE * 4}\u0335",
+        f"q{ACUTE * 3}",
+        f"a\U0001f600{FIVE_MARKS}{ACUTE}b",
+        f"q{FIVE_MARKS}\u200d{ACUTE}",
+        f"q{FIVE_MARKS}\u0335",
     ],
     ids=lambda text: text.encode("ascii", "backslashreplace").decode()[:40],
 )
 def test_text_that_breaks_a_rule_is_refused(text: str) -> None:
-    """Empty, too long, too many lines, controls, surrogates, bidi controls, piled-up marks: refused, not mended."""
+    """Empty, too long, too many lines, controls, surrogates, bidi controls, piled-up marks: refused, not changed."""
     with pytest.raises(InvalidText) as refusal:
         clean_text(text)
     assert refusal.value.field == "text"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 DATABASE_RETRY_S = 2
 INTERRUPTED_RETRY_S = 1
+MAX_ERRORS = 20  # of one answer
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -198,7 +200,9 @@ def _request_id(request: Request) -> str:
 
 def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - installed for this class alone
-    errors = [FieldError(field=_field(item), message=_message(item)) for item in error.errors()]
+    # Thousands of unknown fields fit into a body; each is wrong in the same way, and is told once.
+    found = dict.fromkeys((_field(item), _message(item)) for item in error.errors())
+    errors = [FieldError(field=field, message=message) for field, message in islice(found, MAX_ERRORS)]
     return problem(_request_id(request), 422, "The request is not valid: see errors.", errors=errors)
 
 

@@ -1,0 +1,120 @@
+"""Redaction: what is logged is cut to a bounded size and rid of secrets, in time linear in what is given."""
+
+import re
+from typing import Any, Final
+
+MAX_STRING: Final = 2048  # characters of a logged string, or of a line of a traceback
+MAX_LINES: Final = 60  # of a traceback: half from its beginning, half from its end
+MAX_ITEMS: Final = 50  # of a list or an object
+MAX_VALUES: Final = 500  # in all, of one field of a log entry
+MAX_DEPTH: Final = 6
+MAX_INTEGER_BITS: Final = 256  # Python refuses to write integers of thousands of digits
+
+# Keys, signing secrets, tokens, e-mail addresses: whatever they are found in, they are not for the log. Each part
+# begins at the start of a run of its characters and gives none of them back, so none is looked at many times.
+_SECRETS: Final = re.compile(
+    r"(?:[sr]k_(?:test|live)_|whsec_)[\x21-\x7e]++"
+    r"|(?i:bearer)\s++\S++"
+    r"|(?<![\w.+'~-])[\w.+'~-]++(?:@|%40)[\w-]++(?:\.[\w-]++)++"
+)
+# What a cut may have torn: the beginning of an address, whose end would have shown what it is.
+_TORN: Final = re.compile(r"(?<![\w.+'~@%-])[\w.+'~@%-]+\Z")
+_EXCEPTION = "exception"  # where structlog puts a traceback
+_OF_THE_FORMATTER = frozenset({"_record", "_from_structlog"})  # taken out again before anything is written
+
+
+def redact_event(event: dict[str, Any]) -> dict[str, Any]:
+    """Return a log entry that holds no secrets and no more than the limits above, in its keys and its values."""
+    redacted: dict[str, Any] = {}
+    for key, value in event.items():
+        if key in _OF_THE_FORMATTER:
+            redacted[key] = value
+        elif key == _EXCEPTION and isinstance(value, str):
+            redacted[key] = _redact_traceback(value)
+        else:
+            redacted[redact_text(str(key))] = _Redactor().redact(value)
+    return redacted
+
+
+def redact_text(text: str) -> str:
+    """Return a text without secrets, at most MAX_STRING characters of it, and how long it was if it was longer.
+
+    It is cut first, so that the rest of the work is bounded. What could be the beginning of a secret goes too.
+    """
+    if len(text) <= MAX_STRING:
+        return _SECRETS.sub("[redacted]", text)
+    return _redact_cut(text[:MAX_STRING], f"{len(text)} characters")
+
+
+def _redact_bytes(value: bytes | bytearray) -> str:
+    kept = bytes(value[:MAX_STRING]).decode(errors="backslashreplace")
+    if len(value) <= MAX_STRING >= len(kept):
+        return _SECRETS.sub("[redacted]", kept)
+    return _redact_cut(kept[:MAX_STRING], f"{len(value)} bytes")
+
+
+def _redact_cut(kept: str, length: str) -> str:
+    return f"{_SECRETS.sub('[redacted]', _TORN.sub('', kept))}… ({length})"
+
+
+def _redact_traceback(text: str) -> str:
+    lines = text.split("\n")
+    left_out = len(lines) - MAX_LINES
+    if left_out > 0:
+        half = MAX_LINES // 2
+        lines = [*lines[:half], f"… ({left_out} lines)", *lines[-half:]]
+    return "\n".join(redact_text(line) for line in lines)
+
+
+class _Redactor:
+    """Goes through one field of a log entry, and counts what it has seen."""
+
+    def __init__(self) -> None:
+        self._left = MAX_VALUES
+
+    def redact(self, value: Any, depth: int = 0) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            return "…"
+        if value is None or isinstance(value, bool | float):
+            return value
+        if isinstance(value, int):
+            bits = value.bit_length()
+            return value if bits <= MAX_INTEGER_BITS else f"… (an integer of {bits} bits)"
+        if isinstance(value, str):
+            return redact_text(value)
+        if isinstance(value, bytes | bytearray):
+            return _redact_bytes(value)
+        if depth == MAX_DEPTH and isinstance(value, dict | list | tuple | set | frozenset):
+            return "…"
+        if isinstance(value, dict):
+            return self._redact_dict(value, depth + 1)
+        if isinstance(value, list | tuple | set | frozenset):
+            return self._redact_items(value, depth + 1)
+        return redact_text(_written(value))
+
+    def _redact_dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for key, item in value.items():
+            if len(kept) == MAX_ITEMS or self._left <= 0:
+                kept["…"] = f"({len(value)} in all)"
+                break
+            kept[str(self.redact(key, MAX_DEPTH))] = self.redact(item, depth)
+        return kept
+
+    def _redact_items(self, value: Any, depth: int) -> list[Any]:
+        kept: list[Any] = []
+        for item in value:
+            if len(kept) == MAX_ITEMS or self._left <= 0:
+                kept.append(f"… ({len(value)} in all)")
+                break
+            kept.append(self.redact(item, depth))
+        return kept
+
+
+def _written(value: Any) -> str:
+    """Return what the log's renderer would make of a value that is no JSON: it redacts nothing."""
+    try:
+        return str(value) if isinstance(value, BaseException) else repr(value)
+    except Exception:  # noqa: BLE001 - a value that cannot be written must not cost us the log entry
+        return f"<{type(value).__name__}>"

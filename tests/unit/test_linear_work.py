@@ -1,0 +1,64 @@
+"""Work on what strangers send grows no faster than it: measured at every way in, and no way in is without a measure."""
+
+import functools
+import io
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+import ways_in
+from growth import MOST_GROWTH, Entry, growth
+from hostile_functions import FUNCTIONS
+from hostile_requests import ADMIN_TOKEN, ORIGIN, REQUESTS
+from served import Served, served_board
+
+from paidchat.app import create_app
+from paidchat.observability import configure_logging
+
+
+@pytest.fixture(scope="module", autouse=True)
+def logged() -> Iterator[None]:
+    """The log set up as a board's is, and not looked at."""
+    root, config = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers, root.level
+    configure_logging("json")
+    handler = root.handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(io.StringIO())
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.configure(**config)
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A board that lets pages of another origin in, has an admin, and stands behind a proxy: us."""
+    options: dict[str, Any] = {"allowed_origins": ORIGIN, "admin_token": ADMIN_TOKEN, "trusted_proxies": "127.0.0.1"}
+    with served_board(tmp_path_factory.mktemp("board"), max_viewers_per_client=1000, **options) as served:
+        yield served
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_are_linear(name: str) -> None:
+    """Four times the input costs a function no more than eight times the CPU time."""
+    assert growth(FUNCTIONS[name]) <= MOST_GROWTH
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_requests_are_linear(board: Served, name: str) -> None:
+    """Four times the request, or frames, costs a board no more than eight times the CPU time."""
+    sent = REQUESTS[name]
+    port = int(board.url.rpartition(":")[2])
+    assert growth(Entry(make=sent.make, work=functools.partial(sent.send, port), size=sent.size)) <= MOST_GROWTH
+
+
+def test_every_way_in_is_measured(board: Served) -> None:
+    """No route, frame, header or logged field is without an entry in the lists of what is measured, and none is old."""
+    app = create_app(board.settings)
+    there = ways_in.routes(app) | ways_in.frames() | ways_in.headers(app) | ways_in.logged_fields()
+    of_functions = (entry.covers for entry in FUNCTIONS.values())
+    measured = set[str]().union(*of_functions, *(sent.covers for sent in REQUESTS.values()))
+    assert there - measured == set(), "give these an entry in tests/support/hostile_*.py"
+    assert measured - there == {"GET (no route)"}
