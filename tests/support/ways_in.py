@@ -43,7 +43,7 @@ def _served(some: Iterable[BaseRoute]) -> Iterator[str]:
         if isinstance(route, Mount):
             yield f"GET {route.path}/"
         elif isinstance(route, APIRoute):
-            yield from (f"{method} {route.path}" for method in route.methods)
+            yield from (f"{method} {route.path}" for method in route.methods or ())
         elif isinstance(route, WebSocketRoute):
             yield f"WS {route.path}"
         else:
