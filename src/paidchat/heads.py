@@ -168,7 +168,12 @@ class Head:
     def handshake(self) -> bytes:
         """Return it as the WebSocket protocol wants it."""
         asked = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
-        return self._written(_ABSOLUTE.sub(b"", self.target, count=1) or b"/", _NOT_FOR_THE_FEED, asked)
+        return self._written(self._origin_form() or b"/", _NOT_FOR_THE_FEED, asked)
+
+    def _origin_form(self) -> bytes:
+        """Return the target without the scheme and host that it may begin with (RFC 9112, section 3.2.2)."""
+        absolute = _ABSOLUTE.match(self.target)  # tried at the start alone: a search would be quadratic
+        return self.target[absolute.end() :] if absolute else self.target
 
     def _written(self, target: bytes, without: frozenset[bytes], more: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
         lines = [b"%s %s HTTP/1.%d" % (self.method, target, self.version)]
@@ -184,7 +189,7 @@ class Head:
         """
         if self.length != 0:
             raise bad("A WebSocket handshake has no body.")
-        path, _, _ = _ABSOLUTE.sub(b"", self.target, count=1).partition(b"?")
+        path, _, _ = self._origin_form().partition(b"?")
         if unquote_to_bytes(path) != FEED_PATH.encode():
             raise Refused(Refusal(404, "not_found", "There is no WebSocket at this address."))
         if self.values(b"sec-websocket-version") != [b"13"]:

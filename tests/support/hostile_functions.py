@@ -10,8 +10,9 @@ from typing import Any, Final
 import structlog
 from growth import Entry
 
+from paidchat.clients import client_id
 from paidchat.domain import InvalidText
-from paidchat.limiter import client_id
+from paidchat.heads import Head, Refused, end_of
 from paidchat.redaction import redact_event
 from paidchat.stripe_answers import digestible
 from paidchat.stripe_events import InvalidSignature, UnreadableEvent, read_event, read_listed_event, verify_signature
@@ -33,6 +34,15 @@ TEXTS: Final[dict[str, Callable[[int], str]]] = {
     "invisible": lambda n: "\u00ad" * n,
     "flags without an end": lambda n: ("\U0001f3f4" + "\U000e0061" * 7) * (n // 8),
     "jamo": lambda n: "\u1100\u1161\u11a8" * (n // 3),
+}
+HEADS: Final[dict[str, Callable[[int], bytes]]] = {
+    "one long line": lambda n: b"GET /" + b"a" * n + b" HTTP/1.1\r\nHost: h\r\n\r\n",
+    "one long field": lambda n: b"GET / HTTP/1.1\r\nHost: h\r\nx: " + b"a " * (n // 2) + b"\r\n\r\n",
+    "many fields": lambda n: b"GET / HTTP/1.1\r\nHost: h\r\n" + b"x: y\r\n" * (n // 6) + b"\r\n",
+    "many lengths": lambda n: b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: " + b"5," * (n // 2) + b"\r\n\r\n",
+    "zeros": lambda n: b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: " + b"0" * n + b"5\r\n\r\n",
+    "line ends": lambda n: b"GET / HTTP/1.1\r\n" + b"\r" * n + b"\r\n\r\n",
+    "no end": lambda n: b"GET / HTTP/1.1\r\nHost: " + b"\n" * n,
 }
 WORDS: Final[dict[str, Callable[[int], str]]] = {
     "a long word": lambda n: "x" * n,
@@ -81,7 +91,8 @@ ADDRESSES: Final[dict[str, Callable[[int], str]]] = {
 # What our log entries are made of. The values of one that is `**` are covered by those of any other.
 FIELDS: Final = frozenset(
     {
-        *("after", "ends", "error", "event_id", "event_type", "fact", "failed", "failures", "how", "method", "ms"),
+        *("after", "detail", "ends", "error", "event_id", "event_type", "fact", "failed", "failures", "how", "limit"),
+        *("max_viewers", "method", "ms", "origin", "remedy"),
         *("path", "payment_id", "payment_intent", "problem", "restart_in_s", "session_id", "skew_s", "status"),
         *("stripe_minus_ours_s", "task", "verdict", "was", "what", "**"),
     }
@@ -199,4 +210,23 @@ def _addresses() -> Iterator[tuple[str, Entry]]:
         yield f"client: {name}", Entry(make=make, work=lambda address: client_id(address, "secret"), size=HEAD)
 
 
-FUNCTIONS: Final[dict[str, Entry]] = dict(chain(_texts(), _logged(), _events(), _answers(), _addresses()))
+def find_end(head: bytes) -> None:
+    """Look for the end of a head as its bytes come in, a little at a time."""
+    unread, seen = bytearray(), 0
+    for start in range(0, len(head), 64):
+        unread += head[start : start + 64]
+        end_of(unread, seen)
+        seen = len(unread)
+
+
+_find_end = allowing(Refused)(find_end)
+_parse_head = allowing(Refused)(Head.parse)
+
+
+def _heads() -> Iterator[tuple[str, Entry]]:
+    for name, make in HEADS.items():
+        yield f"head: {name}", Entry(make=make, work=_parse_head, size=HEAD)
+        yield f"end of a head: {name}", Entry(make=make, work=_find_end, size=HEAD)
+
+
+FUNCTIONS: Final[dict[str, Entry]] = dict(chain(_texts(), _logged(), _events(), _answers(), _addresses(), _heads()))

@@ -141,6 +141,8 @@ ADDRESSED: Final[dict[str, tuple[str, tuple[Words, ...]]]] = {
     "GET /api/payments/{payment_id}": ("/api/payments/{}", (LETTERS, ESCAPES)),
     "DELETE /api/admin/messages/{message_id}": ("/api/admin/messages/1?refund={}", (LETTERS, PARAMETERS)),
     "POST /api/admin/messages/{message_id}/restore": ("/api/admin/messages/{}/restore", (DIGITS, LETTERS)),
+    "GET /api/feed": ("/api/feed?after={}", (LETTERS, DIGITS)),
+    "HEAD /api/feed": ("/api/feed?epoch={}", (LETTERS,)),
     "GET /healthz": ("/healthz?{}", (LETTERS,)),
     "GET /readyz": ("/readyz?{}", (LETTERS,)),
     "GET /metrics": ("/metrics?name[]={}", (LETTERS,)),
