@@ -29,7 +29,8 @@ async def test_hostile_texts_stay_text(windows: Windows, own_board: Served) -> N
     reader = await windows.open(url=own_board.url)
     async with backstage_of(own_board) as backstage:
         for number, text in enumerate(HOSTILE.values()):
-            await backstage.post(text, text[:50] if "\n" not in text and number % 2 else None)
+            is_name = not {"\n", "\u200f"}.intersection(text)  # a name is one line, without needless direction marks
+            await backstage.post(text, text[:50] if is_name and number % 2 else None)
     await expect(reader.messages).to_have_count(len(HOSTILE))
 
     for _ in ("live", "from the snapshot"):
