@@ -22,6 +22,7 @@ FRAMES: Final = 12  # of the burst that a follower may send
 FLOOD: Final = 250  # frames
 TIMEOUT_S: Final = 20
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0  # RFC 6455, section 5.2
+CLOSE_FRAME: Final = bytes([0x80 | CLOSE])
 AUTHORIZED: Final = f"Authorization: Bearer {ADMIN_TOKEN}"
 
 Words = Callable[[int], str]
@@ -73,6 +74,9 @@ def _shake_hands(port: int, shake: bytes, sent: bytes) -> None:
             answer += received
         if answer.startswith(b"HTTP/1.1 101 "):
             connection.sendall(sent + frame(CLOSE, struct.pack("!H", 1000)))
+            while (received := connection.recv(65_536)) and CLOSE_FRAME not in received:
+                pass  # after a misuse the server says so, and waits for us to leave
+            return
         _drain(connection)
 
 

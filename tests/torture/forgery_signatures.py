@@ -169,7 +169,7 @@ def _several_signatures(scene: Scene) -> Cases:
     yield "one of another body", scene.post(body, f"t={now},v1={other}")
     yield "guessed, then of another body", scene.post(body, f"t={now},{guesses[0]},v1={other}")
     yield "of another body, then v0", scene.post(body, f"t={now},v1={other},v0={digest(body, SECRET, now)}")
-    yield "two hundred guesses", scene.post(body, ",".join([f"t={now}", *guesses]))
+    yield "a hundred guesses", scene.post(body, ",".join([f"t={now}", *guesses[:100]]))  # more is too long a header
     yield "all of one", scene.post(body, ",".join([f"t={now}", *[f"v1={other}"] * 50]))
 
 
