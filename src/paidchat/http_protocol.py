@@ -377,7 +377,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self._whole:
             self._rest()
-        else:  # nobody waits for the rest of the body
+        else:  # the rest of the body is not read
             self._until = min(self._until, self.loop.time() + CLOSING_S)
             self._enter(Phase.BODY, CLOSING_S)
 

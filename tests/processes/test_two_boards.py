@@ -93,6 +93,21 @@ async def test_the_rate_limit_is_one_across_processes(cluster: Cluster) -> None:
     second.stop()
 
 
+async def test_processes_with_other_prices_keep_each_others_promises(cluster: Cluster) -> None:
+    """A payment that one process promised is paid and posted at that price, whatever price its neighbour asks."""
+    dear = replace(cluster, environment={**cluster.environment, "PAIDCHAT_PRICE_AMOUNT": "250"}, nodes=[]).start_node()
+    async with client_of(cluster.nodes[0]) as here, client_of(dear) as there, following(dear) as follower:
+        for client, other, amount in ((here, there, 100), (there, here, 250)):
+            body, key = {"text": f"For {amount}"}, {"Idempotency-Key": str(uuid.uuid4())}
+            payment = (await client.post("/api/payments", json=body, headers=key)).json()
+            again = await other.post("/api/payments", json=body, headers=key)
+            assert (again.status_code, again.json()["amount"]) == (201, amount)
+            await cluster.act(client, payment, "pay")
+            posted = await follower.receive_entry()
+            assert (posted["message"]["text"], posted["message"]["amount"]) == (f"For {amount}", amount)
+    dear.stop()
+
+
 def test_a_server_refuses_a_schema_that_is_behind(cluster: Cluster) -> None:
     """On a shared database a server does not migrate by itself: it says which command to run."""
     empty = {**cluster.environment, "PAIDCHAT_DATABASE_URL": cluster.postgres.create_database()}
