@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from paidchat.settings import WEBHOOK_PATH, Settings
+from paidchat.settings import WEBHOOK_PATH, Settings, is_loopback
 from paidchat.storage import schema
 from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe_clock import TOLERABLE
@@ -90,8 +90,8 @@ def _key(settings: Settings) -> Finding:
 
 
 def _public_url(settings: Settings) -> Finding:
-    url = urlsplit(settings.public_url)
-    if url.scheme == "https" or url.hostname in {"localhost", "127.0.0.1"}:
+    is_private = is_loopback(settings.public_url) and not settings.livemode
+    if settings.public_url.startswith("https:") or is_private:
         return Finding(Level.OK, "public URL", settings.public_url)
     level = Level.FAILURE if settings.livemode else Level.WARNING
     return Finding(level, "public URL", f"{settings.public_url} is not https", "Put a proxy with TLS in front.")

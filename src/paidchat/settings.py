@@ -1,7 +1,7 @@
 """Settings: one frozen object, read from the environment (and `.env`) once and passed in. Never a global."""
 
 import re
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -32,11 +32,32 @@ def _web_origin(value: str) -> str | None:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in {None, _DEFAULT_PORTS[parts.scheme]} else "")
 
 
+def is_loopback(address: str) -> bool:
+    """Return whether a web address is on this machine: localhost and its subdomains (RFC 6761), 127.0.0.0/8, ::1."""
+    host = (urlsplit(address).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _http_url(value: str) -> str:
     value = value.rstrip("/")
-    parts = urlsplit(value)
-    if _web_origin(value) is None or parts.query or parts.fragment or re.search(r"\s", value):
+    if _web_origin(value) is None or re.search(r"[\s?#]", value):
         raise ValueError("must be an http:// or https:// address without query, e.g. https://chat.example.com")
+    return value
+
+
+def _site_url(value: str) -> str:
+    """Return the address of a whole site: the page asks for /api and Stripe for /stripe/webhook, both at its root."""
+    value = _http_url(value)
+    if urlsplit(value).path:
+        raise ValueError(
+            "must not have a path: the board needs a host or port of its own, e.g. https://chat.example.com "
+            "(a page of your own may have one, in PAIDCHAT_RETURN_URL)"
+        )
     return value
 
 
@@ -48,6 +69,7 @@ def _split(value: Any) -> Any:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+SiteUrl = Annotated[str, AfterValidator(_site_url)]
 
 
 def _env(name: str, default: Any = ..., **constraints: Any) -> Any:
@@ -67,7 +89,7 @@ class Settings(BaseSettings):
     )
 
     database_url: str = _env("PAIDCHAT_DATABASE_URL", "sqlite:///paidchat.db", repr=False)  # may hold a password
-    public_url: HttpUrl = _env("PAIDCHAT_PUBLIC_URL")
+    public_url: SiteUrl = _env("PAIDCHAT_PUBLIC_URL")
     return_url: HttpUrl | None = _env("PAIDCHAT_RETURN_URL", None)
     stripe_secret_key: SecretStr = _env("STRIPE_SECRET_KEY")
     stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env("STRIPE_WEBHOOK_SECRET")
@@ -112,6 +134,8 @@ class Settings(BaseSettings):
             usable = False
         if not usable:
             raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+        if url.get_backend_name() == "sqlite" and ("?" in value or url.host):
+            raise ValueError("must be sqlite:///FILE without host or parameters; in a file's name, write ? as %3F")
         return value
 
     @field_validator("price_currency")
@@ -184,6 +208,17 @@ class Settings(BaseSettings):
     def livemode(self) -> bool:
         """Whether the key takes real money."""
         return self.stripe_secret_key.get_secret_value().split("_")[1] == "live"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed but hardly meant, a sentence each."""
+        if self.livemode and self.public_url.startswith("http:"):
+            warning = (
+                "PAIDCHAT_PUBLIC_URL is http:// with a live key: anyone on the way can read and change what payers "
+                "send and see. Put a proxy with TLS in front, and use its https:// address."
+            )
+            return (warning,)
+        return ()
 
     @property
     def webhook_secrets(self) -> tuple[bytes, ...]:

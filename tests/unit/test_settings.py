@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from paidchat.settings import Settings, SettingsError, load_settings
+from paidchat.settings import Settings, SettingsError, is_loopback, load_settings
 
 GOOD = {
     "PAIDCHAT_PUBLIC_URL": "https://chat.example.com",
@@ -75,6 +75,15 @@ BAD = [
     ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com:99999"),
     ("PAIDCHAT_PUBLIC_URL", "https://chat example.com"),
     ("PAIDCHAT_PUBLIC_URL", "https://user:word@chat.example.com"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com?"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com#"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com/board"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com/a/b/"),
+    ("PAIDCHAT_PUBLIC_URL", "http://localhost:8000/board"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com//board"),
+    ("PAIDCHAT_DATABASE_URL", "sqlite:///paidchat.db?mode=ro"),
+    ("PAIDCHAT_DATABASE_URL", "sqlite:////data/what?now/paidchat.db"),
+    ("PAIDCHAT_DATABASE_URL", "sqlite://host/paidchat.db"),
     ("PAIDCHAT_RETURN_URL", "javascript:alert(1)"),
     ("STRIPE_SECRET_KEY", ""),
     ("STRIPE_SECRET_KEY", "pk_test_canary"),
@@ -181,7 +190,6 @@ def test_lists_are_separated_by_commas(load: Load) -> None:
     [
         ("https://chat.example.com", {"https://chat.example.com"}),
         ("https://chat.example.com/", {"https://chat.example.com"}),
-        ("https://chat.example.com/board", {"https://chat.example.com"}),
         # A browser writes an origin in lower case and leaves the scheme's own port out (RFC 6454, section 6.1).
         ("https://Chat.Example.com", {"https://chat.example.com"}),
         ("https://chat.example.com:443", {"https://chat.example.com"}),
@@ -206,6 +214,50 @@ def test_the_return_url_is_where_the_payer_comes_back_to(load: Load) -> None:
     """The return URL wins over the public one, and either loses its trailing slash."""
     assert load(PAIDCHAT_PUBLIC_URL="https://api.example.com/").page_url == "https://api.example.com"
     assert load(PAIDCHAT_RETURN_URL="https://spa.example.com/").page_url == "https://spa.example.com"
+
+
+def test_the_public_url_has_no_path(load: Load) -> None:
+    """A public URL with a path is refused with the reason, while a page of one's own may have one."""
+    assert "must not have a path" in refusal(load, PAIDCHAT_PUBLIC_URL="https://chat.example.com/board")
+    assert load(PAIDCHAT_RETURN_URL="https://example.com/chat/").page_url == "https://example.com/chat"
+
+
+@pytest.mark.parametrize(
+    ("key", "url", "warned"),
+    [
+        ("sk_live_a", "http://chat.example.com", True),
+        ("rk_live_a", "http://chat.example.com:8000", True),
+        ("rk_live_a", "http://localhost:8000", True),
+        ("rk_live_a", "https://chat.example.com", False),
+        ("sk_test_a", "http://chat.example.com", False),
+    ],
+)
+def test_real_money_without_tls_is_warned_about(load: Load, key: str, url: str, warned: bool) -> None:
+    """A live key with an http:// public URL brings a warning that names the variable."""
+    warnings = load(STRIPE_SECRET_KEY=key, PAIDCHAT_PUBLIC_URL=url).warnings
+    assert [warning.startswith("PAIDCHAT_PUBLIC_URL is http://") for warning in warnings] == [True] * warned
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("http://localhost:8000", True),
+        ("http://LOCALHOST", True),
+        ("http://localhost.", True),
+        ("http://board.localhost/x", True),
+        ("http://127.0.0.1:9000/sandbox", True),
+        ("http://127.1.2.3", True),
+        ("http://[::1]:9000", True),
+        ("http://0.0.0.0:9000", False),
+        ("http://10.0.0.1", False),
+        ("https://api.stripe.com", False),
+        ("https://localhost.example.com", False),
+        ("https://127.0.0.1.example.com", False),
+    ],
+)
+def test_this_machine_is_told_from_others(address: str, here: bool) -> None:
+    """Loopback is localhost, its subdomains, 127.0.0.0/8 and ::1, and nothing that merely looks like it."""
+    assert is_loopback(address) is here
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The engine, what differs between SQLite and PostgreSQL, and the only commit."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -83,7 +84,7 @@ class Database:
         """
         if self.backend == "sqlite":
             with _telling_outages():
-                Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+                _make_private(Path(str(self.url.database)))
             self.engine = create_async_engine(self.url, connect_args={"timeout": LOCK_TIMEOUT_S})
             _prepare_sqlite(self.engine)
         else:
@@ -156,6 +157,18 @@ class Database:
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 raise DatabaseUnavailable(_words(error)) from error
             yield connection
+
+
+def _make_private(file: Path) -> None:
+    """Make a file, and the folders that are missing above it, for our own user alone; what is there stays as it is.
+
+    SQLite gives the files it puts beside a database the database's own permissions.
+    """
+    missing = [folder for folder in file.absolute().parents if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if not file.exists():
+        os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 def postgres_arguments(application_name: str = "paidchat") -> dict[str, Any]:
