@@ -165,6 +165,7 @@ def openapi() -> None:
         public_url="http://localhost:8000",
         stripe_secret_key="sk_test_none",  # noqa: S106 - nothing is asked of anybody
         stripe_webhook_secrets="whsec_none",
+        stripe_api_base="http://127.0.0.1",
         _env_file=None,
     )
     _print_json(create_app(settings).openapi())

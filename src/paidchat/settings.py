@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from paidchat import currencies, proxies
+
 WEBHOOK_PATH = "/stripe/webhook"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -93,7 +95,7 @@ class Settings(BaseSettings):
     return_url: HttpUrl | None = _env("PAIDCHAT_RETURN_URL", None)
     stripe_secret_key: SecretStr = _env("STRIPE_SECRET_KEY")
     stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env("STRIPE_WEBHOOK_SECRET")
-    price_amount: int = _env("PAIDCHAT_PRICE_AMOUNT", 100, ge=1, le=99_999_999)
+    price_amount: int = _env("PAIDCHAT_PRICE_AMOUNT", 100, ge=1, le=currencies.MAX_AMOUNT)
     price_currency: str = _env("PAIDCHAT_PRICE_CURRENCY", "usd")
     product_name: str = _env("PAIDCHAT_PRODUCT_NAME", "One message of your choosing", min_length=1, max_length=250)
     title: str = _env("PAIDCHAT_TITLE", "paidchat", min_length=1, max_length=80)
@@ -141,8 +143,8 @@ class Settings(BaseSettings):
     @field_validator("price_currency")
     @classmethod
     def _check_currency(cls, value: str) -> str:
-        if not re.fullmatch("[a-zA-Z]{3}", value):
-            raise ValueError("must be a three-letter currency code, e.g. usd")
+        if value.lower() not in currencies.CURRENCIES:
+            raise ValueError("must be a currency that Stripe charges in, e.g. usd (docs.stripe.com/currencies)")
         return value.lower()
 
     @field_validator("stripe_secret_key")
@@ -203,6 +205,23 @@ class Settings(BaseSettings):
                 "PAIDCHAT_STRIPE_API_BASE: a live key is never sent anywhere but to Stripe; unset one of the two"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_price(self) -> Self:
+        if problem := currencies.problem(self.price_amount, self.price_currency):
+            raise ValueError(f"PAIDCHAT_PRICE_AMOUNT: {problem}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_proxies_to_stripe(self) -> Self:
+        if not self.stripe_is_local and (problems := proxies.problems()):
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def stripe_is_local(self) -> bool:
+        """Whether what stands in for Stripe is on this machine, where no proxy leads."""
+        return self.stripe_api_base is not None and is_loopback(self.stripe_api_base)
 
     @property
     def livemode(self) -> bool:

@@ -7,10 +7,12 @@ import stat
 from pathlib import Path
 
 import pytest
+from board_client import post
 from cluster import Node, client_of, paidchat
 from following import following
 from rows import opened, write_messages
 from served import SECRET, free_port, process
+from strangers import counting
 
 from paidchat.storage import queries
 from paidchat.storage.schema import migrate
@@ -120,3 +122,52 @@ async def test_under_nohup_a_hangup_is_ignored(tmp_path: Path) -> None:
             assert running.poll() is None
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+NO_ONE = f"http://127.0.0.1:{free_port()}"
+ASTRAY = {"HTTP_PROXY": NO_ONE, "HTTPS_PROXY": NO_ONE, "ALL_PROXY": "socks5://127.0.0.1:1080"}
+
+
+async def test_no_proxy_comes_between_the_demo_and_its_sandbox(tmp_path: Path) -> None:
+    """Whatever proxies the environment names, a demo takes payments, and the sandbox's events reach it."""
+    port = free_port()
+    with process("demo", "--no-open", "--port", str(port), "--data", str(tmp_path), **ASTRAY) as running:
+        async with client_of(Node(f"http://127.0.0.1:{port}", running)) as client:
+            message = await post(client, "Straight through")
+    assert message["text"] == "Straight through"
+
+
+async def test_a_proxy_is_used_on_the_way_to_stripe() -> None:
+    """Stripe, not being on this machine, is asked through the proxy of the environment, unless NO_PROXY names it."""
+    elsewhere = {**NOWHERE, "PAIDCHAT_STRIPE_API_BASE": "http://stripe.invalid"}
+    async with counting() as proxy:
+        through = {**elsewhere, "HTTP_PROXY": proxy.url}
+        asked = await asyncio.to_thread(paidchat, "doctor", **through)
+        assert proxy.asked
+        assert all(each.path.startswith("http://stripe.invalid/") for each in proxy.asked)
+        assert "check what is between here and http://stripe.invalid (a proxy is set in HTTP_PROXY)." in asked.stdout
+        proxy.asked.clear()
+        around = await asyncio.to_thread(paidchat, "doctor", **through, NO_PROXY="stripe.invalid")
+        assert not proxy.asked
+        assert "Stripe: no answer" in around.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("serve",),
+        ("doctor",),
+        ("migrate",),
+        ("reconcile",),
+        ("messages", "list"),
+        ("payments", "show", "x"),
+    ],
+    ids=" ".join,
+)
+def test_a_socks_proxy_is_refused_in_words(command: tuple[str, ...]) -> None:
+    """Without the package for it, a SOCKS proxy on the way to Stripe ends any command with a sentence."""
+    settings = {name: value for name, value in NOWHERE.items() if name != "PAIDCHAT_STRIPE_API_BASE"}
+    refused = paidchat(*command, **settings, ALL_PROXY="socks5://127.0.0.1:1080")
+    assert refused.returncode == 2
+    assert "ALL_PROXY: a SOCKS proxy needs" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -104,6 +104,11 @@ BAD = [
     ("PAIDCHAT_PRICE_CURRENCY", "dollar"),
     ("PAIDCHAT_PRICE_CURRENCY", "$"),
     ("PAIDCHAT_PRICE_CURRENCY", ""),
+    ("PAIDCHAT_PRICE_CURRENCY", "zzz"),
+    ("PAIDCHAT_PRICE_CURRENCY", "xau"),
+    ("PAIDCHAT_PRICE_CURRENCY", "btc"),
+    ("PAIDCHAT_PRICE_AMOUNT", "30"),
+    ("PAIDCHAT_PRICE_AMOUNT", "49"),
     ("PAIDCHAT_PRODUCT_NAME", ""),
     ("PAIDCHAT_TITLE", ""),
     ("PAIDCHAT_AUTOMATIC_TAX", "maybe"),
@@ -155,6 +160,97 @@ def test_every_problem_is_listed_at_once(load: Load) -> None:
         "PAIDCHAT_PRICE_AMOUNT",
         "PAIDCHAT_LOG_FORMAT",
     ]
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "word"),
+    [
+        ("30", "usd", "at least 50"),
+        ("49", "EUR", "at least 50"),
+        ("29", "gbp", "at least 30"),
+        ("100", "huf", "at least 17500"),
+        ("49", "jpy", "at least 50"),
+        ("199", "aed", "at least 200"),
+        ("1005", "kwd", "a multiple of 10"),
+        ("1001", "bhd", "a multiple of 10"),
+        ("5124", "tnd", "a multiple of 10"),
+        ("150", "isk", "a multiple of 100"),
+        ("550", "UGX", "a multiple of 100"),
+    ],
+)
+def test_a_price_that_stripe_would_refuse_does_not_start(load: Load, amount: str, currency: str, word: str) -> None:
+    """A price below Stripe's least charge, or of a fraction that it does not charge, is refused with the rule."""
+    [line] = refusal(load, PAIDCHAT_PRICE_AMOUNT=amount, PAIDCHAT_PRICE_CURRENCY=currency).splitlines()
+    assert line.startswith("PAIDCHAT_PRICE_AMOUNT: must be")
+    assert word in line
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency"),
+    [
+        ("50", "usd"),
+        ("99999999", "usd"),
+        ("30", "gbp"),
+        ("17500", "huf"),
+        ("17501", "huf"),
+        ("50", "jpy"),
+        ("1000", "kwd"),
+        ("500", "isk"),
+        ("500", "ugx"),
+        ("1005", "twd"),
+        ("1", "vnd"),
+        ("1000", "KRW"),
+    ],
+)
+def test_a_price_that_stripe_takes_starts(load: Load, amount: str, currency: str) -> None:
+    """Every amount that Stripe charges can be the price."""
+    settings = load(PAIDCHAT_PRICE_AMOUNT=amount, PAIDCHAT_PRICE_CURRENCY=currency)
+    assert (settings.price_amount, settings.price_currency) == (int(amount), currency.lower())
+
+
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the proxies of the machine that runs the tests."""
+    for name in PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize("name", ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy"])
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("socks5://user:canary@127.0.0.1:1080", "socksio"),
+        ("socks5h://127.0.0.1:1080", "socksio"),
+        ("socks4://127.0.0.1:1080", "must be a proxy's address"),
+        ("ftp://canary@127.0.0.1", "must be a proxy's address"),
+        ("http://canary:what:port", "must be a proxy's address"),
+        ("http://", "must be a proxy's address"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_refused(load: Load, name: str, value: str, word: str) -> None:
+    """A proxy on the way to Stripe that cannot be used is named by its variable, without its password."""
+    [line] = refusal(load, **{name: value}).splitlines()
+    assert line.startswith(f"{name.upper()}: ")
+    assert word in line
+    assert "canary" not in line
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_no_proxy_leads_to_this_machine(load: Load) -> None:
+    """With the sandbox in Stripe's place on this machine, no proxy is used, so none is refused."""
+    assert load(ALL_PROXY="socks5://127.0.0.1:1080", PAIDCHAT_STRIPE_API_BASE="http://localhost:9000/sandbox")
+
+
+@pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize("value", ["http://proxy.example.com:3128", "proxy.example.com:3128", "https://a:b@proxy", ""])
+def test_a_usable_proxy_is_taken(load: Load, value: str) -> None:
+    """An HTTP proxy, with a password or without a scheme, is taken, and an empty variable is none."""
+    assert load(HTTPS_PROXY=value, NO_PROXY="localhost,127.0.0.1,.example.com,*.example.org,::1,10.0.0.0/8")
 
 
 @pytest.mark.parametrize("key", ["sk_live_canary", "rk_live_canary"])
