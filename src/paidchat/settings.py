@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from paidchat import currencies, proxies
+from paidchat import currencies, postgres_url, proxies
 
 WEBHOOK_PATH = "/stripe/webhook"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_database(cls, value: str) -> str:
+        if value.startswith("postgres://"):  # as libpq takes it, and some hosted services write it
+            value = value.replace("postgres", "postgresql", 1)
         try:
             url = make_url(value)
             usable = url.get_backend_name() in {"sqlite", "postgresql"} and url.database not in {None, "", ":memory:"}
@@ -138,6 +140,8 @@ class Settings(BaseSettings):
             raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
         if url.get_backend_name() == "sqlite" and ("?" in value or url.host):
             raise ValueError("must be sqlite:///FILE without host or parameters; in a file's name, write ? as %3F")
+        if url.get_backend_name() == "postgresql":
+            postgres_url.connect_arguments(value)
         return value
 
     @field_validator("price_currency")
@@ -231,13 +235,18 @@ class Settings(BaseSettings):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but hardly meant, a sentence each."""
+        found = []
         if self.livemode and self.public_url.startswith("http:"):
-            warning = (
+            found.append(
                 "PAIDCHAT_PUBLIC_URL is http:// with a live key: anyone on the way can read and change what payers "
                 "send and see. Put a proxy with TLS in front, and use its https:// address."
             )
-            return (warning,)
-        return ()
+        if "channel_binding=require" in self.database_url and "sslmode=verify-full" not in self.database_url:
+            found.append(
+                "PAIDCHAT_DATABASE_URL asks for channel_binding=require, which the driver does not have. "
+                "sslmode=verify-full protects as well against someone in between."
+            )
+        return tuple(found)
 
     @property
     def webhook_secrets(self) -> tuple[bytes, ...]:

@@ -66,6 +66,14 @@ BAD = [
     ("PAIDCHAT_DATABASE_URL", ""),
     ("PAIDCHAT_DATABASE_URL", "sqlite://"),
     ("PAIDCHAT_DATABASE_URL", "sqlite:///:memory:"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?sslmode=on"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?ssl=maybe"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?sslmoed=require"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?connect_timeout=soon"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?connect_timeout=0"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?target_session_attrs=any-one"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?gssencmode=require"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?pgbouncer=true"),
     ("PAIDCHAT_PUBLIC_URL", ""),
     ("PAIDCHAT_PUBLIC_URL", "chat.example.com"),
     ("PAIDCHAT_PUBLIC_URL", "ftp://chat.example.com"),
@@ -332,6 +340,20 @@ def test_real_money_without_tls_is_warned_about(load: Load, key: str, url: str, 
     """A live key with an http:// public URL brings a warning that names the variable."""
     warnings = load(STRIPE_SECRET_KEY=key, PAIDCHAT_PUBLIC_URL=url).warnings
     assert [warning.startswith("PAIDCHAT_PUBLIC_URL is http://") for warning in warnings] == [True] * warned
+
+
+def test_what_the_driver_cannot_keep_is_warned_about(load: Load) -> None:
+    """Channel binding is not there, so a URL that insists on it starts with a warning, unless TLS is verified fully."""
+    url = "postgresql://u:canary@h/d?sslmode=require&channel_binding=require"
+    [warning] = load(PAIDCHAT_DATABASE_URL=url).warnings
+    assert "channel_binding=require" in warning
+    assert "canary" not in warning
+    assert load(PAIDCHAT_DATABASE_URL=url.replace("=require", "=verify-full", 1)).warnings == ()
+
+
+def test_either_scheme_of_postgresql_is_taken(load: Load) -> None:
+    """`postgres://` is `postgresql://`, as for libpq."""
+    assert load(PAIDCHAT_DATABASE_URL="postgres://u:p@h/d").database_url == "postgresql://u:p@h/d"
 
 
 @pytest.mark.parametrize(
