@@ -24,7 +24,7 @@ from paidchat.observability import Metrics, configure_logging
 from paidchat.reconciler import Reconciler
 from paidchat.settings import Settings, load_settings
 from paidchat.storage import queries
-from paidchat.storage.database import Database, postgres_arguments
+from paidchat.storage.database import Database
 from paidchat.storage.notify import Listener
 from paidchat.storage.schema import prepare
 from paidchat.stripe_gateway import StripeGateway
@@ -134,7 +134,7 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
         background.start("paidchat:feed.keepalive", follower.keep_alive)
         listener = None
         if parts.database.backend == "postgresql":
-            listener = Listener(parts.database.url, parts.database.changes, postgres_arguments("paidchat listener"))
+            listener = Listener(parts.database.changes, parts.database.postgres_arguments("paidchat listener"))
             background.start("paidchat:listener", listener.run)
         reconciler = Reconciler(
             parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds, parts.metrics

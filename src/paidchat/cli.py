@@ -1,6 +1,7 @@
 """The command line: demo, serve, migrate, sandbox, openapi."""
 
 import asyncio
+import io
 import json
 import logging
 import os
@@ -12,10 +13,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import structlog
 import typer
 
 from paidchat.settings import Settings, SettingsError, load_settings
 
+log = structlog.get_logger(__name__)
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 messages = typer.Typer(no_args_is_help=True, help="Look at the board and moderate it.")
 payments = typer.Typer(no_args_is_help=True, help="Look at payments, send money back, post what was lost.")
@@ -30,6 +33,10 @@ DEMO_HOST = "127.0.0.1"
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A locale may lack what people write; better escaped than a traceback. Under pythonw there is no stream.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     cli()
 
 
@@ -51,7 +58,7 @@ def demo(
     url, loopback = f"http://localhost:{port}", f"http://{DEMO_HOST}:{port}"
     webhook_secret = f"whsec_{secrets.token_urlsafe(24)}"
     settings = _load(
-        database_url=f"sqlite:///{(data / 'paidchat.db').absolute()}",
+        database_url=_sqlite_url(data / "paidchat.db"),
         public_url=url,
         stripe_secret_key="sk_test_sandbox",  # noqa: S106 - the sandbox takes any
         stripe_webhook_secrets=webhook_secret,
@@ -154,10 +161,11 @@ def openapi() -> None:
     """Print the HTTP contract as an OpenAPI document."""
     from paidchat.app import create_app
 
-    settings = Settings(
+    settings = _load(
         public_url="http://localhost:8000",
         stripe_secret_key="sk_test_none",  # noqa: S106 - nothing is asked of anybody
         stripe_webhook_secrets="whsec_none",
+        stripe_api_base="http://127.0.0.1",
         _env_file=None,
     )
     _print_json(create_app(settings).openapi())
@@ -247,6 +255,7 @@ def _serve(
 
     configure_logging(settings.log_format, log_level)
     descriptors.raise_limit(settings.max_viewers if sandbox is None else 0)  # a demo has no crowd
+    _warn(settings)
     _check_database(settings)
     listening = _listen(host, port)
     config = server_config(
@@ -265,6 +274,7 @@ def _serve_in_processes(settings: Settings, host: str, port: int, workers: int, 
 
     configure_logging(settings.log_format)
     descriptors.raise_limit(settings.max_viewers)
+    _warn(settings)
     _check_database(settings)
     config = server_config(
         "paidchat.app:from_environment", factory=True, workers=workers, trusted_proxies=settings.trusted_proxies
@@ -291,6 +301,21 @@ def _check_database(settings: Settings) -> None:
         _fail(str(error))
     except DatabaseUnavailable as error:
         _fail(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {error}")
+
+
+def _warn(settings: Settings) -> None:
+    for warning in settings.warnings:
+        log.warning("settings.doubtful", warning=warning)
+
+
+def _sqlite_url(file: Path) -> str:
+    """Return the URL of a file whose name is meant literally."""
+    from sqlalchemy.engine import URL
+
+    try:
+        return URL.create("sqlite", database=str(file.absolute())).render_as_string(hide_password=False)
+    except UnicodeEncodeError:
+        _fail("--data: the folder's name must be valid text in this locale's encoding. Choose another.")
 
 
 def _listen(host: str, port: int) -> socket.socket:

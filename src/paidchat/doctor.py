@@ -6,12 +6,21 @@ from datetime import timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from paidchat.settings import WEBHOOK_PATH, Settings
+from paidchat import proxies
+from paidchat.settings import WEBHOOK_PATH, Settings, is_loopback
 from paidchat.storage import schema
 from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe_clock import TOLERABLE
 from paidchat.stripe_events import INTENT_EVENTS, SESSION_EVENTS, SIGNATURE_TOLERANCE_S
-from paidchat.stripe_gateway import API_VERSION, AccessDenied, GatewayError, StripeGateway, WebhookEndpoint
+from paidchat.stripe_gateway import (
+    API_VERSION,
+    AccessDenied,
+    AttemptFailed,
+    GatewayError,
+    StripeGateway,
+    UnreadableAnswer,
+    WebhookEndpoint,
+)
 
 # These two only come besides others that say the same.
 NICE_TO_HAVE = frozenset({"charge.dispute.updated", "charge.dispute.funds_reinstated"})
@@ -43,10 +52,11 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield _public_url(settings)
     gateway = StripeGateway(settings)
     try:
-        yield await _reach(gateway)
+        reach = await _reach(settings, gateway)
+        yield reach
         yield _clock(gateway.clock_offset)
-        yield await _endpoint(settings, gateway)
-        yield await _tax(settings, gateway)
+        yield await _endpoint(settings, gateway, reach)
+        yield await _tax(settings, gateway, reach)
     finally:
         await gateway.close()
 
@@ -90,29 +100,40 @@ def _key(settings: Settings) -> Finding:
 
 
 def _public_url(settings: Settings) -> Finding:
-    url = urlsplit(settings.public_url)
-    if url.scheme == "https" or url.hostname in {"localhost", "127.0.0.1"}:
+    is_private = is_loopback(settings.public_url) and not settings.livemode
+    if settings.public_url.startswith("https:") or is_private:
         return Finding(Level.OK, "public URL", settings.public_url)
     level = Level.FAILURE if settings.livemode else Level.WARNING
     return Finding(level, "public URL", f"{settings.public_url} is not https", "Put a proxy with TLS in front.")
 
 
-async def _reach(gateway: StripeGateway) -> Finding:
+async def _reach(settings: Settings, gateway: StripeGateway) -> Finding:
     try:
         await gateway.check_access()
     except AccessDenied as error:
         return Finding(Level.FAILURE, "Stripe", f"the key is refused: {error}", "Mend STRIPE_SECRET_KEY.")
+    except UnreadableAnswer as error:
+        remedy = f"Something else answers in Stripe's place: check what is between here and {_way(settings)}."
+        return Finding(Level.FAILURE, "Stripe", str(error), remedy)
+    except AttemptFailed as error:
+        return Finding(Level.FAILURE, "Stripe", f"it failed: {error}", "Wait, and see status.stripe.com.")
     except GatewayError as error:
-        return Finding(Level.FAILURE, "Stripe", f"no answer: {error}", "Let this machine reach api.stripe.com.")
+        return Finding(Level.FAILURE, "Stripe", f"no answer: {error}", f"Let this machine reach {_way(settings)}.")
     return Finding(Level.OK, "Stripe", f"answers; API version {API_VERSION}")
+
+
+def _way(settings: Settings) -> str:
+    """Return where Stripe is, and which proxies lead there, as an operator would look for them."""
+    address = settings.stripe_api_base or "https://api.stripe.com"
+    through = [] if settings.stripe_is_local else proxies.names()
+    return f"{address} (a proxy is set in {' and '.join(through)})" if through else address
 
 
 def _clock(offset: timedelta | None) -> Finding:
     """Judge this machine's clock by how far Stripe's is ahead of it."""
     if offset is None:
-        return Finding(
-            Level.WARNING, "clock", "not compared: no answer of Stripe's told the time", "Make Stripe reachable first."
-        )
+        found = "not compared: no answer of Stripe's told the time"
+        return Finding(Level.WARNING, "clock", found, "See to the finding about Stripe first.")
     if abs(offset) <= TOLERABLE:
         return Finding(Level.OK, "clock", "agrees with Stripe's")
     difference = f"{abs(offset).total_seconds():.0f} s {'behind' if offset > timedelta(0) else 'ahead of'} Stripe's"
@@ -122,14 +143,23 @@ def _clock(offset: timedelta | None) -> Finding:
     return Finding(Level.WARNING, "clock", difference, remedy)
 
 
-async def _endpoint(settings: Settings, gateway: StripeGateway) -> Finding:
+def _unread(subject: str, error: GatewayError, reach: Finding, permission: str) -> Finding:
+    """Return the finding that something at Stripe could not be read, with the remedy for why it could not be."""
+    if reach.level is not Level.OK:
+        remedy = "See to the finding about Stripe first."
+    elif isinstance(error, AccessDenied):
+        remedy = f"Allow the key to read {permission}."
+    else:
+        remedy = "Try again: Stripe answered another question just before."
+    return Finding(Level.WARNING, subject, f"could not be read: {error}", remedy)
+
+
+async def _endpoint(settings: Settings, gateway: StripeGateway, reach: Finding) -> Finding:
     address = settings.public_url + WEBHOOK_PATH
     try:
         endpoints = await gateway.webhook_endpoints()
     except GatewayError as error:
-        return Finding(
-            Level.WARNING, "webhook endpoint", f"could not be read: {error}", "Allow Webhook Endpoints read."
-        )
+        return _unread("webhook endpoint", error, reach, "Webhook Endpoints")
     ours = [endpoint for endpoint in endpoints if urlsplit(endpoint.url).path == WEBHOOK_PATH]
     # Inside, it may be reached by another name than browsers use.
     ours = [endpoint for endpoint in ours if endpoint.url == address] or ours
@@ -162,13 +192,13 @@ def _judge_endpoint(endpoint: WebhookEndpoint, address: str) -> Finding:
     return Finding(Level.OK, subject, endpoint.url)
 
 
-async def _tax(settings: Settings, gateway: StripeGateway) -> Finding:
+async def _tax(settings: Settings, gateway: StripeGateway, reach: Finding) -> Finding:
     if settings.automatic_tax == "off":
         return Finding(Level.OK, "tax", "automatic tax is off")
     try:
         status = await gateway.tax_status()
     except GatewayError as error:
-        return Finding(Level.WARNING, "tax", f"could not be read: {error}", "Allow Tax read.")
+        return _unread("tax", error, reach, "Tax")
     if status == "active":
         return Finding(Level.OK, "tax", f"automatic tax, {settings.automatic_tax}")
     return Finding(

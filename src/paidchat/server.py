@@ -1,8 +1,11 @@
 """The server: uvicorn, set up for many quiet WebSockets, with deadlines for slow clients and a seam for the feed."""
 
 import asyncio
+import contextlib
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import uvicorn
@@ -43,6 +46,23 @@ class Server(uvicorn.Server):
         if counter % TICKS_PER_S == 0:
             descriptors.look()
         return await super().on_tick(counter)
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGHUP as on SIGTERM, unless it is ignored, as under nohup."""
+        with super().capture_signals(), self._hangup_captured():
+            yield
+
+    @contextlib.contextmanager
+    def _hangup_captured(self) -> Iterator[None]:
+        in_main_thread = threading.current_thread() is threading.main_thread()  # signals are for no other
+        if not in_main_thread or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            yield
+            return
+        before = signal.signal(signal.SIGHUP, self.handle_exit)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
 
 class Workers(Multiprocess):

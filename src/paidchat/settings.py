@@ -1,7 +1,7 @@
 """Settings: one frozen object, read from the environment (and `.env`) once and passed in. Never a global."""
 
 import re
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -9,6 +9,8 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from paidchat import currencies, postgres_url, proxies
 
 WEBHOOK_PATH = "/stripe/webhook"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -32,11 +34,32 @@ def _web_origin(value: str) -> str | None:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in {None, _DEFAULT_PORTS[parts.scheme]} else "")
 
 
+def is_loopback(address: str) -> bool:
+    """Return whether a web address is on this machine: localhost and its subdomains (RFC 6761), 127.0.0.0/8, ::1."""
+    host = (urlsplit(address).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _http_url(value: str) -> str:
     value = value.rstrip("/")
-    parts = urlsplit(value)
-    if _web_origin(value) is None or parts.query or parts.fragment or re.search(r"\s", value):
+    if _web_origin(value) is None or re.search(r"[\s?#]", value):
         raise ValueError("must be an http:// or https:// address without query, e.g. https://chat.example.com")
+    return value
+
+
+def _site_url(value: str) -> str:
+    """Return the address of a whole site: the page asks for /api and Stripe for /stripe/webhook, both at its root."""
+    value = _http_url(value)
+    if urlsplit(value).path:
+        raise ValueError(
+            "must not have a path: the board needs a host or port of its own, e.g. https://chat.example.com "
+            "(a page of your own may have one, in PAIDCHAT_RETURN_URL)"
+        )
     return value
 
 
@@ -48,6 +71,7 @@ def _split(value: Any) -> Any:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+SiteUrl = Annotated[str, AfterValidator(_site_url)]
 
 
 def _env(name: str, default: Any = ..., **constraints: Any) -> Any:
@@ -67,11 +91,11 @@ class Settings(BaseSettings):
     )
 
     database_url: str = _env("PAIDCHAT_DATABASE_URL", "sqlite:///paidchat.db", repr=False)  # may hold a password
-    public_url: HttpUrl = _env("PAIDCHAT_PUBLIC_URL")
+    public_url: SiteUrl = _env("PAIDCHAT_PUBLIC_URL")
     return_url: HttpUrl | None = _env("PAIDCHAT_RETURN_URL", None)
     stripe_secret_key: SecretStr = _env("STRIPE_SECRET_KEY")
     stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env("STRIPE_WEBHOOK_SECRET")
-    price_amount: int = _env("PAIDCHAT_PRICE_AMOUNT", 100, ge=1, le=99_999_999)
+    price_amount: int = _env("PAIDCHAT_PRICE_AMOUNT", 100, ge=1, le=currencies.MAX_AMOUNT)
     price_currency: str = _env("PAIDCHAT_PRICE_CURRENCY", "usd")
     product_name: str = _env("PAIDCHAT_PRODUCT_NAME", "One message of your choosing", min_length=1, max_length=250)
     title: str = _env("PAIDCHAT_TITLE", "paidchat", min_length=1, max_length=80)
@@ -105,6 +129,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_database(cls, value: str) -> str:
+        if value.startswith("postgres://"):  # as libpq takes it, and some hosted services write it
+            value = value.replace("postgres", "postgresql", 1)
         try:
             url = make_url(value)
             usable = url.get_backend_name() in {"sqlite", "postgresql"} and url.database not in {None, "", ":memory:"}
@@ -112,13 +138,17 @@ class Settings(BaseSettings):
             usable = False
         if not usable:
             raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+        if url.get_backend_name() == "sqlite" and ("?" in value or url.host):
+            raise ValueError("must be sqlite:///FILE without host or parameters; in a file's name, write ? as %3F")
+        if url.get_backend_name() == "postgresql":
+            postgres_url.connect_arguments(value)
         return value
 
     @field_validator("price_currency")
     @classmethod
     def _check_currency(cls, value: str) -> str:
-        if not re.fullmatch("[a-zA-Z]{3}", value):
-            raise ValueError("must be a three-letter currency code, e.g. usd")
+        if value.lower() not in currencies.CURRENCIES:
+            raise ValueError("must be a currency that Stripe charges in, e.g. usd (docs.stripe.com/currencies)")
         return value.lower()
 
     @field_validator("stripe_secret_key")
@@ -180,10 +210,43 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_price(self) -> Self:
+        if problem := currencies.problem(self.price_amount, self.price_currency):
+            raise ValueError(f"PAIDCHAT_PRICE_AMOUNT: {problem}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_proxies_to_stripe(self) -> Self:
+        if not self.stripe_is_local and (problems := proxies.problems()):
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def stripe_is_local(self) -> bool:
+        """Whether what stands in for Stripe is on this machine, where no proxy leads."""
+        return self.stripe_api_base is not None and is_loopback(self.stripe_api_base)
+
     @property
     def livemode(self) -> bool:
         """Whether the key takes real money."""
         return self.stripe_secret_key.get_secret_value().split("_")[1] == "live"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed but hardly meant, a sentence each."""
+        found = []
+        if self.livemode and self.public_url.startswith("http:"):
+            found.append(
+                "PAIDCHAT_PUBLIC_URL is http:// with a live key: anyone on the way can read and change what payers "
+                "send and see. Put a proxy with TLS in front, and use its https:// address."
+            )
+        if "channel_binding=require" in self.database_url and "sslmode=verify-full" not in self.database_url:
+            found.append(
+                "PAIDCHAT_DATABASE_URL asks for channel_binding=require, which the driver does not have. "
+                "sslmode=verify-full protects as well against someone in between."
+            )
+        return tuple(found)
 
     @property
     def webhook_secrets(self) -> tuple[bytes, ...]:

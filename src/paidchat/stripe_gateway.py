@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any, Final, NoReturn, TypeVar
 from urllib.parse import quote
 
+import httpx
 import msgspec
 import stripe
 import structlog
@@ -124,8 +127,10 @@ class ListedEvents:
 class _HttpClient(stripe.HTTPXClient):
     """The SDK's HTTP client; it also reads Stripe's clock off every answer."""
 
-    def __init__(self, stripe_clock: StripeClock) -> None:
-        super().__init__(timeout=ATTEMPT_TIMEOUT_S)
+    def __init__(self, stripe_clock: StripeClock, *, is_local: bool) -> None:
+        # The SDK has no other way to say that the proxies of the environment don't lead to this machine.
+        httpx_like = SimpleNamespace(AsyncClient=partial(httpx.AsyncClient, trust_env=not is_local))
+        super().__init__(timeout=ATTEMPT_TIMEOUT_S, _lib=httpx_like)
         self._clock = stripe_clock
 
     async def request_async(
@@ -147,7 +152,7 @@ class StripeGateway:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.clock = StripeClock()
-        self._http = _HttpClient(self.clock)
+        self._http = _HttpClient(self.clock, is_local=settings.stripe_is_local)
         self._client = stripe.StripeClient(
             settings.stripe_secret_key.get_secret_value(),
             stripe_version=API_VERSION,

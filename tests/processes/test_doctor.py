@@ -11,9 +11,9 @@ import pytest
 from cluster import Cluster, paidchat
 from postgres import Postgres
 from rows import opened
-from served import SECRET, free_port
+from served import SECRET, free_port, served_board
 from sqlalchemy import text
-from strangers import Echo, counting
+from strangers import Echo, counting, tampering
 
 from paidchat.doctor import Finding, Level, examine
 from paidchat.sandbox.account_objects import SUBSCRIBED, webhook_endpoint
@@ -57,6 +57,8 @@ def test_whatever_is_away_is_a_failure(cluster: Cluster) -> None:
     found = levels(done.stdout)
     assert (found["database"], found["Stripe"]) == ("failure", "failure")
     assert done.stdout.count("→") >= 2
+    assert f"Let this machine reach http://127.0.0.1:{nobody}." in done.stdout
+    assert "read" not in done.stdout.partition("webhook endpoint")[2].partition("→")[2].splitlines()[0]
     assert "Traceback" not in done.stderr
 
 
@@ -188,6 +190,35 @@ async def test_the_key_is_looked_at(key: str, level: Level, words: str) -> None:
     assert (found.subject, found.level) == ("key", level)
     assert words in found.found
     assert ("restricted key" in found.remedy) is (level is Level.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("broken", "status", "remedy"),
+    [
+        pytest.param(set(), 403, "See to the finding about Stripe first.", id="the key may do nothing"),
+        pytest.param({"everything"}, 500, "See to the finding about Stripe first.", id="Stripe is down"),
+        pytest.param({"/v1/webhook_endpoints", "/v1/tax/settings"}, 200, "Try again", id="only this was not answered"),
+    ],
+)
+async def test_what_cannot_be_read_has_the_remedy_for_its_cause(
+    stripe: Echo, broken: set[str], status: int, remedy: str
+) -> None:
+    """Where Stripe itself is the trouble, nobody is told to change what the key may read."""
+    stripe.broken, stripe.status = broken, status
+    found = await examined(stripe, GOOD, automatic_tax="exclusive")
+    assert [found[name].remedy.startswith(remedy) for name in ("webhook endpoint", "tax")] == [True, True], found
+
+
+async def test_a_key_that_may_not_read_is_told_to(tmp_path: Path) -> None:
+    """Where Stripe answers, but the key may not read endpoints or tax settings, the remedy names that right."""
+    with served_board(tmp_path) as board:
+        async with tampering() as between:
+            between.target = f"{board.url}/sandbox"
+            between.forbidden = {"/v1/webhook_endpoints", "/v1/tax/settings"}
+            settings = board.settings.model_copy(update={"stripe_api_base": between.url, "automatic_tax": "inclusive"})
+            found = {finding.subject: finding async for finding in examine(settings)}
+    assert found["webhook endpoint"].remedy == "Allow the key to read Webhook Endpoints."
+    assert found["tax"].remedy == "Allow the key to read Tax."
 
 
 async def test_a_pending_tax_set_up_is_a_failure(stripe: Echo) -> None:

@@ -145,6 +145,31 @@ async def test_what_a_backup_lost_is_posted_by_hand(cluster: Cluster) -> None:
             assert (await follower.receive_entry())["reason"] == "refunded"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("messages", "list"),
+        ("messages", "remove", "1"),
+        ("messages", "restore", "1"),
+        ("payments", "show", "x"),
+        ("payments", "refund", "x"),
+        ("reconcile",),
+        ("migrate",),
+        ("migrate", "--new-epoch"),
+        ("serve",),
+        ("serve", "--workers", "2"),
+    ],
+    ids=" ".join,
+)
+def test_a_database_that_is_away_is_said(cluster: Cluster, command: tuple[str, ...]) -> None:
+    """With the database away, every command ends with one sentence about it."""
+    away = {**cluster.environment, "PAIDCHAT_DATABASE_URL": f"postgresql://a:b@127.0.0.1:{free_port()}/c"}
+    refused = paidchat(*command, **away)
+    assert refused.returncode in {1, 2}
+    assert "database" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
 def test_what_cannot_be_posted_by_hand_is_said(cluster: Cluster) -> None:
     """A session that is not there, and a Stripe or a database that is away, end the command with 1 and one sentence."""
     nobody = f"127.0.0.1:{free_port()}"

@@ -80,6 +80,7 @@ def paidchat(*arguments: str, **environment: str) -> "subprocess.CompletedProces
         [sys.executable, "-m", "paidchat", *arguments],
         capture_output=True,
         text=True,
+        errors="backslashreplace",  # what is printed need not be in this process's encoding
         env={**kept, **environment},
         timeout=60,
         check=False,

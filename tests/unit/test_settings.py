@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from paidchat.settings import Settings, SettingsError, load_settings
+from paidchat.settings import Settings, SettingsError, is_loopback, load_settings
 
 GOOD = {
     "PAIDCHAT_PUBLIC_URL": "https://chat.example.com",
@@ -66,6 +66,14 @@ BAD = [
     ("PAIDCHAT_DATABASE_URL", ""),
     ("PAIDCHAT_DATABASE_URL", "sqlite://"),
     ("PAIDCHAT_DATABASE_URL", "sqlite:///:memory:"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?sslmode=on"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?ssl=maybe"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?sslmoed=require"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?connect_timeout=soon"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?connect_timeout=0"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?target_session_attrs=any-one"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?gssencmode=require"),
+    ("PAIDCHAT_DATABASE_URL", "postgresql://u:p@h/d?pgbouncer=true"),
     ("PAIDCHAT_PUBLIC_URL", ""),
     ("PAIDCHAT_PUBLIC_URL", "chat.example.com"),
     ("PAIDCHAT_PUBLIC_URL", "ftp://chat.example.com"),
@@ -75,6 +83,15 @@ BAD = [
     ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com:99999"),
     ("PAIDCHAT_PUBLIC_URL", "https://chat example.com"),
     ("PAIDCHAT_PUBLIC_URL", "https://user:word@chat.example.com"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com?"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com#"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com/board"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com/a/b/"),
+    ("PAIDCHAT_PUBLIC_URL", "http://localhost:8000/board"),
+    ("PAIDCHAT_PUBLIC_URL", "https://chat.example.com//board"),
+    ("PAIDCHAT_DATABASE_URL", "sqlite:///paidchat.db?mode=ro"),
+    ("PAIDCHAT_DATABASE_URL", "sqlite:////data/what?now/paidchat.db"),
+    ("PAIDCHAT_DATABASE_URL", "sqlite://host/paidchat.db"),
     ("PAIDCHAT_RETURN_URL", "javascript:alert(1)"),
     ("STRIPE_SECRET_KEY", ""),
     ("STRIPE_SECRET_KEY", "pk_test_canary"),
@@ -95,6 +112,11 @@ BAD = [
     ("PAIDCHAT_PRICE_CURRENCY", "dollar"),
     ("PAIDCHAT_PRICE_CURRENCY", "$"),
     ("PAIDCHAT_PRICE_CURRENCY", ""),
+    ("PAIDCHAT_PRICE_CURRENCY", "zzz"),
+    ("PAIDCHAT_PRICE_CURRENCY", "xau"),
+    ("PAIDCHAT_PRICE_CURRENCY", "btc"),
+    ("PAIDCHAT_PRICE_AMOUNT", "30"),
+    ("PAIDCHAT_PRICE_AMOUNT", "49"),
     ("PAIDCHAT_PRODUCT_NAME", ""),
     ("PAIDCHAT_TITLE", ""),
     ("PAIDCHAT_AUTOMATIC_TAX", "maybe"),
@@ -148,6 +170,97 @@ def test_every_problem_is_listed_at_once(load: Load) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("amount", "currency", "word"),
+    [
+        ("30", "usd", "at least 50"),
+        ("49", "EUR", "at least 50"),
+        ("29", "gbp", "at least 30"),
+        ("100", "huf", "at least 17500"),
+        ("49", "jpy", "at least 50"),
+        ("199", "aed", "at least 200"),
+        ("1005", "kwd", "a multiple of 10"),
+        ("1001", "bhd", "a multiple of 10"),
+        ("5124", "tnd", "a multiple of 10"),
+        ("150", "isk", "a multiple of 100"),
+        ("550", "UGX", "a multiple of 100"),
+    ],
+)
+def test_a_price_that_stripe_would_refuse_does_not_start(load: Load, amount: str, currency: str, word: str) -> None:
+    """A price below Stripe's least charge, or of a fraction that it does not charge, is refused with the rule."""
+    [line] = refusal(load, PAIDCHAT_PRICE_AMOUNT=amount, PAIDCHAT_PRICE_CURRENCY=currency).splitlines()
+    assert line.startswith("PAIDCHAT_PRICE_AMOUNT: must be")
+    assert word in line
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency"),
+    [
+        ("50", "usd"),
+        ("99999999", "usd"),
+        ("30", "gbp"),
+        ("17500", "huf"),
+        ("17501", "huf"),
+        ("50", "jpy"),
+        ("1000", "kwd"),
+        ("500", "isk"),
+        ("500", "ugx"),
+        ("1005", "twd"),
+        ("1", "vnd"),
+        ("1000", "KRW"),
+    ],
+)
+def test_a_price_that_stripe_takes_starts(load: Load, amount: str, currency: str) -> None:
+    """Every amount that Stripe charges can be the price."""
+    settings = load(PAIDCHAT_PRICE_AMOUNT=amount, PAIDCHAT_PRICE_CURRENCY=currency)
+    assert (settings.price_amount, settings.price_currency) == (int(amount), currency.lower())
+
+
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the proxies of the machine that runs the tests."""
+    for name in PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize("name", ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy"])
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("socks5://user:canary@127.0.0.1:1080", "socksio"),
+        ("socks5h://127.0.0.1:1080", "socksio"),
+        ("socks4://127.0.0.1:1080", "must be a proxy's address"),
+        ("ftp://canary@127.0.0.1", "must be a proxy's address"),
+        ("http://canary:what:port", "must be a proxy's address"),
+        ("http://", "must be a proxy's address"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_refused(load: Load, name: str, value: str, word: str) -> None:
+    """A proxy on the way to Stripe that cannot be used is named by its variable, without its password."""
+    [line] = refusal(load, **{name: value}).splitlines()
+    assert line.startswith(f"{name.upper()}: ")
+    assert word in line
+    assert "canary" not in line
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_no_proxy_leads_to_this_machine(load: Load) -> None:
+    """With the sandbox in Stripe's place on this machine, no proxy is used, so none is refused."""
+    assert load(ALL_PROXY="socks5://127.0.0.1:1080", PAIDCHAT_STRIPE_API_BASE="http://localhost:9000/sandbox")
+
+
+@pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize("value", ["http://proxy.example.com:3128", "proxy.example.com:3128", "https://a:b@proxy", ""])
+def test_a_usable_proxy_is_taken(load: Load, value: str) -> None:
+    """An HTTP proxy, with a password or without a scheme, is taken, and an empty variable is none."""
+    assert load(HTTPS_PROXY=value, NO_PROXY="localhost,127.0.0.1,.example.com,*.example.org,::1,10.0.0.0/8")
+
+
 @pytest.mark.parametrize("key", ["sk_live_canary", "rk_live_canary"])
 def test_a_live_key_goes_nowhere_but_to_stripe(load: Load, key: str) -> None:
     """Another address for Stripe together with a live key is refused."""
@@ -181,7 +294,6 @@ def test_lists_are_separated_by_commas(load: Load) -> None:
     [
         ("https://chat.example.com", {"https://chat.example.com"}),
         ("https://chat.example.com/", {"https://chat.example.com"}),
-        ("https://chat.example.com/board", {"https://chat.example.com"}),
         # A browser writes an origin in lower case and leaves the scheme's own port out (RFC 6454, section 6.1).
         ("https://Chat.Example.com", {"https://chat.example.com"}),
         ("https://chat.example.com:443", {"https://chat.example.com"}),
@@ -206,6 +318,64 @@ def test_the_return_url_is_where_the_payer_comes_back_to(load: Load) -> None:
     """The return URL wins over the public one, and either loses its trailing slash."""
     assert load(PAIDCHAT_PUBLIC_URL="https://api.example.com/").page_url == "https://api.example.com"
     assert load(PAIDCHAT_RETURN_URL="https://spa.example.com/").page_url == "https://spa.example.com"
+
+
+def test_the_public_url_has_no_path(load: Load) -> None:
+    """A public URL with a path is refused with the reason, while a page of one's own may have one."""
+    assert "must not have a path" in refusal(load, PAIDCHAT_PUBLIC_URL="https://chat.example.com/board")
+    assert load(PAIDCHAT_RETURN_URL="https://example.com/chat/").page_url == "https://example.com/chat"
+
+
+@pytest.mark.parametrize(
+    ("key", "url", "warned"),
+    [
+        ("sk_live_a", "http://chat.example.com", True),
+        ("rk_live_a", "http://chat.example.com:8000", True),
+        ("rk_live_a", "http://localhost:8000", True),
+        ("rk_live_a", "https://chat.example.com", False),
+        ("sk_test_a", "http://chat.example.com", False),
+    ],
+)
+def test_real_money_without_tls_is_warned_about(load: Load, key: str, url: str, warned: bool) -> None:
+    """A live key with an http:// public URL brings a warning that names the variable."""
+    warnings = load(STRIPE_SECRET_KEY=key, PAIDCHAT_PUBLIC_URL=url).warnings
+    assert [warning.startswith("PAIDCHAT_PUBLIC_URL is http://") for warning in warnings] == [True] * warned
+
+
+def test_what_the_driver_cannot_keep_is_warned_about(load: Load) -> None:
+    """Channel binding is not there, so a URL that insists on it starts with a warning, unless TLS is verified fully."""
+    url = "postgresql://u:canary@h/d?sslmode=require&channel_binding=require"
+    [warning] = load(PAIDCHAT_DATABASE_URL=url).warnings
+    assert "channel_binding=require" in warning
+    assert "canary" not in warning
+    assert load(PAIDCHAT_DATABASE_URL=url.replace("=require", "=verify-full", 1)).warnings == ()
+
+
+def test_either_scheme_of_postgresql_is_taken(load: Load) -> None:
+    """`postgres://` is `postgresql://`, as for libpq."""
+    assert load(PAIDCHAT_DATABASE_URL="postgres://u:p@h/d").database_url == "postgresql://u:p@h/d"
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("http://localhost:8000", True),
+        ("http://LOCALHOST", True),
+        ("http://localhost.", True),
+        ("http://board.localhost/x", True),
+        ("http://127.0.0.1:9000/sandbox", True),
+        ("http://127.1.2.3", True),
+        ("http://[::1]:9000", True),
+        ("http://0.0.0.0:9000", False),
+        ("http://10.0.0.1", False),
+        ("https://api.stripe.com", False),
+        ("https://localhost.example.com", False),
+        ("https://127.0.0.1.example.com", False),
+    ],
+)
+def test_this_machine_is_told_from_others(address: str, here: bool) -> None:
+    """Loopback is localhost, its subdomains, 127.0.0.0/8 and ::1, and nothing that merely looks like it."""
+    assert is_loopback(address) is here
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from paidchat.sandbox import errors
 from paidchat.sandbox.checkout_objects import checkout_session, line_item
 from paidchat.sandbox.errors import ApiError, StateError, UnknownObjectError
 from paidchat.sandbox.events import BY_ITSELF, Cause
-from paidchat.sandbox.money import MINIMUM, is_currency
+from paidchat.sandbox.money import MINIMUM, MULTIPLE_OF, is_currency
 from paidchat.sandbox.parameters import Array, Boolean, Integer, Metadata, NotOffered, Record, Text
 from paidchat.sandbox.parts import Parts
 from paidchat.sandbox.tax import load_tax
@@ -253,6 +253,10 @@ def _check_lines(given: Json) -> None:
             raise errors.invalid(param, f"Invalid currency: {currency}.")
         if currency != lines[0]["price_data"]["currency"]:
             raise errors.invalid(param, "All prices of a session must have the same currency.")
+        step = MULTIPLE_OF.get(currency, 1)
+        if line["price_data"]["unit_amount"] % step:
+            message = f"Invalid amount for {currency}: it must be evenly divisible by {step}."
+            raise errors.invalid(f"line_items[{index}][price_data][unit_amount]", message)
 
 
 def _check_tax(parts: Parts, given: Json) -> None:

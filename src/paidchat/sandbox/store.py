@@ -1,6 +1,7 @@
 """Store: the sandbox's SQLite file, holding API objects, deliveries, idempotent answers and switches."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -85,8 +86,12 @@ class Store:
         return self._open
 
     def open(self) -> None:
-        """Open the file, making it and its folder when they are missing."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        """Open the file, making it and its folders when they are missing, for our own user alone."""
+        missing = [folder for folder in self._path.absolute().parents if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        if not self._path.exists():
+            os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))  # SQLite's companions follow it
         self._open = sqlite3.connect(self._path, isolation_level=None)
         self._open.row_factory = sqlite3.Row
         self._open.execute("PRAGMA journal_mode=WAL")

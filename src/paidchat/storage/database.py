@@ -1,6 +1,7 @@
 """The engine, what differs between SQLite and PostgreSQL, and the only commit."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from paidchat.postgres_url import connect_arguments
 from paidchat.storage.notify import Wakeups, announce
 
 LOCK_TIMEOUT_S = 3  # for what another process holds; Stripe sends again, and a request that waits longer only piles up
@@ -70,6 +72,7 @@ class Database:
         parsed = make_url(url)
         self.backend = parsed.get_backend_name()
         self.url: URL = parsed.set(drivername=DRIVERS[self.backend])
+        self._given_url = url
         self.changes = Wakeups()
         self.engine: AsyncEngine
         # SQLite has one writer. Waiting for it here is fair and instant; waiting in SQLite is a sleep and a retry.
@@ -83,18 +86,36 @@ class Database:
         """
         if self.backend == "sqlite":
             with _telling_outages():
-                Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+                _make_private(Path(str(self.url.database)))
             self.engine = create_async_engine(self.url, connect_args={"timeout": LOCK_TIMEOUT_S})
             _prepare_sqlite(self.engine)
         else:
+            # The address goes to the driver as it is, so that it means the same here and to the listener.
             self.engine = create_async_engine(
-                self.url,
+                f"{DRIVERS['postgresql']}://",
                 pool_size=POOL_SIZE,
                 max_overflow=0,
                 pool_timeout=LOCK_TIMEOUT_S,
                 pool_pre_ping=True,
-                connect_args=postgres_arguments(),
+                connect_args=self.postgres_arguments(),
             )
+
+    def postgres_arguments(self, application_name: str = "paidchat") -> dict[str, Any]:
+        """Return how asyncpg connects here, so that nothing waits for ever, on either side."""
+        given = connect_arguments(self._given_url)
+        return {
+            "timeout": CONNECT_TIMEOUT_S,
+            "command_timeout": STATEMENT_TIMEOUT_S,
+            **given,
+            "server_settings": {
+                "application_name": application_name,
+                "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+                "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+                # A process that hangs in the middle must not keep the counter from the others.
+                "idle_in_transaction_session_timeout": "10s",
+                **given.get("server_settings", {}),
+            },
+        }
 
     async def close(self) -> None:
         """Close every connection."""
@@ -158,19 +179,16 @@ class Database:
             yield connection
 
 
-def postgres_arguments(application_name: str = "paidchat") -> dict[str, Any]:
-    """Return how to connect to PostgreSQL so that nothing waits for ever, on either side."""
-    return {
-        "timeout": CONNECT_TIMEOUT_S,
-        "command_timeout": STATEMENT_TIMEOUT_S,
-        "server_settings": {
-            "application_name": application_name,
-            "lock_timeout": f"{LOCK_TIMEOUT_S}s",
-            "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
-            # A process that hangs in the middle must not keep the counter from the others.
-            "idle_in_transaction_session_timeout": "10s",
-        },
-    }
+def _make_private(file: Path) -> None:
+    """Make a file, and the folders that are missing above it, for our own user alone; what is there stays as it is.
+
+    SQLite gives the files it puts beside a database the database's own permissions.
+    """
+    missing = [folder for folder in file.absolute().parents if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if not file.exists():
+        os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:

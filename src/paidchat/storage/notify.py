@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import asyncpg
 import structlog
-from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 log = structlog.get_logger(__name__)
@@ -53,8 +52,7 @@ class Listener:
     notification be lost, the waiter's own polling carries on.
     """
 
-    def __init__(self, url: URL, wakeups: Wakeups, arguments: dict[str, Any]) -> None:
-        self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    def __init__(self, wakeups: Wakeups, arguments: dict[str, Any]) -> None:
         self._wakeups = wakeups
         self._arguments = arguments
         self.heard_at: float | None = None  # the last sign of life, on the monotonic clock
@@ -72,7 +70,7 @@ class Listener:
             await asyncio.sleep(random.uniform(0, min(0.1 * 2**failures, LONGEST_RETRY_S)))  # noqa: S311 - jitter
 
     async def _listen(self) -> None:
-        connection = await asyncpg.connect(self._dsn, **self._arguments)
+        connection = await asyncpg.connect(**self._arguments)
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
         try:

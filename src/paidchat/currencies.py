@@ -1,0 +1,51 @@
+"""Currencies: which ones Stripe charges in, and which amounts of them.
+
+All of it is from docs.stripe.com/currencies. Amounts are whole numbers of a currency's minor unit, as in the API. The
+least amounts are those of an account that is paid out in the same currency; one that is paid out in another
+needs the equivalent of that one's, which only Stripe can tell.
+"""
+
+from typing import Final
+
+MAX_AMOUNT: Final = 99_999_999  # eight digits
+
+CURRENCIES: Final = frozenset({
+    "aed", "afn", "all", "amd", "ang", "aoa", "ars", "aud", "awg", "azn", "bam", "bbd", "bdt", "bgn", "bhd",
+    "bif", "bmd", "bnd", "bob", "brl", "bsd", "bwp", "byn", "bzd", "cad", "cdf", "chf", "clp", "cny", "cop",
+    "crc", "cve", "czk", "djf", "dkk", "dop", "dzd", "egp", "etb", "eur", "fjd", "fkp", "gbp", "gel", "gip",
+    "gmd", "gnf", "gtq", "gyd", "hkd", "hnl", "htg", "huf", "idr", "ils", "inr", "isk", "jmd", "jod", "jpy",
+    "kes", "kgs", "khr", "kmf", "krw", "kwd", "kyd", "kzt", "lak", "lbp", "lkr", "lrd", "lsl", "mad", "mdl",
+    "mga", "mkd", "mmk", "mnt", "mop", "mur", "mvr", "mwk", "mxn", "myr", "mzn", "nad", "ngn", "nio", "nok",
+    "npr", "nzd", "omr", "pab", "pen", "pgk", "php", "pkr", "pln", "pyg", "qar", "ron", "rsd", "rub", "rwf",
+    "sar", "sbd", "scr", "sek", "sgd", "shp", "sle", "sos", "srd", "std", "szl", "thb", "tjs", "tnd", "top",
+    "try", "ttd", "twd", "tzs", "uah", "ugx", "usd", "uyu", "uzs", "vnd", "vuv", "wst", "xaf", "xcd", "xcg",
+    "xof", "xpf", "yer", "zar", "zmw",
+})  # fmt: skip
+
+# #minimum-and-maximum-charge-amounts
+MINIMUM: Final = {
+    "aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50, "gbp": 30,
+    "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300, "nzd": 50, "pln": 200,
+    "ron": 200, "sek": 300, "sgd": 50, "thb": 1000, "usd": 50,
+}  # fmt: skip
+
+# #three-decimal: the last digit must be 0. #special-cases: these two have no fractions any more, but are still written
+# with two decimals. (HUF and TWD are restricted in payouts, not in charges.)
+MULTIPLE_OF: Final = {"bhd": 10, "jod": 10, "kwd": 10, "omr": 10, "tnd": 10, "isk": 100, "ugx": 100}
+
+
+def problem(amount: int, currency: str) -> str | None:
+    """Return why Stripe would refuse to charge this amount, in minor units, of a currency; None if it would not.
+
+    The code is in lower case. The words continue a sentence that names the amount: "must be at least …".
+    """
+    if currency not in CURRENCIES:
+        return f"must be in a currency that Stripe charges in (docs.stripe.com/currencies), and {currency} is none"
+    least, step = MINIMUM.get(currency, 1), MULTIPLE_OF.get(currency, 1)
+    if amount < least:
+        return f"must be at least {least}, Stripe's least charge in {currency}, in its minor unit"
+    if amount > MAX_AMOUNT:
+        return f"must be at most {MAX_AMOUNT}, Stripe's eight digits"
+    if amount % step:
+        return f"must be a multiple of {step}: Stripe charges no smaller fractions of {currency}"
+    return None
