@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +135,7 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
         background.start("paidchat:feed.keepalive", follower.keep_alive)
         listener = None
         if parts.database.backend == "postgresql":
-            listener = Listener(parts.database.changes, parts.database.postgres_arguments("paidchat listener"))
+            listener = Listener(parts.database.changes, partial(parts.database.connect, "paidchat listener"))
             background.start("paidchat:listener", listener.run)
         reconciler = Reconciler(
             parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds, parts.metrics

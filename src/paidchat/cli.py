@@ -291,6 +291,7 @@ def _check_database(settings: Settings) -> None:
         database = Database(settings.database_url)
         try:
             await database.open()
+            await database.check_sessions()
             await prepare(database)
         finally:
             await database.close()

@@ -10,6 +10,7 @@ from paidchat import proxies
 from paidchat.settings import WEBHOOK_PATH, Settings, is_loopback
 from paidchat.storage import schema
 from paidchat.storage.database import Database, DatabaseUnavailable
+from paidchat.storage.sessions import REMEDY, SessionNotKept
 from paidchat.stripe_clock import TOLERABLE
 from paidchat.stripe_events import INTENT_EVENTS, SESSION_EVENTS, SIGNATURE_TOLERANCE_S
 from paidchat.stripe_gateway import (
@@ -65,9 +66,12 @@ async def _database(settings: Settings) -> Finding:
     database = Database(settings.database_url)
     try:
         await database.open()
+        await database.check_sessions()
         async with database.reading() as connection:
             found = await schema.examine(connection)
     except DatabaseUnavailable as error:
+        if isinstance(error.__cause__, SessionNotKept):
+            return Finding(Level.FAILURE, "database", error.__cause__.fault, REMEDY)
         remedy = "Check that it runs and can be reached from here, and PAIDCHAT_DATABASE_URL."
         return Finding(Level.FAILURE, "database", f"it cannot be used: {error}", remedy)
     finally:

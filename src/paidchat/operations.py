@@ -55,6 +55,7 @@ def migrate(settings: Settings) -> None:
         database = Database(settings.database_url)
         try:
             await database.open()
+            await database.check_sessions()
             return await schema.migrate(database)
         finally:
             await database.close()

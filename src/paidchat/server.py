@@ -46,6 +46,7 @@ class Server(uvicorn.Server):
         if counter % TICKS_PER_S == 0:
             descriptors.look()
         return await super().on_tick(counter)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop on SIGHUP as on SIGTERM, unless it is ignored, as under nohup."""

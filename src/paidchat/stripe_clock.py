@@ -15,7 +15,8 @@ log = structlog.get_logger(__name__)
 
 TOLERABLE: Final = timedelta(seconds=60)  # a difference above this is reported
 LOG_EVERY_S: Final = 60
-RESOLUTION: Final = timedelta(seconds=1)  # of a Date header (RFC 9110 section 5.6.7)
+# A Date header has whole seconds (RFC 9110 section 5.6.7), and servers write a new one about once a second.
+RESOLUTION: Final = timedelta(seconds=2)
 BELIEVABLE_YEARS: Final = range(2020, 2200)
 
 

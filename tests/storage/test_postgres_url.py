@@ -19,7 +19,7 @@ async def application_name(url: str) -> str:
     async with opened(url) as database:
         async with database.reading() as connection:
             name = (await connection.execute(text("SHOW application_name"))).scalar_one()
-        listener = Listener(database.changes, database.postgres_arguments("paidchat listener"))
+        listener = Listener(database.changes, database.connect)
         running = asyncio.create_task(listener.run())
         async with asyncio.timeout(10):
             while listener.heard_at is None:

@@ -52,7 +52,7 @@ async def readyz(services: Running) -> Readiness:
     """Tell whether traffic should come here: the database answers, we can use its schema, the feed follows its log.
 
     A background task that ended makes it 503 until it runs again. A listener that lost its connection is told but
-    not fatal: the feed polls until it is back.
+    not fatal: the feed polls until it is back. A pooler that shares sessions is: most requests would fail.
     """
     found = await _schema(services)
     failures = _failures(services, found)
@@ -79,6 +79,8 @@ def _failures(services: Services, found: schema.Schema | None) -> list[FieldErro
         failures.insert(0, FieldError(field="database", message="The database does not answer."))
     elif not found.usable:
         failures.insert(0, FieldError(field="schema", message=f"{found.words} {found.remedy}"))
+    if services.listener and services.listener.fault:
+        failures.append(FieldError(field="listener", message=services.listener.fault))
     return failures
 
 

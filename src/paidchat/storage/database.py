@@ -5,9 +5,11 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
@@ -16,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from paidchat.postgres_url import connect_arguments
 from paidchat.storage.notify import Wakeups, announce
+from paidchat.storage.sessions import Connection as AsyncpgConnection
+from paidchat.storage.sessions import check_sessions
 
 LOCK_TIMEOUT_S = 3  # for what another process holds; Stripe sends again, and a request that waits longer only piles up
 # For our own turn to write on SQLite, where every commit waits for the disk. The queue is fair and moves, and a payer
@@ -23,10 +27,17 @@ LOCK_TIMEOUT_S = 3  # for what another process holds; Stripe sends again, and a 
 TURN_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 5
 CONNECT_TIMEOUT_S = 3
+# Set once connected and not while connecting: poolers such as PgBouncer refuse most settings there.
+SESSION_SETTINGS = f"""
+    SET lock_timeout = '{LOCK_TIMEOUT_S}s';
+    SET statement_timeout = '{STATEMENT_TIMEOUT_S}s';
+    SET idle_in_transaction_session_timeout = '10s' -- a process that hangs must not keep the counter from the others
+"""
 POOL_SIZE = 10  # connections a process holds to PostgreSQL, the listener's not among them
 # Classes of PostgreSQL's errors that do not come from what was asked of it: connection, state, resources, a lock that
 # could not be had, an operator's intervention, the system (postgresql.org/docs/current/errcodes-appendix.html).
 _OUTAGES = frozenset({"08", "25", "53", "55", "57", "58"})
+LOCK_NOT_AVAILABLE = "55P03"
 _PRIMARY = 0xFF  # SQLite's extended codes carry the primary one in their lowest byte (sqlite.org/rescode.html)
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
@@ -36,6 +47,14 @@ class DatabaseUnavailable(Exception):
 
     The text is the driver's own words. Other errors of the database's are bugs of ours, and come as SQLAlchemy's.
     """
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether it was held by another for longer than we wait."""
+        error = getattr(self.__cause__, "orig", None)
+        if (code := getattr(error, "sqlite_errorcode", None)) is not None:
+            return code & _PRIMARY in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+        return getattr(error, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
 
 @contextmanager
@@ -97,24 +116,44 @@ class Database:
                 max_overflow=0,
                 pool_timeout=LOCK_TIMEOUT_S,
                 pool_pre_ping=True,
-                connect_args=self.postgres_arguments(),
+                async_creator=self.connect,
             )
 
-    def postgres_arguments(self, application_name: str = "paidchat") -> dict[str, Any]:
-        """Return how asyncpg connects here, so that nothing waits for ever, on either side."""
+    async def connect(self, application_name: str = "paidchat") -> AsyncpgConnection:
+        """Open one more connection to PostgreSQL, on which nothing waits for ever, on either side.
+
+        Raises:
+            OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError: as asyncpg does.
+        """
+        connection = await asyncpg.connect(**self._arguments(application_name))
+        try:
+            await connection.execute(SESSION_SETTINGS)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def check_sessions(self) -> None:
+        """Make sure that connections keep their sessions, which they don't behind a transaction pooler.
+
+        Raises:
+            DatabaseUnavailable: they don't, or there was no connection.
+        """
+        if self.backend != "postgresql":
+            return
+        try:
+            await check_sessions(partial(asyncpg.connect, **self._arguments("paidchat check")))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            raise DatabaseUnavailable(_words(error)) from error
+
+    def _arguments(self, application_name: str) -> dict[str, Any]:
         given = connect_arguments(self._given_url)
+        named = {"application_name": application_name, **given.get("server_settings", {})}
         return {
             "timeout": CONNECT_TIMEOUT_S,
             "command_timeout": STATEMENT_TIMEOUT_S,
             **given,
-            "server_settings": {
-                "application_name": application_name,
-                "lock_timeout": f"{LOCK_TIMEOUT_S}s",
-                "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
-                # A process that hangs in the middle must not keep the counter from the others.
-                "idle_in_transaction_session_timeout": "10s",
-                **given.get("server_settings", {}),
-            },
+            "server_settings": named,
         }
 
     async def close(self) -> None:

@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import random
 import time
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from paidchat.storage.sessions import Connection, SessionNotKept, check_sessions
 
 log = structlog.get_logger(__name__)
 
@@ -52,10 +55,11 @@ class Listener:
     notification be lost, the waiter's own polling carries on.
     """
 
-    def __init__(self, wakeups: Wakeups, arguments: dict[str, Any]) -> None:
+    def __init__(self, wakeups: Wakeups, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._wakeups = wakeups
-        self._arguments = arguments
+        self._connect = connect
         self.heard_at: float | None = None  # the last sign of life, on the monotonic clock
+        self.fault: str | None = None  # why it can't hear anything: words for the operator
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -66,11 +70,14 @@ class Listener:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 failures = 0 if self.heard_at else failures + 1
                 self.heard_at = None
+                self.fault = str(error) if isinstance(error, SessionNotKept) else None
                 log.warning("listener.lost", error=str(error) or type(error).__name__)
             await asyncio.sleep(random.uniform(0, min(0.1 * 2**failures, LONGEST_RETRY_S)))  # noqa: S311 - jitter
 
     async def _listen(self) -> None:
-        connection = await asyncpg.connect(**self._arguments)
+        await check_sessions(self._connect)
+        self.fault = None
+        connection = await self._connect()
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
         try:

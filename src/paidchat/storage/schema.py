@@ -87,7 +87,7 @@ async def migrate(database: Database) -> Schema:
                     found = await examine(connection)
         except DatabaseUnavailable as error:
             # Another process is at it for longer than a request would wait.
-            if "lock" not in str(error) or time.monotonic() > deadline:
+            if not error.is_locked or time.monotonic() > deadline:
                 raise
             await asyncio.sleep(RETRY_S)
         else:

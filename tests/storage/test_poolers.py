@@ -1,0 +1,90 @@
+"""Poolers between a board and PostgreSQL: one in session mode works, one that shares sessions is named for it."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from pooler import Mode, pooled
+from postgres import Postgres
+from pydantic import SecretStr
+from rows import opened
+from served import SECRET, free_port
+from sqlalchemy import text
+
+from paidchat.doctor import Level, examine
+from paidchat.settings import Settings
+from paidchat.storage import schema
+from paidchat.storage.database import DatabaseUnavailable
+from paidchat.storage.notify import Listener
+from paidchat.storage.sessions import REMEDY
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what a background task is about to do."""
+    for _ in range(400):
+        if condition():
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("it did not come to be")
+
+
+async def test_a_session_pooler_works(postgres: Postgres) -> None:
+    """Through a pooler that keeps sessions, a database is migrated, read by many at once, and listened to."""
+    async with pooled(postgres.create_database(), "session") as url, opened(url) as database:
+        await database.check_sessions()
+        assert (await schema.migrate(database)).usable
+
+        async def read() -> int:
+            async with database.reading() as connection:
+                return int((await connection.execute(text("SELECT count(*) FROM alembic_version"))).scalar_one())
+
+        assert await asyncio.gather(*(read() for _ in range(12))) == [1] * 12
+        listener = Listener(database.changes, database.connect)
+        running = asyncio.create_task(listener.run())
+        await until(lambda: listener.heard_at is not None)
+        running.cancel()
+
+
+@pytest.mark.parametrize("mode", ["oldest first", "latest first"])
+async def test_a_transaction_pooler_is_named(postgres: Postgres, mode: Mode) -> None:
+    """A pooler that shares sessions makes the database unusable, in words that name it and the way out."""
+    async with pooled(postgres.create_database(), mode) as url, opened(url) as database:
+        with pytest.raises(DatabaseUnavailable, match=r"shares its sessions.*session mode"):
+            await database.check_sessions()
+
+
+async def test_the_doctor_names_it(postgres: Postgres) -> None:
+    """The doctor calls a pooler that shares sessions a failure, and its remedy is the way out, not a search."""
+    async with pooled(postgres.create_database(), "latest first") as url:
+        settings = Settings(
+            database_url=url,
+            public_url="http://localhost:8000",
+            stripe_secret_key=SecretStr("sk_test_of_the_tests"),
+            stripe_webhook_secrets=SECRET,
+            stripe_api_base=f"http://127.0.0.1:{free_port()}",
+            _env_file=None,
+        )
+        found = await anext(examine(settings))
+    assert (found.subject, found.level) == ("database", Level.FAILURE)
+    assert "prepared statements are lost" in found.found
+    assert found.remedy == REMEDY
+
+
+async def test_a_listener_knows_that_it_is_deaf(postgres: Postgres) -> None:
+    """A listener that came to be behind such a pooler is at fault, which makes /readyz say so."""
+    async with pooled(postgres.create_database(), "latest first") as url, opened(url) as database:
+        listener = Listener(database.changes, database.connect)
+        running = asyncio.create_task(listener.run())
+        await until(lambda: listener.fault is not None)
+        running.cancel()
+    assert listener.fault is not None
+    assert "shares its sessions" in listener.fault
+    assert listener.heard_at is None
+
+
+async def test_only_a_lock_is_waited_for(postgres: Postgres) -> None:
+    """A migration that fails for another reason says so at once, even if its words speak of locks."""
+    url = postgres.create_database()
+    async with opened(url.replace("/paidchat_", "/blocks_of_")) as database, asyncio.timeout(10):
+        with pytest.raises(DatabaseUnavailable, match="blocks_of_"):
+            await schema.migrate(database)
