@@ -254,9 +254,9 @@ def _serve(
     from paidchat.server import Server, server_config
 
     configure_logging(settings.log_format, log_level)
+    _check_database(settings)
     descriptors.raise_limit(settings.max_viewers if sandbox is None else 0)  # a demo has no crowd
     _warn(settings)
-    _check_database(settings)
     listening = _listen(host, port)
     config = server_config(
         create_app(settings, sandbox), host=host, port=port, trusted_proxies=settings.trusted_proxies
@@ -273,9 +273,9 @@ def _serve_in_processes(settings: Settings, host: str, port: int, workers: int, 
     from paidchat.server import Workers, server_config
 
     configure_logging(settings.log_format)
+    _check_database(settings)
     descriptors.raise_limit(settings.max_viewers)
     _warn(settings)
-    _check_database(settings)
     config = server_config(
         "paidchat.app:from_environment", factory=True, workers=workers, trusted_proxies=settings.trusted_proxies
     )

@@ -14,9 +14,8 @@ from typing import Any
 import httpx
 import pytest
 from board_client import act, http_client, look_up, messages_with, sessions_of, start, until_status
-from cluster import paidchat
 from rows import first_sweep_over, opened
-from served import SECRET, Served, free_port, served_board
+from served import SECRET, Served, free_port, paidchat, served_board
 from sqlalchemy import select, update
 from wrong_clock import BoardClock, ahead_by
 

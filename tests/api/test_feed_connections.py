@@ -20,7 +20,7 @@ from board_client import http_client
 from following import following
 from raw_socket import CLOSE, PING, TEXT, Frame, raw_socket
 from rows import opened, write_messages, write_payment
-from served import SECRET, Served, free_port, process, served_board
+from served import SECRET, Running, Served, free_port, process, served_board
 from webhooks import Json, completed, deliver
 
 from paidchat.storage import queries
@@ -266,7 +266,7 @@ def production(data: Path, port: int) -> dict[str, str]:
     }
 
 
-async def ended(running: subprocess.Popen[str], within_s: float) -> None:
+async def ended(running: Running, within_s: float) -> None:
     """Wait until a process has ended, and no longer than this."""
     await asyncio.to_thread(running.wait, within_s)
 

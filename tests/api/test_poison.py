@@ -13,9 +13,8 @@ import httpx
 import pytest
 import structlog
 from board_client import act, http_client, messages_with, session_of, start, stripe_session, until_status
-from cluster import paidchat
 from rows import opened, write_payment
-from served import SECRET, Served, free_port, served_board
+from served import SECRET, Served, free_port, paidchat, served_board
 from sqlalchemy import select
 from strangers import Tamperer, tampering
 from webhooks import Json, completed, deliver, event, paid

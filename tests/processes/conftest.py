@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from cluster import Cluster, paidchat
+from cluster import Cluster
 from postgres import Postgres
-from served import SECRET, free_port, process
+from served import SECRET, free_port, paidchat, process
 
 
 @pytest.fixture(scope="session")

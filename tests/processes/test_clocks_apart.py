@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from cluster import Cluster, client_of, paidchat
+from cluster import Cluster, client_of
+from served import paidchat
 from webhooks import deliver, event
 from wrong_clock import ahead_by
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from raw_http import handshake
-from served import SECRET, free_port, process
+from served import SECRET, Running, free_port, process_anew
 
 MIB = 2**20
 EACH = 300  # connections of each kind
@@ -93,7 +93,7 @@ async def connect(port: int, places: asyncio.Semaphore, start: bytes) -> socket.
     return connected
 
 
-async def sockets_left(board: subprocess.Popen[str], port: int, kinds: Iterable[tuple[bytes, bytes]]) -> int:
+async def sockets_left(board: Running, port: int, kinds: Iterable[tuple[bytes, bytes]]) -> int:
     """Make connections of these kinds, all at once, and return how many sockets are left of them after 30 s."""
     places = asyncio.Semaphore(AT_ONCE)
     before = sockets_of(board.pid)
@@ -114,7 +114,7 @@ async def sockets_left(board: subprocess.Popen[str], port: int, kinds: Iterable[
 async def test_connections_that_come_to_nothing_leave_nothing(tmp_path: Path) -> None:
     """Of 300 connections of each kind at once nothing is left after 30 s, though their other side never closes."""
     port = free_port()
-    with process("serve", "--port", str(port), **environment(tmp_path, port)) as board:
+    with process_anew("serve", "--port", str(port), **environment(tmp_path, port)) as board:
         assert await sockets_left(board, port, KINDS.values()) <= 0
         # They have made room for as many as there were; those that come now must find it empty.
         memory = resident(board.pid)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster, paidchat
+from cluster import Cluster
 from postgres import Postgres
 from rows import opened
-from served import SECRET, free_port, served_board
+from served import SECRET, free_port, paidchat, served_board
 from sqlalchemy import text
 from strangers import Echo, counting, tampering
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 from board_client import session_of
-from cluster import Cluster, client_of, paidchat
+from cluster import Cluster, client_of
 from following import following
 from rows import opened
-from served import free_port
+from served import free_port, paidchat
 from sqlalchemy import delete
 
 from paidchat.storage import queries

@@ -5,8 +5,9 @@ import uuid
 from dataclasses import replace
 
 import pytest
-from cluster import Cluster, client_of, paidchat
+from cluster import Cluster, client_of
 from following import following
+from served import paidchat
 from webhooks import deliver
 
 

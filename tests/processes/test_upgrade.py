@@ -14,12 +14,11 @@ import pytest
 import uvicorn
 import websockets
 from board_client import http_client, session_of, start
-from cluster import paidchat
 from following import following
 from newer import REVISION, newer_program
 from postgres import Postgres
 from rows import opened
-from served import SECRET, Served, free_port, process, serving
+from served import SECRET, Served, free_port, paidchat, process, serving
 from webhooks import completed, deliver
 
 from paidchat.app import create_app

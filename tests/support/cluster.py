@@ -1,10 +1,7 @@
 """Several processes on one PostgreSQL, beside one sandbox: the board as it outgrows a machine."""
 
 import contextlib
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,7 +10,7 @@ from typing import Any
 import httpx
 from board_client import NO_TLS, session_of
 from postgres import Postgres
-from served import free_port, process
+from served import Running, free_port, process
 
 Json = dict[str, Any]
 
@@ -23,7 +20,7 @@ class Node:
     """One `paidchat serve`."""
 
     url: str
-    running: subprocess.Popen[str]
+    running: Running
 
     @property
     def feed_url(self) -> str:
@@ -71,20 +68,6 @@ class Cluster:
         """Return what the sandbox knows."""
         ledger: Json = (await client.get(f"{self.sandbox_url}/test/ledger")).json()
         return ledger
-
-
-def paidchat(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command of paidchat's to its end."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", "paidchat", *arguments],
-        capture_output=True,
-        text=True,
-        errors="backslashreplace",  # what is printed need not be in this process's encoding
-        env={**kept, **environment},
-        timeout=60,
-        check=False,
-    )
 
 
 @contextlib.asynccontextmanager

@@ -7,15 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from forking import Forked, launcher
 from postgres import Postgres
 
 from paidchat.app import create_app
@@ -26,6 +28,7 @@ from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
 
 START_TIMEOUT_S = 30
+COMMAND_TIMEOUT_S = 60
 SECRET = "whsec_of_the_tests"
 
 
@@ -139,32 +142,86 @@ def served_board(data: Path, port: int | None = None, **overrides: Any) -> Itera
         yield Served(url, settings, loop)
 
 
+# What an interpreter reads at its own start.
+OF_INTERPRETERS = ("PYTHON", "LC_", "LANG", "LD_")
+Running = Forked | subprocess.Popen[str]
+
+
+def needs_its_own_interpreter(arguments: tuple[str, ...], environment: dict[str, str]) -> bool:
+    """Whether forking from a process that runs already would be another thing than starting one."""
+    return "--workers" in arguments or any(name.startswith(OF_INTERPRETERS) for name in environment)
+
+
 @contextlib.contextmanager
-def process(*arguments: str, ready: str = "is ready", **environment: str) -> Iterator[subprocess.Popen[str]]:
+def process(*arguments: str, ready: str = "is ready", **environment: str) -> Iterator[Running]:
     """Run `paidchat …` as a process of its own; it is killed at the end of the block if it still runs."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    running = subprocess.Popen(
-        [sys.executable, "-m", "paidchat", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**kept, **environment},
-    )
-    assert running.stdout is not None
-    # Nobody reads on, and a full pipe would stop the process.
-    rest = threading.Thread(target=running.stdout.read, daemon=True)
-    try:
-        for line in running.stdout:
-            if ready in line:
-                break
-        else:
-            raise AssertionError(f"paidchat {' '.join(arguments)} ended with {running.wait()}")
-        rest.start()
+    start = _start if needs_its_own_interpreter(arguments, environment) else _fork
+    with _until_the_end(start, arguments, environment, ready) as running:
         yield running
-    finally:
-        if running.poll() is None:
+
+
+@contextlib.contextmanager
+def process_anew(*arguments: str, **environment: str) -> Iterator[Running]:
+    """Run `paidchat …` with an interpreter of its own, which inherits what this process has set for its children."""
+    with _until_the_end(_start, arguments, environment, "is ready") as running:
+        yield running
+
+
+@contextlib.contextmanager
+def _until_the_end(
+    start: Callable[[tuple[str, ...], dict[str, str], Path], Running],
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    ready: str,
+) -> Iterator[Running]:
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        log.touch()
+        running = start(arguments, {**_kept(), **environment}, log)
+        try:
+            deadline = time.monotonic() + START_TIMEOUT_S
+            while ready not in log.read_text(errors="replace"):
+                assert running.poll() is None, f"paidchat ended with {running.wait()}: {log.read_text()}"
+                assert time.monotonic() < deadline, f"paidchat takes too long to start: {log.read_text()}"
+                time.sleep(0.02)
+            yield running
+        finally:
+            if running.poll() is None:
+                running.send_signal(signal.SIGKILL)
+            running.wait()
+
+
+def _kept() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+
+
+def _fork(arguments: tuple[str, ...], environment: dict[str, str], log: Path) -> Running:
+    return launcher().start(arguments, environment, log, log)
+
+
+def _start(arguments: tuple[str, ...], environment: dict[str, str], log: Path) -> Running:
+    command = [sys.executable, "-m", "paidchat", *arguments]
+    with log.open("a") as output:
+        return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def paidchat(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command of paidchat's to its end."""
+    if needs_its_own_interpreter(arguments, environment):
+        return subprocess.run(
+            [sys.executable, "-m", "paidchat", *arguments],
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",  # what is printed need not be in this process's encoding
+            env={**_kept(), **environment},
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        running = launcher().start(arguments, {**_kept(), **environment}, output, errors)
+        try:
+            status = running.wait(COMMAND_TIMEOUT_S)
+        finally:
             running.send_signal(signal.SIGKILL)
-        running.wait()
-        if rest.ident is not None:
-            rest.join()
-        running.stdout.close()
+        return subprocess.CompletedProcess(arguments, status, output.read_text(), errors.read_text())

@@ -5,12 +5,13 @@ a quarter of an hour. What runs in the child is the real command line, from its 
 
 It reads one JSON object a line, and answers in the same way:
 
-    {"start": ID, "arguments": […], "environment": {…}, "folder": "…", "log": "…", "hooks": {…}}
+    {"start": ID, "arguments": […], "environment": {…}, "folder": "…", "log": "…", "errors": "…", "hooks": {…}}
                                                                           → {"started": ID, "pid": PID}
     {"signal": PID, "number": 9}                                          (nothing if it has ended)
                                               when a child has ended      → {"ended": PID, "status": STATUS}
 
 STATUS is as in `subprocess`: negative for a signal. At the end of its input it kills its children.
+Without "errors", standard error goes to the log too.
 """
 
 import ctypes
@@ -20,6 +21,7 @@ import os
 import selectors
 import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Any, NoReturn
@@ -102,7 +104,7 @@ def _be_child(order: dict[str, Any]) -> NoReturn:
         _die_with_parent()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _redirect(order["log"])
+        _redirect(order["log"], order.get("errors", order["log"]))
         os.chdir(order["folder"])  # no .env of this checkout is read
         os.environ.clear()
         os.environ.update(order["environment"])
@@ -115,6 +117,7 @@ def _be_child(order: dict[str, Any]) -> NoReturn:
     except BaseException:  # noqa: BLE001 - the last frame of this process: the log is all that learns of it
         traceback.print_exc()
     finally:
+        threading._shutdown()  # type: ignore[attr-defined]  # the end of an interpreter, that this process has not
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
@@ -126,12 +129,10 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _redirect(log: str) -> None:
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(nothing, 0)
-    os.dup2(written, 1)
-    os.dup2(written, 2)
+def _redirect(log: str, errors: str) -> None:
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for written, file in ((1, log), (2, errors)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), written)
     os.closerange(3, MOST_FILES)
 
 
