@@ -2,11 +2,11 @@
 
 import asyncio
 import os
-import sys
+import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from board_client import act, http_client, look_up, messages_with, sessions_of, start, until_status
+from forking import launcher
 from rows import first_sweep_over, opened
 from served import SECRET, Served, free_port, paidchat, served_board
 from sqlalchemy import select, update
@@ -189,12 +190,12 @@ async def test_a_claim_taken_while_the_clock_was_ahead_holds_nothing(
 
 
 async def test_a_lease_of_a_process_that_was_ahead_locks_nobody_out(
-    backend: str, quiet: Served, deaf: httpx.AsyncClient, tmp_path: Path
+    backend: str, quiet: Served, deaf: httpx.AsyncClient
 ) -> None:
     """The lease of a dead process an hour ahead is worth nothing on SQLite, and a minute by PostgreSQL's clock."""
     await deaf.put("/sandbox/test/faults", json={"api": {"hang_s": 3}})
     before = (await sweep_row(quiet)).holder
-    async with running("reconcile", **environment(quiet), **ahead_by(3600, tmp_path)):
+    with running("reconcile", **environment(quiet), **ahead_by(3600)):
         await until(lambda: held_by_another(quiet, before), "the sweep does not begin")
     await deaf.delete("/sandbox/test/faults")
     await lose_webhooks(deaf)
@@ -333,15 +334,13 @@ async def let_pass(served: Served, span: timedelta) -> None:
         await connection.execute(update(queries.sweep).values(held_until=held_until - span))
 
 
-@asynccontextmanager
-async def running(*arguments: str, **settings: str) -> AsyncIterator[None]:
+@contextmanager
+def running(*arguments: str, **settings: str) -> Iterator[None]:
     """Run `paidchat …` until the block ends, and kill it then."""
-    kept = {"PATH": os.environ["PATH"]}
-    started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "paidchat", *arguments, env={**kept, **settings}, stderr=asyncio.subprocess.DEVNULL
-    )
+    nowhere = Path(os.devnull)
+    started = launcher().start(arguments, settings, nowhere, nowhere)
     try:
         yield
     finally:
-        started.kill()
-        await started.wait()
+        started.send_signal(signal.SIGKILL)
+        started.wait(10)

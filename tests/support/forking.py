@@ -22,6 +22,7 @@ from typing import Any
 
 SCRIPT = Path(__file__).parents[1] / "torture" / "launcher.py"
 START_TIMEOUT_S = 60
+CLOCK_AHEAD_S = "CLOCK_AHEAD_S"  # in the environment of a process: by how much its clock is ahead
 
 
 class Forked:
@@ -76,7 +77,7 @@ class Launcher:
             folder=str(Path.cwd()),
             log=str(output),
             errors=str(errors),
-            hooks={},
+            hooks={"clock_ahead_s": float(environment[CLOCK_AHEAD_S])} if CLOCK_AHEAD_S in environment else {},
         )
         return started.result(START_TIMEOUT_S)
 

@@ -1,19 +1,11 @@
 """Boards whose clock is wrong, in this process and in others, while Stripe's and the database's stay right."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
+from forking import CLOCK_AHEAD_S
 
 from paidchat import clock
-
-HOOK = """
-import os
-from datetime import timedelta
-from paidchat import clock
-right, ahead = clock.now, timedelta(seconds=float(os.environ["CLOCK_AHEAD_S"]))
-clock.now = lambda: right() + ahead
-"""
 
 
 class BoardClock:
@@ -32,7 +24,6 @@ class BoardClock:
         self.ahead = timedelta(0)
 
 
-def ahead_by(seconds: int, folder: Path) -> dict[str, str]:
-    """Return the environment of a process whose clock is ahead; Python runs a `sitecustomize` that it finds first."""
-    (folder / "sitecustomize.py").write_text(HOOK)
-    return {"PYTHONPATH": str(folder), "CLOCK_AHEAD_S": str(seconds)}
+def ahead_by(seconds: int) -> dict[str, str]:
+    """Return the environment of a forked process whose clock is ahead."""
+    return {CLOCK_AHEAD_S: str(seconds)}

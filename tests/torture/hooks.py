@@ -11,8 +11,10 @@ def install(hooks: dict[str, Any]) -> None:
     `crash`: the folder of a `crash_hook`; `sabotage`: the name of one of `sabotages`; `lease_s`: how long a dead
     process is waited for; `first_sweep_s`: when the first sweep comes; `hold_answers`: True to hold Stripe's answers,
     as `time_hooks` says; `full_when`: the file that makes SQLite refuse to grow while it exists; `kill_tasks`: how
-    often, and with which pause, background tasks are cancelled.
+    often, and with which pause, background tasks are cancelled; `clock_ahead_s`: by how much its clock is ahead.
     """
+    if (clock_ahead_s := hooks.get("clock_ahead_s")) is not None:
+        time_hooks.put_clock_ahead(clock_ahead_s)
     if (lease_s := hooks.get("lease_s")) is not None:
         time_hooks.shorten(lease_s)
     if (first_sweep_s := hooks.get("first_sweep_s")) is not None:

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from paidchat import checkout, checkout_sessions, reconciler
+from paidchat import checkout, checkout_sessions, clock, reconciler
 from paidchat.stripe_gateway import StripeGateway
 from tests.torture.patches import replace
 
@@ -21,6 +21,11 @@ def shorten(seconds: float) -> None:
 def put_sweep(seconds: float) -> None:
     """Let the first sweep come so many seconds after the start."""
     replace(reconciler, "FIRST_DELAY_S", lambda _: seconds)
+
+
+def put_clock_ahead(seconds: float) -> None:
+    """Put the wall clock, as the board reads it, so many seconds ahead; back, if they are negative."""
+    replace(clock, "now", lambda now: lambda: now() + timedelta(seconds=seconds))
 
 
 def hold_answers() -> None:
