@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from tests.torture import report
 from tests.torture.order import Order
 from tests.torture.sabotages import SABOTAGES, is_noticed
 from tests.torture.table import Row, table
@@ -31,11 +32,15 @@ RUNS = {
     "shutdown": "SIGTERM under load, with clients that hold on",
     "hardening": "floods, deadlines, a hanging Stripe, canaries in the log",
 }
+POSTGRESQL_ALONE = {"writers", "database-restarts"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for and return the exit status: 0 when all held; with --sabotage, when all were noticed."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.report and options.short:
+        parser.error("a report is of long runs: leave out --short")
     if options.list:
         _list()
         return 0
@@ -48,8 +53,19 @@ def _do(options: argparse.Namespace) -> int:
         names = SABOTAGES if options.sabotage == "all" else [options.sabotage]
         noticed = [_is_noticed(name, options) for name in names]
         return int(not all(noticed))
-    rows = [row for name in options.runs or RUNS for row in _run(name, _order(options))]
+    rows = [row for name in options.runs or RUNS for row in _run_and_report(name, options)]
     return int(not all(row.green for row in rows))
+
+
+def _run_and_report(name: str, options: argparse.Namespace) -> list[Row]:
+    rows = _run(name, _order(options))
+    if options.report:
+        report.keep(report.made(name, _database(name, options)), rows)
+    return rows
+
+
+def _database(name: str, options: argparse.Namespace) -> str:
+    return "PostgreSQL" if options.database or name in POSTGRESQL_ALONE else "SQLite"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--count", type=int, help="how often, where a run counts")
     parser.add_argument("--database", metavar="URL", help="postgresql://… in place of SQLite; postgresql starts one")
     parser.add_argument("--sabotage", choices=[*SABOTAGES, "all"], help="unplug a safeguard: its run must turn red")
+    parser.add_argument("--report", action="store_true", help="write what came of it into docs/torture.md")
     parser.add_argument("--list", action="store_true", help="say which runs and sabotages there are")
     return parser
 
@@ -104,7 +121,11 @@ def _run(name: str, order: Order) -> list[Row]:
 def _is_noticed(name: str, options: argparse.Namespace) -> bool:
     sabotage = SABOTAGES[name]
     _say(f"sabotage {name}: {sabotage.what}; {sabotage.run} must turn red and say: {sabotage.sign}")
-    noticed = is_noticed(name, _run(sabotage.run, _order(options, name)))
+    order = _order(options, name)
+    noticed = is_noticed(name, _run(sabotage.run, order))
+    if options.report:
+        what = report.made(sabotage.run, _database(sabotage.run, options))
+        report.keep_sabotage(what, name, order.seed, noticed=noticed)
     _say(f"sabotage {name} {'was noticed' if noticed else 'WAS NOT NOTICED: a hole in the kit'}")
     return noticed
 
