@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 import structlog
-from board_client import http_client
-from postgres import Postgres
-from served import Served, served_board
+
+from tests.support.board_client import http_client
+from tests.support.postgres import Postgres
+from tests.support.served import Served, served_board
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,5 +1,5 @@
 """python -m paidchat."""
 
-from paidchat.cli import main
+from paidchat.cli.main import main
 
 main()

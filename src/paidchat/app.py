@@ -18,18 +18,18 @@ from paidchat.api import admin, docs, feed, health, messages, page, payments, pr
 from paidchat.api.deps import Services
 from paidchat.api.guard import Guard
 from paidchat.background import Supervisor
-from paidchat.checkout import Checkout
-from paidchat.feed import Feed
-from paidchat.limiter import PaymentLimits, Rate
+from paidchat.feed.admission import Viewers
+from paidchat.feed.feed import Feed
 from paidchat.observability import Metrics, configure_logging
-from paidchat.reconciler import Reconciler
+from paidchat.payments.checkout import Checkout
+from paidchat.payments.rate_limit import PaymentLimits, Rate
+from paidchat.payments.reconciler import Reconciler
 from paidchat.settings import Settings, load_settings
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from paidchat.storage.notify import Listener
 from paidchat.storage.schema import prepare
-from paidchat.stripe_gateway import StripeGateway
-from paidchat.viewers import Viewers
+from paidchat.stripe.gateway import StripeGateway
 
 if TYPE_CHECKING:
     from paidchat.sandbox import SandboxSettings

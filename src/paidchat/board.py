@@ -1,4 +1,4 @@
-"""What is on the board: posting, taking off, putting back. Each crossing is one log entry, in one dense order."""
+"""The board: reading a message on it, and recording what comes onto it and leaves it, in one dense order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,8 @@ from typing import Any, Literal
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat import refunds
-from paidchat.domain import Conflict, Gone, NotFound, Reason
-from paidchat.storage import clock, queries
+from paidchat.domain import Gone, NotFound, Reason
+from paidchat.storage import queries
 from paidchat.storage.database import Database
 
 
@@ -92,46 +91,3 @@ async def shown_message(database: Database, message_id: int) -> Row[Any]:
     if (reason := reason_hidden(row)) is not None:
         raise Gone(reason)
     return row
-
-
-async def remove_message(database: Database, message_id: int, *, refund: bool = False) -> str:
-    """Take a message off the board as moderated and return its payment's id; a repeat does nothing.
-
-    With `refund`, that its money is to go back is on disk at the same moment, unless it is back or held already.
-
-    Raises:
-        NotFound: there never was one.
-    """
-    async with database.transaction() as connection:
-        row = await queries.lock_message(connection, message_id)
-        if row is None:
-            raise NotFound("There is no such message.")
-        now = await clock.read(connection)
-        if refund and not row.refunded and not row.disputed:
-            payment = (await queries.lock_payments(connection, [row.payment_id]))[row.payment_id]
-            await refunds.want_all(connection, payment, now)
-        if not row.moderated:
-            await queries.update_message(connection, message_id, moderated=True)
-        if not row.hidden:
-            await record(connection, [Crossing("removed", message_id=message_id, reason=Reason.MODERATED)], now)
-        return str(row.payment_id)
-
-
-async def restore_message(database: Database, message_id: int) -> Row[Any]:
-    """Lift the moderation of a message and return it; a repeat returns it again.
-
-    Raises:
-        NotFound: there never was one.
-        Conflict: its payment was refunded or is disputed, so it stays off the board.
-    """
-    async with database.transaction() as connection:
-        row = await queries.lock_message(connection, message_id)
-        if row is None:
-            raise NotFound("There is no such message.")
-        if row.refunded or row.disputed:
-            state = "was refunded" if row.refunded else "is disputed"
-            raise Conflict(f"The payment for this message {state}, so it stays off the board.")
-        if row.moderated:
-            await queries.update_message(connection, message_id, moderated=False)
-            await record(connection, [Crossing("restored", message_id=message_id)], await clock.read(connection))
-        return row

@@ -10,7 +10,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from paidchat import currencies, postgres_url, proxies
+from paidchat import pricing, proxies
+from paidchat.storage import postgres_url
 
 WEBHOOK_PATH = "/stripe/webhook"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
     return_url: HttpUrl | None = _env("PAIDCHAT_RETURN_URL", None)
     stripe_secret_key: SecretStr = _env("STRIPE_SECRET_KEY")
     stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env("STRIPE_WEBHOOK_SECRET")
-    price_amount: int = _env("PAIDCHAT_PRICE_AMOUNT", 100, ge=1, le=currencies.MAX_AMOUNT)
+    price_amount: int = _env("PAIDCHAT_PRICE_AMOUNT", 100, ge=1, le=pricing.MAX_AMOUNT)
     price_currency: str = _env("PAIDCHAT_PRICE_CURRENCY", "usd")
     product_name: str = _env("PAIDCHAT_PRODUCT_NAME", "One message of your choosing", min_length=1, max_length=250)
     title: str = _env("PAIDCHAT_TITLE", "paidchat", min_length=1, max_length=80)
@@ -147,7 +148,7 @@ class Settings(BaseSettings):
     @field_validator("price_currency")
     @classmethod
     def _check_currency(cls, value: str) -> str:
-        if value.lower() not in currencies.CURRENCIES:
+        if value.lower() not in pricing.CURRENCIES:
             raise ValueError("must be a currency that Stripe charges in, e.g. usd (docs.stripe.com/currencies)")
         return value.lower()
 
@@ -212,7 +213,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_price(self) -> Self:
-        if problem := currencies.problem(self.price_amount, self.price_currency):
+        if problem := pricing.problem(self.price_amount, self.price_currency):
             raise ValueError(f"PAIDCHAT_PRICE_AMOUNT: {problem}")
         return self
 

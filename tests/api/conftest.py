@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from served import Served, databases, served_board
+
+from tests.support.served import Served, databases, served_board
 
 
 def pytest_configure(config: pytest.Config) -> None:

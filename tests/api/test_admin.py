@@ -8,13 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from board_client import http_client, look_up, messages_with, post, sessions_of, start, until_status
-from following import following
-from rows import opened
-from served import Served, served_board
 from sqlalchemy import update
 
 from paidchat.storage import queries
+from tests.support.board_client import http_client, look_up, messages_with, post, sessions_of, start, until_status
+from tests.support.following import following
+from tests.support.rows import opened
+from tests.support.served import Served, served_board
 
 TOKEN = "token-of-the-administration"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}

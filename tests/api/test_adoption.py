@@ -7,17 +7,26 @@ from typing import Any
 
 import httpx
 import pytest
-from board_client import act, http_client, look_up, messages_with, session_of, start, stripe_session, until_status
-from following import following
-from rows import first_sweep_over, opened
-from served import Served, served_board
 from sqlalchemy import delete, update
-from webhooks import completed, deliver
 
-from paidchat.adoption import Adopted, Wanted, adopt
 from paidchat.app import core
 from paidchat.domain import Conflict, InvalidText, NotFound
+from paidchat.payments.adoption import Adopted, Wanted, adopt
 from paidchat.storage import queries
+from tests.support.board_client import (
+    act,
+    http_client,
+    look_up,
+    messages_with,
+    session_of,
+    start,
+    stripe_session,
+    until_status,
+)
+from tests.support.following import following
+from tests.support.rows import first_sweep_over, opened
+from tests.support.served import Served, served_board
+from tests.support.webhooks import completed, deliver
 
 Json = dict[str, Any]
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from board_client import act, http_client, post, start, stripe_session
-from following import Follower, following
-from served import Served, served_board
-from webhooks import completed, deliver, paid
 
 import paidchat
-from paidchat import feed
 from paidchat.background import SHAKY_AFTER
 from paidchat.domain import Question
-from paidchat.group_commit import TASK as WRITER
-from paidchat.stripe_gateway import StripeGateway
+from paidchat.feed import feed
+from paidchat.storage.group_commit import TASK as WRITER
+from paidchat.stripe.gateway import StripeGateway
+from tests.support.board_client import act, http_client, post, start, stripe_session
+from tests.support.following import Follower, following
+from tests.support.served import Served, served_board
+from tests.support.webhooks import completed, deliver, paid
 
 TAILER, KEEPALIVE = "paidchat:feed.tailer", "paidchat:feed.keepalive"
 RECONCILER, LISTENER = "paidchat:reconciler", "paidchat:listener"

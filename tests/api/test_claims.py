@@ -6,13 +6,13 @@ import uuid
 from pathlib import Path
 
 import httpx
-from board_client import http_client
-from rows import opened
-from served import Served, served_board
 from sqlalchemy import select
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database
+from tests.support.board_client import http_client
+from tests.support.rows import opened
+from tests.support.served import Served, served_board
 
 HELLO = {"text": "Hello"}
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
-from board_client import http_client
-from served import served_board
-from strangers import counting
-from webhooks import deliver, event, signature
+
+from tests.support.board_client import http_client
+from tests.support.served import served_board
+from tests.support.strangers import counting
+from tests.support.webhooks import deliver, event, signature
 
 pytestmark = pytest.mark.any_database
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import httpx
 import pytest
-from board_client import act, http_client, look_up, messages_with, sessions_of, start, until_status
-from forking import launcher
-from rows import first_sweep_over, opened
-from served import SECRET, Served, free_port, paidchat, served_board
 from sqlalchemy import select, update
-from wrong_clock import BoardClock, ahead_by
 
 from paidchat.storage import queries
+from tests.support.board_client import act, http_client, look_up, messages_with, sessions_of, start, until_status
+from tests.support.forking import launcher
+from tests.support.rows import first_sweep_over, opened
+from tests.support.served import SECRET, Served, free_port, paidchat, served_board
+from tests.support.wrong_clock import BoardClock, ahead_by
 
 HOUR, MINUTES, SECONDS = timedelta(hours=1), timedelta(minutes=10), timedelta(seconds=20)
 LEASE = timedelta(seconds=60)

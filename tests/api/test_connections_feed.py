@@ -12,11 +12,12 @@ import httpx
 import pytest
 import structlog
 import websockets
-from board_client import http_client
-from following import following
-from raw_http import KEY, RawHttp, exchange, handshake
-from raw_socket import CLOSE, Frame, RawSocket, raw_socket
-from served import Served
+
+from tests.support.board_client import http_client
+from tests.support.following import following
+from tests.support.raw_http import KEY, RawHttp, exchange, handshake
+from tests.support.raw_socket import CLOSE, Frame, RawSocket, raw_socket
+from tests.support.served import Served
 
 pytestmark = pytest.mark.any_database
 MASK = bytes(4)  # zeros leave the payload as it is (RFC 6455, section 5.3)

@@ -8,9 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from board_client import http_client
-from raw_http import Answer, RawHttp, exchange, handshake
-from served import Served
+
+from tests.support.board_client import http_client
+from tests.support.raw_http import Answer, RawHttp, exchange, handshake
+from tests.support.served import Served
 
 pytestmark = pytest.mark.any_database
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}

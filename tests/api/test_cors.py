@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from board_client import http_client
-from served import Served, served_board
+
+from tests.support.board_client import http_client
+from tests.support.served import Served, served_board
 
 pytestmark = pytest.mark.any_database
 

@@ -16,14 +16,14 @@ from pathlib import Path
 import httpx
 import pytest
 import websockets
-from board_client import http_client
-from following import following
-from raw_socket import CLOSE, PING, TEXT, Frame, raw_socket
-from rows import opened, write_messages, write_payment
-from served import SECRET, Running, Served, free_port, process, served_board
-from webhooks import Json, completed, deliver
 
 from paidchat.storage import queries
+from tests.support.board_client import http_client
+from tests.support.following import following
+from tests.support.raw_socket import CLOSE, PING, TEXT, Frame, raw_socket
+from tests.support.rows import opened, write_messages, write_payment
+from tests.support.served import SECRET, Running, Served, free_port, process, served_board
+from tests.support.webhooks import Json, completed, deliver
 
 SPA = "https://spa.example.com"
 HEARTBEAT_S = 20

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from board_client import http_client
-from following import following
-from rows import opened, write_messages
-from served import Served, served_board
 from sqlalchemy import update
 
-from paidchat.board import remove_message, restore_message
+from paidchat.moderation import remove_message, restore_message
 from paidchat.storage import queries
 from paidchat.storage.database import Database
+from tests.support.board_client import http_client
+from tests.support.following import following
+from tests.support.rows import opened, write_messages
+from tests.support.served import Served, served_board
 
 COUNT = 1_203
 REMOVED = 1_203

@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 import websockets
-from board_client import act, http_client, start, until_status
-from following import Follower, following
-from rows import opened, write_payment
-from served import Served, served_board
+
+from tests.support.board_client import act, http_client, start, until_status
+from tests.support.following import Follower, following
+from tests.support.rows import opened, write_payment
+from tests.support.served import Served, served_board
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

@@ -10,7 +10,8 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode, checks
 from schemathesis.specs.openapi import checks as openapi_checks
-from served import Served
+
+from tests.support.served import Served
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "openapi.json").read_text())
 POSITIVE, NEGATIVE = GenerationMode.POSITIVE, GenerationMode.NEGATIVE

@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
-from board_client import act, http_client, sessions_of, start
-from rows import opened
-from served import Served, free_port, served_board
 from sqlalchemy import select
 
 from paidchat.storage import queries
+from tests.support.board_client import act, http_client, sessions_of, start
+from tests.support.rows import opened
+from tests.support.served import Served, free_port, served_board
 
 HELLO = {"text": "Hello", "author": "Ann"}
 

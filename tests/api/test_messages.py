@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from board_client import http_client, post
-from rows import opened, write_messages
-from served import Served, served_board
 
-from paidchat.board import remove_message, restore_message
+from paidchat.moderation import remove_message, restore_message
 from paidchat.storage.database import Database
+from tests.support.board_client import http_client, post
+from tests.support.rows import opened, write_messages
+from tests.support.served import Served, served_board
 
 COUNT = 130
 REMOVED = (1, 64, 130)

@@ -10,7 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-from board_client import (
+
+from paidchat.storage import queries
+from tests.support.board_client import (
     act,
     http_client,
     look_up,
@@ -21,11 +23,9 @@ from board_client import (
     stripe_session,
     until_status,
 )
-from following import following
-from rows import first_sweep_over, opened
-from served import Served, served_board
-
-from paidchat.storage import queries
+from tests.support.following import following
+from tests.support.rows import first_sweep_over, opened
+from tests.support.served import Served, served_board
 
 Json = dict[str, Any]
 

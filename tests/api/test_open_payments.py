@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
-from board_client import act, http_client, start, until_status
-from rows import opened, write_payment
-from served import Served, served_board
 
 from paidchat.clients import client_id
 from paidchat.storage import queries
+from tests.support.board_client import act, http_client, start, until_status
+from tests.support.rows import opened, write_payment
+from tests.support.served import Served, served_board
 
 HELLO = {"text": "Hello"}
 HERE = "127.0.0.1"

@@ -10,17 +10,17 @@ from typing import Any
 
 import httpx
 import pytest
-from board_client import http_client, post
-from rows import opened
-from served import Served, free_port, process, served_board, serving
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from paidchat.app import create_app
-from paidchat.cli import cli
-from paidchat.server import server_config
+from paidchat.cli.main import cli
+from paidchat.serving.server import server_config
 from paidchat.settings import Settings
 from paidchat.storage import schema
+from tests.support.board_client import http_client, post
+from tests.support.rows import opened
+from tests.support.served import Served, free_port, process, served_board, serving
 
 Run = Callable[..., Result]
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from board_client import act, http_client, look_up, post, session_of, start, stripe_session, until_status
-from served import Served, served_board
+
+from tests.support.board_client import act, http_client, look_up, post, session_of, start, stripe_session, until_status
+from tests.support.served import Served, served_board
 
 FIELDS = {
     "id",

@@ -12,15 +12,15 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from board_client import act, http_client, messages_with, session_of, start, stripe_session, until_status
-from rows import opened, write_payment
-from served import SECRET, Served, free_port, paidchat, served_board
 from sqlalchemy import select
-from strangers import Tamperer, tampering
-from webhooks import Json, completed, deliver, event, paid
 
-from paidchat import stripe_events
 from paidchat.storage import queries
+from paidchat.stripe import events as stripe_events
+from tests.support.board_client import act, http_client, messages_with, session_of, start, stripe_session, until_status
+from tests.support.rows import opened, write_payment
+from tests.support.served import SECRET, Served, free_port, paidchat, served_board
+from tests.support.strangers import Tamperer, tampering
+from tests.support.webhooks import Json, completed, deliver, event, paid
 
 LOST = {"webhook": {"drop": "all"}}
 
@@ -282,7 +282,7 @@ async def test_a_bug_about_one_payment_stops_no_other(tmp_path: Path, monkeypatc
             raise AttributeError("a bug of ours")
         return real(retrieved)
 
-    monkeypatch.setattr("paidchat.stripe_gateway.read_session", read_session)
+    monkeypatch.setattr("paidchat.stripe.gateway.read_session", read_session)
     async with tampering() as between:
         between.change = lambda path, answer: {**answer, "data": []} if path == "/v1/events" else answer
         with structlog.testing.capture_logs() as logs, board_behind(between, tmp_path, reconcile_seconds=1) as served:

@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from board_client import http_client
-from served import Served
+
+from tests.support.board_client import http_client
+from tests.support.served import Served
 
 CANARY = "CanaryInTheInput"
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}

@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
-from board_client import act, http_client, sessions_of, start, stripe_session, until_status
-from rows import opened
-from served import Served, free_port, served_board
 from sqlalchemy import select, update
 
 from paidchat.storage import queries
+from tests.support.board_client import act, http_client, sessions_of, start, stripe_session, until_status
+from tests.support.rows import opened
+from tests.support.served import Served, free_port, served_board
 
 Json = dict[str, Any]
 

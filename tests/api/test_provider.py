@@ -8,10 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from board_client import act, http_client, look_up, session_of, start, until_status
-from rows import first_sweep_over, opened, write_payment
-from served import free_port, served_board
-from strangers import Echo, counting, silence
+
+from tests.support.board_client import act, http_client, look_up, session_of, start, until_status
+from tests.support.rows import first_sweep_over, opened, write_payment
+from tests.support.served import free_port, served_board
+from tests.support.strangers import Echo, counting, silence
 
 SESSIONS = "/v1/checkout/sessions"
 REFUSAL = {"error": {"type": "invalid_request_error", "message": "No such thing", "param": "x"}}

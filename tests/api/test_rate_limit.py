@@ -5,8 +5,9 @@ import uuid
 from pathlib import Path
 
 import httpx
-from board_client import http_client, start
-from served import served_board
+
+from tests.support.board_client import http_client, start
+from tests.support.served import served_board
 
 HELLO = {"text": "Hello"}
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import httpx
 import pytest
 import stripe
-from board_client import http_client, look_up, start, stripe_session
-from served import SECRET, Served, served_board
-from webhooks import Json, completed, deliver, digest, paid, signature
+
+from tests.support.board_client import http_client, look_up, start, stripe_session
+from tests.support.served import SECRET, Served, served_board
+from tests.support.webhooks import Json, completed, deliver, digest, paid, signature
 
 pytestmark = pytest.mark.any_database
 

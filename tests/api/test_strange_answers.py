@@ -8,14 +8,10 @@ from typing import Any
 
 import pytest
 import structlog
-from board_client import http_client
-from served import SECRET, served_board
-from strangers import Echo, counting
-from webhooks import deliver, event
 
 from paidchat.domain import Question, SessionFact
 from paidchat.settings import Settings
-from paidchat.stripe_gateway import (
+from paidchat.stripe.gateway import (
     AccessDenied,
     AttemptFailed,
     GatewayError,
@@ -23,6 +19,10 @@ from paidchat.stripe_gateway import (
     StripeGateway,
     UnreadableAnswer,
 )
+from tests.support.board_client import http_client
+from tests.support.served import SECRET, served_board
+from tests.support.strangers import Echo, counting
+from tests.support.webhooks import deliver, event
 
 pytestmark = pytest.mark.any_database
 
@@ -178,7 +178,7 @@ async def test_a_bug_of_ours_is_a_500(tmp_path: Path, stripe: Echo, monkeypatch:
     refund = event("refund.created", {"id": "re_1", "object": "refund", "payment_intent": "pi_1"})
     for layer in ("digestible", "read_intent", "_read"):
         with monkeypatch.context() as patched:
-            patched.setattr(f"paidchat.stripe_gateway.{layer}", break_)
+            patched.setattr(f"paidchat.stripe.gateway.{layer}", break_)
             stripe.body = {"id": "pi_1", "livemode": False, "url": "https://x.example.com"}
             data = tmp_path / layer
             data.mkdir()

@@ -5,9 +5,10 @@ import time
 
 import httpx
 import pytest
-from board_client import http_client
-from served import Served
-from text_cases import TextCase, text_cases
+
+from tests.support.board_client import http_client
+from tests.support.served import Served
+from tests.support.text_cases import TextCase, text_cases
 
 MAX_BODY = 64 * 1024
 

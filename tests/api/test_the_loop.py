@@ -4,7 +4,8 @@ import json
 
 import httpx
 import websockets
-from served import Served
+
+from tests.support.served import Served
 
 
 async def test_a_payment_posts_its_message(board: Served, client: httpx.AsyncClient) -> None:

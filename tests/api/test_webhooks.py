@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from board_client import http_client, look_up, messages_with, session_of, start, stripe_session
-from rows import opened, write_payment
-from served import Served
 from sqlalchemy import delete, select
-from webhooks import Json, completed, deliver, event, paid, unpaid
 
 from paidchat.storage import queries
+from tests.support.board_client import http_client, look_up, messages_with, session_of, start, stripe_session
+from tests.support.rows import opened, write_payment
+from tests.support.served import Served
+from tests.support.webhooks import Json, completed, deliver, event, paid, unpaid
 
 RECEIVED = {"received": True}
 

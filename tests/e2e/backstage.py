@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from served import Served
+
+from tests.support.served import Served
 
 PATIENCE_S = 30  # for what takes milliseconds on a machine that does nothing else
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, async_playwright, expect
-from served import Served, served_board
 
 from tests.e2e.backstage import Backstage, backstage_of
 from tests.e2e.window import Window
 from tests.e2e.witness import Witness
+from tests.support.served import Served, served_board
 
 BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
 # They let it run as root, and keep it from calling home.

@@ -4,11 +4,11 @@ from typing import Literal
 
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
 from playwright.async_api import Page, expect
-from served import Served
 
 from tests.e2e.backstage import Backstage
 from tests.e2e.conftest import Windows
 from tests.e2e.window import DECLINED_CARD
+from tests.support.served import Served
 
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 NARROW = {"width": 320, "height": 640}

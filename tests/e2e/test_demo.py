@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from served import free_port, process
-
 from tests.e2e.conftest import Windows
+from tests.support.served import free_port, process
 
 
 async def test_the_demo_works_by_either_name_of_the_machine(windows: Windows, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """The API's own documentation, as a person opens it."""
 
 from playwright.async_api import Browser, expect
-from served import Served
 
 from tests.e2e.witness import Witness
+from tests.support.served import Served
 
 
 async def test_swagger_ui_renders_without_a_network(browser: Browser, board: Served) -> None:

@@ -4,11 +4,11 @@ import asyncio
 from pathlib import Path
 
 from playwright.async_api import expect
-from served import free_port, served_board
 
 from tests.e2e.backstage import Backstage, backstage_of
 from tests.e2e.conftest import Windows
 from tests.e2e.window import Window
+from tests.support.served import free_port, served_board
 
 PAGE = 50  # messages in a snapshot, and in a page of history
 MORE_THAN_A_PAGE = PAGE + 10

@@ -1,10 +1,10 @@
 """What strangers write, and what may be written: text stays text, and the page says why something cannot be sent."""
 
 from playwright.async_api import expect
-from served import Served
 
 from tests.e2e.backstage import Backstage, backstage_of
 from tests.e2e.conftest import Windows
+from tests.support.served import Served
 
 MAX_LENGTH = 500
 NOTHING = ("", "   \n \n", "\u200b\u2060", "\u3164")  # empty, blank, of no width, a letter that is blank

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from cluster import Cluster
-from postgres import Postgres
-from served import SECRET, free_port, paidchat, process
+
+from tests.support.cluster import Cluster
+from tests.support.postgres import Postgres
+from tests.support.served import SECRET, free_port, paidchat, process
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from cluster import Cluster, client_of
-from served import paidchat
-from webhooks import deliver, event
-from wrong_clock import ahead_by
+
+from tests.support.cluster import Cluster, client_of
+from tests.support.served import paidchat
+from tests.support.webhooks import deliver, event
+from tests.support.wrong_clock import ahead_by
 
 PAYMENTS = 20
 AHEAD_S = 600

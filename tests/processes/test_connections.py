@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from raw_http import handshake
-from served import SECRET, Running, free_port, process_anew
+
+from tests.support.raw_http import handshake
+from tests.support.served import SECRET, Running, free_port, process_anew
 
 MIB = 2**20
 EACH = 300  # connections of each kind

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster
-from postgres import Postgres
-from rows import opened
-from served import SECRET, free_port, paidchat, served_board
 from sqlalchemy import text
-from strangers import Echo, counting, tampering
 
-from paidchat.doctor import Finding, Level, examine
-from paidchat.sandbox.account_objects import SUBSCRIBED, webhook_endpoint
+from paidchat.cli.doctor import Finding, Level, examine
+from paidchat.sandbox.objects.account import SUBSCRIBED, webhook_endpoint
 from paidchat.settings import Settings
 from paidchat.storage import schema
+from tests.support.cluster import Cluster
+from tests.support.postgres import Postgres
+from tests.support.rows import opened
+from tests.support.served import SECRET, free_port, paidchat, served_board
+from tests.support.strangers import Echo, counting, tampering
 
 SUBJECTS = ("database", "key", "public URL", "Stripe", "clock", "webhook endpoint", "tax")
 URL = "https://chat.example.com"

@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from cluster import Cluster, Node, client_of
-from following import Follower, following
+
+from tests.support.cluster import Cluster, Node, client_of
+from tests.support.following import Follower, following
 
 DELIVERED_WITHIN_S = 5  # two seconds are promised; a busy machine may take longer
 

@@ -6,14 +6,14 @@ import uuid
 from collections.abc import Callable
 
 import pytest
-from board_client import session_of
-from cluster import Cluster, client_of
-from following import following
-from rows import opened
-from served import free_port, paidchat
 from sqlalchemy import delete
 
 from paidchat.storage import queries
+from tests.support.board_client import session_of
+from tests.support.cluster import Cluster, client_of
+from tests.support.following import following
+from tests.support.rows import opened
+from tests.support.served import free_port, paidchat
 
 
 async def test_a_message_is_listed_removed_and_restored(cluster: Cluster) -> None:

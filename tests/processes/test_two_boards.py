@@ -5,10 +5,11 @@ import uuid
 from dataclasses import replace
 
 import pytest
-from cluster import Cluster, client_of
-from following import following
-from served import paidchat
-from webhooks import deliver
+
+from tests.support.cluster import Cluster, client_of
+from tests.support.following import following
+from tests.support.served import paidchat
+from tests.support.webhooks import deliver
 
 
 async def test_a_message_paid_through_one_is_seen_on_the_other(cluster: Cluster) -> None:

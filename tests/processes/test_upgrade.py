@@ -13,19 +13,19 @@ import httpx
 import pytest
 import uvicorn
 import websockets
-from board_client import http_client, session_of, start
-from following import following
-from newer import REVISION, newer_program
-from postgres import Postgres
-from rows import opened
-from served import SECRET, Served, free_port, paidchat, process, serving
-from webhooks import completed, deliver
 
 from paidchat.app import create_app
 from paidchat.sandbox import SandboxSettings, create_sandbox
-from paidchat.server import server_config
+from paidchat.serving.server import server_config
 from paidchat.settings import Settings
 from paidchat.storage import schema
+from tests.support.board_client import http_client, session_of, start
+from tests.support.following import following
+from tests.support.newer import REVISION, newer_program
+from tests.support.postgres import Postgres
+from tests.support.rows import opened
+from tests.support.served import SECRET, Served, free_port, paidchat, process, serving
+from tests.support.webhooks import completed, deliver
 
 Json = dict[str, Any]
 P = ParamSpec("P")

@@ -5,9 +5,10 @@ import signal
 
 import httpx
 import websockets
-from cluster import Cluster, Node, client_of
-from following import following
-from served import free_port, paidchat, process
+
+from tests.support.cluster import Cluster, Node, client_of
+from tests.support.following import following
+from tests.support.served import free_port, paidchat, process
 
 
 async def test_a_rolling_restart_under_load_loses_nothing(cluster: Cluster) -> None:

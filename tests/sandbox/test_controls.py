@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from paidchat.sandbox.verbs import VERBS
+from paidchat.sandbox.lifecycle.verbs import VERBS
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Bench

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from rows import opened
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
+from tests.support.rows import opened
 
 NewUrl = Callable[[], str]
 

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from rows import opened, write_payment
 from sqlalchemy import literal, select, update
 
 from paidchat import clock as process_clock
 from paidchat.storage import clock, queries
 from paidchat.storage.database import Database
 from paidchat.storage.tables import UTCDateTime
+from tests.support.rows import opened, write_payment
 
 SPAN = timedelta(seconds=60)
 SECONDS = [-3600, -90, -30, 30, 90, 3600]

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from rows import payment_row, write_messages, write_payment
 from sqlalchemy import Table, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database
+from tests.support.rows import payment_row, write_messages, write_payment
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 # What both databases call a refusal, each in its sentence.

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from rows import opened, write_messages
 from sqlalchemy import select
 
-from paidchat.board import remove_message
+from paidchat.moderation import remove_message
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseUnavailable
+from tests.support.rows import opened, write_messages
 
 WRITERS = 32
 EACH = 4

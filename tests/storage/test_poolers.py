@@ -4,19 +4,19 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from pooler import Mode, pooled
-from postgres import Postgres
 from pydantic import SecretStr
-from rows import opened
-from served import SECRET, free_port
 from sqlalchemy import text
 
-from paidchat.doctor import Level, examine
+from paidchat.cli.doctor import Level, examine
 from paidchat.settings import Settings
 from paidchat.storage import schema
 from paidchat.storage.database import DatabaseUnavailable
 from paidchat.storage.notify import Listener
 from paidchat.storage.sessions import REMEDY
+from tests.support.pooler import Mode, pooled
+from tests.support.postgres import Postgres
+from tests.support.rows import opened
+from tests.support.served import SECRET, free_port
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -4,14 +4,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from postgres import Postgres
-from rows import opened
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from tls_relay import tls_relay
 
 from paidchat.storage.database import DatabaseUnavailable
 from paidchat.storage.notify import Listener
+from tests.support.postgres import Postgres
+from tests.support.rows import opened
+from tests.support.tls_relay import tls_relay
 
 
 async def application_name(url: str) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from rows import write_messages, write_payment
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat.domain import Verdict
 from paidchat.storage import queries
 from paidchat.storage.database import Database
+from tests.support.rows import write_messages, write_payment
 
 Ask = Callable[[AsyncConnection], Awaitable[Any]]
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from rows import opened
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
 from paidchat.storage import schema
 from paidchat.storage.database import Database
+from tests.support.rows import opened
 
 
 async def revision(database: Database) -> str | None:

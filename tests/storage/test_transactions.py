@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 
 import pytest
-from rows import opened, write_messages, write_payment
 from sqlalchemy import select, update
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseUnavailable
+from tests.support.rows import opened, write_messages, write_payment
 
 
 @pytest.fixture

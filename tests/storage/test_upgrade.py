@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
-from rows import opened, write_messages
 from sqlalchemy import Connection, Inspector, MetaData, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
@@ -15,6 +14,7 @@ from paidchat.domain import Verdict
 from paidchat.storage import queries, schema
 from paidchat.storage.database import Database
 from paidchat.storage.schema import Fit, SchemaOutOfDate
+from tests.support.rows import opened, write_messages
 
 NEXT = f"{int(schema.HEAD) + 1:04}"
 

@@ -5,7 +5,8 @@ import time
 from typing import Any
 
 import httpx
-from served import Served
+
+from tests.support.served import Served
 
 Json = dict[str, Any]
 

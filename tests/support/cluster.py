@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from board_client import NO_TLS, session_of
-from postgres import Postgres
-from served import Running, free_port, process
+
+from tests.support.board_client import NO_TLS, session_of
+from tests.support.postgres import Postgres
+from tests.support.served import Running, free_port, process
 
 Json = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """Processes of paidchat's command line, forked from one that has imported everything.
 
 A start costs a tenth of the CPU time of a new interpreter's. What runs in the child is the real command line, from its
-arguments on (see `tests/torture/launcher.py`).
+arguments on (see `tests/torture/harness/launcher.py`).
 """
 
 import atexit
@@ -20,7 +20,7 @@ from concurrent.futures import TimeoutError as NotYet
 from pathlib import Path
 from typing import Any
 
-SCRIPT = Path(__file__).parents[1] / "torture" / "launcher.py"
+SCRIPT = Path(__file__).parents[1] / "torture" / "harness" / "launcher.py"
 START_TIMEOUT_S = 60
 CLOCK_AHEAD_S = "CLOCK_AHEAD_S"  # in the environment of a process: by how much its clock is ahead
 

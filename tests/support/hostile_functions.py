@@ -8,15 +8,15 @@ from itertools import chain
 from typing import Any, Final
 
 import structlog
-from growth import Entry
 
 from paidchat.clients import client_id
 from paidchat.domain import InvalidText
-from paidchat.heads import Head, Refused, end_of
 from paidchat.redaction import redact_event
-from paidchat.stripe_answers import digestible
-from paidchat.stripe_events import InvalidSignature, UnreadableEvent, read_event, read_listed_event, verify_signature
+from paidchat.serving.heads import Head, Refused, end_of
+from paidchat.stripe.answers import digestible
+from paidchat.stripe.events import InvalidSignature, UnreadableEvent, read_event, read_listed_event, verify_signature
 from paidchat.text import clean_author, clean_text
+from tests.support.growth import Entry
 
 HEAD: Final = 6 * 1024  # characters of a header, of which four times as much is let in
 EVENT: Final = 120 * 1024  # bytes of an event, likewise

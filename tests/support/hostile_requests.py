@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from webhooks import signature
+from tests.support.webhooks import signature
 
 ADMIN_TOKEN: Final = "a-token-of-the-tests-that-is-long-enough"
 ORIGIN: Final = "https://pages.example"

@@ -5,7 +5,7 @@ import json
 import time
 from typing import Any, NamedTuple
 
-from served import Served
+from tests.support.served import Served
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # that of RFC 6455, section 1.3
 PATIENCE_S = 15

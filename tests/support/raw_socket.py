@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from served import Served
+from tests.support.served import Served
 
 TEXT, CLOSE, PING = 0x1, 0x8, 0x9  # RFC 6455, section 5.2
 

@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from forking import Forked, launcher
-from postgres import Postgres
 
 from paidchat.app import create_app
 from paidchat.sandbox import SandboxSettings
-from paidchat.server import Server, server_config
+from paidchat.serving.server import Server, server_config
 from paidchat.settings import Settings
 from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
+from tests.support.forking import Forked, launcher
+from tests.support.postgres import Postgres
 
 START_TIMEOUT_S = 30
 COMMAND_TIMEOUT_S = 60

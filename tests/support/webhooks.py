@@ -8,7 +8,8 @@ import uuid
 from typing import Any
 
 import httpx
-from served import SECRET
+
+from tests.support.served import SECRET
 
 Json = dict[str, Any]
 

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 
 import pytest
-from forking import CLOCK_AHEAD_S
 
 from paidchat import clock
+from tests.support.forking import CLOCK_AHEAD_S
 
 
 class BoardClock:

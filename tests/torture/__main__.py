@@ -4,10 +4,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-for path in (ROOT / "tests/support", ROOT):
-    sys.path.insert(0, str(path))
+sys.path.insert(0, str(ROOT))
 
-from tests.torture.command import main  # noqa: E402 - the folder is a script's own, and has to be found first
+from tests.torture.harness.command import main  # noqa: E402 - the folder is a script's own, and has to be found first
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.torture.order import Order
-from tests.torture.processes import launching
-from tests.torture.sabotages import SABOTAGES, is_noticed
-from tests.torture.table import Row, table
+from tests.torture.harness.order import Order
+from tests.torture.harness.processes import launching
+from tests.torture.harness.table import Row, table
+from tests.torture.hooks.sabotages import SABOTAGES, is_noticed
 
 RUNS = (
     *("kills", "crash-points", "storage-faults", "lost-events", "duplicates", "overtaking", "writers"),
@@ -31,7 +31,7 @@ async def passes() -> AsyncIterator[Passes]:
     seed = secrets.randbelow(1_000_000)
 
     async def work(run: str, order: Order) -> list[Row]:
-        module: Any = importlib.import_module(f"tests.torture.{run.replace('-', '_')}")
+        module: Any = importlib.import_module(f"tests.torture.runs.{run.replace('-', '_')}")
         async with gate:
             rows: list[Row] = await module.run(order)
             return rows

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from rows import opened, write_messages
 
-from paidchat import feed as feed_module
-from paidchat.feed import MAX_BACKLOG, Feed, Subscriber
+from paidchat.feed import feed as feed_module
+from paidchat.feed.feed import MAX_BACKLOG, Feed, Subscriber
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
+from tests.support.rows import opened, write_messages
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

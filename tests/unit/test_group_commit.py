@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from paidchat.group_commit import MOST_AT_ONCE, TASK, GroupCommit, WriteInterrupted
+from paidchat.storage.group_commit import MOST_AT_ONCE, TASK, GroupCommit, WriteInterrupted
 
 CROWD = 3 * MOST_AT_ONCE
 

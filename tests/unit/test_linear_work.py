@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import structlog
-import ways_in
-from growth import MOST_GROWTH, Entry, growth
-from hostile_functions import FUNCTIONS
-from hostile_requests import ADMIN_TOKEN, ORIGIN, REQUESTS
-from served import Served, served_board
 
 from paidchat.app import create_app
 from paidchat.observability import configure_logging
+from tests.support import ways_in
+from tests.support.growth import MOST_GROWTH, Entry, growth
+from tests.support.hostile_functions import FUNCTIONS
+from tests.support.hostile_requests import ADMIN_TOKEN, ORIGIN, REQUESTS
+from tests.support.served import Served, served_board
 
 
 @pytest.fixture(scope="module", autouse=True)

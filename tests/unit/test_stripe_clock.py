@@ -8,7 +8,7 @@ import pytest
 import structlog
 import time_machine
 
-from paidchat.stripe_clock import StripeClock
+from paidchat.stripe.clock import StripeClock
 
 ZERO = timedelta(0)
 

@@ -3,10 +3,10 @@
 import unicodedata
 
 import pytest
-from text_cases import TextCase, text_cases
 
 from paidchat.domain import InvalidText
 from paidchat.text import clean_author, clean_text
+from tests.support.text_cases import TextCase, text_cases
 
 CASES = text_cases()
 

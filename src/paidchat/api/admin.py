@@ -9,7 +9,7 @@ from paidchat import wire
 from paidchat.api.deps import TheCheckout, TheDatabase, TheSettings
 from paidchat.api.messages import LARGEST_ID, MAX_INTEGER
 from paidchat.api.problems import ApiError, responses
-from paidchat.board import remove_message, restore_message
+from paidchat.moderation import remove_message, restore_message
 
 
 def _authorize(request: Request, settings: TheSettings) -> None:
@@ -35,9 +35,7 @@ MessageId = Annotated[int, Path(ge=0, le=MAX_INTEGER)]
 @router.delete("/messages/{message_id}", status_code=204, responses=responses(401, 404, 422, 503))
 async def remove(message_id: MessageId, database: TheDatabase, checkout: TheCheckout, *, refund: bool = False) -> None:
     """Take a message off the board; with `refund=true` its payer gets the money back."""
-    payment_id = await remove_message(database, min(message_id, LARGEST_ID), refund=refund)
-    if refund:
-        await checkout.send_refunds(payment_id)
+    await remove_message(database, min(message_id, LARGEST_ID), refund_by=checkout if refund else None)
 
 
 @router.post(

@@ -7,14 +7,14 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from paidchat.background import Supervisor
-from paidchat.checkout import Checkout
-from paidchat.feed import Feed
+from paidchat.feed.admission import Viewers
+from paidchat.feed.feed import Feed
 from paidchat.observability import Metrics
+from paidchat.payments.checkout import Checkout
 from paidchat.settings import Settings
 from paidchat.storage.database import Database
 from paidchat.storage.notify import Listener
-from paidchat.stripe_gateway import StripeGateway
-from paidchat.viewers import Viewers
+from paidchat.stripe.gateway import StripeGateway
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from paidchat import wire
 from paidchat.api.deps import Running
 from paidchat.api.guard import is_own_origin
 from paidchat.api.problems import problem, responses
-from paidchat.feed import Feed, Subscriber, encode_frame
-from paidchat.feed_protocol import EXTENSION, MISUSE
-from paidchat.heads import FEED_PATH
+from paidchat.feed.feed import Feed, Subscriber, encode_frame
+from paidchat.serving.feed_protocol import EXTENSION, MISUSE
+from paidchat.serving.heads import FEED_PATH
 
 log = structlog.get_logger(__name__)
 router = APIRouter()

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paidchat.api.problems import internal_error, problem
-from paidchat.heads import REFUSAL, Refusal
+from paidchat.serving.heads import REFUSAL, Refusal
 from paidchat.settings import WEBHOOK_PATH, Settings
 
 log = structlog.get_logger(__name__)

@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from paidchat import domain
-from paidchat.group_commit import WriteInterrupted
 from paidchat.storage.database import DatabaseUnavailable
+from paidchat.storage.group_commit import WriteInterrupted
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from paidchat.api.deps import Running, Services
 from paidchat.api.problems import ApiError, responses
 from paidchat.domain import Fact, SessionFact, UnknownPayment, Verdict
 from paidchat.settings import WEBHOOK_PATH
-from paidchat.stripe_events import InvalidSignature, StaleSignature, UnreadableEvent, read_event, verify_signature
+from paidchat.stripe.events import InvalidSignature, StaleSignature, UnreadableEvent, read_event, verify_signature
 
 router = APIRouter(tags=["stripe"])
 

@@ -9,16 +9,16 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from paidchat.sandbox.api import api_routes
-from paidchat.sandbox.controls import control_routes
-from paidchat.sandbox.hosted_page import page_routes
-from paidchat.sandbox.panel import panel_routes
+from paidchat.sandbox.api.controls import control_routes
+from paidchat.sandbox.api.endpoint import api_routes
+from paidchat.sandbox.lifecycle.passing_time import keep_time
+from paidchat.sandbox.pages.hosted_page import page_routes
+from paidchat.sandbox.pages.panel import panel_routes
 from paidchat.sandbox.parts import Parts, build_parts
-from paidchat.sandbox.passing_time import keep_time
 from paidchat.sandbox.settings import SandboxSettings
 from paidchat.sandbox.upkeep import Upkeep
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parent / "pages" / "static"
 
 
 def create_sandbox(settings: SandboxSettings) -> Starlette:

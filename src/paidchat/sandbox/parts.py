@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from paidchat.sandbox.clock import Clock
-from paidchat.sandbox.courier import Courier
-from paidchat.sandbox.events import Events
+from paidchat.sandbox.delivery.courier import Courier
+from paidchat.sandbox.delivery.events import Events
 from paidchat.sandbox.faults import Faults
 from paidchat.sandbox.settings import SandboxSettings
 from paidchat.sandbox.store import Store

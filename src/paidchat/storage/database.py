@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from paidchat.postgres_url import connect_arguments
 from paidchat.storage.notify import Wakeups, announce
+from paidchat.storage.postgres_url import connect_arguments
 from paidchat.storage.sessions import Connection as AsyncpgConnection
 from paidchat.storage.sessions import check_sessions
 

@@ -1,0 +1,350 @@
+"""The command line: demo, serve, migrate, sandbox, openapi."""
+
+import asyncio
+import io
+import json
+import logging
+import os
+import secrets
+import socket
+import sys
+import webbrowser
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import structlog
+import typer
+
+from paidchat.settings import Settings, SettingsError, load_settings
+
+log = structlog.get_logger(__name__)
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+messages = typer.Typer(no_args_is_help=True, help="Look at the board and moderate it.")
+payments = typer.Typer(no_args_is_help=True, help="Look at payments, send money back, post what was lost.")
+cli.add_typer(messages, name="messages")
+cli.add_typer(payments, name="payments")
+
+Port = Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)]
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+
+DEMO_HOST = "127.0.0.1"
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A locale may lack what people write; better escaped than a traceback. Under pythonw there is no stream.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    cli()
+
+
+@cli.callback()
+def paidchat() -> None:
+    """Pay a dollar, post a message on a live public board."""
+
+
+@cli.command()
+def demo(
+    port: Port = 8000,
+    data: Annotated[Path, typer.Option(help="Where the demo keeps its data.")] = Path(".paidchat"),
+    *,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+) -> None:
+    """Run the whole loop on this machine: the board and a sandbox for Stripe. No account, no real money."""
+    from paidchat.sandbox import SandboxSettings
+
+    url, loopback = f"http://localhost:{port}", f"http://{DEMO_HOST}:{port}"
+    webhook_secret = f"whsec_{secrets.token_urlsafe(24)}"
+    settings = _load(
+        database_url=_sqlite_url(data / "paidchat.db"),
+        public_url=url,
+        stripe_secret_key="sk_test_sandbox",  # noqa: S106 - the sandbox takes any
+        stripe_webhook_secrets=webhook_secret,
+        stripe_api_base=f"{loopback}/sandbox",
+    )
+    if "rate_limit" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"rate_limit": "off"})
+    sandbox = SandboxSettings(
+        data=data,
+        public_url=f"{url}/sandbox",
+        webhook_url=f"{loopback}/stripe/webhook",
+        webhook_secret=webhook_secret,
+    )
+
+    def ready() -> None:
+        _announce(url)
+        if open_browser and _has_display():
+            webbrowser.open(url)
+
+    _serve(settings, DEMO_HOST, port, sandbox=sandbox, on_ready=ready, log_level=logging.WARNING)
+
+
+@cli.command()
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(help="Processes; more than one needs PostgreSQL.", min=1)] = 1,
+) -> None:
+    """Run the board in production. It needs STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET and PAIDCHAT_PUBLIC_URL."""
+    settings = _load()
+    if workers > 1 and settings.database_url.startswith("sqlite"):
+        _fail("SQLite serves one process. Use --workers 1, or PostgreSQL in PAIDCHAT_DATABASE_URL.")
+
+    def ready() -> None:
+        _announce(settings.public_url)
+
+    if workers == 1:
+        _serve(settings, host, port, on_ready=ready)
+    else:
+        _serve_in_processes(settings, host, port, workers, ready)
+
+
+@cli.command()
+def migrate(
+    *,
+    new_epoch: Annotated[
+        bool, typer.Option("--new-epoch", help="After restoring a backup: tell every client that history changed.")
+    ] = False,
+) -> None:
+    """Bring the database's schema up to date."""
+    from paidchat.cli import operate
+
+    settings = _load()
+    operate.migrate(settings)
+    if new_epoch:
+        operations.begin_epoch(settings)
+
+
+@cli.command()
+def doctor() -> None:
+    """Check the set-up, here and at Stripe, and say what to mend."""
+    from paidchat.cli import operate
+
+    operate.doctor(_load())
+
+
+@cli.command()
+def reconcile() -> None:
+    """Ask Stripe about everything that is open, and about all it did in the last 30 days."""
+    from paidchat.cli import operate
+
+    operate.reconcile(_load())
+
+
+@cli.command()
+def sandbox(
+    webhook_url: Annotated[str, typer.Option(help="Where to send events, e.g. http://127.0.0.1:8000/stripe/webhook.")],
+    webhook_secret: Annotated[str, typer.Option(help="What to sign them with: whsec_…")],
+    port: Port = 9000,
+    data: Annotated[Path, typer.Option(help="Where the sandbox keeps its data.")] = Path(".paidchat"),
+) -> None:
+    """Run Stripe in miniature alone, for a board that points PAIDCHAT_STRIPE_API_BASE at it."""
+    import uvicorn
+
+    from paidchat.observability import configure_logging
+    from paidchat.sandbox import SandboxSettings, create_sandbox
+    from paidchat.serving.server import Server
+
+    configure_logging()
+    url = f"http://localhost:{port}"
+    app = create_sandbox(
+        SandboxSettings(data=data, public_url=url, webhook_url=webhook_url, webhook_secret=webhook_secret)
+    )
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    Server(config, lambda: typer.echo(f"the sandbox is ready: {url}")).run(sockets=[_listen(DEMO_HOST, port)])
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the HTTP contract as an OpenAPI document."""
+    from paidchat.app import create_app
+
+    settings = _load(
+        public_url="http://localhost:8000",
+        stripe_secret_key="sk_test_none",  # noqa: S106 - nothing is asked of anybody
+        stripe_webhook_secrets="whsec_none",
+        stripe_api_base="http://127.0.0.1",
+        _env_file=None,
+    )
+    _print_json(create_app(settings).openapi())
+
+
+@cli.command()
+def asyncapi() -> None:
+    """Print the WebSocket contract as an AsyncAPI document."""
+    from paidchat.api.docs import asyncapi as document
+
+    _print_json(document(version("paidchat")))
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+MessageId = Annotated[int, typer.Argument(help="The message's id.")]
+PaymentId = Annotated[str, typer.Argument(help="The payment's id.")]
+
+
+@messages.command("list")
+def list_messages(
+    limit: Annotated[int, typer.Option(help="How many, the newest.", min=1, max=100)] = 20,
+) -> None:
+    """List the newest messages on the board, oldest first."""
+    from paidchat.cli import operate
+
+    operate.list_messages(_load(), limit)
+
+
+@messages.command("remove")
+def remove_message(
+    message_id: MessageId,
+    *,
+    refund: Annotated[bool, typer.Option("--refund", help="Send the payer's money back, too.")] = False,
+) -> None:
+    """Take a message off the board."""
+    from paidchat.cli import operate
+
+    operate.remove_message(_load(), message_id, refund=refund)
+
+
+@messages.command("restore")
+def restore_message(message_id: MessageId) -> None:
+    """Put a message back that was removed by hand."""
+    from paidchat.cli import operate
+
+    operate.restore_message(_load(), message_id)
+
+
+@payments.command("show")
+def show_payment(payment_id: PaymentId) -> None:
+    """Show a payment as the board has it."""
+    from paidchat.cli import operate
+
+    operate.show_payment(_load(), payment_id)
+
+
+@payments.command("refund")
+def refund_payment(payment_id: PaymentId) -> None:
+    """Send a payment's money back; its message leaves the board."""
+    from paidchat.cli import operate
+
+    operate.refund_payment(_load(), payment_id)
+
+
+@payments.command("adopt")
+def adopt_payment(
+    session: Annotated[str, typer.Argument(help="The Checkout Session's id at Stripe: cs_…")],
+    text: Annotated[str, typer.Option(help="What to post.")],
+    author: Annotated[str | None, typer.Option(help="Under what name; none is anonymous.")] = None,
+) -> None:
+    """Post what was paid at Stripe but is not in this database, as after restoring a backup."""
+    from paidchat.cli import operate
+
+    operate.adopt_payment(_load(), session, text, author)
+
+
+def _serve(
+    settings: Settings, host: str, port: int, *, on_ready: Any, sandbox: Any = None, log_level: int = logging.INFO
+) -> None:
+    from paidchat.app import create_app
+    from paidchat.observability import configure_logging
+    from paidchat.serving import descriptors
+    from paidchat.serving.server import Server, server_config
+
+    configure_logging(settings.log_format, log_level)
+    _check_database(settings)
+    descriptors.raise_limit(settings.max_viewers if sandbox is None else 0)  # a demo has no crowd
+    _warn(settings)
+    listening = _listen(host, port)
+    config = server_config(
+        create_app(settings, sandbox), host=host, port=port, trusted_proxies=settings.trusted_proxies
+    )
+    server = Server(config, on_ready)
+    server.run(sockets=[listening])
+    if not server.started:
+        raise typer.Exit(3)
+
+
+def _serve_in_processes(settings: Settings, host: str, port: int, workers: int, on_ready: Any) -> None:
+    from paidchat.observability import configure_logging
+    from paidchat.serving import descriptors
+    from paidchat.serving.server import Workers, server_config
+
+    configure_logging(settings.log_format)
+    _check_database(settings)
+    descriptors.raise_limit(settings.max_viewers)
+    _warn(settings)
+    config = server_config(
+        "paidchat.app:from_environment", factory=True, workers=workers, trusted_proxies=settings.trusted_proxies
+    )
+    Workers(config, [_listen(host, port)], on_ready).run()
+
+
+def _check_database(settings: Settings) -> None:
+    """Say in words what a server would stumble over at its start."""
+    from paidchat.storage.database import Database, DatabaseUnavailable
+    from paidchat.storage.schema import SchemaOutOfDate, prepare
+
+    async def check() -> None:
+        database = Database(settings.database_url)
+        try:
+            await database.open()
+            await database.check_sessions()
+            await prepare(database)
+        finally:
+            await database.close()
+
+    try:
+        asyncio.run(check())
+    except SchemaOutOfDate as error:
+        _fail(str(error))
+    except DatabaseUnavailable as error:
+        _fail(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {error}")
+
+
+def _warn(settings: Settings) -> None:
+    for warning in settings.warnings:
+        log.warning("settings.doubtful", warning=warning)
+
+
+def _sqlite_url(file: Path) -> str:
+    """Return the URL of a file whose name is meant literally."""
+    from sqlalchemy.engine import URL
+
+    try:
+        return URL.create("sqlite", database=str(file.absolute())).render_as_string(hide_password=False)
+    except UnicodeEncodeError:
+        _fail("--data: the folder's name must be valid text in this locale's encoding. Choose another.")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    from paidchat.serving.server import listen
+
+    try:
+        return listen(host, port)
+    except OSError as error:
+        _fail(f"Cannot listen on {host} port {port}: {error.strerror}. Choose another with --port.")
+
+
+def _load(**overrides: Any) -> Settings:
+    try:
+        return load_settings(**overrides)
+    except SettingsError as error:
+        lines = "".join(f"\n  {line}" for line in str(error).splitlines())
+        _fail(f"The settings cannot be used:{lines}")
+
+
+def _announce(url: str) -> None:
+    typer.echo(f"paidchat is ready: {url}")
+    sys.stdout.flush()
+
+
+def _has_display() -> bool:
+    return sys.platform in {"darwin", "win32"} or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,204 @@
+"""What an operator does by hand: look, moderate, refund, reconcile. Works beside a running server or without one."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, NoReturn, TypeVar
+
+import typer
+
+from paidchat import clock, moderation
+from paidchat.app import Core, core
+from paidchat.cli.doctor import Level, examine
+from paidchat.domain import DomainError, ProviderUnavailable
+from paidchat.observability import configure_logging
+from paidchat.payments import adoption
+from paidchat.payments.reconciler import Reconciler
+from paidchat.settings import Settings
+from paidchat.storage import queries, schema
+from paidchat.storage.database import Database, DatabaseUnavailable
+from paidchat.stripe.gateway import GatewayError
+
+T = TypeVar("T")
+LOOK_BACK = timedelta(days=30)  # for what was paid after a backup was made
+COLUMNS = 60  # of a message's text, in a list
+
+
+def _run(settings: Settings, work: Callable[[Core], Awaitable[T]]) -> T:
+    """Do one piece of work on the board's parts; exit with 1 and a sentence if it can't be done."""
+    configure_logging(settings.log_format)
+
+    async def run() -> T:
+        async with core(settings) as parts:
+            return await work(parts)
+
+    try:
+        return asyncio.run(run())
+    except (DomainError, schema.SchemaOutOfDate) as error:
+        _give_up(str(error))
+    except GatewayError as error:
+        _give_up(f"Stripe could not be asked: {error}")
+    except DatabaseUnavailable as error:
+        _give_up(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {error}")
+
+
+def _give_up(reason: str) -> NoReturn:
+    typer.echo(reason, err=True)
+    raise typer.Exit(1)
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the schema up to date."""
+
+    async def run() -> schema.Schema:
+        database = Database(settings.database_url)
+        try:
+            await database.open()
+            await database.check_sessions()
+            return await schema.migrate(database)
+        finally:
+            await database.close()
+
+    try:
+        found = asyncio.run(run())
+    except schema.SchemaOutOfDate as error:
+        _give_up(str(error))
+    except DatabaseUnavailable as error:
+        _give_up(f"The database cannot be migrated: {error}")
+    newer = found.fit is schema.Fit.NEWER
+    typer.echo(f"{found.words} There is nothing to do." if newer else "The schema is up to date.")
+
+
+def begin_epoch(settings: Settings) -> None:
+    """Begin a new epoch, and list what was paid after the backup was made: paid sessions without a row."""
+
+    async def work(parts: Core) -> list[str]:
+        async with parts.database.transaction() as connection:
+            await queries.begin_epoch(connection, uuid.uuid4().hex)
+        try:
+            return await parts.checkout.paid_without_row(clock.now() - LOOK_BACK)
+        except GatewayError as error:
+            message = f"A new epoch has begun. Stripe could not be asked what was paid since the backup: {error}"
+            raise ProviderUnavailable(message) from error
+
+    lost = _run(settings, work)
+    typer.echo("A new epoch has begun: every client starts afresh.")
+    for session_id in lost:
+        typer.echo(
+            f"Paid at Stripe, but not in this database: {session_id}. "
+            f'Refund it there, or post it: paidchat payments adopt {session_id} --text "…"'
+        )
+
+
+def doctor(settings: Settings) -> None:
+    """Print what was found, and exit with 1 if anything must be mended."""
+
+    async def run() -> bool:
+        healthy = True
+        async for finding in examine(settings):
+            typer.echo(f"{finding.level:>8}  {finding.subject}: {' '.join(finding.found.split())}")
+            if finding.remedy:
+                typer.echo(f"          → {finding.remedy}")
+            healthy = healthy and finding.level is not Level.FAILURE
+        return healthy
+
+    if not asyncio.run(run()):
+        raise typer.Exit(1)
+
+
+def list_messages(settings: Settings, limit: int) -> None:
+    """Print the newest messages on the board, oldest first."""
+
+    async def work(parts: Core) -> Any:
+        async with parts.database.reading() as connection:
+            rows, _ = await queries.messages_before(connection, None, limit)
+            return rows
+
+    for row in _run(settings, work):
+        text = " ".join(row.text.split())
+        text = text if len(text) <= COLUMNS else f"{text[: COLUMNS - 1]}…"
+        typer.echo(f"{row.id:>8}  {row.posted_at:%Y-%m-%d %H:%M:%S}  {row.author or 'Anonymous'}: {text}")
+
+
+def remove_message(settings: Settings, message_id: int, *, refund: bool) -> None:
+    """Take a message off the board."""
+
+    async def work(parts: Core) -> None:
+        await moderation.remove_message(parts.database, message_id, refund_by=parts.checkout if refund else None)
+
+    _run(settings, work)
+    typer.echo(f"Message {message_id} is off the board{', and its money on its way back' if refund else ''}.")
+
+
+def restore_message(settings: Settings, message_id: int) -> None:
+    """Put a message back."""
+
+    async def work(parts: Core) -> None:
+        await moderation.restore_message(parts.database, message_id)
+
+    _run(settings, work)
+    typer.echo(f"Message {message_id} is on the board.")
+
+
+def show_payment(settings: Settings, payment_id: str) -> None:
+    """Print a payment as JSON, with what an operator needs to find it at Stripe."""
+    shown = ("id", "status", "text", "author", "amount", "currency", "message_id", "created_at", "expires_at")
+    at_stripe = ("session_id", "payment_intent", "paid", "refunded", "disputed", "asked_at")
+
+    async def work(parts: Core) -> Any:
+        return await parts.checkout.find_payment(payment_id)
+
+    row = _run(settings, work)
+    values = {name: getattr(row, name) for name in (*shown, *at_stripe)}
+    typer.echo(json.dumps(values, indent=2, ensure_ascii=False, default=str))
+
+
+def refund_payment(settings: Settings, payment_id: str) -> None:
+    """Send a payment's money back."""
+
+    async def work(parts: Core) -> None:
+        await parts.checkout.refund_payment(payment_id)
+
+    _run(settings, work)
+    typer.echo(f"The money of payment {payment_id} is on its way back.")
+
+
+def adopt_payment(settings: Settings, session_id: str, text: str, author: str | None) -> None:
+    """Post what a session at Stripe paid for that this database has no payment of."""
+
+    async def work(parts: Core) -> adoption.Adopted:
+        wanted = adoption.Wanted(session_id, text, author)
+        return await adoption.adopt(parts.database, parts.gateway, parts.checkout, wanted, livemode=settings.livemode)
+
+    done = _run(settings, work)
+    if done.is_new:
+        typer.echo(f"Message {done.message_id} is on the board.")
+        return
+    keeps = "" if done.says_the_same else " It keeps its own text and author; those given here were not used."
+    typer.echo(f"This payment was in the database already: its message is {done.message_id}.{keeps}")
+
+
+def reconcile(settings: Settings) -> None:
+    """Make a full pass of the sweep and print what it found."""
+
+    async def work(parts: Core) -> Any:
+        reconciler = Reconciler(
+            parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds, parts.metrics
+        )
+        try:
+            return await reconciler.sweep(full=True)
+        except GatewayError as error:
+            raise ProviderUnavailable(f"Stripe could not be asked: {error}") from error
+
+    findings = _run(settings, work)
+    if findings is None:
+        typer.echo("A server is sweeping just now; try again in a minute.", err=True)
+        raise typer.Exit(1)
+    typer.echo(
+        f"Asked about {findings.asked} open payments, handled {findings.events} missed events, "
+        f"sent {findings.refunds} refunds, pruned {findings.pruned} old payments."
+    )
+    if findings.failed:
+        typer.echo(f"{findings.failed} events or payments could not be handled; the log says why.", err=True)

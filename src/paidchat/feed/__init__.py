@@ -1,0 +1,1 @@
+"""The feed: the log, followed once in each process and passed on to everyone who watches."""

@@ -1,0 +1,379 @@
+"""The feed: one tailer over the log, and everybody who follows it."""
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Row
+from websockets.frames import Frame as WebSocketFrame
+from websockets.frames import Opcode
+
+from paidchat import wire
+from paidchat.domain import Reason, is_payment_id
+from paidchat.serving.transports import Transport, reset
+from paidchat.storage import queries
+from paidchat.storage.database import Database
+
+log = structlog.get_logger(__name__)
+
+SNAPSHOT_MESSAGES: Final = 50
+REPLAY_ENTRIES: Final = 1_000  # who is further behind gets a snapshot
+BATCH_ENTRIES: Final = 500  # read from the log at once
+CHUNK_ENTRIES: Final = 100  # replayed between two looks at how fast the reader is
+POLL_S: Final = 0.5  # the safety net under the wake-ups
+REFRESH_S: Final = 5  # how long a subscriber waits for the tailer to read on
+HEARTBEAT_S: Final = 20
+MAX_BACKLOG: Final = 1024 * 1024  # bytes that may wait for a reader, before it is dropped
+STALL_S: Final = 15  # how long a reader may take nothing of what waits for it
+MAX_WATCHES: Final = 16  # payments per subscriber
+YIELD_EVERY: Final = 250  # subscribers served before others get a turn on the loop
+
+
+def encode_frame(shape: wire.Shape) -> bytes:
+    """Return a shape as one unmasked WebSocket text frame (RFC 6455, section 5.2)."""
+    return WebSocketFrame(Opcode.TEXT, shape.encode()).serialize(mask=False)
+
+
+class Subscriber:
+    """One viewer: a connection, and how far along the log it is. Its transport's buffer is its only queue."""
+
+    __slots__ = ("_backlog", "_drained", "_moved_at", "_transport", "cursor", "sent_at", "watches")
+
+    def __init__(self, transport: Transport, drained: Callable[[], Awaitable[Any]]) -> None:
+        self._transport = transport
+        self._drained = drained
+        self._backlog = 0
+        self.cursor = 0
+        self.sent_at = self._moved_at = time.monotonic()
+        self.watches: OrderedDict[str, bytes | None] = OrderedDict()  # payment id → what it was told last
+
+    @property
+    def gone(self) -> bool:
+        """Whether the connection is closed or closing."""
+        return self._transport.is_closing()
+
+    def send(self, frames: bytes) -> None:
+        """Send whole frames; who does not read them is dropped, and comes back with its cursor."""
+        if self._transport.is_closing():
+            return
+        if self._transport.get_write_buffer_size() > MAX_BACKLOG:
+            self.drop()
+            return
+        try:
+            self._transport.write(frames)
+        except Exception:  # one broken connection must not keep the others from theirs
+            log.exception("feed.write_failed")
+            self.drop()
+        self.sent_at = time.monotonic()
+
+    def drop_if_stalled(self, now: float) -> None:
+        """Drop a reader that has taken nothing for a while of what waits for it; call this every second or so."""
+        backlog = self._transport.get_write_buffer_size()
+        if backlog == 0 or backlog < self._backlog:
+            self._moved_at = now
+        elif now - self._moved_at > STALL_S:
+            self.drop()
+        self._backlog = backlog
+
+    def drop(self) -> None:
+        """Cut the connection, without a close frame: nothing more can be said to it in order."""
+        reset(self._transport)
+
+    async def drained(self) -> None:
+        """Wait until the reader has taken most of what was sent."""
+        await self._drained()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A log entry, encoded once for everybody."""
+
+    seq: int
+    kind: str
+    message_id: int
+    frame: bytes
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> "Entry":
+        """Encode a row of `queries.log_after`."""
+        shape: wire.Shape
+        match row.kind:
+            case "posted":
+                shape = wire.MessagePosted.model_construct(seq=row.seq, message=wire.Message.of(row))
+            case "restored":
+                shape = wire.MessageRestored.model_construct(seq=row.seq, message=wire.Message.of(row))
+            case _:
+                shape = wire.MessageRemoved.model_construct(seq=row.seq, message_id=row.id, reason=Reason(row.reason))
+        return cls(row.seq, row.kind, row.id, encode_frame(shape))
+
+
+def _unknown(payment_id: str) -> bytes:
+    detail = "There is no such payment."
+    return encode_frame(wire.FeedError(code="not_found", detail=detail, payment_id=payment_id))
+
+
+class Feed:
+    """The board as it is at `seq`, kept by one tailer; subscribers follow it.
+
+    A subscriber joins without a pause between reading where the feed stands and following it, so there is no
+    moment in which an entry could pass it by.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._recent: deque[Entry] = deque(maxlen=REPLAY_ENTRIES)
+        self._hidden: set[int] = set()  # messages of recent entries that are off the board
+        self._following: set[Subscriber] = set()
+        self._watchers: dict[str, set[Subscriber]] = {}
+        self._snapshot = b""
+        self._snapshot_seq = 0
+        self._waiting: list[asyncio.Future[None]] = []
+        self._delivered = 0  # less than `seq` while a delivery is under way, and after it was interrupted
+        self.epoch = ""
+        self.seq = 0
+        self.read_at = 0.0  # when the tailer last read the log, on the monotonic clock
+
+    # --- following ----------------------------------------------------------------------------------
+
+    @property
+    def viewers(self) -> int:
+        """How many follow."""
+        return len(self._following)
+
+    async def join(self, subscriber: Subscriber, *, after: int | None, epoch: str | None) -> None:
+        """Send a subscriber its first frame and what it missed, and let it follow from there.
+
+        `after` and `epoch` are the cursor it comes back with. One that cannot be served gets a snapshot.
+        """
+        if epoch == self.epoch and after is not None and after > self.seq:
+            await self.refresh()  # another process may have been quicker
+        if epoch == self.epoch and after is not None and self._oldest_cursor <= after <= self.seq:
+            subscriber.cursor = after
+            subscriber.send(encode_frame(wire.Resumed.model_construct(epoch=self.epoch, seq=after)))
+        else:
+            subscriber.cursor = self._snapshot_seq
+            subscriber.send(self._snapshot)
+        joined = self.epoch
+        while subscriber.cursor < self.seq and not subscriber.gone:
+            if self.epoch != joined:
+                subscriber.drop()
+                return
+            self._send_missed(subscriber)
+            await subscriber.drained()
+        if self.epoch != joined:
+            subscriber.drop()
+            return
+        self._following.add(subscriber)
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """Forget a subscriber and its watches."""
+        self._following.discard(subscriber)
+        for payment_id in list(subscriber.watches):
+            self._unwatch(subscriber, payment_id)
+
+    def watch(self, subscriber: Subscriber, payment_id: str) -> None:
+        """Tell a subscriber how a payment stands, and again whenever that changes."""
+        if not is_payment_id(payment_id):
+            subscriber.send(_unknown(payment_id))
+            return
+        subscriber.watches.pop(payment_id, None)
+        if len(subscriber.watches) >= MAX_WATCHES:
+            self._unwatch(subscriber, next(iter(subscriber.watches)))
+        subscriber.watches[payment_id] = None
+        self._watchers.setdefault(payment_id, set()).add(subscriber)
+        self._database.changes.wake()
+
+    def _unwatch(self, subscriber: Subscriber, payment_id: str) -> None:
+        subscriber.watches.pop(payment_id, None)
+        watchers = self._watchers.get(payment_id, set())
+        watchers.discard(subscriber)
+        if not watchers:
+            self._watchers.pop(payment_id, None)
+
+    @property
+    def _oldest_cursor(self) -> int:
+        """The oldest place to resume from. A new epoch leaves places out, so its first entries may be all there is."""
+        return self._recent[0].seq - 1 if self._recent else self.seq
+
+    def _send_missed(self, subscriber: Subscriber) -> None:
+        """Send the next entries to a subscriber that is behind; drop one whose cursor has left the buffer."""
+        start = subscriber.cursor - self._oldest_cursor
+        if start < 0:
+            subscriber.drop()
+            subscriber.cursor = self.seq
+            return
+        missed = [self._recent[index] for index in range(start, min(len(self._recent), start + CHUNK_ENTRIES))]
+        subscriber.send(b"".join(self._replayed(entry) for entry in missed))
+        subscriber.cursor = missed[-1].seq
+
+    def _replayed(self, entry: Entry) -> bytes:
+        if entry.kind != "removed" and entry.message_id in self._hidden:
+            return encode_frame(wire.MessageWithheld.model_construct(seq=entry.seq, message_id=entry.message_id))
+        return entry.frame
+
+    # --- the tailer ---------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Read where the log stands. Nobody may join before."""
+        await self._reload()
+
+    async def run(self) -> None:
+        """Follow the log until cancelled. A database that does not answer is asked again.
+
+        It may be run again after it was ended anywhere: it goes on at `seq`, and catches up the subscribers that an
+        interrupted delivery left behind.
+        """
+        self._database.changes.wake()  # the hint that an interrupted wait had taken is lost
+        while True:
+            await self._database.changes.wait(POLL_S)
+            waiting, self._waiting = self._waiting, []
+            try:
+                await self._read()
+            except Exception:
+                log.exception("feed.read_failed")
+                await asyncio.sleep(POLL_S)
+            finally:
+                for future in waiting:
+                    if not future.done():
+                        future.set_result(None)
+
+    async def refresh(self) -> None:
+        """Wait until the tailer has tried once more to read the log, from after this call, but not for ever."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self._database.changes.wake()
+        await asyncio.wait({future}, timeout=REFRESH_S)
+        if not future.done():
+            self._waiting = [other for other in self._waiting if other is not future]
+
+    async def _reload(self) -> None:
+        async with self._database.reading() as connection:
+            board = await queries.read_board(connection)
+            rows = await queries.log_after(connection, board.seq - REPLAY_ENTRIES, REPLAY_ENTRIES)
+            page = await queries.messages_before(connection, None, SNAPSHOT_MESSAGES)
+        entries = [Entry.of(row) for row in rows]
+        # From here on nothing is awaited: nobody may join between two histories.
+        self._recent.clear()
+        self._hidden.clear()
+        self.epoch, self.seq = board.epoch, board.seq
+        self._delivered = self.seq
+        self._remember(entries)
+        self._keep_snapshot(*page)
+        self.read_at = time.monotonic()
+
+    async def _read(self) -> None:
+        # Payments first, the log after: whatever a payment has come to, its message is then in what is read.
+        payments = await self._read_payments()
+        while await self._read_log():
+            pass
+        await self._tell_watchers(payments)
+
+    async def _read_log(self) -> bool:
+        """Read and deliver the next entries; True if there may be more."""
+        if self._delivered < self.seq:
+            await self._deliver([])
+        async with self._database.reading() as connection:
+            board = await queries.read_board(connection)
+            if board.epoch == self.epoch and board.seq == self.seq:
+                self.read_at = time.monotonic()
+                return False
+            rows = await queries.log_after(connection, self.seq, BATCH_ENTRIES)
+            page = await queries.messages_before(connection, None, SNAPSHOT_MESSAGES)
+        if board.epoch != self.epoch or board.seq < self.seq:
+            await self._start_over()
+            return False
+        entries = [Entry.of(row) for row in rows]
+        if [entry.seq for entry in entries] != list(range(self.seq + 1, self.seq + 1 + len(entries))):
+            raise RuntimeError(f"the log has a gap after {self.seq}")
+        self._remember(entries)
+        self.seq = entries[-1].seq
+        # While there is more to read, the page is ahead of the entries: the snapshot waits for the last of them.
+        caught_up = self.seq == board.seq
+        if caught_up:
+            self._keep_snapshot(*page)
+        await self._deliver(entries)
+        return not caught_up
+
+    async def _start_over(self) -> None:
+        """History has changed: everybody comes back, and gets a snapshot."""
+        log.warning("feed.new_epoch", was=self.epoch)
+        await self._reload()
+        for subscriber in self._following:
+            subscriber.drop()
+        self._following.clear()
+
+    def _remember(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._recent.append(entry)
+            if entry.kind == "removed":
+                self._hidden.add(entry.message_id)
+            else:
+                self._hidden.discard(entry.message_id)
+
+    def _keep_snapshot(self, rows: list[Row[Any]], has_more: bool) -> None:
+        messages = [wire.Message.of(row) for row in rows]
+        self._snapshot_seq = self.seq
+        self._snapshot = encode_frame(
+            wire.Snapshot.model_construct(epoch=self.epoch, seq=self.seq, messages=messages, has_more=has_more)
+        )
+
+    async def _deliver(self, entries: list[Entry]) -> None:
+        """Send the newest entries to every subscriber, and to those that missed some before them also these."""
+        frames = b"".join(entry.frame for entry in entries)
+        last = self.seq
+        before = last - len(entries)
+        # A subscriber that joins during this has read these entries from what the feed remembers.
+        for count, subscriber in enumerate(tuple(self._following), start=1):
+            if entries and subscriber.cursor == before:
+                subscriber.send(frames)
+                subscriber.cursor = last
+            while subscriber.cursor < last and not subscriber.gone:
+                self._send_missed(subscriber)
+            if count % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+        self._delivered = last
+
+    async def _read_payments(self) -> list[Row[Any]]:
+        if not self._watchers:
+            return []
+        ids = list(self._watchers)
+        async with self._database.reading() as connection:
+            chunks = [ids[start : start + BATCH_ENTRIES] for start in range(0, len(ids), BATCH_ENTRIES)]
+            rows = [row for chunk in chunks for row in await queries.find_payments(connection, chunk)]
+        found = {row.id for row in rows}
+        for payment_id in set(ids) - found:
+            self._tell_unknown(payment_id)
+        return rows
+
+    async def _tell_watchers(self, payments: list[Row[Any]]) -> None:
+        for row in payments:
+            frame = encode_frame(wire.PaymentUpdated.model_construct(payment=wire.Payment.of(row)))
+            for subscriber in tuple(self._watchers.get(row.id, ())):
+                # A subscriber that is still catching up has not had the message yet; it is told when it has.
+                if subscriber.watches.get(row.id) != frame and subscriber in self._following:
+                    subscriber.watches[row.id] = frame
+                    subscriber.send(frame)
+
+    def _tell_unknown(self, payment_id: str) -> None:
+        for subscriber in tuple(self._watchers.get(payment_id, ())):
+            self._unwatch(subscriber, payment_id)
+            subscriber.send(_unknown(payment_id))
+
+    # --- keeping alive ------------------------------------------------------------------------------
+
+    async def keep_alive(self) -> None:
+        """Drop stalled subscribers and send idle ones a heartbeat, which browsers need as they can't see pings."""
+        while True:
+            heartbeat = encode_frame(wire.Heartbeat.model_construct(seq=self.seq))
+            now = time.monotonic()
+            for count, subscriber in enumerate(tuple(self._following), start=1):
+                subscriber.drop_if_stalled(now)
+                if now - subscriber.sent_at >= HEARTBEAT_S:
+                    subscriber.send(heartbeat)
+                if count % YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+            await asyncio.sleep(1)

@@ -1,0 +1,157 @@
+"""Adoption: posting what was paid at Stripe for a payment that the database lost, as it does in an older backup."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from paidchat.clients import client_id
+from paidchat.domain import (
+    Conflict,
+    IntentFact,
+    NotFound,
+    PaymentStatus,
+    Question,
+    SessionFact,
+    Verdict,
+    amount_matches,
+    is_payment_id,
+)
+from paidchat.payments.checkout import Checkout
+from paidchat.storage import queries
+from paidchat.storage.database import Database
+from paidchat.stripe.events import SessionTerms
+from paidchat.stripe.gateway import RequestRefused, StripeGateway
+from paidchat.text import clean_author, clean_text
+
+SESSION_PREFIX = "cs_"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an operator asks for: the Checkout Session that was paid, and what to post for it."""
+
+    session_id: str
+    text: str
+    author: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What came of it.
+
+    Attributes:
+        message_id: The message that the payment bought.
+        is_new: Whether the payment was missing, and was made from the session and the given text.
+        says_the_same: Whether the message has the text and the author that were given.
+    """
+
+    message_id: int
+    is_new: bool
+    says_the_same: bool
+
+
+async def adopt(
+    database: Database, gateway: StripeGateway, checkout: Checkout, wanted: Wanted, *, livemode: bool
+) -> Adopted:
+    """Post what a session paid for. Idempotent: a payment that is here keeps its text, and posts once.
+
+    Raises:
+        InvalidText: the text or the author breaks a rule.
+        NotFound: Stripe does not know the session.
+        Conflict: the session is not this board's, or no money is held for it.
+        GatewayError: Stripe could not be asked; the same call again goes on from there.
+    """
+    text, author = clean_text(wanted.text), clean_author(wanted.author)
+    session, money = await _look_up(gateway, wanted.session_id, await checkout.new_question())
+    async with database.reading() as connection:
+        tag = (await queries.read_board(connection)).tag
+    payment_id = _payment_of(session, tag, livemode=livemode)
+    _check_money(session, money)
+    is_new = False
+    if not await _exists(database, payment_id):
+        terms = await gateway.session_terms(session.session_id)
+        row = _payment_row(session, terms, tag) | {"text": text, "author": author}
+        async with database.transaction() as connection:
+            is_new = await queries.insert_payment(connection, row, unless_same="id")
+    payment = await _fulfill(checkout, await checkout.find_payment(payment_id), session)
+    return Adopted(payment.message_id, is_new, (payment.text, payment.author) == (text, author))
+
+
+async def _look_up(
+    gateway: StripeGateway, session_id: str, question: Question
+) -> tuple[SessionFact, IntentFact | None]:
+    if not session_id.startswith(SESSION_PREFIX):
+        raise NotFound(f"{session_id!r} is not a Checkout Session's id: those begin with {SESSION_PREFIX}")
+    try:
+        return await gateway.retrieve_session(session_id, question)
+    except RequestRefused as error:
+        if error.code != "resource_missing":
+            raise
+        raise NotFound(f"Stripe does not know the session {session_id}, at least not in this mode.") from error
+
+
+def _payment_of(session: SessionFact, tag: str, *, livemode: bool) -> str:
+    """Return the id of the payment that a session of this board was made for."""
+    if session.board != tag or session.payment_id is None or not is_payment_id(session.payment_id):
+        raise Conflict(f"The session {session.session_id} is not this board's: it does not bear its tag.")
+    if session.livemode != livemode:
+        made, board = ("live", "test") if session.livemode else ("test", "live")
+        raise Conflict(f"The session {session.session_id} was made in {made} mode, and this board is in {board} mode.")
+    return session.payment_id
+
+
+def _check_money(session: SessionFact, money: IntentFact | None) -> None:
+    """Make sure that a session was paid and that the money is still there."""
+    name = f"The session {session.session_id}"
+    if session.payment_status != "paid":
+        raise Conflict(f"{name} is not paid: Stripe says {session.payment_status}.")
+    if money is not None and money.refunded:
+        raise Conflict(f"{name} was refunded, so there is nothing to post for it.")
+    if money is not None and money.disputed:
+        raise Conflict(f"{name} is disputed, so there is nothing to post for it now.")
+
+
+async def _exists(database: Database, payment_id: str) -> bool:
+    async with database.reading() as connection:
+        return await queries.find_payment(connection, payment_id) is not None
+
+
+def _payment_row(session: SessionFact, terms: SessionTerms, tag: str) -> dict[str, Any]:
+    """Return the payment that a session was made for, without its text and author, which Stripe does not have."""
+    if (
+        not session.amount_subtotal
+        or session.currency is None
+        or not amount_matches(session, amount=session.amount_subtotal, currency=session.currency, taxed=terms.taxed)
+    ):
+        raise Conflict(f"The session {session.session_id} asks for another amount than its price, so it is not ours.")
+    return {
+        "id": session.payment_id,
+        "status": PaymentStatus.PENDING,
+        "paid": False,
+        "refunded": False,
+        "disputed": False,
+        "amount": session.amount_subtotal,
+        "currency": session.currency,
+        "created_at": terms.created_at,
+        "expires_at": terms.expires_at,
+        "client": client_id("", tag),  # whose it was is lost
+        "stripe_key": str(uuid.uuid4()),
+        # No session will be asked for with these. They say whether tax may come on top of the amount.
+        "stripe_params": {"automatic_tax": {"enabled": True}} if terms.taxed else {},
+        "session_id": session.session_id,
+    }
+
+
+async def _fulfill(checkout: Checkout, payment: Row[Any], session: SessionFact) -> Row[Any]:
+    """Fulfill a payment and return it, its message posted."""
+    if payment.session_id == session.session_id:
+        # Stripe is asked anew, now that the payment is here: what it told of its money before was not kept.
+        await checkout.ask_stripe(payment)
+    elif await checkout.handle(session) is Verdict.SURPLUS:
+        raise Conflict("This payment was paid already, in another session. The money of this one is on its way back.")
+    payment = await checkout.find_payment(payment.id)
+    if payment.message_id is None:
+        raise Conflict(f"The payment {payment.id} is in the database, but is {payment.status} and has no message.")
+    return payment

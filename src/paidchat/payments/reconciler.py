@@ -1,0 +1,268 @@
+"""The sweep: asks Stripe about what it did not tell, sends refunds that are due, and clears away what is old."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Row
+
+from paidchat.domain import TO_BE_RETRIED, PaymentStatus, ProviderUnavailable, Verdict
+from paidchat.observability import Metrics
+from paidchat.payments import refunds
+from paidchat.payments.checkout import Checkout
+from paidchat.payments.sessions import CLAIM_TTL
+from paidchat.storage import clock, queries
+from paidchat.storage.database import Database, DatabaseUnavailable
+from paidchat.stripe.gateway import GatewayError, StripeGateway, UnreadableAnswer
+
+log = structlog.get_logger(__name__)
+
+Failure = GatewayError | ProviderUnavailable  # of a question to Stripe
+
+FIRST_DELAY_S = 0.5  # in a demo, Stripe is the server that is just starting
+LONGEST_BACKOFF_S = 600
+LEASE_TTL = timedelta(seconds=60)  # renewed as a pass goes on; a holder that died is followed after it
+CHUNK = 500  # ids in one query
+PAYMENTS_PER_PASS = 200
+GIVE_UP_AFTER = 3  # failures in a row
+AT_ONCE = 8  # questions under way to Stripe, whose limit is a hundred a second
+# How long ago Stripe must have been asked about a payment, by its age: pairs of the age up to which it holds and the
+# interval, youngest first. Most are paid within minutes or never, and a bank debit takes days.
+ANY_AGE = timedelta(days=365)
+INTERVALS: Final = {
+    PaymentStatus.PENDING: (
+        (timedelta(minutes=10), timedelta(0)),
+        (timedelta(hours=1), timedelta(minutes=1)),
+        (ANY_AGE, timedelta(minutes=5)),
+    ),
+    PaymentStatus.PROCESSING: ((ANY_AGE, timedelta(hours=1)),),
+}
+EVENTS_OVERLAP = timedelta(minutes=5)  # events become listable a little after they happen
+CLOSED_KEPT = timedelta(days=7)  # once Stripe has said that no money will come
+UNPAID_KEPT = timedelta(days=30)
+CLOCKS_AGREE = timedelta(minutes=1)  # with Stripe's, or nothing is pruned
+BEGINNING = datetime.fromtimestamp(0, UTC)  # before any event that Stripe still has
+FAILING_EVENT_TTL = timedelta(days=1)
+INBOX_KEPT = timedelta(days=60)  # longer than Stripe can send or list an event
+
+
+@dataclass(slots=True)
+class Findings:
+    """What one pass did."""
+
+    asked: int = 0
+    events: int = 0
+    refunds: int = 0
+    pruned: int = 0
+    failed: int = 0  # events and payments that could not be read, or that a bug of ours kept from being handled
+
+
+class Failures:
+    """Questions that Stripe did not answer: single ones are passed over, so many in a row mean that it is down.
+
+    One that failed for a reason of its own says nothing of Stripe, and must not keep us from the others.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        self.first: Failure | None = None
+        self.single = 0
+        self._findings = findings
+        self._in_a_row = 0
+
+    def note(self, outcomes: Iterable[Exception | None]) -> None:
+        """Note what became of some questions."""
+        for error in outcomes:
+            if isinstance(error, Failure) and not _is_unreadable(error):
+                self.first = self.first or error
+                self._in_a_row += 1
+            else:
+                self.single += error is not None
+                self._findings.failed += error is not None
+                self._in_a_row = 0
+
+    @property
+    def too_many(self) -> bool:
+        """Whether there is no sense in asking on."""
+        return self._in_a_row >= GIVE_UP_AFTER
+
+
+class Reconciler:
+    """One sweep at a time, across every process on the database."""
+
+    def __init__(
+        self, database: Database, gateway: StripeGateway, checkout: Checkout, period_s: float, metrics: Metrics
+    ) -> None:
+        self._metrics = metrics
+        self._database = database
+        self._gateway = gateway
+        self._checkout = checkout
+        self._period_s = period_s
+        self._holder = uuid.uuid4().hex
+
+    async def run(self) -> None:
+        """Sweep now and every period, until cancelled; back off while Stripe does not answer."""
+        failures = 0
+        await asyncio.sleep(FIRST_DELAY_S)
+        while True:
+            try:
+                await self.sweep()
+                failures = 0
+            except (GatewayError, ProviderUnavailable) as error:
+                failures += 1
+                log.warning("sweep.stripe_unavailable", error=str(error), failures=failures)
+            except Exception:
+                failures += 1
+                log.exception("sweep.failed")
+            backoff = min(self._period_s * 2**failures, max(LONGEST_BACKOFF_S, self._period_s))
+            await asyncio.sleep(backoff * random.uniform(0.9, 1.0))  # noqa: S311 - jitter, not a secret
+
+    async def sweep(self, *, full: bool = False) -> Findings | None:
+        """Make one pass; a full one leaves nothing for later. None if another process is at it.
+
+        Raises:
+            GatewayError, ProviderUnavailable: Stripe could not be asked; what was found before is kept.
+        """
+        since = await self._hold()
+        if since is None:
+            return None
+        read_to = None
+        findings = Findings()
+        try:
+            # Events first: one question tells of a hundred. What they don't tell, such as a session whose id was never
+            # stored, is asked for one by one; and one that Stripe fails on must not keep us from the others.
+            reading, read_to = await self._read_events(findings, since, BEGINNING if full else since)
+            asking = await (self._ask_about_all(findings) if full else self._ask_about_due(findings))
+            findings.refunds = await self._send_refunds()
+            findings.pruned = await self._prune()
+        finally:
+            async with self._database.transaction() as connection:
+                await queries.release_sweep(connection, self._holder, events_since=read_to)
+        self._metrics.sweep_failures.inc(findings.failed)
+        if findings != Findings(asked=findings.asked):
+            found = {"events": findings.events, "refunds": findings.refunds, "pruned": findings.pruned}
+            log.info("sweep.found", **found, failed=findings.failed)
+        if error := reading or asking:
+            raise error
+        return findings
+
+    async def _hold(self) -> datetime | None:
+        async with self._database.transaction() as connection:
+            return await queries.hold_sweep(connection, self._holder, LEASE_TTL)
+
+    async def _ask_about_due(self, findings: Findings) -> Failure | None:
+        async with self._database.reading() as connection:
+            payments = await queries.payments_to_ask_about(
+                connection, INTERVALS, claim_ttl=CLAIM_TTL, limit=PAYMENTS_PER_PASS
+            )
+        failures = Failures(findings)
+        await self._ask_about(payments, findings, failures)
+        return failures.first
+
+    async def _ask_about_all(self, findings: Findings) -> Failure | None:
+        failures = Failures(findings)
+        after = ""
+        while not failures.too_many:
+            async with self._database.reading() as connection:
+                payments = await queries.unsettled_payments(connection, after=after, limit=PAYMENTS_PER_PASS)
+            if not payments:
+                break
+            await self._ask_about(payments, findings, failures)
+            after = payments[-1].id
+        return failures.first
+
+    async def _ask_about(self, payments: Sequence[Row[Any]], findings: Findings, failures: Failures) -> None:
+        """Ask about some at once. Each goes to the end of the queue, whether Stripe answers or not."""
+        for start in range(0, len(payments), AT_ONCE):
+            chunk = payments[start : start + AT_ONCE]
+            async with self._database.transaction() as connection:
+                await queries.hold_sweep(connection, self._holder, LEASE_TTL)
+                await queries.mark_asked(connection, [payment.id for payment in chunk])
+                question = await queries.take_question(connection)
+            asking = (
+                _outcome(self._checkout.ask_stripe(payment, question), payment_id=payment.id) for payment in chunk
+            )
+            failures.note(await asyncio.gather(*asking))
+            findings.asked += len(chunk)
+            if failures.too_many:
+                return
+
+    async def _read_events(
+        self, findings: Findings, cursor: datetime, since: datetime
+    ) -> tuple[Failure | None, datetime | None]:
+        """Handle the events that were not sent to us, the oldest first; return how far all are handled, if they are.
+
+        One that cannot be read is passed over. One that is itself in order but fails by itself is tried again for
+        a day, then it is passed over too.
+
+        Times are Stripe's own, the next pass begins where this one ended: what our clock says does not matter.
+        """
+        try:
+            listed = await self._gateway.list_events(max(since - EVENTS_OVERLAP, BEGINNING))
+            if cursor > self._gateway.stripe_now() + CLOCKS_AGREE:
+                # Our clock was wrong when the first sweep wrote this down.
+                cursor = BEGINNING
+                listed = await self._gateway.list_events(cursor)
+        except GatewayError as error:
+            return error, None
+        ids = [event.event_id for event in (*listed.unreadable, *listed.news) if event.event_id]
+        verdicts = await self._verdicts(ids)
+        failures = Failures(findings)
+        for event in listed.unreadable:
+            if event.event_id not in verdicts:
+                findings.failed += 1
+                await _outcome(self._checkout.note_unreadable(event), event_id=event.event_id)
+        for news in listed.news:
+            if verdicts.get(news.event_id or "", Verdict.UNKNOWN) not in TO_BE_RETRIED or failures.too_many:
+                continue
+            await self._hold()
+            failed = await _outcome(self._checkout.handle(news), event_id=news.event_id)
+            failures.note([failed])
+            findings.events += failed is None
+        if failures.first or (failures.single and listed.until - cursor < FAILING_EVENT_TTL):
+            return failures.first, None
+        return None, max(cursor, listed.until)
+
+    async def _verdicts(self, event_ids: Sequence[str]) -> dict[str, Verdict]:
+        verdicts: dict[str, Verdict] = {}
+        async with self._database.reading() as connection:
+            for start in range(0, len(event_ids), CHUNK):
+                verdicts |= await queries.event_verdicts(connection, event_ids[start : start + CHUNK])
+        return verdicts
+
+    async def _send_refunds(self) -> int:
+        return len(await refunds.send_due(self._database, self._gateway))
+
+    async def _prune(self) -> int:
+        """Clear away what is old, unless our idea of the time is not Stripe's: it could take what is not."""
+        async with self._database.transaction() as connection:
+            if abs(await clock.read(connection) - self._gateway.stripe_now()) > CLOCKS_AGREE:
+                return 0
+            return await queries.prune(
+                connection, closed_kept=CLOSED_KEPT, unpaid_kept=UNPAID_KEPT, events_kept=INBOX_KEPT
+            )
+
+
+async def _outcome(work: Awaitable[Any], **about: str | None) -> Exception | None:
+    """Wait for something that asks Stripe, and return how that failed, if it did. Only an outage is raised."""
+    try:
+        await work
+    except (GatewayError, ProviderUnavailable) as error:
+        if _is_unreadable(error):
+            log.error("sweep.unreadable_answer", error=str(error), **about)
+        return error
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        log.exception("sweep.item_failed", **about)
+        return error
+    return None
+
+
+def _is_unreadable(error: Failure) -> bool:
+    """Tell whether Stripe did answer, but about this one thing with something that cannot be read."""
+    return isinstance(error, UnreadableAnswer) or isinstance(error.__cause__, UnreadableAnswer)

@@ -1,0 +1,103 @@
+"""Money on its way back: wanted together with its reason, sent to Stripe until Stripe has it."""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+import structlog
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from paidchat.domain import Conflict
+from paidchat.storage import queries
+from paidchat.storage.database import Database, DatabaseUnavailable
+from paidchat.stripe.gateway import AccessDenied, AttemptFailed, OutcomeUnknown, RequestRefused, StripeGateway
+
+log = structlog.get_logger(__name__)
+
+# How long a refund is put off after so many attempts; the last holds for any more.
+DELAYS: Final = (timedelta(0), *(timedelta(seconds=10 * 2**attempts) for attempts in range(9)), timedelta(hours=1))
+# After this long Stripe may have forgotten the key; by then it says itself that the money is back already.
+ALREADY_BACK = frozenset({"charge_already_refunded"})
+
+
+async def want(
+    connection: AsyncConnection,
+    payment_intent: str,
+    payment_id: str,
+    cause: Literal["surplus", "operator"],
+    now: datetime,
+) -> None:
+    """Write down that an intent's money is to go back; wanted twice is sent once."""
+    await queries.want_refund(
+        connection,
+        {
+            "payment_intent": payment_intent,
+            "payment_id": payment_id,
+            "cause": cause,
+            "status": "wanted",
+            "stripe_key": str(uuid.uuid4()),
+            "attempts": 0,
+            "due_at": now,
+            "created_at": now,
+        },
+    )
+
+
+async def want_all(connection: AsyncConnection, payment: Row[Any], now: datetime) -> None:
+    """Write down that a payment's money is to go back. What is back already needs nothing.
+
+    Raises:
+        Conflict: there is none, or a dispute holds it.
+    """
+    if payment.refunded:
+        return
+    if not payment.paid or payment.payment_intent is None:
+        raise Conflict("This payment was not paid, so there is nothing to send back.")
+    if payment.disputed:
+        raise Conflict("The payer disputes this payment; the bank decides who gets the money.")
+    await want(connection, payment.payment_intent, payment.id, "operator", now)
+
+
+async def send_due(database: Database, gateway: StripeGateway, *, payment_id: str | None = None) -> list[str]:
+    """Send the refunds that are due, or all of one payment; return the intents whose money went back."""
+    async with database.reading() as connection:
+        due = await queries.due_refunds(connection, DELAYS, payment_id=payment_id)
+    sent = []
+    for refund in due:
+        try:
+            if await _send(database, gateway, refund):
+                sent.append(refund.payment_intent)
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            log.exception("refund.failed", payment_id=refund.payment_id)  # the others are sent all the same
+    return sent
+
+
+async def _send(database: Database, gateway: StripeGateway, refund: Row[Any]) -> bool:
+    try:
+        await gateway.create_refund(refund.payment_intent, refund.stripe_key)
+        status = "sent"
+    except RequestRefused as error:
+        status = "sent" if error.code in ALREADY_BACK else "refused"
+        if status == "refused":
+            log.error("refund.refused", payment_id=refund.payment_id, error=str(error))
+    except (OutcomeUnknown, AttemptFailed, AccessDenied) as error:
+        write = log.error if isinstance(error, AccessDenied) else log.warning
+        write("refund.postponed", payment_id=refund.payment_id, error=str(error))
+        await _postpone(database, refund, new_key=isinstance(error, AttemptFailed))
+        return False
+    async with database.transaction() as connection:
+        await queries.update_refund(connection, refund.payment_intent, status=status)
+    return status == "sent"
+
+
+async def _postpone(database: Database, refund: Row[Any], *, new_key: bool) -> None:
+    attempts = refund.attempts + 1
+    delay = DELAYS[min(attempts, len(DELAYS) - 1)]
+    values: dict[str, Any] = {"attempts": attempts}
+    if new_key:
+        values["stripe_key"] = str(uuid.uuid4())
+    async with database.transaction() as connection:
+        await queries.postpone_refund(connection, refund.payment_intent, delay, **values)

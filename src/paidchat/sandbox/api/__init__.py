@@ -1,0 +1,1 @@
+"""The API under `/v1`, and the controls under `/test`."""

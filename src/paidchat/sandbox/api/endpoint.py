@@ -1,0 +1,110 @@
+"""The API under `/v1`: authentication, idempotency and faults around the resources, errors as Stripe's."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from paidchat.sandbox.api.calls import Call, new_request_id, read_call
+from paidchat.sandbox.api.idempotency import Idempotency, Reply
+from paidchat.sandbox.api.resources import RESOURCES, Resource, act
+from paidchat.sandbox.errors import ApiError, ExecutionError
+from paidchat.sandbox.objects.account import API_VERSION
+from paidchat.sandbox.parts import Parts
+
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def api_routes(parts: Parts) -> list[Route]:
+    """Return the routes of the API; whatever else lies under `/v1` is an unknown URL to it."""
+    api = _Api(parts)
+    routes = [Route(f"/v1{path}", api.endpoint(resource), methods=[method]) for method, path, resource in RESOURCES]
+    return [*routes, Route("/v1/{rest:path}", api.endpoint(_unknown_url), methods=_METHODS)]
+
+
+class _Api:
+    """Answers calls one after another, each change and its remembered answer in one transaction."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._idempotency = Idempotency(parts.store, parts.clock)
+
+    def endpoint(self, resource: Resource) -> Endpoint:
+        """Return the HTTP endpoint of a resource."""
+
+        async def endpoint(request: Request) -> Response:
+            request_id = new_request_id()
+            try:
+                call = await read_call(request, request_id)
+                return await self._answer(call, resource)
+            except ApiError as error:
+                return _response(_refusal(error, request_id), request_id, API_VERSION)
+
+        return endpoint
+
+    async def _answer(self, call: Call, resource: Resource) -> Response:
+        fault = self._parts.faults.take_api(acts=call.method == "POST")
+        with self._idempotency.claim(call):
+            replayed = self._idempotency.replay(call)
+            await asyncio.sleep(fault.hang_s)
+            reply = replayed or self._reply(call, resource, fault.status)
+        if fault.drop_answer:
+            return CutOff()
+        return _response(reply, call.request_id, call.api_version, call.idempotency_key)
+
+    def _reply(self, call: Call, resource: Resource, broken: int | None) -> Reply:
+        """Make a call and remember its answer where Stripe would."""
+        try:
+            with self._parts.store.transaction():
+                _break(broken)
+                reply = Reply(200, json.dumps(act(self._parts, call, resource)), call.request_id)
+                self._idempotency.remember(call, reply)
+        except ApiError as error:
+            reply = _refusal(error, call.request_id)
+            if error.kept:
+                with self._parts.store.transaction():
+                    self._idempotency.remember(call, reply)
+        return reply
+
+
+class CutOff(Response):
+    """No answer: promises a body and closes the connection without one, as a broken network would."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Begin an answer and leave it there."""
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+
+
+def _break(status: int | None) -> None:
+    """Raise the fault that is set, if any; Stripe remembers its 500 answers and not its 429 ones."""
+    if status == 429:  # noqa: PLR2004 - the HTTP status itself
+        message = "Too many requests hit the API too quickly. Try again with growing pauses."
+        raise ApiError(message, status=429, code="rate_limit")
+    if status is not None:
+        raise ExecutionError("The sandbox was told to fail.", status=status, kind="api_error")
+
+
+def _unknown_url(parts: Parts, call: Call) -> dict[str, object]:
+    del parts
+    raise ApiError(f"Unrecognized request URL ({call.method}: {call.path}).", status=404)
+
+
+def _refusal(error: ApiError, request_id: str) -> Reply:
+    return Reply(error.status, json.dumps(error.body()), request_id)
+
+
+def _response(reply: Reply, request_id: str, version: str, idempotency_key: str | None = None) -> Response:
+    headers = {"Request-Id": request_id, "Stripe-Version": version, "Cache-Control": "no-store"}
+    if idempotency_key is not None:
+        headers["Idempotency-Key"] = idempotency_key
+        headers["Original-Request"] = reply.request_id
+    if reply.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return Response(reply.text, reply.status, headers, media_type="application/json")

@@ -1,0 +1,1 @@
+"""Webhooks: events, signed and delivered."""

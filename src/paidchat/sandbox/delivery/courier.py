@@ -1,0 +1,253 @@
+"""Courier: posts queued events to the webhook endpoint, signed afresh each time, until they are received."""
+
+import asyncio
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from paidchat.sandbox.clock import Clock
+from paidchat.sandbox.delivery.signatures import signature_header
+from paidchat.sandbox.faults import Faults
+from paidchat.sandbox.settings import SandboxSettings
+from paidchat.sandbox.store import Store
+from paidchat.sandbox.upkeep import Upkeep
+
+_LOG = logging.getLogger(__name__)
+
+REDIRECT_WAIT_S = 10.0
+"""How long Checkout waits for an answer before the redirect (docs.stripe.com/checkout/fulfillment)."""
+
+_ATTEMPT_TIMEOUT_S = 20.0
+_FIRST_BACKOFF_S = 1.0
+_FIRST_BACKOFF_UNREACHABLE_S = 0.25  # nobody listens yet: our own host may just be starting
+_LONGEST_BACKOFF_S = 60.0
+_GIVE_UP_AFTER_S = 3 * 24 * 3600
+_MOST_AT_ONCE = 64
+_SHORTEST_PAUSE_S = 0.01
+_IDLE_S = 1.0  # how long an advanced clock can go unnoticed
+_KEEPALIVE_S = 2.0  # below uvicorn's 5 s, so that no connection is reused while the receiver closes it
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one attempt: an HTTP status, or none and the reason."""
+
+    status: int | None
+    note: str | None = None
+    unreachable: bool = False
+
+    @property
+    def received(self) -> bool:
+        """Whether the receiver took the event: any 2xx."""
+        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - the status class itself
+
+
+class Courier:
+    """Delivers each event in a task of its own, so that a slow one holds up no other.
+
+    What is pending lives in the store; a restart goes on where the last process stopped.
+    """
+
+    def __init__(self, settings: SandboxSettings, store: Store, clock: Clock, faults: Faults) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._faults = faults
+        self._wake = asyncio.Event()
+        self._flying: dict[str, asyncio.Task[None]] = {}
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._client: httpx.AsyncClient | None = None
+        self._loop = Upkeep("sandbox courier", self._run)
+
+    def start(self) -> None:
+        """Begin delivering, on the running event loop."""
+        limits = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=_KEEPALIVE_S)
+        timeout = httpx.Timeout(_ATTEMPT_TIMEOUT_S, pool=None)
+        secure = self._settings.webhook_url.startswith("https:")  # no certificates to load for plain HTTP
+        self._client = httpx.AsyncClient(verify=secure, trust_env=False, limits=limits, timeout=timeout)
+        self._wake = asyncio.Event()  # bound to this event loop
+        self._store.after_commit = self._wake.set
+        self._loop.start()
+
+    async def stop(self) -> None:
+        """Stop at once; attempts under way count as not made and are made again after a restart."""
+        self._store.after_commit = lambda: None
+        await self._loop.stop()
+        tasks = list(self._flying.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for waiters in self._waiting.values():
+            _release(waiters)
+        if self._client is not None:
+            await self._client.aclose()
+
+    def wake(self) -> None:
+        """Look again for what is due; called after the clock was advanced."""
+        self._wake.set()
+
+    async def first_answer(self, event_id: str, at_most_s: float = REDIRECT_WAIT_S) -> None:
+        """Wait until an event's first attempt has been answered, or has failed.
+
+        Returns at once when that has happened already or when a fault delays the event.
+        """
+        row = self._store.row("SELECT state, attempts, due FROM deliveries WHERE event = ?", (event_id,))
+        if row is None or row["attempts"] or row["state"] != "pending" or row["due"] > self._clock.now():
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(event_id, []).append(waiter)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await waiter
+
+    async def resend(self, event_id: str) -> Answer | None:
+        """Send an event once more, now, past all faults; None when there is no such event.
+
+        A failed resend leaves a lost event to the usual retries.
+        """
+        event = self._store.get("event", event_id)
+        if event is None:
+            return None
+        now = self._clock.now()
+        self._store.rows(
+            "INSERT INTO deliveries (event, session, type, state, begun, due) "
+            "VALUES (?, ?, ?, 'dropped', ?, ?) ON CONFLICT (event) DO NOTHING",
+            (event_id, self._store.session_of(event_id), event["type"], now, now),
+        )
+        answer = await self._post(event_id)
+        row = self._store.row("SELECT * FROM deliveries WHERE event = ?", (event_id,))
+        if row is not None:
+            self._settle(row, [answer], begun=now if row["state"] != "pending" else row["begun"])
+        return answer
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            pause = _IDLE_S
+            try:
+                next_due = self._launch()
+            except sqlite3.OperationalError:  # disk full, say: nothing is lost, so look again later
+                _LOG.exception("The sandbox cannot read its deliveries")
+            else:
+                if next_due is not None:
+                    pause = min(_IDLE_S, max(next_due - self._clock.now(), _SHORTEST_PAUSE_S))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+
+    def _launch(self) -> float | None:
+        """Start what is due and free to start; return when the next one is due."""
+        free = _MOST_AT_ONCE - len(self._flying)
+        if free <= 0:
+            return None  # a landing wakes the loop
+        rows = self._store.rows(
+            "SELECT * FROM deliveries WHERE state = 'pending' ORDER BY due LIMIT ?", (_MOST_AT_ONCE + free,)
+        )
+        now = self._clock.now()
+        for row in rows:
+            if row["event"] in self._flying:
+                continue
+            if row["due"] > now:
+                return float(row["due"])
+            if len(self._flying) < _MOST_AT_ONCE:
+                self._fly(row["event"], self._deliver(row))
+        return None
+
+    def _fly(self, event_id: str, flight: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(flight, name=f"deliver {event_id}")
+        self._flying[event_id] = task
+        task.add_done_callback(lambda _: self._landed(event_id))
+
+    def _landed(self, event_id: str) -> None:
+        self._flying.pop(event_id, None)
+        _release(self._waiting.pop(event_id, []))
+        self._wake.set()
+
+    async def _deliver(self, row: sqlite3.Row) -> None:
+        try:
+            await self._attempt(row)
+        except Exception:  # noqa: BLE001 - a full disk or a mistake of ours: logged, and not repeated without a pause
+            _LOG.exception("The sandbox failed at a delivery, and makes it again")
+            await asyncio.sleep(_IDLE_S)
+
+    async def _attempt(self, row: sqlite3.Row) -> None:
+        if self._faults.take_drop():
+            self._lose(row)
+            return
+        copies = 1 + self._faults.webhook.duplicate
+        answers = await asyncio.gather(*(self._post(row["event"]) for _ in range(copies)))
+        fresh = self._store.row("SELECT * FROM deliveries WHERE event = ?", (row["event"],))
+        if fresh is not None:
+            self._settle(fresh, answers, begun=fresh["begun"])
+
+    async def _post(self, event_id: str) -> Answer:
+        event = self._store.get("event", event_id)
+        if event is None or self._client is None:
+            return Answer(None, "not running")
+        payload = json.dumps(event).encode()
+        timestamp = int(time.time())  # receivers compare it with their own clock, so wall time
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "User-Agent": "Stripe/1.0 (sandbox)",
+            "Stripe-Signature": signature_header(payload, self._settings.webhook_secret, timestamp),
+        }
+        try:
+            response = await self._client.post(self._settings.webhook_url, content=payload, headers=headers)
+        except httpx.ConnectError as error:
+            return Answer(None, type(error).__name__, unreachable=True)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return Answer(None, type(error).__name__)
+        return Answer(response.status_code)
+
+    def _lose(self, row: sqlite3.Row) -> None:
+        with self._store.transaction():
+            self._write_attempt(row, row["attempts"] + 1, Answer(None, "lost on the way"))
+            self._store.rows(
+                "UPDATE deliveries SET state = 'dropped', attempts = attempts + 1 WHERE event = ?",
+                (row["event"],),
+            )
+
+    def _settle(self, row: sqlite3.Row, answers: list[Answer], *, begun: float) -> None:
+        """Write down the answers of one attempt's copies and what follows from them."""
+        attempt = row["attempts"] + 1
+        state, due = "pending", row["due"]
+        if row["state"] == "delivered" or any(answer.received for answer in answers):
+            state = "delivered"
+        elif self._clock.now() - begun > _GIVE_UP_AFTER_S:
+            state = "abandoned"
+        else:
+            due = self._clock.now() + _backoff_s(attempt, unreachable=answers[0].unreachable)
+        with self._store.transaction():
+            for answer in answers:
+                self._write_attempt(row, attempt, answer)
+            self._store.rows(
+                "UPDATE deliveries SET state = ?, attempts = ?, begun = ?, due = ? WHERE event = ?",
+                (state, attempt, begun, due, row["event"]),
+            )
+
+    def _write_attempt(self, row: sqlite3.Row, attempt: int, answer: Answer) -> None:
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._store.rows(
+            "INSERT INTO attempts (event, type, session, attempt, status, note, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (row["event"], row["type"], row["session"], attempt, answer.status, answer.note, at),
+        )
+
+
+def _backoff_s(attempt: int, *, unreachable: bool) -> float:
+    """Return the seconds between a failed attempt, counted from 1, and the next."""
+    first = _FIRST_BACKOFF_UNREACHABLE_S if unreachable else _FIRST_BACKOFF_S
+    return float(min(_LONGEST_BACKOFF_S, first * 2 ** min(attempt - 1, 10)))
+
+
+def _release(waiters: list[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)

@@ -1,0 +1,1 @@
+"""What becomes of sessions and payments: by a buyer, a bank, or time."""

@@ -1,0 +1,145 @@
+"""Disputes: a cardholder asks the bank for the money back, and someone wins."""
+
+from typing import Any
+
+from paidchat.sandbox.errors import StateError
+from paidchat.sandbox.ids import new_id
+from paidchat.sandbox.lifecycle.refunds import paid_charge
+from paidchat.sandbox.objects.payment import dispute
+from paidchat.sandbox.parts import Parts
+
+Json = dict[str, Any]
+
+_FEE = 1500
+OPEN_DISPUTES = ("needs_response", "under_review")
+OPEN_INQUIRIES = ("warning_needs_response", "warning_under_review")
+CHARGEBACKS = (*OPEN_DISPUTES, "won", "lost")
+
+
+def open_dispute(parts: Parts, session_id: str) -> Json:
+    """Open a dispute over a paid session, or let its open inquiry become one; the money is withdrawn.
+
+    Raises:
+        StateError: Not paid, wholly refunded, or disputed already.
+    """
+    charge = _disputable(parts, session_id)
+    inquiry = open_inquiry(parts, session_id)
+    with parts.store.transaction():
+        if inquiry is None:
+            opened = _open(parts, session_id, charge, "needs_response")
+        else:
+            opened = inquiry | {"status": "needs_response", "is_charge_refundable": False}
+            previous = {"status": inquiry["status"]}
+            parts.events.record("charge.dispute.updated", opened, session=session_id, previous=previous)
+        opened["balance_transactions"] = [_transaction(parts, opened, withdrawn=True)]
+        parts.store.save(opened)
+        parts.events.record("charge.dispute.funds_withdrawn", opened, session=session_id)
+    return opened
+
+
+def inquire(parts: Parts, session_id: str) -> Json:
+    """Open an inquiry over a paid session; when one is open, close it. No money moves either way.
+
+    Raises:
+        StateError: Not paid, wholly refunded, or disputed already.
+    """
+    inquiry = open_inquiry(parts, session_id)
+    with parts.store.transaction():
+        if inquiry is None:
+            return _open(parts, session_id, _disputable(parts, session_id), "warning_needs_response")
+        return _close(parts, session_id, inquiry, "warning_closed")
+
+
+def win_dispute(parts: Parts, session_id: str) -> Json:
+    """Decide the open dispute for the account: the money comes back.
+
+    Raises:
+        StateError: No dispute is open.
+    """
+    found = _open_one(parts, session_id)
+    with parts.store.transaction():
+        found["status"] = "won"
+        found["balance_transactions"].append(_transaction(parts, found, withdrawn=False))
+        closed = _close(parts, session_id, found, "won")
+        parts.events.record("charge.dispute.funds_reinstated", closed, session=session_id)
+    return closed
+
+
+def lose_dispute(parts: Parts, session_id: str) -> Json:
+    """Decide the open dispute for the cardholder: the money stays gone.
+
+    Raises:
+        StateError: No dispute is open.
+    """
+    found = _open_one(parts, session_id)
+    with parts.store.transaction():
+        return _close(parts, session_id, found, "lost")
+
+
+def open_inquiry(parts: Parts, session_id: str) -> Json | None:
+    """Return a session's open inquiry, if there is one."""
+    return _latest(parts, session_id, OPEN_INQUIRIES)
+
+
+def _open(parts: Parts, session_id: str, charge: Json, status: str) -> Json:
+    opened = dispute(charge, status=status, created=parts.clock.stamp())
+    charge["disputed"] = True
+    parts.store.save(charge)
+    parts.store.insert(opened, session=session_id)
+    parts.events.record("charge.dispute.created", opened, session=session_id)
+    return opened
+
+
+def _close(parts: Parts, session_id: str, found: Json, status: str) -> Json:
+    found["status"] = status
+    parts.store.save(found)
+    parts.events.record("charge.dispute.closed", found, session=session_id)
+    return found
+
+
+def _disputable(parts: Parts, session_id: str) -> Json:
+    charge = paid_charge(parts, session_id)
+    if charge["refunded"]:
+        raise StateError("A wholly refunded payment cannot be disputed.")
+    held = [item for item in parts.store.of_session(session_id, "dispute") if item["status"] in CHARGEBACKS]
+    if held:
+        raise StateError(f"This payment has been disputed already: {held[0]['status']}.")
+    return charge
+
+
+def _open_one(parts: Parts, session_id: str) -> Json:
+    paid_charge(parts, session_id)
+    found = _latest(parts, session_id, OPEN_DISPUTES)
+    if found is None:
+        raise StateError("No dispute is open.")
+    return found
+
+
+def _latest(parts: Parts, session_id: str, statuses: tuple[str, ...]) -> Json | None:
+    disputes = parts.store.of_session(session_id, "dispute")
+    return next((item for item in disputes if item["status"] in statuses), None)
+
+
+def _transaction(parts: Parts, found: Json, *, withdrawn: bool) -> Json:
+    """Return a movement of the account's balance; losing the money also costs a fee."""
+    amount = -found["amount"] if withdrawn else found["amount"]
+    fee = _FEE if withdrawn else 0
+    now = parts.clock.stamp()
+    return {
+        "id": new_id("txn_1"),
+        "object": "balance_transaction",
+        "amount": amount,
+        "available_on": now,
+        "balance_type": "payments",
+        "created": now,
+        "currency": found["currency"],
+        "description": f"Chargeback for {found['charge']}",
+        "exchange_rate": None,
+        "fee": fee,
+        "fee_details": [],
+        "net": amount - fee,
+        "reporting_category": "dispute" if withdrawn else "dispute_reversal",
+        "source": found["id"],
+        "status": "available",
+        "type": "adjustment",
+    }

@@ -1,0 +1,35 @@
+"""Passing time: sessions expire and refunds arrive when the sandbox's clock reaches their moment."""
+
+import asyncio
+import logging
+import sqlite3
+
+from paidchat.sandbox.lifecycle.refunds import settle_refund
+from paidchat.sandbox.lifecycle.sessions import expire_session
+from paidchat.sandbox.parts import Parts
+
+_LOG = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 0.5
+_AT_ONCE = 100
+
+
+def let_time_pass(parts: Parts) -> None:
+    """Do everything whose moment has come, each in a transaction of its own, and wake the courier."""
+    while overdue := parts.store.overdue(parts.clock.now(), _AT_ONCE):
+        for body in overdue:
+            if body["object"] == "refund":
+                settle_refund(parts, body["id"])
+            else:
+                expire_session(parts, body["id"])
+    parts.courier.wake()
+
+
+async def keep_time(parts: Parts) -> None:
+    """Let time pass until cancelled."""
+    while True:
+        try:
+            let_time_pass(parts)
+        except sqlite3.OperationalError:  # disk full, say: what is due stays due
+            _LOG.exception("The sandbox cannot write down what time changed")
+        await asyncio.sleep(_LOOK_EVERY_S)

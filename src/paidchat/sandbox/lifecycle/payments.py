@@ -1,0 +1,193 @@
+"""Payments: what a buyer, and later the bank, does with a checkout session."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from paidchat.sandbox.errors import StateError
+from paidchat.sandbox.ids import new_id
+from paidchat.sandbox.lifecycle.cards import BANK_REFUSED, GOOD_CARD, decline_of
+from paidchat.sandbox.lifecycle.sessions import find_session
+from paidchat.sandbox.objects.checkout import customer_details
+from paidchat.sandbox.objects.payment import (
+    Decline,
+    Method,
+    charge,
+    failed,
+    payment_error,
+    payment_intent,
+    succeeded,
+)
+from paidchat.sandbox.parts import Parts
+from paidchat.sandbox.tax import apply_tax, load_tax
+
+Json = dict[str, Any]
+
+DEFAULT_EMAIL = "buyer@example.com"
+_COUNTRY = "US"
+_BANK_LAST4 = "6789"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a buyer's try: the session now, why it was refused, the event Checkout waits for."""
+
+    session: Json
+    decline: Decline | None = None
+    completed_event: str | None = None
+
+
+@dataclass
+class _Try:
+    """One charge under way, with the session and the intent it belongs to."""
+
+    session: Json
+    intent: Json
+    charge: Json
+
+
+def pay_by_card(parts: Parts, session_id: str, *, card: str = GOOD_CARD, email: str | None = None) -> Outcome:
+    """Pay with a card given by its digits; a refused one leaves the session open.
+
+    Raises:
+        StateError: The session is not open, or takes no cards.
+    """
+    decline = decline_of(card)
+    with parts.store.transaction():
+        attempt = _start(parts, session_id, Method("card", card[-4:]), email)
+        if decline is not None:
+            _fail(parts, attempt, decline)
+            return Outcome(attempt.session, decline=decline)
+        _succeed(parts, attempt)
+        event = _complete(parts, attempt.session, email, payment_status="paid")
+    return Outcome(attempt.session, completed_event=event)
+
+
+def pay_by_bank_debit(parts: Parts, session_id: str, *, email: str | None = None) -> Outcome:
+    """Pay by bank debit: the session completes unpaid, and the money is on its way for days.
+
+    Raises:
+        StateError: The session is not open, or takes no bank debits.
+    """
+    with parts.store.transaction():
+        attempt = _start(parts, session_id, Method("us_bank_account", _BANK_LAST4), email)
+        parts.store.save(attempt.charge)
+        attempt.intent |= {"status": "processing", "latest_charge": attempt.charge["id"]}
+        parts.store.save(attempt.intent)
+        parts.events.record("charge.pending", attempt.charge, session=session_id)
+        parts.events.record("payment_intent.processing", attempt.intent, session=session_id)
+        event = _complete(parts, attempt.session, email, payment_status="unpaid")
+    return Outcome(attempt.session, completed_event=event)
+
+
+def settle(parts: Parts, session_id: str) -> Json:
+    """Let a bank debit arrive.
+
+    Raises:
+        StateError: None is on its way.
+    """
+    with parts.store.transaction():
+        attempt = _processing(parts, session_id)
+        _succeed(parts, attempt)
+        attempt.session["payment_status"] = "paid"
+        parts.store.save(attempt.session)
+        parts.events.record("checkout.session.async_payment_succeeded", attempt.session, session=session_id)
+    return attempt.session
+
+
+def settle_fail(parts: Parts, session_id: str) -> Json:
+    """Let the bank refuse a debit; the session stays complete and unpaid.
+
+    Raises:
+        StateError: None is on its way.
+    """
+    with parts.store.transaction():
+        attempt = _processing(parts, session_id)
+        _fail(parts, attempt, BANK_REFUSED)
+        parts.events.record("checkout.session.async_payment_failed", attempt.session, session=session_id)
+    return attempt.session
+
+
+def _start(parts: Parts, session_id: str, method: Method, email: str | None) -> _Try:
+    """Begin a charge; the session gets its intent the first time a buyer tries."""
+    session = find_session(parts, session_id)
+    if session["status"] != "open":
+        raise StateError(f"This session can no longer be paid: it is {session['status']}.")
+    if method.type not in session["payment_method_types"]:
+        raise StateError(f"This session does not take the payment method {method.type}.")
+    intent = parts.store.get("payment_intent", session["payment_intent"] or "")
+    if intent is None:
+        intent = _create_intent(parts, session)
+    intent["payment_method"] = new_id("pm_1")
+    started = charge(intent, method, email=email or _email(session), created=parts.clock.stamp())
+    parts.store.insert(started, session=session_id)
+    return _Try(session, intent, started)
+
+
+def _create_intent(parts: Parts, session: Json) -> Json:
+    private = parts.store.private(session["id"])
+    apply_tax(session, private["lines"], load_tax(parts.store))
+    intent = payment_intent(session, private["intent"], created=parts.clock.stamp())
+    parts.store.insert(intent, session=session["id"])
+    parts.store.set_private(session["id"], private)
+    session["payment_intent"] = intent["id"]
+    parts.store.save(session)
+    parts.events.record("payment_intent.created", intent, session=session["id"])
+    return intent
+
+
+def _processing(parts: Parts, session_id: str) -> _Try:
+    session = find_session(parts, session_id)
+    intent = parts.store.get("payment_intent", session["payment_intent"] or "")
+    if intent is None or intent["status"] != "processing":
+        raise StateError("No bank debit is on its way for this session.")
+    pending = parts.store.get("charge", intent["latest_charge"])
+    if pending is None:
+        raise StateError("No bank debit is on its way for this session.")
+    return _Try(session, intent, pending)
+
+
+def _succeed(parts: Parts, attempt: _Try) -> None:
+    attempt.charge = succeeded(attempt.charge)
+    attempt.intent |= {
+        "status": "succeeded",
+        "amount_received": attempt.intent["amount"],
+        "latest_charge": attempt.charge["id"],
+        "last_payment_error": None,
+    }
+    parts.store.save(attempt.charge)
+    parts.store.save(attempt.intent)
+    session_id = attempt.session["id"]
+    parts.events.record("charge.succeeded", attempt.charge, session=session_id)
+    parts.events.record("payment_intent.succeeded", attempt.intent, session=session_id)
+
+
+def _fail(parts: Parts, attempt: _Try, decline: Decline) -> None:
+    attempt.charge = failed(attempt.charge, decline)
+    attempt.intent |= {
+        "status": "requires_payment_method",
+        "latest_charge": attempt.charge["id"],
+        "last_payment_error": payment_error(attempt.charge, decline),
+        "payment_method": None,
+    }
+    parts.store.save(attempt.charge)
+    parts.store.save(attempt.intent)
+    session_id = attempt.session["id"]
+    parts.events.record("charge.failed", attempt.charge, session=session_id)
+    parts.events.record("payment_intent.payment_failed", attempt.intent, session=session_id)
+
+
+def _complete(parts: Parts, session: Json, email: str | None, *, payment_status: str) -> str:
+    session |= {
+        "status": "complete",
+        "payment_status": payment_status,
+        "url": None,
+        "customer_details": customer_details(email or _email(session), country=_COUNTRY),
+        "collected_information": {"business_name": None, "individual_name": None, "shipping_details": None},
+    }
+    parts.store.save(session)
+    parts.store.set_due(session["id"], None)
+    return parts.events.record("checkout.session.completed", session, session=session["id"])
+
+
+def _email(session: Json) -> str:
+    return session["customer_email"] or DEFAULT_EMAIL

@@ -1,0 +1,1 @@
+"""API objects, as Stripe shows them."""

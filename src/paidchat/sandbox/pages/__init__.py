@@ -1,0 +1,1 @@
+"""Pages: the hosted page and the panel."""

@@ -1,0 +1,165 @@
+"""The panel's HTML: sessions with their verbs, deliveries with their answers, faults, clock and tax."""
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from paidchat.sandbox.lifecycle.disputes import open_inquiry
+from paidchat.sandbox.lifecycle.verbs import allowed
+from paidchat.sandbox.money import in_words
+from paidchat.sandbox.pages.markup import Markup, html, join, template
+from paidchat.sandbox.parts import Parts
+from paidchat.sandbox.tax import load_tax
+
+Json = dict[str, Any]
+
+_SESSIONS_SHOWN = 25
+_DELIVERIES_SHOWN = 40
+
+_WORDS = {
+    "pay": "Pay",
+    "decline": "Decline",
+    "pay_later": "Pay by bank debit",
+    "settle": "Debit arrives",
+    "settle_fail": "Debit fails",
+    "expire": "Expire",
+    "refund": "Refund",
+    "refund_partial": "Refund half",
+    "refund_fail": "Refund fails",
+    "refund_settle": "Refund arrives",
+    "dispute": "Dispute",
+    "win_dispute": "Win dispute",
+    "lose_dispute": "Lose dispute",
+    "inquiry": "Inquiry",
+}
+_ADVANCES = ((60, "+1 minute"), (3600, "+1 hour"), (24 * 3600, "+1 day"), (3 * 24 * 3600, "+3 days"))
+
+_VERB = """
+<form method="post" action="{base}/panel/sessions/{id}/{verb}">
+<button id="{verb}-{id}">{words}</button></form>
+"""
+_CLOCK = '<button name="advance_s" value="{seconds}">{words}</button>'
+
+_RECENT_SESSIONS = """
+SELECT id, body FROM objects WHERE kind = 'checkout.session' ORDER BY seq DESC LIMIT ?
+"""
+_RECENT_DELIVERIES = """
+SELECT deliveries.*, (
+    SELECT group_concat(coalesce(status, note), ', ') FROM attempts WHERE attempts.event = deliveries.event
+) AS answers
+FROM deliveries ORDER BY rowid DESC LIMIT ?
+"""
+
+
+def panel_page(parts: Parts, base: str, said: str) -> Markup:
+    """Return the whole panel; `said` is what came of the last button, empty for nothing."""
+    webhook, api = parts.faults.webhook, parts.faults.api
+    body = html(
+        template("panel.html"),
+        base=base,
+        said=said,
+        live=live_part(parts, base),
+        webhook_url=parts.settings.webhook_url,
+        advance=_duration(parts.clock.advance_s),
+        clocks=join(html(_CLOCK, seconds=seconds, words=words) for seconds, words in _ADVANCES),
+        drop=webhook.drop,
+        duplicate=webhook.duplicate,
+        delay_s=f"{webhook.delay_s:g}",
+        reorder=_checked(webhook.reorder),
+        foreign_events=_checked(webhook.foreign_events),
+        hang_s=f"{api.hang_s:g}",
+        status_none=_selected(api.status is None),
+        status_500=_selected(api.status == 500),  # noqa: PLR2004 - the choices of the form
+        status_429=_selected(api.status == 429),  # noqa: PLR2004
+        drop_answer=api.drop_answer,
+        count="" if api.count is None else api.count,
+        head_office=_checked(load_tax(parts.store).head_office),
+    )
+    return html(template("panel_frame.html"), base=base, body=body)
+
+
+def live_part(parts: Parts, base: str) -> Markup:
+    """Return what changes by itself: sessions and deliveries, newest first."""
+    sessions = [json.loads(row["body"]) for row in parts.store.rows(_RECENT_SESSIONS, (_SESSIONS_SHOWN,))]
+    deliveries = [dict(row) for row in parts.store.rows(_RECENT_DELIVERIES, (_DELIVERIES_SHOWN,))]
+    return html(
+        template("panel_live.html"),
+        sessions=join(_session(parts, session, base) for session in sessions)
+        or Markup('<p class="empty">None yet. Write a message on the board and press Pay.</p>'),
+        deliveries=join(_delivery(parts, delivery, base) for delivery in deliveries)
+        or Markup('<tr><td colspan="5">None yet.</td></tr>'),
+    )
+
+
+def _session(parts: Parts, session: Json, base: str) -> Markup:
+    private = parts.store.private(session["id"])
+    verbs = [] if private.get("foreign") else allowed(parts, session)
+    words = {"inquiry": "Close inquiry"} if open_inquiry(parts, session["id"]) else {}
+    buttons = [
+        html(_VERB, base=base, id=session["id"], verb=verb, words=words.get(verb, _WORDS[verb])) for verb in verbs
+    ]
+    state = session["status"] if session["status"] != "complete" else session["payment_status"]
+    page = '<a href="{base}/pay/{id}">Payment page</a>'
+    return html(
+        template("panel_session.html"),
+        id=session["id"],
+        short=session["id"][-8:],
+        state="on its way" if state == "unpaid" else state,
+        kind="foreign" if private.get("foreign") else session["status"],
+        amount=in_words(session["amount_total"], session["currency"]),
+        created=_moment(session["created"]),
+        reference=session["client_reference_id"] or "no reference",
+        money=_money(parts, session["id"]),
+        page=html(page, base=base, id=session["id"]) if session["status"] == "open" else Markup(""),
+        verbs=join(buttons),
+    )
+
+
+def _money(parts: Parts, session_id: str) -> str:
+    """Return what happened to the money afterwards, in words."""
+    refunds = [
+        f"refund of {in_words(refund['amount'], refund['currency'])} {refund['status']}"
+        for refund in parts.store.of_session(session_id, "refund")
+    ]
+    disputes = [
+        f"dispute {dispute['status'].replace('_', ' ')}" for dispute in parts.store.of_session(session_id, "dispute")
+    ]
+    return "; ".join(refunds + disputes)
+
+
+def _delivery(parts: Parts, delivery: Json, base: str) -> Markup:
+    waits = ""
+    if delivery["state"] == "pending":
+        waits = f", next in {_duration(max(0, delivery['due'] - parts.clock.now()))}"
+    return html(
+        template("panel_delivery.html"),
+        base=base,
+        event=delivery["event"],
+        type=delivery["type"],
+        session=(delivery["session"] or "")[-8:],
+        state=delivery["state"],
+        waits=waits,
+        answers=delivery["answers"] or "not sent yet",
+    )
+
+
+def _duration(seconds: float) -> str:
+    """Return a span of time in its largest sensible unit."""
+    for size, unit in ((24 * 3600, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}".replace(".0 ", " ")
+    return f"{seconds:.0f} s"
+
+
+def _moment(created: int) -> Markup:
+    exact = datetime.fromtimestamp(created, UTC).isoformat().replace("+00:00", "Z")
+    return html('<time datetime="{exact}">{ago} ago</time>', exact=exact, ago=_duration(max(0, time.time() - created)))
+
+
+def _checked(checked: bool) -> Markup:
+    return Markup(" checked" if checked else "")
+
+
+def _selected(selected: bool) -> Markup:
+    return Markup(" selected" if selected else "")

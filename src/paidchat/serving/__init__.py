@@ -1,0 +1,1 @@
+"""Serving: uvicorn and its protocols, with limits and deadlines for strangers."""

@@ -1,0 +1,120 @@
+"""The server: uvicorn, set up for many quiet WebSockets, with deadlines for slow clients and a seam for the feed."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from paidchat.serving import descriptors
+from paidchat.serving.feed_protocol import MAX_FRAME, PING_INTERVAL_S, PING_TIMEOUT_S, FeedProtocol
+from paidchat.serving.http_protocol import HttpProtocol
+
+KEEP_ALIVE_S: Final = 5  # between a client's requests
+# A proxy that sends on a connection just as we close it has a POST without an answer, which it must not repeat. So
+# we keep them for longer than the usual ones do: nginx and load balancers 60 s, Caddy two minutes.
+PROXY_KEEP_ALIVE_S: Final = 150
+SHUTDOWN_S: Final = 5  # for requests under way; sockets are told at once
+USER_TIMEOUT_MS: Final = 25_000  # unacknowledged data ends a connection after this (RFC 5482)
+BACKLOG: Final = 2048
+TICKS_PER_S: Final = 10  # of uvicorn's main loop
+START_TIMEOUT_S: Final = 30  # for a worker to come into service
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server that calls back once it accepts connections, and says when it can't take any more."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None] | None = None) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        if self.started and self._on_ready:
+            # In the loop's next turn the server is in its main loop and stops when asked to.
+            asyncio.get_running_loop().call_soon(self._on_ready)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is to be done ten times a second; once in it, look whether a newcomer could be taken."""
+        if counter % TICKS_PER_S == 0:
+            descriptors.look()
+        return await super().on_tick(counter)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGHUP as on SIGTERM, unless it is ignored, as under nohup."""
+        with super().capture_signals(), self._hangup_captured():
+            yield
+
+    @contextlib.contextmanager
+    def _hangup_captured(self) -> Iterator[None]:
+        in_main_thread = threading.current_thread() is threading.main_thread()  # signals are for no other
+        if not in_main_thread or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            yield
+            return
+        before = signal.signal(signal.SIGHUP, self.handle_exit)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+
+class Workers(Multiprocess):
+    """uvicorn's worker processes, calling back once all of them accept connections.
+
+    SIGHUP replaces them one by one, each new one in service before an old one leaves.
+    """
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], on_ready: Callable[[], None]) -> None:
+        super().__init__(config, sockets)
+        self._on_ready = on_ready
+
+    def init_processes(self) -> None:
+        """Start the workers, and say when they are ready; one that fails to start is handled by the parent's loop."""
+        super().init_processes()
+        if all(process.wait_until_ready(START_TIMEOUT_S, self.should_exit) for process in self.processes):
+            self._on_ready()
+
+
+def server_config(app: FastAPI | str, *, trusted_proxies: tuple[str, ...] = (), **more: Any) -> uvicorn.Config:
+    """Return uvicorn's configuration for the board; `more` are further settings of uvicorn's."""
+    return uvicorn.Config(
+        app,
+        http=HttpProtocol,
+        ws=FeedProtocol,
+        ws_max_size=MAX_FRAME,
+        ws_per_message_deflate=False,  # costs a viewer three times the CPU and five times the memory
+        ws_ping_interval=PING_INTERVAL_S,
+        ws_ping_timeout=PING_TIMEOUT_S,
+        timeout_keep_alive=PROXY_KEEP_ALIVE_S if trusted_proxies else KEEP_ALIVE_S,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        backlog=BACKLOG,
+        timeout_worker_healthcheck=START_TIMEOUT_S,
+        server_header=False,
+        access_log=False,  # the guard logs requests, without what an address gives away
+        log_config=None,
+        **more,
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket bound to an address.
+
+    Raises:
+        OSError: somebody else has it, or it is not this machine's.
+    """
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; every connection inherits it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    listening.bind((host, port))
+    return listening

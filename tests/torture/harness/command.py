@@ -1,0 +1,142 @@
+"""The command: which runs there are, how they are asked for, and the table that they end in."""
+
+import argparse
+import asyncio
+import importlib
+import secrets
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from tests.torture.harness import report
+from tests.torture.harness.order import Order
+from tests.torture.harness.table import Row, table
+from tests.torture.hooks.sabotages import SABOTAGES, is_noticed
+
+# Each is a module of `runs` with `async def run(order: Order) -> list[Row]`.
+RUNS = {
+    "kills": "a board is killed at random moments while people pay",
+    "task-kills": "background tasks are cancelled while people pay",
+    "lost-events": "no webhook ever arrives",
+    "duplicates": "each event arrives fifty times at once",
+    "overtaking": "an old answer of Stripe's arrives after newer ones",
+    "writers": "many write through several processes while others tail the log, on PostgreSQL",
+    "database-restarts": "PostgreSQL goes down and comes back",
+    "storage-faults": "a full disk, failing writes, a lock that somebody else holds",
+    "crash-points": "a board dies before and after every statement and every call",
+    "simulation": "everything that can happen to a board, in any order",
+    "forgeries": "whoever is not Stripe asks the board to post",
+    "viewers": "thousands come and go with cursors of every kind",
+    "stalled": "a hundred viewers never read",
+    "shutdown": "SIGTERM under load, with clients that hold on",
+    "hardening": "floods, deadlines, a hanging Stripe, canaries in the log",
+}
+POSTGRESQL_ALONE = {"writers", "database-restarts"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for and return the exit status: 0 when all held; with --sabotage, when all were noticed."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.report and options.short:
+        parser.error("a report is of long runs: leave out --short")
+    if options.list:
+        _list()
+        return 0
+    with _server(options.database) as options.database:
+        return _do(options)
+
+
+def _do(options: argparse.Namespace) -> int:
+    if options.sabotage:
+        names = SABOTAGES if options.sabotage == "all" else [options.sabotage]
+        noticed = [_is_noticed(name, options) for name in names]
+        return int(not all(noticed))
+    rows = [row for name in options.runs or RUNS for row in _run_and_report(name, options)]
+    return int(not all(row.green for row in rows))
+
+
+def _run_and_report(name: str, options: argparse.Namespace) -> list[Row]:
+    rows = _run(name, _order(options))
+    if options.report:
+        report.keep(report.made(name, _database(name, options)), rows)
+    return rows
+
+
+def _database(name: str, options: argparse.Namespace) -> str:
+    return "PostgreSQL" if options.database or name in POSTGRESQL_ALONE else "SQLite"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./dev torture", description=__doc__)
+    parser.add_argument("runs", nargs="*", metavar="run", help=f"any of: {', '.join(RUNS)}")
+    parser.add_argument("--seed", type=int, help="repeats a run; drawn unless given")
+    parser.add_argument("--short", action="store_true", help="a pass of seconds")
+    parser.add_argument("--count", type=int, help="how often, where a run counts")
+    parser.add_argument("--database", metavar="URL", help="postgresql://… in place of SQLite; postgresql starts one")
+    parser.add_argument("--sabotage", choices=[*SABOTAGES, "all"], help="unplug a safeguard: its run must turn red")
+    parser.add_argument("--report", action="store_true", help="write what came of it into docs/torture.md")
+    parser.add_argument("--list", action="store_true", help="say which runs and sabotages there are")
+    return parser
+
+
+@contextmanager
+def _server(database: str | None) -> Iterator[str | None]:
+    """Give the URL of a server that was asked for without one: it runs as long as the command."""
+    if database != "postgresql":
+        yield database
+        return
+    from tests.support.postgres import Postgres  # noqa: PLC0415 - a wheel with a server in it, for who wants one
+
+    server = Postgres()
+    try:
+        yield server.url.render_as_string(hide_password=False)
+    finally:
+        server.stop()
+
+
+def _order(options: argparse.Namespace, sabotage: str | None = None) -> Order:
+    seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
+    if sabotage is None:
+        return Order(seed, options.short, options.count, options.database)
+    return Order(seed, short=True, count=SABOTAGES[sabotage].count, database=options.database, sabotage=sabotage)
+
+
+def _run(name: str, order: Order) -> list[Row]:
+    """Make a run and print its rows; one that fails by itself is red, too."""
+    if name not in RUNS:
+        sys.exit(f"there is no run {name}: {', '.join(RUNS)}")
+    _say(f"{name}: seed {order.seed}")
+    module = importlib.import_module(f"tests.torture.runs.{name.replace('-', '_')}")
+    try:
+        rows: list[Row] = asyncio.run(module.run(order))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is in the table
+        traceback.print_exc()
+        rows = [Row(name, "did not end", order.seed, wrong=[repr(error)])]
+    _say(table(rows))
+    return rows
+
+
+def _is_noticed(name: str, options: argparse.Namespace) -> bool:
+    sabotage = SABOTAGES[name]
+    _say(f"sabotage {name}: {sabotage.what}; {sabotage.run} must turn red and say: {sabotage.sign}")
+    order = _order(options, name)
+    noticed = is_noticed(name, _run(sabotage.run, order))
+    if options.report:
+        what = report.made(sabotage.run, _database(sabotage.run, options))
+        report.keep_sabotage(what, name, order.seed, noticed=noticed)
+    _say(f"sabotage {name} {'was noticed' if noticed else 'WAS NOT NOTICED: a hole in the kit'}")
+    return noticed
+
+
+def _list() -> None:
+    for name, what in RUNS.items():
+        _say(f"{name:16} {what}")
+    for name, sabotage in SABOTAGES.items():
+        _say(f"--sabotage {name}: {sabotage.what} ({sabotage.run} turns red)")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

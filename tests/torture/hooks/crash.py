@@ -1,0 +1,149 @@
+"""The crash hook: a board's process ends before or after one statement or one call, at a point that has a name.
+
+A point is named for what the board was doing, and for the step: `webhook checkout.session.completed: before INSERT
+message`. Steps of whatever nobody waits for, the feed's own reading say, are no points.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import stripe
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.engine.default import DefaultDialect
+
+from paidchat.api import admin
+from paidchat.payments.checkout import Checkout
+from paidchat.payments.reconciler import Reconciler
+from tests.torture.hooks.patches import replace
+
+EXIT_STATUS: Final = 86
+ARMED: Final = "armed"  # the file that names the point; it is gone once the process has died of it
+PASSED: Final = "passed"  # the file that lists the points which were passed
+_TABLE = re.compile(r"(?:FROM|INTO|UPDATE)\s+(\w+)")
+_ID = re.compile(r"\b(cs|pi|ch|re|du|dp|evt)_\w+")
+
+
+@dataclass
+class Work:
+    """What the board is doing in one task: its name, and how often it has come to each step."""
+
+    name: str
+    steps: Counter[str] = field(default_factory=Counter)
+
+
+_work: ContextVar[Work | None] = ContextVar("work", default=None)
+
+
+class Points:
+    """The folder that says where to die, and is told where the process has been."""
+
+    def __init__(self, folder: Path) -> None:
+        self._armed = folder / ARMED
+        self._passed = os.open(folder / PASSED, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def pass_by(self, moment: str, step: str) -> None:
+        """Pass a point, or die there."""
+        work = _work.get()
+        if work is None:
+            return
+        name = f"{work.name}: {moment} {step}"
+        work.steps[name] += 1
+        if work.steps[name] > 1:
+            name += f" ({work.steps[name]})"
+        os.write(self._passed, f"{name}\n".encode())
+        if self._armed.exists() and self._armed.read_text() == name:
+            self._armed.unlink()
+            os._exit(EXIT_STATUS)
+
+
+def install(folder: str) -> None:
+    """Let this process die at the point that the folder's file names."""
+    points = Points(Path(folder))
+    _watch_statements(points)
+    _watch_calls(points)
+    _name_work()
+
+
+# --- the steps --------------------------------------------------------------------------------------
+
+
+def _watch_statements(points: Points) -> None:
+    @event.listens_for(Engine, "before_cursor_execute")
+    def _before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        points.pass_by("before", _short(statement))
+
+    @event.listens_for(Engine, "after_cursor_execute")
+    def _after(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        points.pass_by("after", _short(statement))
+
+    def committing(commit: Any) -> Any:
+        def do_commit(dialect: Any, connection: Any) -> None:
+            points.pass_by("before", "COMMIT")
+            commit(dialect, connection)
+            points.pass_by("after", "COMMIT")
+
+        return do_commit
+
+    replace(DefaultDialect, "do_commit", committing)
+
+
+def _short(statement: str) -> str:
+    verb = statement.split(maxsplit=1)[0]
+    tables = _TABLE.search(statement)
+    return f"{verb} {tables[1]}" if tables else verb
+
+
+def _watch_calls(points: Points) -> None:
+    def calling(request: Any) -> Any:
+        async def request_async(client: Any, method: str, url: str, *more: Any, **options: Any) -> Any:
+            path = _ID.sub(r"\1_…", url.partition("/v1/")[2].partition("?")[0])
+            step = f"{method.upper()} /v1/{path}"
+            points.pass_by("before", step)
+            answer = await request(client, method, url, *more, **options)
+            points.pass_by("after", step)
+            return answer
+
+        return request_async
+
+    replace(stripe.HTTPXClient, "request_async", calling)
+
+
+# --- the work ---------------------------------------------------------------------------------------
+
+
+def _name_work() -> None:
+    for owner, name, label in (
+        (Checkout, "start_checkout", "create"),
+        (Checkout, "sync_with_stripe", "landing"),
+        (Checkout, "_fulfill", "fulfil"),
+        (Reconciler, "sweep", "sweep"),
+        (admin, "remove_message", "moderate"),
+        (Checkout, "send_refunds", "send refunds"),
+    ):
+        replace(owner, name, _as_work(lambda *_, label=label: label))
+    replace(Checkout, "handle", _as_work(lambda _, news: f"webhook {news.event_type}"))
+
+
+def _as_work(label: Callable[..., str]) -> Callable[[Any], Any]:
+    """Make a function's every call a work of its own, inside the work that calls it."""
+
+    def working(function: Any) -> Any:
+        async def work(*arguments: Any, **options: Any) -> Any:
+            outer = _work.get()
+            name = label(*arguments)
+            token = _work.set(Work(f"{outer.name} > {name}" if outer else name))
+            try:
+                return await function(*arguments, **options)
+            finally:
+                _work.reset(token)
+
+        return work
+
+    return working

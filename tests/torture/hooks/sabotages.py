@@ -1,0 +1,230 @@
+"""Sabotages: each unplugs one safeguard of a board's process, to prove that a run would notice its absence."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, update
+from sqlalchemy.engine import Engine
+
+from paidchat.domain import Verdict
+from paidchat.payments.checkout import Checkout
+from paidchat.payments.reconciler import Reconciler
+from paidchat.payments.settlement import Ledger
+from paidchat.storage import queries
+from tests.torture.harness.table import Row
+from tests.torture.hooks import unplugged
+from tests.torture.hooks.patches import replace
+
+PAUSE_S = 0.3  # long enough for whatever may come in between to come
+
+
+@dataclass(frozen=True)
+class Sabotage:
+    """One safeguard unplugged.
+
+    Attributes:
+        unplug: does it, in the process where it is called.
+        run: the run that must turn red.
+        sign: what the run must say of it: red for another reason does not count.
+        count: how much of the run is enough; None: its short pass.
+        what: in words.
+    """
+
+    unplug: Callable[[], None]
+    run: str
+    sign: str
+    what: str
+    count: int | None = None
+
+
+# --- being told -------------------------------------------------------------------------------------
+
+
+def _forget_events() -> None:
+    async def take_events(connection: Any, events: Sequence[dict[str, Any]]) -> set[str]:
+        del connection
+        return {event["id"] for event in events}
+
+    replace(queries, "take_events", lambda _: take_events)
+
+
+def _answer_first() -> None:
+    def hasty(handle: Any) -> Any:
+        later: set[asyncio.Task[None]] = set()
+
+        async def work(checkout: Checkout, news: Any) -> None:
+            await asyncio.sleep(PAUSE_S)
+            await handle(checkout, news)
+
+        async def answer(checkout: Checkout, news: Any) -> Verdict:
+            task = asyncio.create_task(work(checkout, news))
+            later.add(task)
+            task.add_done_callback(later.discard)
+            return Verdict.APPLIED
+
+        return answer
+
+    replace(Checkout, "handle", hasty)
+
+
+def _no_sweep() -> None:
+    async def never(reconciler: Reconciler) -> None:
+        del reconciler
+        await asyncio.Event().wait()  # one that ended would be restarted
+
+    replace(Reconciler, "run", lambda _: never)
+
+
+def _forget_when_asked() -> None:
+    def believing(enter: Any) -> Any:
+        def enter_intent(ledger: Ledger, account: Any, fact: Any) -> Verdict:
+            account.known_number = account.known_at = None
+            verdict: Verdict = enter(ledger, account, fact)
+            return verdict
+
+        return enter_intent
+
+    replace(Ledger, "_enter_intent", believing)
+
+
+# --- once, and in order -----------------------------------------------------------------------------
+
+_seen_before: ContextVar[dict[str, Any]] = ContextVar("seen_before")
+
+
+def _look_then_write() -> None:
+    """Unplug what makes "once", all of it: any one alone would hold."""
+    replace(Checkout, "fulfill", lambda _: _look_and_fulfill)
+    replace(queries, "lock_payments", lambda _: _as_seen_before)
+    replace(queries, "move_payments", lambda _: _move_whatever_they_are)
+    event.listen(Engine, "before_cursor_execute", _without_unique_key, retval=True)
+
+
+async def _look_and_fulfill(checkout: Checkout, facts: Sequence[Any]) -> Any:
+    async with checkout._database.reading() as connection:
+        ids = {fact.payment_id for fact in facts if fact.payment_id}
+        _seen_before.set({row.id: row for row in await queries.find_payments(connection, ids)})
+    await asyncio.sleep(PAUSE_S)
+    return await checkout._fulfill(facts)
+
+
+async def _as_seen_before(connection: Any, payment_ids: Any) -> dict[str, Any]:
+    del connection, payment_ids
+    return _seen_before.get()
+
+
+async def _move_whatever_they_are(connection: Any, moves: Sequence[dict[str, Any]]) -> None:
+    for move in moves:
+        values = {name: value for name, value in move.items() if not name.endswith("_")}
+        await connection.execute(update(queries.payment).where(queries.payment.c.id == move["id_"]).values(values))
+
+
+def _without_unique_key(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+    if "CREATE TABLE message" in statement:
+        statement = statement.replace("UNIQUE (payment_id)", "CHECK (true)")
+    return statement, parameters
+
+
+def _count_elsewhere() -> None:
+    async def take_seqs(connection: Any, count: int) -> range:
+        head = _count_on(count)
+        await connection.execute(update(queries.board).values(seq=head))
+        return range(head - count + 1, head + 1)
+
+    replace(queries, "take_seqs", lambda _: take_seqs)
+
+
+def _count_on(count: int) -> int:
+    """Count in a file, which does not go back with the transaction, as a sequence does not."""
+    counter = Path("counter")
+    head = count + (int(counter.read_text()) if counter.exists() else 0)
+    counter.write_text(str(head))
+    return head
+
+
+SABOTAGES: dict[str, Sabotage] = {
+    "inbox": Sabotage(_forget_events, "overtaking", "acknowledged and forgotten", "events are not remembered", 1),
+    "unique-key": Sabotage(
+        _look_then_write,
+        "duplicates",
+        "doubled:",
+        "looks, then writes: no unique key, no condition on the update, no lock, no single writer",
+    ),
+    "sweep": Sabotage(
+        _no_sweep, "lost-events", "was paid and is not shown", "nobody asks Stripe about what it did not tell"
+    ),
+    "poisoned": Sabotage(
+        unplugged.read_all_or_nothing,
+        "lost-events",
+        "was paid and is not shown",
+        "one event that cannot be read stops the sweep",
+    ),
+    "commit-after-answer": Sabotage(
+        _answer_first, "storage-faults", "acknowledged and forgotten", "webhooks are answered before the commit", 1
+    ),
+    "seq": Sabotage(
+        _count_elsewhere, "storage-faults", "not dense", "places in the log are not counted inside the transaction", 1
+    ),
+    "money-order": Sabotage(
+        _forget_when_asked,
+        "overtaking",
+        "is shown and its money went back",
+        "an older answer about refunds overwrites a newer one",
+        1,
+    ),
+    "signature": Sabotage(
+        unplugged.believe_everybody, "forgeries", "forged accepted:", "the signature of webhooks is not checked"
+    ),
+    "join-order": Sabotage(
+        unplugged.follow_late, "viewers", "a gap", "a pause between a viewer's first frame and its following"
+    ),
+    "withheld": Sabotage(
+        unplugged.replay_everything, "viewers", "was off the board and was replayed", "what was removed is replayed", 30
+    ),
+    "deadlines": Sabotage(
+        unplugged.wait_for_everybody, "hardening", "waited for longer", "requests may take as long as they like"
+    ),
+    "handshakes": Sabotage(
+        unplugged.shake_any_hand, "hardening", "a handshake", "bad handshakes are left to the WebSocket library"
+    ),
+    "trailers": Sabotage(
+        unplugged.read_trailers, "hardening", "a flood of trailers", "what follows a chunked body is read without end"
+    ),
+    "frame-budget": Sabotage(
+        unplugged.count_no_frames, "hardening", "a flood of pings", "viewers may send as many frames as they like"
+    ),
+    "redaction": Sabotage(unplugged.log_everything, "hardening", "is in the log", "secrets are logged like anything"),
+    "backlog": Sabotage(
+        unplugged.wait_for_readers, "stalled", "were held for", "what a viewer does not read is kept for it"
+    ),
+    "restart": Sabotage(
+        unplugged.leave_tasks_dead, "task-kills", "does not get ready again", "background tasks that end stay dead"
+    ),
+    "clock-order": Sabotage(
+        unplugged.order_by_clock, "simulation", ": payment ", "Stripe's answers are ordered by a clock that jumps", 400
+    ),
+    "future-lease": Sabotage(
+        unplugged.believe_the_future,
+        "simulation",
+        "the sweep was held by somebody",
+        "a lease that ends in an hour holds for an hour, whoever's clock was wrong",
+        200,
+    ),
+    "surplus": Sabotage(
+        unplugged.keep_surplus, "simulation", "and nothing went back", "money that was paid twice is kept", 120
+    ),
+}
+
+
+def unplug(name: str) -> None:
+    """Unplug a safeguard in this process."""
+    SABOTAGES[name].unplug()
+
+
+def is_noticed(name: str, rows: Sequence[Row]) -> bool:
+    """Tell whether a run that went without a safeguard says so."""
+    return any(SABOTAGES[name].sign in finding for row in rows for finding in row.findings)

@@ -1,0 +1,178 @@
+"""Unplugged: the safeguards of the way in and the way out that `sabotages` can do without."""
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import and_
+
+from paidchat import observability
+from paidchat.api import webhooks
+from paidchat.background import Supervisor
+from paidchat.domain import Verdict
+from paidchat.feed import feed as feed_module
+from paidchat.feed.feed import Feed, Subscriber
+from paidchat.payments import refunds
+from paidchat.payments.settlement import Ledger
+from paidchat.serving import heads, http_protocol, server
+from paidchat.serving.feed_protocol import FrameBudget
+from paidchat.storage import clock as storage_clock
+from paidchat.stripe import gateway as stripe_gateway
+from paidchat.stripe.events import UnreadableEvent
+from tests.torture.hooks.patches import replace
+
+PAUSE_S = 0.2
+
+
+def believe_everybody() -> None:
+    """Take every webhook for Stripe's."""
+
+    def verify_signature(*_: Any) -> None:
+        return
+
+    replace(webhooks, "verify_signature", lambda _: verify_signature)
+
+
+def follow_late() -> None:
+    """Let a pause pass between what a subscriber is sent at first and its following, which begins where the log is."""
+
+    class Following(set[Subscriber]):
+        """Takes its members in a while after they came."""
+
+        def __init__(self, feed: Feed) -> None:
+            super().__init__()
+            self._feed = feed
+
+        def add(self, subscriber: Subscriber) -> None:
+            asyncio.get_running_loop().call_later(PAUSE_S, self._add, subscriber)
+
+        def _add(self, subscriber: Subscriber) -> None:
+            subscriber.cursor = self._feed.seq
+            super().add(subscriber)
+
+    def late(make: Any) -> Any:
+        def __init__(feed: Feed, *arguments: Any) -> None:  # noqa: N807 - it takes the place of one
+            make(feed, *arguments)
+            assert isinstance(feed._following, set)
+            feed._following = Following(feed)
+
+        return __init__
+
+    replace(Feed, "__init__", late)
+
+
+def replay_everything() -> None:
+    """Replay entries as they were, whatever has become of their messages since."""
+
+    def as_it_was(feed: Feed, entry: feed_module.Entry) -> bytes:
+        del feed
+        return entry.frame
+
+    replace(Feed, "_replayed", lambda _: as_it_was)
+
+
+def keep_surplus() -> None:
+    """Keep the money of whoever has paid twice."""
+
+    def only_operators(want: Any) -> Any:
+        async def want_unless_surplus(*arguments: Any) -> None:
+            if "surplus" not in arguments:
+                await want(*arguments)
+
+        return want_unless_surplus
+
+    replace(refunds, "want", only_operators)
+
+
+def order_by_clock() -> None:
+    """Go by when Stripe's answers were asked for, not by their numbers, and take an older one for nothing new."""
+
+    def by_time(enter: Any) -> Any:
+        def enter_intent(ledger: Ledger, account: Any, fact: Any) -> Verdict:
+            if account.known_at is not None and fact.question.at < account.known_at:
+                return Verdict.REPEATED
+            account.known_number = None
+            verdict: Verdict = enter(ledger, account, fact)
+            return verdict
+
+        return enter_intent
+
+    replace(Ledger, "_enter_intent", by_time)
+
+
+def believe_the_future() -> None:
+    """Let whatever was taken hold until it ends, and whatever was done count, however far ahead that lies."""
+
+    def in_force(connection: Any, until: Any, span: Any) -> Any:
+        del span
+        return and_(until.is_not(None), until > storage_clock.moment(connection))
+
+    def within(connection: Any, since: Any, span: Any) -> Any:
+        return and_(since.is_not(None), since > storage_clock.moment(connection, -span))
+
+    replace(storage_clock, "in_force", lambda _: in_force)
+    replace(storage_clock, "within", lambda _: within)
+
+
+def read_all_or_nothing() -> None:
+    """Let one listed event that cannot be read fail the whole list."""
+
+    def unforgiving(read: Any) -> Any:
+        def read_listed_event(event: Any) -> Any:
+            try:
+                return read(event)
+            except UnreadableEvent as error:
+                raise ValueError("an event of the list cannot be read") from error
+
+        return read_listed_event
+
+    replace(stripe_gateway, "read_listed_event", unforgiving)
+
+
+def wait_for_everybody() -> None:
+    """Wait for the end of a request as long as it takes."""
+
+    def expect_within(protocol: http_protocol.HttpProtocol, seconds: float) -> None:
+        del protocol, seconds
+
+    replace(http_protocol.HttpProtocol, "_expect_within", lambda _: expect_within)
+
+
+def shake_any_hand() -> None:
+    """Leave every handshake to the WebSocket library."""
+    replace(heads.Head, "check_handshake", lambda _: lambda head: None)  # noqa: ARG005 - it takes a method's place
+
+
+def read_trailers() -> None:
+    """Read whatever comes after a chunked body."""
+    little = "_is_too_much_around_a_body"
+    replace(http_protocol.HttpProtocol, little, lambda _: lambda protocol: False)  # noqa: ARG005 - as above
+
+
+def count_no_frames() -> None:
+    """Let viewers send as many frames as they like."""
+    replace(FrameBudget, "admits", lambda _: lambda budget: True)  # noqa: ARG005 - it takes a method's place
+
+
+def wait_for_readers() -> None:
+    """Keep whatever a viewer has not read, as long as it does not read it."""
+
+    def keep(subscriber: Subscriber, now: float) -> None:
+        del subscriber, now
+
+    replace(feed_module, "MAX_BACKLOG", lambda _: 2**40)
+    replace(Subscriber, "drop_if_stalled", lambda _: keep)
+    replace(server, "USER_TIMEOUT_MS", lambda _: 0)  # the kernel's own patience
+
+
+def log_everything() -> None:
+    """Log whatever there is to log."""
+    replace(observability, "_redact_event", lambda _: lambda _logger, _name, event: event)
+
+
+def leave_tasks_dead() -> None:
+    """Leave a background task that has ended alone."""
+
+    def ended(supervisor: Supervisor, task: Any) -> None:
+        del supervisor, task
+
+    replace(Supervisor, "_ended", lambda _: ended)

@@ -1,0 +1,183 @@
+"""Crash points: a board dies once before and once after every statement and every call of everything it does."""
+
+import asyncio
+import random
+import shutil
+import time
+from contextlib import suppress
+
+import httpx
+
+from tests.torture.checks.acknowledgements import Acknowledgements
+from tests.torture.checks.audit import audit, settled_audit
+from tests.torture.harness.order import Order
+from tests.torture.harness.processes import Process, launching
+from tests.torture.harness.stories import ORDERS, Plot, Story, Told
+from tests.torture.harness.table import Row
+from tests.torture.harness.world import World, made_world
+from tests.torture.hooks import crash as crash_hook
+
+PLOTS = (
+    Plot("create", ("pay",), by="create"),
+    Plot("paid", ("pay",)),
+    Plot("paid later", ("pay_later", "settle")),
+    Plot("paid later in vain", ("pay_later", "settle_fail")),
+    Plot("expired", ("expire",)),
+    Plot("refunded", ("pay", "refund")),
+    Plot("refunded in vain", ("pay", "refund", "refund_fail")),
+    Plot("disputed", ("pay", "dispute")),
+    Plot("dispute won", ("pay", "dispute", "win_dispute")),
+    Plot("paid twice", ("pay",), sessions=2),
+    Plot("moderated with a refund", (), before=("pay",), by="moderate"),
+    Plot("found by the landing page", ("pay",), by="landing"),
+    Plot("payment found by the sweep", ("pay",), by="sweep"),
+    Plot("refund found by the sweep", ("refund",), before=("pay",), by="sweep"),
+    Plot("dispute found by the sweep", ("dispute",), before=("pay",), by="sweep"),
+    Plot("second payment found by the sweep", ("pay",), sessions=2, by="sweep"),
+)
+SHORT_STORIES, SHORT = 5, 2  # and points of each
+LEASE_S = 0.5
+SWEEP_EVERY_S = 0.5
+WORKS = {"moderate": ("moderate", "send refunds")}  # the works that a plot's points are in, if not in one of its name
+NO_SWEEP = {"first_sweep_s": 3600}
+SWEEP_AT_ONCE = {"first_sweep_s": 0.05}
+# Every removal of this run is one with a refund.
+HALF = "was removed and its refund is not wanted"
+HALF_MODERATED = (
+    "SELECT message.id FROM message LEFT JOIN refund ON refund.payment_id = message.payment_id "
+    "WHERE message.moderated AND refund.payment_id IS NULL"
+)
+LOOK_EVERY_S = 0.05
+ONE_SWEEP = {"PAIDCHAT_RECONCILE_SECONDS": "3600"}
+QUIET_S = 1.5
+DEATH_TIMEOUT_S = 5
+HEAL_TIMEOUT_S = 20
+
+
+async def run(order: Order) -> list[Row]:
+    """Tell each story in each order, once for each of its points, and audit after each death.
+
+    A short pass dies at a few points of a few stories, drawn by the seed; `count` says at how many of each.
+    """
+    rng = random.Random(order.seed)
+    stories = [(plot, told) for plot in PLOTS for told in (ORDERS if plot.by != "sweep" else ORDERS[:1])]
+    if order.short:
+        stories = rng.sample(stories, SHORT_STORIES)
+    rows = []
+    async with launching(order.launcher) as launcher:
+        for plot, told in stories:
+            row = Row("crash-points", f"{plot.name}, {told}", order.seed)
+            began = time.monotonic()
+            async with made_world(
+                launcher=launcher,
+                database=order.database,
+                hooks={**order.hooks, "lease_s": LEASE_S},
+                reconcile_s=SWEEP_EVERY_S,
+            ) as world:
+                await Crashes(world, plot, told, row).some_of_them(rng, order.count or (SHORT if order.short else None))
+                await world.restart_board()
+                await settled_audit(world, row, timeout_s=order.settle_s)
+            row.seconds = time.monotonic() - began
+            rows.append(row)
+    return rows
+
+
+class Crashes:
+    """The crashes of one plot in one order, in a world of their own."""
+
+    def __init__(self, world: World, plot: Plot, told: Told, row: Row) -> None:
+        self._world = world
+        self._plot = plot
+        self._told = told
+        self._row = row
+        self._folder = world.folder / "points"
+        self._acknowledged = Acknowledgements(world)
+        self._stories = 0
+
+    async def some_of_them(self, rng: random.Random, count: int | None) -> None:
+        """Rehearse to learn the points, then die at each, or at `count` drawn ones."""
+        points = await self._rehearse()
+        chosen = points if count is None else rng.sample(points, min(count, len(points)))
+        for point in chosen:
+            if await self._die_at(point):
+                self._row.details.append(point)
+            else:
+                self._row.wrong.append(f"never came to {point}")
+        deaths = len(self._row.details)
+        self._row.counts = {"points": len(points), "deaths": deaths, "payments": len(self._world.taken)}
+
+    async def _rehearse(self) -> list[str]:
+        await self._tell("", self._new_story())
+        await self._world.kill_board()
+        passed = (self._folder / crash_hook.PASSED).read_text().splitlines()
+        return [point for point in dict.fromkeys(passed) if point.startswith(WORKS.get(self._plot.by, self._plot.by))]
+
+    async def _die_at(self, point: str) -> bool:
+        """Die at a point, look at what is on disk, go on with another board, and audit; False if it did not die."""
+        story = self._new_story()
+        died = await self._tell(point, story)
+        await self._world.kill_board()
+        self._row.lost += [f"{point}: {what}" for what in await self._acknowledged.check()]
+        if self._told == "reversed" and story.payment is None:
+            await story.pay_unseen()
+        await self._heal(point, story)
+        return died
+
+    async def _tell(self, point: str, story: Story) -> bool:
+        """Tell a story to a board that is to die at a point; return whether it has. Without a point, rehearse."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir()
+        await self._world.faults(webhook={"drop": "all"})
+        board = await self._board_at_the_story(story, point)
+        if not point:
+            await self._quiet()
+            return False
+        with suppress(TimeoutError):
+            return await board.wait(DEATH_TIMEOUT_S) == crash_hook.EXIT_STATUS
+        return False
+
+    async def _board_at_the_story(self, story: Story, point: str) -> Process:
+        """Start a board that is to die, and let it have the story, or find it."""
+        hooks = {"crash": str(self._folder)}
+        board = await self._world.restart_board({**hooks, **NO_SWEEP})
+        if self._plot.by == "sweep":
+            await story.begin()
+            await story.go_on()
+            await self._world.kill_board()
+            self._arm(point)
+            return await self._world.start_board({**hooks, **SWEEP_AT_ONCE}, **ONE_SWEEP)
+        self._arm(point)
+        with suppress(httpx.HTTPError):
+            await story.begin()
+            await story.go_on()
+        return board
+
+    def _arm(self, point: str) -> None:
+        (self._folder / crash_hook.ARMED).write_text(point)
+
+    async def _quiet(self) -> None:
+        """Wait until the board has come to no further point for a while."""
+        passed, size = self._folder / crash_hook.PASSED, -1
+        while (grown := passed.stat().st_size) != size:
+            size = grown
+            await asyncio.sleep(QUIET_S)
+
+    async def _heal(self, point: str, story: Story) -> None:
+        """Let a board without faults see what the one before left, and wait for everything to be as it must be."""
+        await self._world.restart_board()
+        await self._world.faults()
+        if self._told != "reversed" or story.payment is not None:
+            await story.begin(patient=True)
+            await story.go_on()
+        deadline = time.monotonic() + HEAL_TIMEOUT_S
+        while findings := await audit(self._world):
+            if time.monotonic() > deadline:
+                findings.into(self._row, f"after {point}")
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
+        async with self._world.records.reading() as reader:
+            self._row.wrong += [f"after {point}: message {row.id} {HALF}" for row in await reader.rows(HALF_MODERATED)]
+
+    def _new_story(self) -> Story:
+        self._stories += 1
+        return Story(self._world, self._plot, self._told, f"{self._plot.name} {self._stories}")

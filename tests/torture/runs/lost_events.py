@@ -1,0 +1,40 @@
+"""Lost events: nothing that Stripe sends arrives, days long; the board finds it all out by asking.
+
+One of the events that Stripe lists cannot be read.
+"""
+
+import asyncio
+import random
+import time
+
+from tests.torture.checks.audit import settled_audit
+from tests.torture.harness.order import Order
+from tests.torture.harness.payers import LIVES, Crowd
+from tests.torture.harness.table import Row
+from tests.torture.harness.world import made_world
+
+SHORT, LONG = 1, 40  # payers of each life
+SILENT = [life for life in LIVES if life != "is moderated with a refund"]  # that one waits for its post
+
+
+async def run(order: Order) -> list[Row]:
+    """Let people of every kind pay while all deliveries are lost, and audit what the sweep made of it."""
+    each = order.count or (SHORT if order.short else LONG)
+    row = Row("lost-events", "no webhook ever arrives", order.seed)
+    began = time.monotonic()
+    async with made_world(
+        launcher=order.launcher, database=order.database, hooks=order.hooks, reconcile_s=0.5
+    ) as world:
+        await world.faults(webhook={"drop": "all"})
+        world.file.add_unreadable_event()
+        await world.restart_board()
+        crowd = Crowd(world, random.Random(order.seed))
+        for _ in range(each):
+            await asyncio.gather(*(crowd.send(life) for life in SILENT))
+        await settled_audit(world, row, timeout_s=order.settle_s)
+        ledger = await world.ledger()
+        if any(delivery["status"] for delivery in ledger["deliveries"]):
+            row.wrong.append("a webhook arrived")
+        row.counts = {"payments": len(world.taken), "events lost": len(ledger["deliveries"])}
+    row.seconds = time.monotonic() - began
+    return [row]

@@ -1,0 +1,208 @@
+"""Writers: many at once over several processes, and readers that tail the log meanwhile and must miss nothing."""
+
+import asyncio
+import random
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import websockets
+from sqlalchemy import insert
+
+from paidchat.storage import queries
+from paidchat.storage.database import Database
+from tests.support.board_client import NO_TLS
+from tests.support.postgres import Postgres
+from tests.support.rows import opened, payment_row
+from tests.support.served import free_port
+from tests.support.webhooks import completed, deliver, paid
+from tests.torture.harness.order import Order
+from tests.torture.harness.payers import start_payment
+from tests.torture.harness.table import Row
+from tests.torture.harness.viewer import Viewer
+from tests.torture.harness.world import START_TIMEOUT_S, World, made_world
+
+Json = dict[str, Any]
+
+SHORT, LONG = 320, 10_000  # posts
+PROCESSES, WRITERS = 4, 32
+TWICE = 0.1  # of the events go to a second process, too, at the same time
+PAGE = 50  # entries that the tailing reader takes at once
+READ_WITHIN_S = 30
+LONGEST_RUN_S = 1_200
+CHUNK = 1_000
+NEVER_S = 3_600.0
+
+
+@dataclass
+class Tail:
+    """What a reader of the log has seen, and the first place where it was not what comes next."""
+
+    seen: int = 0
+    pages: int = 0
+    findings: list[str] = field(default_factory=list)
+
+    async def follow(self, database: Database, until: int) -> None:
+        """Read what is after the last entry seen, as a feed does, up to an entry."""
+        while self.seen < until and not self.findings:
+            async with database.reading() as connection:
+                seqs = [row.seq for row in await queries.log_after(connection, self.seen, PAGE)]
+            self.pages += bool(seqs)
+            if seqs != list(range(self.seen + 1, self.seen + 1 + len(seqs))):
+                self.findings.append(f"a gap: {seqs[:5]}… after {self.seen}")
+            self.seen += len(seqs)
+            await asyncio.sleep(0.002)
+
+
+async def run(order: Order) -> list[Row]:
+    """Tell several processes of payments, from many connections at once, while everybody reads."""
+    posts = order.count or (SHORT if order.short else LONG)
+    row = Row("writers", f"{WRITERS} writers over {PROCESSES} processes, readers at all of them", order.seed)
+    began = time.monotonic()
+    async with (
+        _server(order) as server,
+        made_world(launcher=order.launcher, database=server, hooks=order.hooks, reconcile_s=NEVER_S) as world,
+        opened(world.records.url) as database,
+        _boards(world) as boards,
+    ):
+        events = await _unpaid(world, database, posts)
+        viewers = [Viewer(f"ws{board.removeprefix('http')}/api/feed") for board in boards]
+        tail = Tail()
+        tailing = asyncio.create_task(tail.follow(database, posts))
+        following = [asyncio.create_task(_follow(viewer, posts)) for viewer in viewers]
+        answers = await _write(events, boards, random.Random(order.seed))
+        ended, late = await asyncio.wait([tailing, *following], timeout=READ_WITHIN_S)
+        for task in late:
+            task.cancel()
+        row.lost += [f"a reader was still waiting {READ_WITHIN_S} s after the last answer"] * len(late)
+        row.lost += [repr(error) for task in ended if (error := task.exception()) is not None]
+        row.lost += tail.findings
+        for viewer in viewers:
+            row.lost += viewer.replica.findings
+            await viewer.disconnect()
+        await _check(world, posts, row)
+        row.wrong += [f"{count} answers were {status}" for status, count in answers.items() if status != httpx.codes.OK]
+        row.counts = {"posts": posts, "events": answers.total(), "pages read": tail.pages}
+        row.counts["viewers' connections"] = sum(viewer.connections for viewer in viewers)
+    row.seconds = time.monotonic() - began
+    return [row]
+
+
+@asynccontextmanager
+async def _server(order: Order) -> AsyncIterator[str]:
+    """Give the URL of the order's server, or of one that is started for it."""
+    if order.database is not None:
+        yield order.database
+        return
+    server = await asyncio.to_thread(Postgres)
+    try:
+        yield server.url.render_as_string(hide_password=False)
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+@asynccontextmanager
+async def _boards(world: World) -> AsyncIterator[list[str]]:
+    """Start the processes, the world's own among them, and give their addresses."""
+    async with AsyncExitStack() as stack:
+        await world.restart_board()
+        addresses = [str(world.http.base_url)]
+        for number in range(1, PROCESSES):
+            port = free_port()
+            running = await world.launcher.start(
+                ["serve", "--host", "127.0.0.1", "--port", str(port)],
+                environment=world.settings,
+                folder=world.folder,
+                log=world.folder / f"board-{number}.log",
+                hooks=world.hooks,
+            )
+            stack.push_async_callback(running.end)
+            addresses.append(f"http://127.0.0.1:{port}")
+        await asyncio.gather(*map(_answers, addresses))
+        yield addresses
+
+
+async def _answers(address: str) -> None:
+    async with _client(address) as client, asyncio.timeout(START_TIMEOUT_S):
+        while True:
+            try:
+                if (await client.get("/readyz")).status_code == httpx.codes.OK:
+                    return
+            except httpx.HTTPError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+def _client(board: str) -> httpx.AsyncClient:
+    # Idle connections are given up sooner than the board gives them up: it would be doing so as they are used.
+    limits = httpx.Limits(keepalive_expiry=2)
+    return httpx.AsyncClient(base_url=board, trust_env=False, verify=NO_TLS, timeout=30, limits=limits)
+
+
+async def _unpaid(world: World, database: Database, count: int) -> list[Json]:
+    """Make so many payments, and return for each the event that says it is paid."""
+    payment = await start_payment(world, "the one that all sessions look like")
+    session_id = payment["checkout_url"].rsplit("/", 1)[1]
+    key = {"Authorization": f"Bearer {world.settings['STRIPE_SECRET_KEY']}"}
+    session = (await world.stripe.get(f"/v1/checkout/sessions/{session_id}", headers=key)).json()
+    rows = [payment_row(text=_text(number), session_id=f"cs_test_{uuid.uuid4().hex}") for number in range(count)]
+    for start in range(0, count, CHUNK):
+        async with database.transaction() as connection:
+            await connection.execute(insert(queries.payment), rows[start : start + CHUNK])
+    return [completed(paid(_of(session, row))) for row in rows]
+
+
+def _of(session: Json, row: Json) -> Json:
+    """Return a session as it would be for another payment."""
+    metadata = {
+        name: row["id"] if value == session["client_reference_id"] else value
+        for name, value in session["metadata"].items()
+    }
+    return {**session, "id": row["session_id"], "client_reference_id": row["id"], "metadata": metadata}
+
+
+async def _write(events: list[Json], boards: list[str], rng: random.Random) -> Counter[int]:
+    """Deliver every event, each writer its share to one process, some of them to another as well; count the answers."""
+    shares = [events[number::WRITERS] for number in range(WRITERS)]
+    twice = [[rng.random() < TWICE for _ in share] for share in shares]
+    answers: Counter[int] = Counter()
+
+    async def write(number: int) -> None:
+        own, other = boards[number % PROCESSES], boards[(number + 1) % PROCESSES]
+        async with AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(_client(board)) for board in (own, other)]
+            for event, again in zip(shares[number], twice[number], strict=True):
+                sent = await asyncio.gather(*(deliver(client, event) for client in clients[: 1 + again]))
+                answers.update(answer.status_code for answer in sent)
+
+    await asyncio.gather(*map(write, range(WRITERS)))
+    return answers
+
+
+async def _follow(viewer: Viewer, until: int) -> None:
+    """Follow a board up to an entry; whoever is cut off, for being too slow, comes back with its cursor."""
+    while viewer.replica.seq < until:
+        await viewer.connect(viewer.cursor)
+        with suppress(websockets.ConnectionClosed):
+            await viewer.reach(until, LONGEST_RUN_S)
+
+
+async def _check(world: World, posts: int, row: Row) -> None:
+    """Every payment has one message, and the log has one entry for each place."""
+    async with world.records.reading() as reader:
+        head = (await reader.rows("SELECT seq FROM board"))[0].seq
+        seqs = [entry.seq for entry in await reader.rows("SELECT seq FROM log_entry ORDER BY seq")]
+        texts = Counter(message.text for message in await reader.rows("SELECT text FROM message"))
+    if head != posts or seqs != list(range(1, posts + 1)):
+        row.wrong.append(f"the log has {len(seqs)} entries and its head is {head}, for {posts} posts")
+    row.lost += [f"{text} is not posted" for text in {_text(number) for number in range(posts)} - texts.keys()]
+    row.doubled += [f"{text} is posted {count} times" for text, count in texts.items() if count > 1]
+
+
+def _text(number: int) -> str:
+    return f"message {number}"
