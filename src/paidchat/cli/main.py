@@ -114,7 +114,7 @@ def migrate(
     settings = _load()
     operate.migrate(settings)
     if new_epoch:
-        operations.begin_epoch(settings)
+        operate.begin_epoch(settings)
 
 
 @cli.command()
