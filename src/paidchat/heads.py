@@ -141,6 +141,8 @@ class Head:
             if one is None:
                 raise bad()
             fields.append((one[1].lower(), one[2].strip(b" \t")))
+        if not first[2].startswith(b"/") and not _ABSOLUTE.match(first[2]) and first.group(1, 2) != (b"OPTIONS", b"*"):
+            raise bad("A target is a path, or a whole address.")
         version = int(first[3])
         hosts = [value for name, value in fields if name == b"host"]
         if len(hosts) not in ((1,) if version else (0, 1)):

@@ -85,6 +85,11 @@ async def test_without_a_token_there_is_nothing(client: httpx.AsyncClient, heade
         TOKEN,
         "Bearer \u00e9\u00ff",
         "Bearer " + "x" * 5000,
+        f"Bearer\t{TOKEN}",
+        f"Bearer{TOKEN}",
+        f"Bearer: {TOKEN}",
+        f"Bearer {TOKEN},",
+        f"Bearer, Bearer {TOKEN}",
     ],
 )
 async def test_a_wrong_token_is_401(administered: Served, authorization: str | None) -> None:
@@ -100,6 +105,26 @@ async def test_a_wrong_token_is_401(administered: Served, authorization: str | N
                 assert answer.headers["www-authenticate"].startswith("Bearer")
                 assert answer.headers["content-type"] == "application/problem+json"
         assert (await client.get(f"/api/messages/{message['id']}")).status_code == 200
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("scheme", ["bearer ", "BEARER ", "bEaReR ", "Bearer   ", "bearer  "])
+async def test_a_scheme_has_no_case(administered: Served, scheme: str) -> None:
+    """However the scheme is written, and however many spaces follow it, the token counts (RFC 9110, section 11.4)."""
+    async with http_client(administered) as client:
+        headers = {"Authorization": f"{scheme}{TOKEN}"}
+        answer = await client.post("/api/admin/messages/999999/restore", headers=headers)
+        assert answer.status_code == 404
+
+
+@pytest.mark.any_database
+async def test_two_authorizations_are_none(administered: Served) -> None:
+    """Of two tokens nobody can say which is meant."""
+    async with http_client(administered) as client:
+        headers = [*AUTHORIZED.items(), ("Authorization", "Bearer other")]
+        for given in (headers, headers[::-1], headers[:1] * 2):
+            answer = await client.post("/api/admin/messages/999999/restore", headers=given)
+            assert answer.status_code == 401
 
 
 async def test_a_removed_message_leaves_at_once(administered: Served) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match, Mount, Route
@@ -47,11 +48,12 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
 
 async def _wrong_method(request: Request, error: Exception) -> Response:
     """Name the methods of every route at an address, where the router names those of the first alone."""
-    del error
+    assert isinstance(error, HTTPException)  # noqa: S101 - installed for this class alone
     routes = [route for route in request.app.routes if isinstance(route, Route) and route.methods]
     matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     allowed = sorted({method for route in matching for method in route.methods or ()})
-    return PlainTextResponse("Method Not Allowed", 405, {"Allow": ", ".join(allowed)})
+    headers = {"Allow": ", ".join(allowed)} if allowed else error.headers  # of a file, which knows its own
+    return PlainTextResponse("Method Not Allowed", 405, headers)
 
 
 def running(sandbox: Starlette) -> AbstractAsyncContextManager[object]:
