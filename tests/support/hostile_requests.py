@@ -232,6 +232,7 @@ def _headed() -> Iterator[tuple[str, Sent]]:
             )
     many = Sent(make=lambda n: request("GET /healthz", *["x: y"] * (n // 6)), size=HEAD, send=exchange)
     yield "many headers", many
+    yield "method", Sent(make=lambda n: request("X" * n + " /healthz"), size=HEAD, send=exchange)
 
 
 def _posted() -> Iterator[tuple[str, Sent]]:

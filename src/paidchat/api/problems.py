@@ -119,7 +119,7 @@ def problem(
 ) -> Response:
     """Make the answer. An error is about this moment, so no cache keeps it."""
     body = Problem(
-        title=TITLES[status],
+        title=TITLES.get(status) or TITLES[status // 100 * 100],  # RFC 9110, section 15
         status=status,
         detail=detail,
         code=code or CODES.get(status, "invalid_request"),
