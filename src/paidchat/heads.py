@@ -29,6 +29,7 @@ _HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%~_-]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(?:
 # The parser ends the connection over any method that it doesn't know, and needs none of the others.
 _PARSED = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"})
 _UNKNOWN = b"PUT"  # what the parser is given in place of any other
+_TARGET = re.compile(rb"(?:/|[A-Za-z][0-9A-Za-z+.-]*://)[^#]*\Z")  # RFC 9112, section 3.2
 _UPGRADES = frozenset({b"upgrade", b"http2-settings"})
 # We speak no subprotocol and no extension, and a handshake has no body; the other two are said anew.
 _NOT_FOR_THE_FEED = _UPGRADES | {
@@ -141,8 +142,8 @@ class Head:
             if one is None:
                 raise bad()
             fields.append((one[1].lower(), one[2].strip(b" \t")))
-        if not first[2].startswith(b"/") and not _ABSOLUTE.match(first[2]) and first.group(1, 2) != (b"OPTIONS", b"*"):
-            raise bad("A target is a path, or a whole address.")
+        if not _TARGET.match(first[2]) and first.group(1, 2) != (b"OPTIONS", b"*"):
+            raise bad("A target is a path, or a whole address, without a fragment.")
         version = int(first[3])
         hosts = [value for name, value in fields if name == b"host"]
         if len(hosts) not in ((1,) if version else (0, 1)):

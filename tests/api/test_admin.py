@@ -97,7 +97,7 @@ async def test_a_wrong_token_is_401(administered: Served, authorization: str | N
                 url = f"/api/admin/messages/{message_id}{path}"
                 answer = await client.request(method, url, headers=headers)
                 assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
-                assert answer.headers["www-authenticate"].startswith("Bearer")
+                assert answer.headers["www-authenticate"].startswith('Bearer realm="paidchat"')
                 assert answer.headers["content-type"] == "application/problem+json"
         assert (await client.get(f"/api/messages/{message['id']}")).status_code == 200
 

@@ -174,15 +174,19 @@ async def test_a_target_may_be_written_in_other_ways(stage: Served, target: str)
         ("OPTIONS * HTTP/1.1", 405),
         ("GET * HTTP/1.1", 400),
         ("GET healthz HTTP/1.1", 400),
+        ("GET ?healthz HTTP/1.1", 400),
+        ("GET //[ HTTP/1.1", 404),
+        ("GET /healthz#x HTTP/1.1", 400),
+        ("GET mailto:a HTTP/1.1", 400),
         ("CONNECT board:80 HTTP/1.1", 400),
     ],
 )
 async def test_a_target_without_a_path(stage: Served, line: str, status: int) -> None:
-    """An address without a path is the page's, `*` is the server as a whole, and anything else is no target."""
+    """An address without a path is the page's, `*` is the server as a whole, and what is no address is 400."""
     answer = await exchange(stage, f"{line}\r\nHost: board\r\n\r\n".encode())
     assert answer.status == status
     if status >= 400:
-        assert answer.json["code"] == {400: "bad_request", 405: "method_not_allowed"}[status]
+        assert answer.json["code"] == {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}[status]
 
 
 HOSTS = ["board", "board:80", "BOARD.example.", "127.0.0.1:80", "[::1]:80", "xn--bcher-kva.example", "a_b", "a:", ""]

@@ -15,10 +15,11 @@ from paidchat.board import remove_message, restore_message
 def _authorize(request: Request, settings: TheSettings) -> None:
     if settings.admin_token is None:
         raise ApiError(404, "not_found", "There is nothing at this address.")
-    if not hmac.compare_digest(_bearer_token(request).encode(), settings.admin_token.get_secret_value().encode()):
-        raise ApiError(
-            401, "unauthorized", "Send the admin token as a bearer token.", headers={"WWW-Authenticate": "Bearer"}
-        )
+    given = _bearer_token(request)
+    if not hmac.compare_digest(given.encode(), settings.admin_token.get_secret_value().encode()):
+        challenge = 'Bearer realm="paidchat"' + (', error="invalid_token"' if given else "")  # RFC 6750, section 3
+        detail = "Send the admin token as a bearer token."
+        raise ApiError(401, "unauthorized", detail, headers={"WWW-Authenticate": challenge})
 
 
 def _bearer_token(request: Request) -> str:

@@ -9,7 +9,7 @@ from starlette.background import BackgroundTask
 from paidchat import wire
 from paidchat.api.bodies import JsonBody
 from paidchat.api.deps import TheCheckout
-from paidchat.api.problems import responses
+from paidchat.api.problems import ApiError, FieldError, responses
 from paidchat.domain import UNSETTLED
 from paidchat.text import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH
 
@@ -51,6 +51,9 @@ async def create_payment(
     new: NewPayment, request: Request, checkout: TheCheckout, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Start a payment: send the browser to `checkout_url`, where the money is taken."""
+    if len(request.headers.getlist("idempotency-key")) > 1:
+        wrong = FieldError(field="idempotency-key", message="There must be one key, not several.")
+        raise ApiError(422, "invalid_request", "The request is not valid: see errors.", errors=[wrong])
     client = request.client.host if request.client else ""
     row = await checkout.start_checkout(new.text, new.author, client=client, idempotency_key=idempotency_key)
     payment = wire.Payment.of(row)
