@@ -102,6 +102,13 @@ async def test_head_of_a_message_and_a_payment(stage: Served) -> None:
         same(await client.get(paths[0]), gone)
 
 
+async def test_head_is_not_documented(stage: Served) -> None:
+    """HEAD goes without saying: the OpenAPI document lists none."""
+    async with http_client(stage) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    assert {"get", "post", "delete"} == {method for operations in paths.values() for method in operations}
+
+
 METHODS = [
     ("/api/payments", "POST"),
     ("/api/payments/unknown", "GET, HEAD"),

@@ -30,8 +30,10 @@ class CrossOrigin:
 
         A page of an origin that isn't configured gets no such answer, which a browser takes for a no.
         """
+        if scope["method"] != "OPTIONS":
+            return None
         headers = Headers(scope=scope)
-        asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+        asks = "access-control-request-method" in headers
         return Response(headers=_MAY_SEND) if asks and self._admits(headers) else None
 
     def add_to(self, answer: MutableHeaders, scope: Scope) -> None:
