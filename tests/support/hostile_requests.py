@@ -252,7 +252,8 @@ def _posted() -> Iterator[tuple[str, Sent]]:
 
     def trailers(size: int) -> bytes:
         fields = b"x: y\r\n" * (size // 6)
-        return request("POST /api/payments", "Transfer-Encoding: chunked") + b"0\r\n" + fields + b"\r\n"
+        head = request("POST /api/payments", "Transfer-Encoding: chunked", "Content-Type: application/json")
+        return head + b"0\r\n" + fields + b"\r\n"
 
     for name, make in BODIES.items():
         yield (
