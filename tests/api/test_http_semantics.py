@@ -73,17 +73,21 @@ READ = [
 ]
 
 
+MOVING = {"/metrics", "/sandbox/", "/sandbox/panel/live", "/sandbox/test/clock"}  # what these hold may get longer
+
+
 @pytest.mark.parametrize("path", READ)
-@pytest.mark.parametrize("encoding", ["identity", "gzip"])
-async def test_head_is_get_without_a_body(stage: Served, path: str, encoding: str) -> None:
+async def test_head_is_get_without_a_body(stage: Served, path: str) -> None:
     """HEAD answers wherever GET does with the same status and headers, Content-Length too, and with no body."""
-    async with http_client(stage, headers={"Accept-Encoding": encoding}) as client:
-        get, head = await client.get(path), await client.head(path)
-    same(get, head)
-    if path not in {"/metrics", "/sandbox/", "/sandbox/panel/live", "/sandbox/test/clock"}:  # what these hold moves on
-        assert head.headers["content-length"] == get.headers["content-length"]
-    assert head.headers["x-content-type-options"] == "nosniff"
-    assert head.headers["date"]
+    async with http_client(stage) as client:
+        for encoding in ("identity", "gzip"):
+            headers = {"Accept-Encoding": encoding}
+            get, head = await client.get(path, headers=headers), await client.head(path, headers=headers)
+            same(get, head)
+            if path not in MOVING:
+                assert head.headers["content-length"] == get.headers["content-length"]
+            assert head.headers["x-content-type-options"] == "nosniff"
+            assert head.headers["date"]
 
 
 async def test_head_of_a_message_and_a_payment(stage: Served) -> None:
@@ -135,15 +139,17 @@ METHODS = [
 
 
 @pytest.mark.parametrize(("path", "allowed"), METHODS)
-@pytest.mark.parametrize("method", ["PATCH", "OPTIONS", "TRACE", "PROPFIND", "BREW", "get", "X-1!"])
-async def test_a_wrong_method_is_405(stage: Served, method: str, path: str, allowed: str) -> None:
+async def test_a_wrong_method_is_405(stage: Served, path: str, allowed: str) -> None:
     """Any method that an address doesn't answer to, one that nobody knows too, is 405 with all that it does."""
-    answer = await exchange(stage, f"{method} {path} HTTP/1.1\r\nHost: board\r\n\r\n".encode())
-    assert answer.status == 405
-    assert answer.headers["allow"] == allowed
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    if not path.startswith("/sandbox/"):
-        assert (answer.json["code"], answer.json["title"]) == ("method_not_allowed", "Method Not Allowed")
+    connection = await RawHttp.connect(stage)
+    for method in ("PATCH", "OPTIONS", "TRACE", "PROPFIND", "BREW", "get", "X-1!"):
+        connection.send(f"{method} {path} HTTP/1.1\r\nHost: board\r\n\r\n".encode())
+        answer = await connection.answer()
+        assert (answer.status, answer.headers["allow"]) == (405, allowed), method
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        if not path.startswith("/sandbox/"):
+            assert (answer.json["code"], answer.json["title"]) == ("method_not_allowed", "Method Not Allowed")
+    connection.close()
 
 
 async def test_a_body_with_an_unknown_method_is_no_request(stage: Served) -> None:
@@ -209,13 +215,13 @@ async def test_a_host_is_a_name_or_an_address(stage: Served, host: str) -> None:
 
 
 @pytest.mark.parametrize("fields", [f"Host: {host}\r\n" for host in NO_HOSTS] + ["", "Host: a\r\nHost: a\r\n"])
-@pytest.mark.parametrize("path", ["/healthz", "/", "/api/feed", "/nowhere"])
-async def test_a_request_without_one_host_is_400(stage: Served, path: str, fields: str) -> None:
+async def test_a_request_without_one_host_is_400(stage: Served, fields: str) -> None:
     """No host, two of them, or one that can be none: 400 `bad_request` wherever it is asked (RFC 9112, section 3.2)."""
-    answer = await exchange(stage, f"GET {path} HTTP/1.1\r\n{fields}\r\n".encode("latin-1"))
-    assert (answer.status, answer.json["code"], answer.json["title"]) == (400, "bad_request", "Bad Request")
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json["request_id"] == answer.headers["x-request-id"]
+    for path in ("/healthz", "/", "/api/feed", "/nowhere"):
+        answer = await exchange(stage, f"GET {path} HTTP/1.1\r\n{fields}\r\n".encode("latin-1"))
+        assert (answer.status, answer.json["code"], answer.json["title"]) == (400, "bad_request", "Bad Request")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json["request_id"] == answer.headers["x-request-id"]
 
 
 @pytest.mark.parametrize(
@@ -261,22 +267,21 @@ NO_REDIRECT = [
     "/sandbox/panel/live/",
     "/sandbox//",
     "//sandbox",
-    "/sandbox%2f",
     "/sandbox",
     "/sandbox?x=1",
 ]
 
 
 @pytest.mark.parametrize("path", NO_REDIRECT)
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_no_redirect_follows_the_host(stage: Served, method: str, path: str) -> None:
+async def test_no_redirect_follows_the_host(stage: Served, path: str) -> None:
     """Whatever path is asked for, no answer names the host that was sent; the sandbox's one redirect is relative."""
     fields = "Host: evil.example\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: https\r\n"
-    answer = await exchange(stage, f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode(), head_only=method == "HEAD")
-    location = answer.headers.get("location", "/")
-    assert "evil" not in str(answer.headers).lower()
-    assert location == "/sandbox/" if path.startswith("/sandbox?") or path == "/sandbox" else location == "/"
-    assert answer.status in ({307} if "location" in answer.headers else {200, 404})
+    for method in ("GET", "HEAD"):
+        sent = f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode()
+        answer = await exchange(stage, sent, head_only=method == "HEAD")
+        assert "evil" not in str(answer.headers).lower()
+        expected = (307, "/sandbox/") if path.partition("?")[0] == "/sandbox" else (404, None)
+        assert (answer.status, answer.headers.get("location")) == expected
 
 
 async def test_addresses_come_from_the_public_url(stage: Served) -> None:
