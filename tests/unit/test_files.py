@@ -11,7 +11,7 @@ from paidchat.api.files import Files
 async def test_a_file_that_changes_shows_at_once(tmp_path: Path) -> None:
     """A file is served as it is now, under a tag of its content: another for other bytes, the same for the same."""
     page = tmp_path / "page.html"
-    tags = []
+    tags: list[str] = []
     async with httpx.AsyncClient(transport=httpx.ASGITransport(Files(tmp_path)), base_url="http://board") as client:
         for time_ns, text in ((1, "one"), (2, "two"), (3, "one")):
             page.write_text(text)
