@@ -1,0 +1,77 @@
+/*
+ * The floor: starts the page in browsers that are new enough, and says so in the others. The first script to run, and a
+ * classic one without modern syntax, because whatever is too old must be able to read it.
+ */
+(function () {
+  var BROWSERS = "Chrome or Edge 105, Firefox 115, Safari 16, or anything newer";
+  var TOO_OLD = "This board needs a newer browser: " + BROWSERS + ".";
+  var NOT_STARTED =
+    "This page couldn’t start. Please reload it. If that doesn’t help, it may need a newer browser: " + BROWSERS + ".";
+  var script = document.currentScript;
+
+  if (isNewEnough() && script) start(script.getAttribute("data-page"));
+  else say(TOO_OLD);
+
+  /** Whether the browser has all that the page can't do without, and is one of those that it is tested for. */
+  function isNewEnough() {
+    try {
+      return (
+        "noModule" in HTMLScriptElement.prototype &&
+        [
+          window.fetch,
+          window.AbortController,
+          window.AbortSignal.timeout,
+          window.WebSocket,
+          window.URLSearchParams,
+          window.ResizeObserver,
+          window.IntersectionObserver,
+          window.crypto.getRandomValues,
+          window.requestAnimationFrame,
+          window.WeakMap,
+          Intl.RelativeTimeFormat,
+          Intl.NumberFormat,
+          Intl.DateTimeFormat,
+          Array.from,
+          Array.prototype.at,
+          Array.prototype.flatMap,
+          Array.prototype.includes,
+          Object.entries,
+          Promise.prototype.finally,
+          String.prototype.normalize,
+          String.prototype.padStart,
+          String.prototype.replaceAll,
+          HTMLFormElement.prototype.requestSubmit,
+        ].every(isFunction) &&
+        new RegExp("^\\p{Lu}$", "u").test("A") &&
+        CSS.supports("container-type", "inline-size") // nothing here needs it, but nothing below the floor has it
+      );
+    } catch (_) {
+      return false;
+    }
+  }
+
+  function isFunction(thing) {
+    return typeof thing === "function";
+  }
+
+  function start(address) {
+    var page = document.createElement("script");
+    page.type = "module";
+    page.src = address;
+    page.onload = page.onerror = function () {
+      if (document.documentElement.getAttribute("data-page") !== "started") say(NOT_STARTED);
+    };
+    document.head.appendChild(page);
+  }
+
+  function say(words) {
+    var placeholder = document.getElementById("placeholder");
+    placeholder.setAttribute("data-kind", "stopped");
+    placeholder.setAttribute("role", "alert");
+    placeholder.textContent = words;
+    placeholder.hidden = false;
+    document.getElementById("log").setAttribute("aria-busy", "false");
+    document.getElementById("composer").hidden = true;
+    document.getElementById("connection").hidden = true;
+  }
+})();
