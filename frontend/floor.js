@@ -50,28 +50,36 @@
     }
   }
 
+  /** @param {unknown} thing */
   function isFunction(thing) {
     return typeof thing === "function";
   }
 
+  /** @param {string | null} address of the page's module */
   function start(address) {
     var page = document.createElement("script");
     page.type = "module";
-    page.src = address;
+    page.src = String(address);
     page.onload = page.onerror = function () {
       if (document.documentElement.getAttribute("data-page") !== "started") say(NOT_STARTED);
     };
     document.head.appendChild(page);
   }
 
+  /** @param {string} words */
   function say(words) {
-    var placeholder = document.getElementById("placeholder");
+    var placeholder = find("placeholder");
     placeholder.setAttribute("data-kind", "stopped");
     placeholder.setAttribute("role", "alert");
     placeholder.textContent = words;
     placeholder.hidden = false;
-    document.getElementById("log").setAttribute("aria-busy", "false");
-    document.getElementById("composer").hidden = true;
-    document.getElementById("connection").hidden = true;
+    find("log").setAttribute("aria-busy", "false");
+    find("composer").hidden = true;
+    find("connection").hidden = true;
+  }
+
+  /** @param {string} id */
+  function find(id) {
+    return /** @type {HTMLElement} */ (document.getElementById(id));
   }
 })();

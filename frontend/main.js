@@ -158,12 +158,11 @@ async function followHash() {
 
 /** @param {number} id */
 async function copyLink(id) {
-  try {
-    await navigator.clipboard.writeText(permalink(location.href, id));
-    notice.show("Link copied.");
-  } catch {
-    // Without the permission, or without HTTPS, the address bar has to do.
-    history.replaceState(history.state, "", `#m${id}`);
-    notice.show("The link is in the address bar, ready to be copied.");
-  }
+  const { clipboard } = /** @type {{ clipboard?: Clipboard }} */ (navigator); // missing where the page comes over plain HTTP
+  const copied = await clipboard?.writeText(permalink(location.href, id)).then(
+    () => true,
+    () => false, // without the permission
+  );
+  if (!copied) history.replaceState(history.state, "", `#m${id}`);
+  notice.show(copied ? "Link copied." : "The link is in the address bar, ready to be copied.");
 }

@@ -100,8 +100,9 @@ export function clip(text, max) {
 
 /** @param {string} text */
 function graphemes(text) {
-  if (!Intl.Segmenter) return text.match(GRAPHEME) ?? [];
-  return Array.from(new Intl.Segmenter("en", { granularity: "grapheme" }).segment(text), ({ segment }) => segment);
+  const { Segmenter } = /** @type {{ Segmenter?: SegmenterClass }} */ (Intl); // Firefox has it since version 125
+  if (!Segmenter) return text.match(GRAPHEME) ?? [];
+  return Array.from(new Segmenter("en", { granularity: "grapheme" }).segment(text), ({ segment }) => segment);
 }
 
 /**

@@ -3,15 +3,6 @@
  * First those of the public contract: money in Stripe's minor units, times RFC 3339 UTC.
  */
 
-/** Firefox has it since 125 only. */
-declare namespace Intl {
-  const Segmenter:
-    | (new (locale: string, options: { granularity: "grapheme" }) => {
-        segment(text: string): Iterable<{ segment: string }>;
-      })
-    | undefined;
-}
-
 interface Message {
   id: number;
   text: string;
@@ -236,6 +227,12 @@ interface NoticeOptions {
 
 /** What stands in for the messages when there are none. */
 type Placeholder = "loading" | "empty" | "failed" | "none";
+
+/** `Intl.Segmenter`, which not all browsers have. */
+type SegmenterClass = new (
+  locale: string,
+  options: { granularity: "grapheme" },
+) => { segment(text: string): Iterable<{ segment: string }> };
 
 /** Why the pay button can't be pressed now. */
 type Hold = "sending" | "held" | "limited";
