@@ -9,7 +9,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 FRONTEND = Path(__file__).parent.parent / "frontend"
-_SERVED = frozenset({".html", ".js", ".css", ".svg", ".png", ".webmanifest", ".txt"})
+_SERVED = frozenset({".html", ".js", ".css", ".svg", ".ico", ".png", ".webmanifest", ".txt"})
 
 
 class Page(StaticFiles):

@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import FileResponse
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from paidchat.sandbox.api import api_routes
@@ -34,6 +36,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
             *control_routes(parts),
             *page_routes(parts),
             *panel_routes(parts),
+            Route("/favicon.ico", _icon, methods=["GET"]),  # browsers ask for it whatever they show
             Mount("/static", StaticFiles(directory=_STATIC), name="static"),
         ],
         lifespan=lambda _: _running(parts),
@@ -43,6 +46,10 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
 def running(sandbox: Starlette) -> AbstractAsyncContextManager[object]:
     """Return the context in which a mounted sandbox delivers events and lets time pass."""
     return sandbox.router.lifespan_context(sandbox)
+
+
+async def _icon(_request: Request) -> FileResponse:
+    return FileResponse(_STATIC / "favicon.ico", headers={"Cache-Control": "max-age=86400"})
 
 
 @asynccontextmanager
