@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.sandbox.conftest import Bench, Receiver
 
+
 @pytest.fixture(scope="module")
 async def chromium() -> AsyncIterator[Browser]:
     """A browser, which must be there."""
