@@ -124,7 +124,7 @@ export class Buyer {
         });
         break;
       case "broken":
-        notice.show("This page ran into an error and couldn’t open checkout. Your text is kept, and nobody pays twice by trying again.", {
+        notice.show("This page ran into an error and couldn’t open checkout. Your text is kept, and trying again won’t charge you twice.", {
           tone: "error",
           action: again,
         });

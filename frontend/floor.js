@@ -1,6 +1,6 @@
 /*
- * The floor: starts the page in browsers that are new enough, and says so in the others. The first script to run, and a
- * classic one without modern syntax, because whatever is too old must be able to read it.
+ * The floor: starts the page in browsers that are new enough, and asks for a newer one in all others. It runs first, and is
+ * a classic script without modern syntax, because old browsers must be able to parse it.
  */
 (function () {
   var BROWSERS = "Chrome or Edge 105, Firefox 115, Safari 16, or anything newer";
@@ -12,7 +12,7 @@
   if (isNewEnough() && script) start(script.getAttribute("data-page"));
   else say(TOO_OLD);
 
-  /** Whether the browser has all that the page can't do without, and is one of those that it is tested for. */
+  /** Whether the browser has everything the page needs, and is no older than those it is written for. */
   function isNewEnough() {
     try {
       return (
@@ -76,6 +76,7 @@
     find("log").setAttribute("aria-busy", "false");
     find("composer").hidden = true;
     find("connection").hidden = true;
+    find("skip").hidden = true; // it leads to the composer
   }
 
   /** @param {string} id */

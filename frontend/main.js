@@ -67,7 +67,7 @@ function start() {
   document.documentElement.dataset["page"] = "started"; // floor.js looks for it
 }
 
-/** Says once that something failed which nobody foresaw: what follows from it would only say the same. */
+/** Reports an unexpected error, once per page load: one failure often causes many. */
 function sayBroken() {
   if (saidBroken) return;
   saidBroken = true;
@@ -76,7 +76,7 @@ function sayBroken() {
 }
 
 /**
- * Whether the page itself failed: neither an extension of the browser, nor a size that settles a frame later.
+ * Whether the error is the page's own. Errors in browser extensions are not, and "ResizeObserver loop" is harmless.
  *
  * @param {ErrorEvent} event
  */

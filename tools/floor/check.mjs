@@ -1,5 +1,5 @@
 /**
- * Holds everything that browsers are sent to the oldest browsers it must work in:
+ * Checks that everything sent to browsers works in the oldest supported ones:
  *
  *     node tools/floor/check.mjs && (cd frontend && npx tsc -p tsconfig.floor.json)
  *
@@ -22,7 +22,7 @@ const LIB = join(ROOT, "frontend/node_modules/.floor");
 const FOLDERS = ["frontend", "src/paidchat/sandbox/static", "src/paidchat/sandbox/templates"];
 const CLASSIC = "frontend/floor.js";
 
-// What is newer and used all the same, with what browsers without it do.
+// What is newer and used all the same, with what happens in browsers that lack it.
 /** @type {Record<string, Record<string, string>>} */
 const ALLOWED = {
   "frontend/index.html": {
@@ -68,7 +68,7 @@ for (const file of files()) {
   for (const { feature, line, lacks } of newer(file, readFileSync(join(ROOT, file), "utf-8"))) {
     if (!unused.delete(feature) && !ALLOWED[file]?.[feature]) complaints.push(`${file}:${line}: ${feature} is not in ${lacks}`);
   }
-  for (const feature of unused) complaints.push(`tools/floor/check.mjs allows ${feature} in ${file}, which has no need of it`);
+  for (const feature of unused) complaints.push(`tools/floor/check.mjs allows ${feature} in ${file}, which no longer uses it`);
 }
 for (const complaint of complaints) console.error(complaint);
 process.exit(complaints.length > 0 ? 1 : 0);

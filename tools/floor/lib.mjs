@@ -1,4 +1,4 @@
-/** TypeScript's own declarations without whatever is newer than the floor, so that the type checker finds its use. */
+/** TypeScript's own declarations without everything newer than the floor, so that the type checker rejects its use. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -14,7 +14,7 @@ const UNWANTED = /\.full\.|\.iterator\./; // lists of others; iterator helpers, 
 const OPENING = /^( *)(?:declare )?(interface|namespace|var|const|function|class) (\w+)/;
 const MEMBER = /^ *(?:readonly |get |set )?(new|[\w$]+)[?(<:]/;
 const COMMENT = / *\/\*[^]*?\*\//g;
-const SECURE = /Available only in secure contexts/; // how TypeScript tells what pages over plain HTTP don't get
+const SECURE = /Available only in secure contexts/; // TypeScript's comment on what is missing over plain HTTP
 const MARK = "//secure";
 
 // Names of TypeScript's for what the data knows by another.

@@ -1,4 +1,4 @@
-/** What HTML files use that is newer than the floor. */
+/** Finds what is newer than the floor in HTML files. */
 
 import { data, lacking } from "./support.mjs";
 

@@ -1,4 +1,4 @@
-/** What is too new for the floor, a piece of each kind: what is not found means that the check has a hole. */
+/** Samples that are too new for the floor. The check must find every one of them, or it has a hole. */
 
 /** @type {Record<"css" | "html" | "js", string[]>} */
 export const SAMPLES = {

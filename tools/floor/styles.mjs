@@ -1,4 +1,4 @@
-/** What style sheets use that is newer than the floor. */
+/** Finds what is newer than the floor in style sheets. */
 
 import { createRequire } from "node:module";
 

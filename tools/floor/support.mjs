@@ -20,8 +20,8 @@ const DATA = new URL("../../frontend/node_modules/@mdn/browser-compat-data/data.
 export const data = JSON.parse(readFileSync(DATA, "utf-8"));
 
 /**
- * Who lacks a feature, in words: browsers of the floor, or pages that come over plain HTTP. Null when nobody does, or when
- * the data does not know it.
+ * Where a feature is missing, in words: in browsers of the floor, or in pages served over plain HTTP. Null when it is
+ * available everywhere, or when the data does not have it.
  *
  * @param {Node | undefined} node
  * @returns {string | null}

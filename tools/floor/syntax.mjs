@@ -1,4 +1,4 @@
-/** What scripts write that is newer than the floor: their syntax; what they call is the type checker's to find (lib.mjs). */
+/** Finds syntax newer than the floor in scripts. Newer APIs are found by the type checker, see lib.mjs. */
 
 import { createRequire } from "node:module";
 
@@ -47,7 +47,7 @@ export function* newerSyntax(text, classic) {
   }
 }
 
-/** Syntax that is newer than the floor and that nothing here would find: for whoever updates the data. */
+/** Syntax that the data lists as newer than the floor, and that this module has no check for. */
 export function unknownSyntax() {
   const parts = ["operators", "statements", "functions", "classes", "grammar", "regular_expressions"];
   const all = parts.flatMap((part) => Array.from(features(data["javascript"][part], [part])));
