@@ -51,7 +51,7 @@ def _walk(kind: Kind, screenshots: Path) -> Walk:
 
 
 def _table(chosen: dict[str, Kind], walks: dict[str, Walk]) -> str:
-    steps = [name for name, _ in next(iter(walks.values())).steps()] if walks else []
+    steps = dict.fromkeys(step for walk in walks.values() for step in walk.names)
     columns = [f"{chosen[name].name} {walk.browser.version}" for name, walk in walks.items()]
     rows = [["the loop, in seconds", *columns]]
     for step in steps:

@@ -72,8 +72,8 @@ class Browser(Protocol):
     def open(self) -> Tab:
         """Open one more tab."""
 
-    def complaints(self) -> list[str]:
-        """Return the errors of all consoles so far, where the protocol tells."""
+    def complaints(self) -> list[str] | None:
+        """Return the errors of all consoles so far; None where the protocol does not tell."""
 
 
 class Kind(Protocol):

@@ -53,9 +53,8 @@ class WebKit:
         self.command("POST", "window/rect", width=900, height=900)
         return tab
 
-    def complaints(self) -> list[str]:
+    def complaints(self) -> None:
         """Return nothing: this protocol does not tell what consoles say."""
-        return []
 
     def close(self) -> None:
         """End the session, and the browser with it."""
