@@ -2,10 +2,11 @@
 
 import re
 
+from browsers import PLAIN_HOST
 from playwright.async_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, WebError, WebSocket
 
 SERVER_ERROR = 500
-THIS_MACHINE = re.compile(r"(https?|wss?)://(localhost|127\.0\.0\.1)[:/]|data:|blob:")
+THIS_MACHINE = re.compile(rf"(https?|wss?)://(localhost|127\.0\.0\.1|{re.escape(PLAIN_HOST)})[:/]|data:|blob:")
 
 
 class Witness:

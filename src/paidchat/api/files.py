@@ -23,9 +23,10 @@ MEDIA_TYPES: Final = {
     ".txt": "text/plain; charset=utf-8",
     ".svg": "image/svg+xml",
     ".png": "image/png",
+    ".ico": "image/x-icon",
     ".webmanifest": "application/manifest+json",
 }
-_COMPRESSED: Final = frozenset({".png"})  # by their own format
+_COMPRESSED: Final = frozenset({".png", ".ico"})  # by their own format
 METHODS: Final = "GET, HEAD"
 
 

@@ -23,7 +23,6 @@ MAX_WEBHOOK_BODY = 512 * 1024  # bytes; Stripe's events are some tens of KiB
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
@@ -38,6 +37,17 @@ def content_security_policy(settings: Settings) -> str:
     )
 
 
+def is_trustworthy(url: str) -> bool:
+    """Tell whether browsers give pages from there what they keep from plain HTTP (W3C Secure Contexts, 3.1).
+
+    Elsewhere they ignore Cross-Origin-Opener-Policy, and complain about it in the console at every load.
+    """
+    address = urlsplit(url)
+    host = address.hostname or ""
+    is_local = host == "localhost" or host.endswith(".localhost") or host == "::1" or host.startswith("127.")
+    return address.scheme == "https" or is_local
+
+
 class Guard:
     """The outermost ASGI layer. What the app lets through as an exception becomes a problem here."""
 
@@ -45,6 +55,8 @@ class Guard:
         self._app = app
         self._headers = {**SECURITY_HEADERS, "Content-Security-Policy": content_security_policy(settings)}
         self._cross_origin = CrossOrigin(settings.allowed_origins)
+        if is_trustworthy(settings.public_url):
+            self._headers["Cross-Origin-Opener-Policy"] = "same-origin"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; a WebSocket only gets its request id, the lifespan nothing."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -37,6 +37,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
             *control_routes(parts),
             *page_routes(parts),
             *panel_routes(parts),
+            Route("/favicon.ico", _icon, methods=["GET"]),  # browsers ask for it whatever they show
             Mount("/static", StaticFiles(directory=_STATIC), name="static"),
         ],
         lifespan=lambda _: _running(parts),
@@ -59,6 +60,10 @@ async def _wrong_method(request: Request, error: Exception) -> Response:
 def running(sandbox: Starlette) -> AbstractAsyncContextManager[object]:
     """Return the context in which a mounted sandbox delivers events and lets time pass."""
     return sandbox.router.lifespan_context(sandbox)
+
+
+async def _icon(_request: Request) -> FileResponse:
+    return FileResponse(_STATIC / "favicon.ico", headers={"Cache-Control": "max-age=86400"})
 
 
 @asynccontextmanager
