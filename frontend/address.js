@@ -48,5 +48,9 @@ export function permalink(href, id) {
 
 /** @param {string} address to send a buyer to */
 export function isWebAddress(address) {
-  return URL.canParse(address) && ["http:", "https:"].includes(new URL(address).protocol);
+  try {
+    return ["http:", "https:"].includes(new URL(address).protocol);
+  } catch {
+    return false;
+  }
 }

@@ -166,7 +166,8 @@ function subtract(gaps, read) {
  */
 function upsert(messages, message) {
   const index = position(messages, message.id);
-  return messages.toSpliced(index, messages[index]?.id === message.id ? 1 : 0, message);
+  const rest = messages[index]?.id === message.id ? index + 1 : index;
+  return [...messages.slice(0, index), message, ...messages.slice(rest)];
 }
 
 /**
@@ -176,6 +177,7 @@ function upsert(messages, message) {
  * @param {number} id
  */
 function position(messages, id) {
-  const index = messages.findLastIndex((message) => message.id < id); // nearly always at the end
-  return index + 1;
+  let index = messages.length;
+  while (index > 0 && (messages[index - 1]?.id ?? 0) >= id) index -= 1; // nearly always at the end
+  return index;
 }

@@ -80,9 +80,15 @@ export class Buyer {
     this.#parts.notice.hide();
     this.#composer.hold("sending", true);
     const save = (/** @type {Draft} */ draft) => this.#keep(draft);
-    const outcome = await checkOut({ api: this.#parts.api, draft: this.#draft, save });
-    if (outcome.kind !== "go") this.#composer.hold("sending", false);
-    this.#goOn(outcome);
+    try {
+      const outcome = await checkOut({ api: this.#parts.api, draft: this.#draft, save });
+      if (outcome.kind !== "go") this.#composer.hold("sending", false);
+      this.#goOn(outcome);
+    } catch (error) {
+      this.#composer.hold("sending", false);
+      this.#goOn({ kind: "broken" });
+      console.error(error);
+    }
   }
 
   /** @param {Outcome} outcome */
@@ -113,6 +119,12 @@ export class Buyer {
         break;
       case "unanswered":
         notice.show("The board did not answer. Nothing was charged, and trying again is safe.", {
+          tone: "error",
+          action: again,
+        });
+        break;
+      case "broken":
+        notice.show("This page ran into an error and couldn’t open checkout. Your text is kept, and trying again won’t charge you twice.", {
           tone: "error",
           action: again,
         });

@@ -20,7 +20,7 @@ const LIMITED_MS = 30_000; // where the server does not say for how long
  * @param {(ms: number) => Promise<void>} [options.sleep]
  * @returns {Promise<Outcome>}
  */
-export async function checkOut({ api, draft, save, newKey = () => crypto.randomUUID(), sleep = wait }) {
+export async function checkOut({ api, draft, save, newKey = randomUuid, sleep = wait }) {
   for (let left = 2; left > 0; left -= 1) {
     const intended = intend(draft, newKey);
     save(intended);
@@ -73,6 +73,19 @@ function readError(error) {
   if (error.status === 429) return { kind: "limited", waitMs: error.retryAfterMs ?? LIMITED_MS };
   if (error.status !== 422 && error.status !== 413) return { kind: "unanswered" };
   return { kind: "invalid", errors: error.errors, detail: error.message };
+}
+
+/**
+ * A random UUID (RFC 9562, version 4). Browsers keep `crypto.randomUUID` from pages that come over plain HTTP, except from
+ * this very machine.
+ */
+export function randomUuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const view = new DataView(bytes.buffer);
+  view.setUint8(6, (view.getUint8(6) & 0x0f) | 0x40); // the version
+  view.setUint8(8, (view.getUint8(8) & 0x3f) | 0x80); // the variant
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
 /**

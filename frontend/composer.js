@@ -123,7 +123,8 @@ export class Composer {
   #showError(name, problem) {
     setText(this.#errors[name], problem ?? "");
     this.#errors[name].hidden = problem === null;
-    this.#fields[name].ariaInvalid = problem === null ? null : "true";
+    if (problem === null) this.#fields[name].removeAttribute("aria-invalid");
+    else this.#fields[name].setAttribute("aria-invalid", "true");
   }
 
   #draw() {
@@ -131,6 +132,6 @@ export class Composer {
     const { price, tax_behavior } = this.#info ?? {};
     if (price) setText(this.#pay, sending ? "Opening checkout…" : payLabel(price, tax_behavior ?? null));
     this.#pay.disabled = !price || this.#holds.size > 0;
-    this.#form.ariaBusy = String(sending);
+    this.#form.setAttribute("aria-busy", String(sending));
   }
 }

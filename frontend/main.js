@@ -40,12 +40,15 @@ const buyer = new Buyer({
   onCopy: copyLink,
 });
 let configured = false;
+let saidBroken = false;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let configuring;
 
 start();
 
 function start() {
+  addEventListener("error", (event) => isOurs(event) && sayBroken());
+  addEventListener("unhandledrejection", sayBroken);
   const back = readReturn(location.search);
   if (back) history.replaceState(history.state, "", withoutReturn(location));
   history.scrollRestoration = "manual"; // the list is not there yet when the browser would restore it
@@ -61,19 +64,39 @@ function start() {
   addEventListener("pageshow", (event) => event.persisted && comeBack());
   addEventListener("storage", (event) => event.key === key("mine") && claims.reread());
   document.addEventListener("visibilitychange", () => !document.hidden && wake());
+  document.documentElement.dataset["page"] = "started"; // floor.js looks for it
+}
+
+/** Reports an unexpected error, once per page load: one failure often causes many. */
+function sayBroken() {
+  if (saidBroken) return;
+  saidBroken = true;
+  const action = { label: "Reload", act: () => location.reload() };
+  notice.show("This page ran into an error, and may not work as it should until it is reloaded.", { tone: "error", action });
+}
+
+/**
+ * Whether the error is the page's own. Errors in browser extensions are not, and "ResizeObserver loop" is harmless.
+ *
+ * @param {ErrorEvent} event
+ */
+function isOurs({ filename, message }) {
+  return !/^[a-z-]+-extension:/.test(filename) && !message.startsWith("ResizeObserver loop");
 }
 
 /** Asks for title, price and limits until they are known: without them nothing can be sent. */
 async function configure(attempt = 0) {
   clearTimeout(configuring);
+  let info;
   try {
-    const info = await api.board();
-    page.configure(info, tab.read("banner") === "closed");
-    buyer.configure(info);
-    configured = true;
+    info = await api.board();
   } catch {
     configuring = setTimeout(() => void configure(attempt + 1), backoff(attempt, INFO_RETRY));
+    return;
   }
+  configured = true;
+  page.configure(info, tab.read("banner") === "closed");
+  buyer.configure(info);
 }
 
 /** @param {Frame} frame */
@@ -135,12 +158,11 @@ async function followHash() {
 
 /** @param {number} id */
 async function copyLink(id) {
-  try {
-    await navigator.clipboard.writeText(permalink(location.href, id));
-    notice.show("Link copied.");
-  } catch {
-    // Without the permission, or without HTTPS, the address bar has to do.
-    history.replaceState(history.state, "", `#m${id}`);
-    notice.show("The link is in the address bar, ready to be copied.");
-  }
+  const { clipboard } = /** @type {{ clipboard?: Clipboard }} */ (navigator); // missing where the page comes over plain HTTP
+  const copied = await clipboard?.writeText(permalink(location.href, id)).then(
+    () => true,
+    () => false, // without the permission
+  );
+  if (!copied) history.replaceState(history.state, "", `#m${id}`);
+  notice.show(copied ? "Link copied." : "The link is in the address bar, ready to be copied.");
 }

@@ -23,7 +23,11 @@ export class PageFrame {
   #placeholder = part("#placeholder", HTMLElement);
   #tryNow;
   #title = document.title;
-  #price = "a little";
+  #unread = 0;
+  /** @type {Placeholder} */
+  #waitingFor = "loading";
+  /** @type {string | null} */
+  #price = null; // until the server has told
 
   /** @param {PageParts} parts */
   constructor({ onPill, onOlder, onTryNow, onBannerClosed }) {
@@ -52,7 +56,8 @@ export class PageFrame {
   configure(info, bannerClosed) {
     this.#title = info.title;
     this.#price = formatPrice(info.price.amount, info.price.currency);
-    this.showUnread(0);
+    this.showUnread(this.#unread);
+    this.showPlaceholder(this.#waitingFor);
     setText(part("#title", HTMLElement), info.title);
     setText(part("#tagline", HTMLElement), `Each message costs ${this.#price}`);
     this.#banner.hidden = !info.test_mode || bannerClosed;
@@ -72,6 +77,7 @@ export class PageFrame {
 
   /** @param {number} count of messages that came while nobody looked */
   showUnread(count) {
+    this.#unread = count;
     document.title = windowTitle(this.#title, count);
   }
 
@@ -79,20 +85,21 @@ export class PageFrame {
   showOlder(state) {
     this.#older.hidden = state === "none";
     this.#older.dataset["state"] = state;
-    this.#older.ariaBusy = String(state === "loading");
+    this.#older.setAttribute("aria-busy", String(state === "loading"));
     setText(this.#older, OLDER[state]);
     this.#nearOlder.unobserve(this.#older);
     this.#nearOlder.observe(this.#older); // afresh, since it may be in sight still
   }
 
-  /** @param {"loading" | "empty" | "failed" | "none"} kind */
+  /** @param {Placeholder} kind */
   showPlaceholder(kind) {
+    this.#waitingFor = kind;
     this.#placeholder.hidden = kind === "none";
     this.#placeholder.dataset["kind"] = kind;
     this.#tryNow.hidden = kind !== "failed";
     const words = {
       loading: "Opening the board…",
-      empty: `Nothing here yet. Be the first: ${this.#price} puts your words on the board.`,
+      empty: emptyBoard(this.#price),
       failed: "The board can’t be reached right now. This page keeps trying by itself.",
       none: "",
     };
@@ -114,4 +121,14 @@ export class PageFrame {
     const { style } = document.documentElement;
     new ResizeObserver(() => style.setProperty(property, `${bar.offsetHeight}px`)).observe(bar);
   }
+}
+
+/**
+ * The invitation to write the first message. The snapshot may come before the price is known.
+ *
+ * @param {string | null} price
+ */
+function emptyBoard(price) {
+  if (price === null) return "Nothing here yet.";
+  return `Nothing here yet. Be the first: ${price} puts your words on the board.`;
 }

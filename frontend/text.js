@@ -12,6 +12,9 @@ const TAG_BASE = "\u{1F3F4}";
 const DIRECTION_MARK = /[\u200E\u200F\u061C]/u;
 const ZWNJ = "\u200C";
 const ZWJ = "\u200D";
+// Near enough for browsers without Intl.Segmenter: flags, emoji with their modifiers and joiners, marks on any base.
+const GRAPHEME =
+  /(?:\p{RI}{2}|[^])(?:[\p{M}\p{EMod}\u200C\u1160-\u11FF\u{E0020}-\u{E007F}]|\u200D\p{ExtPict}?)*/gu;
 
 export const MAX_LINES = 20;
 export const MAX_RAW_TEXT_LENGTH = 2_000; // code points as typed; bounds all the work that follows
@@ -85,15 +88,21 @@ export function countCodePoints(text) {
  * @param {number} max code points
  */
 export function clip(text, max) {
-  const segments = new Intl.Segmenter("en", { granularity: "grapheme" }).segment(clean(text));
   let kept = "";
   let count = 0;
-  for (const { segment } of segments) {
-    count += Array.from(segment).length;
+  for (const grapheme of graphemes(clean(text))) {
+    count += Array.from(grapheme).length;
     if (count > max) break;
-    kept += segment;
+    kept += grapheme;
   }
   return kept;
+}
+
+/** @param {string} text */
+function graphemes(text) {
+  const { Segmenter } = /** @type {{ Segmenter?: SegmenterClass }} */ (Intl); // Firefox has it since version 125
+  if (!Segmenter) return text.match(GRAPHEME) ?? [];
+  return Array.from(new Segmenter("en", { granularity: "grapheme" }).segment(text), ({ segment }) => segment);
 }
 
 /**

@@ -63,12 +63,14 @@ export class Tracker {
     clearTimeout(this.#timer);
     const id = this.#followed?.id;
     if (!id) return;
+    let payment;
     try {
-      this.hear(await this.#parts.api.payment(id));
+      payment = await this.#parts.api.payment(id);
     } catch (error) {
       const missing = error instanceof ProblemError && error.status === 404;
       if (this.#followed?.id === id) this.#change({ ...this.#followed, missing });
     }
+    if (payment) this.hear(payment);
     if (this.#followed?.id === id) this.#askAgain(this.#followed);
   }
 

@@ -177,7 +177,9 @@ type Outcome =
   /** too many payments from here; try again in `waitMs` */
   | { kind: "limited"; waitMs: number }
   /** Stripe, or else the server, can't be reached; the same intent can be tried again */
-  | { kind: "down" | "unanswered" };
+  | { kind: "down" | "unanswered" }
+  /** the page itself failed; the same intent can be tried again */
+  | { kind: "broken" };
 
 /** How this tab came to know a payment: it sent the buyer to checkout, or the buyer came back from there. */
 type Stage = "opened" | "returned" | "cancelled";
@@ -222,6 +224,15 @@ interface NoticeOptions {
   /** counts down, and then the notice goes by itself */
   waitMs?: number;
 }
+
+/** What stands in for the messages when there are none. */
+type Placeholder = "loading" | "empty" | "failed" | "none";
+
+/** `Intl.Segmenter`, which not all browsers have. */
+type SegmenterClass = new (
+  locale: string,
+  options: { granularity: "grapheme" },
+) => { segment(text: string): Iterable<{ segment: string }> };
 
 /** Why the pay button can't be pressed now. */
 type Hold = "sending" | "held" | "limited";

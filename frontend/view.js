@@ -54,7 +54,7 @@ export class BoardView {
 
   /** @param {boolean} busy more of the list is on its way */
   setBusy(busy) {
-    this.#log.ariaBusy = String(busy);
+    this.#log.setAttribute("aria-busy", String(busy));
   }
 
   /** Goes to the newest message. */
@@ -140,9 +140,9 @@ export class BoardView {
 
   /** Keeps a filling list from being read out from top to bottom. */
   #hush() {
-    this.#log.ariaLive = "off";
+    this.#log.setAttribute("aria-live", "off");
     clearTimeout(this.#quiet);
-    this.#quiet = setTimeout(() => (this.#log.ariaLive = "polite"), QUIET_MS);
+    this.#quiet = setTimeout(() => this.#log.setAttribute("aria-live", "polite"), QUIET_MS);
   }
 
   /** Whatever was added or resized (the keyboard, a growing text box), who reads along stays at the end. */

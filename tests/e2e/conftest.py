@@ -1,48 +1,44 @@
 """Fixtures of the browser tests: one real Chromium, a fresh context for each window, and a witness in each of them."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright, expect
 
 from tests.e2e.backstage import Backstage, backstage_of
 from tests.e2e.window import Window
 from tests.e2e.witness import Witness
+from tests.support.browsers import LAUNCH_ARGUMENTS, cheapest_chromium, kinds_of_chromium
 from tests.support.served import Served, served_board
 
-BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
-# They let it run as root, and keep it from calling home.
-LAUNCH_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE_MS = 10_000  # for what takes milliseconds on a machine that does nothing else
 
 
-def find_browser() -> str:
-    """Return the path of Chromium; without one the tests fail, they are never skipped."""
-    named = os.environ.get("PAIDCHAT_CHROMIUM")
-    found = named or next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert found, f"no browser: set PAIDCHAT_CHROMIUM, or put one of {', '.join(BROWSERS)} on the PATH"
-    return found
+@pytest.fixture(scope="session")
+async def playwright() -> AsyncIterator[Playwright]:
+    """What drives browsers."""
+    expect.set_options(timeout=PATIENCE_MS)
+    async with async_playwright() as driver:
+        yield driver
 
 
 @pytest.fixture(scope="session")
-async def browser() -> AsyncIterator[Browser]:
+async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
     """One Chromium for all tests."""
-    expect.set_options(timeout=PATIENCE_MS)
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=find_browser(), args=LAUNCH_ARGUMENTS)
-        yield chromium
-        await chromium.close()
+    chromium = await playwright.chromium.launch(executable_path=cheapest_chromium(), args=LAUNCH_ARGUMENTS)
+    yield chromium
+    await chromium.close()
+
+
+@pytest.fixture(params=list(kinds_of_chromium()) or ["none"])
+async def kind(request: pytest.FixtureRequest, playwright: Playwright) -> AsyncIterator[Browser]:
+    """Each kind of Chromium on this machine."""
+    path = kinds_of_chromium().get(request.param, cheapest_chromium())
+    chromium = await playwright.chromium.launch(executable_path=path, args=LAUNCH_ARGUMENTS)
+    yield chromium
+    await chromium.close()
 
 
 @dataclass
@@ -56,11 +52,15 @@ class Windows:
 
     async def open(self, path: str = "/", *, url: str | None = None, **options: Any) -> Window:
         """Open a board, the shared one or the one at `url`, on a device of its own; `options` are the context's."""
-        context = await self.browser.new_context(**options)
+        return await self.open_tab(await self.device(**options), path, url=url)
+
+    async def device(self, browser: Browser | None = None, **options: Any) -> BrowserContext:
+        """Return a device that has no page open yet, with a witness."""
+        context = await (browser or self.browser).new_context(**options)
         context.set_default_timeout(PATIENCE_MS)
         self.contexts.append(context)
         self.witnesses.append(Witness(context))
-        return await self.open_tab(context, path, url=url)
+        return context
 
     async def open_tab(self, context: BrowserContext, path: str = "/", *, url: str | None = None) -> Window:
         """Open one more tab on a device."""

@@ -4,8 +4,10 @@ import re
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, WebError, WebSocket
 
+from tests.support.browsers import PLAIN_HOST
+
 SERVER_ERROR = 500
-THIS_MACHINE = re.compile(r"(https?|wss?)://(localhost|127\.0\.0\.1)[:/]|data:|blob:")
+THIS_MACHINE = re.compile(rf"(https?|wss?)://(localhost|127\.0\.0\.1|{re.escape(PLAIN_HOST)})[:/]|data:|blob:")
 
 
 class Witness:

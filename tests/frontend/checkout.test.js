@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Api } from "../../frontend/api.js";
-import { checkOut } from "../../frontend/checkout.js";
+import { checkOut, randomUuid } from "../../frontend/checkout.js";
 import { payment } from "./samples.js";
 import { BoardServer } from "./server.js";
 
@@ -144,4 +144,10 @@ test("the buyer is never sent to an address that is none of the web", async () =
     answers(created({ checkout_url }));
     assert.equal((await new Tab("hello").pay()).kind, "down");
   }
+});
+
+test("keys are random UUIDs of version 4, also where crypto.randomUUID is kept from the page", () => {
+  const keys = new Set(Array.from({ length: 500 }, () => randomUuid()));
+  assert.equal(keys.size, 500);
+  for (const key of keys) assert.match(key, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 });

@@ -93,3 +93,16 @@ test("clipping never tears a grapheme apart and counts code points", () => {
   assert.equal(clip("short", 100), "short");
   assert.equal(clip("x\u0489\u0489y", 2), "");
 });
+
+test("a browser without Intl.Segmenter clips between graphemes too", () => {
+  const { Segmenter } = Intl;
+  const texts = [`ab${FAMILY}`, "🇳🇴🇸🇪", "x\u0489\u0489y", "👍🏽👍🏽", "1️⃣2️⃣", "🏴󠁧󠁢󠁥󠁮󠁧󠁿!", "e\u0301e\u0323\u0301", "कि\u094dखि", "한국어", "plain\nwords"];
+  const clips = () => texts.flatMap((text) => Array.from({ length: 12 }, (_, max) => clip(text, max)));
+  const expected = clips();
+  try {
+    Object.defineProperty(Intl, "Segmenter", { value: undefined, configurable: true, writable: true });
+    assert.deepEqual(clips(), expected);
+  } finally {
+    Object.defineProperty(Intl, "Segmenter", { value: Segmenter, configurable: true, writable: true });
+  }
+});

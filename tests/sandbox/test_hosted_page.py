@@ -195,3 +195,11 @@ async def test_a_delayed_delivery_does_not_hold_the_redirect(bench: Bench, recei
     begun = time.monotonic()
     assert (await bench.http.post(f"/pay/{created.id}")).status_code == 303
     assert time.monotonic() - begun < 8
+
+
+async def test_a_sandbox_that_runs_alone_has_its_icon(still_bench: Bench) -> None:
+    """The icon that browsers ask for by themselves, and the one that the pages name, are there."""
+    for path in ("/favicon.ico", "/static/icon.svg"):
+        answer = await still_bench.http.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("image/")

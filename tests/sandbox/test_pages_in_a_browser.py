@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
 from playwright.async_api import async_playwright, expect
+
+from tests.support.browsers import LAUNCH_ARGUMENTS, cheapest_chromium
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,17 +17,12 @@ if TYPE_CHECKING:
 
     from tests.sandbox.conftest import Bench, Receiver
 
-BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
-ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-
 
 @pytest.fixture(scope="module")
 async def chromium() -> AsyncIterator[Browser]:
     """A browser, which must be there."""
-    path = os.environ.get("PAIDCHAT_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert path, "no browser: set PAIDCHAT_CHROMIUM, or put one on the PATH"
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=cheapest_chromium(), args=LAUNCH_ARGUMENTS)
         yield browser
         await browser.close()
 

@@ -37,7 +37,8 @@ def files_of(wheel: Path) -> dict[str, bytes]:
 def test_wheel_holds_the_page(built: Path) -> None:
     """The wheel has every file that the page loads, as it lies in frontend/, and no developers' files."""
     inside = files_of(next(built.glob("*.whl")))
-    served = {path for path in (ROOT / "frontend").iterdir() if path.suffix in {".html", ".css", ".js", ".svg"}}
+    suffixes = {".html", ".css", ".js", ".svg", ".ico"}
+    served = {path for path in (ROOT / "frontend").iterdir() if path.suffix in suffixes}
     assert {name for name in inside if name.startswith("paidchat/frontend/")} == {
         f"paidchat/frontend/{path.name}" for path in served
     }

@@ -1,15 +1,16 @@
 """/docs, /openapi.json and /asyncapi.json: the contract for those who build on it. Works without a network."""
 
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, get_args
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import TypeAdapter
-from starlette.staticfiles import StaticFiles
 
 from paidchat import wire
+from paidchat.api.files import Files
 from paidchat.api.problems import MEDIA_TYPE
 
 router = APIRouter(include_in_schema=False)
@@ -67,8 +68,7 @@ async def asyncapi_json(request: Request) -> Response:
 def install(app: FastAPI) -> None:
     """Serve the documents, and describe errors as the problems they are."""
     app.include_router(router)
-    assets = str(files("fastapi_offline") / "static")
-    app.mount("/docs/assets", StaticFiles(directory=assets), name="docs-assets")
+    app.mount("/docs/assets", Files(Path(str(files("fastapi_offline"))) / "static"), name="docs-assets")
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
 
 

@@ -48,9 +48,6 @@ async def ask_for_upgrade(request: Request) -> Response:
     )
 
 
-router.add_api_route(FEED_PATH, ask_for_upgrade, methods=["HEAD"], include_in_schema=False)
-
-
 @router.websocket(FEED_PATH)
 async def follow(websocket: WebSocket, services: Running) -> None:
     """Follow the board: a snapshot or what was missed, then every entry in order."""

@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
 from paidchat import wire
+from paidchat.api.bodies import JsonBody
 from paidchat.api.deps import TheCheckout
-from paidchat.api.problems import ApiError, responses
+from paidchat.api.problems import ApiError, FieldError, responses
 from paidchat.domain import UNSETTLED
 from paidchat.text import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH
 
-router = APIRouter(tags=["payments"])
+router = APIRouter(tags=["payments"], route_class=JsonBody)
 
 
 class NewPayment(BaseModel):
@@ -27,12 +28,6 @@ class NewPayment(BaseModel):
     author: str | None = Field(
         default=None, description=f"At most {MAX_AUTHOR_LENGTH} code points, one line; blank means null."
     )
-
-
-def _json_only(request: Request) -> None:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise ApiError(415, "unsupported_media_type", "Send the body as application/json.")
 
 
 IdempotencyKey = Annotated[
@@ -51,12 +46,14 @@ IdempotencyKey = Annotated[
     status_code=201,
     response_model=wire.Payment,
     responses=responses(409, 413, 415, 422, 429, 503),
-    dependencies=[Depends(_json_only)],
 )
 async def create_payment(
     new: NewPayment, request: Request, checkout: TheCheckout, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Start a payment: send the browser to `checkout_url`, where the money is taken."""
+    if len(request.headers.getlist("idempotency-key")) > 1:
+        wrong = FieldError(field="idempotency-key", message="There must be one key, not several.")
+        raise ApiError(422, "invalid_request", "The request is not valid: see errors.", errors=[wrong])
     client = request.client.host if request.client else ""
     row = await checkout.start_checkout(new.text, new.author, client=client, idempotency_key=idempotency_key)
     payment = wire.Payment.of(row)
@@ -72,7 +69,8 @@ async def read_payment(payment_id: str, request: Request, checkout: TheCheckout)
     """
     row = await checkout.find_payment(payment_id)
     client = request.client.host if request.client else ""
-    ask = BackgroundTask(checkout.sync_with_stripe, row, client) if row.status in UNSETTLED else None
+    asks = row.status in UNSETTLED and not request.state.is_head
+    ask = BackgroundTask(checkout.sync_with_stripe, row, client) if asks else None
     payment = wire.Payment.of(row)
     return Response(
         payment.encode(), headers={"Cache-Control": "no-store"}, media_type="application/json", background=ask

@@ -3,13 +3,14 @@
 from fastapi import APIRouter, Request, Response
 
 from paidchat import clock, wire
+from paidchat.api.bodies import PlainBody
 from paidchat.api.deps import Running, Services
 from paidchat.api.problems import ApiError, responses
 from paidchat.domain import Fact, SessionFact, UnknownPayment, Verdict
 from paidchat.settings import WEBHOOK_PATH
 from paidchat.stripe.events import InvalidSignature, StaleSignature, UnreadableEvent, read_event, verify_signature
 
-router = APIRouter(tags=["stripe"])
+router = APIRouter(tags=["stripe"], route_class=PlainBody)
 
 
 @router.post(
@@ -18,6 +19,7 @@ router = APIRouter(tags=["stripe"])
     responses=responses(
         400,
         413,
+        415,
         503,
         codes={400: ["invalid_signature"], 503: ["payment_unknown", "payment_provider_unavailable", "not_ready"]},
     ),

@@ -1,0 +1,86 @@
+/*
+ * The floor: starts the page in browsers that are new enough, and asks for a newer one in all others. It runs first, and is
+ * a classic script without modern syntax, because old browsers must be able to parse it.
+ */
+(function () {
+  var BROWSERS = "Chrome or Edge 105, Firefox 115, Safari 16, or anything newer";
+  var TOO_OLD = "This board needs a newer browser: " + BROWSERS + ".";
+  var NOT_STARTED =
+    "This page couldn’t start. Please reload it. If that doesn’t help, it may need a newer browser: " + BROWSERS + ".";
+  var script = document.currentScript;
+
+  if (isNewEnough() && script) start(script.getAttribute("data-page"));
+  else say(TOO_OLD);
+
+  /** Whether the browser has everything the page needs, and is no older than those it is written for. */
+  function isNewEnough() {
+    try {
+      return (
+        "noModule" in HTMLScriptElement.prototype &&
+        [
+          window.fetch,
+          window.AbortController,
+          window.AbortSignal.timeout,
+          window.WebSocket,
+          window.URLSearchParams,
+          window.ResizeObserver,
+          window.IntersectionObserver,
+          window.crypto.getRandomValues,
+          window.requestAnimationFrame,
+          window.WeakMap,
+          Intl.RelativeTimeFormat,
+          Intl.NumberFormat,
+          Intl.DateTimeFormat,
+          Array.from,
+          Array.prototype.at,
+          Array.prototype.flatMap,
+          Array.prototype.includes,
+          Object.entries,
+          Promise.prototype.finally,
+          String.prototype.normalize,
+          String.prototype.padStart,
+          String.prototype.replaceAll,
+          HTMLFormElement.prototype.requestSubmit,
+        ].every(isFunction) &&
+        new RegExp("^\\p{Lu}$", "u").test("A") &&
+        CSS.supports("container-type", "inline-size") // nothing here needs it, but nothing below the floor has it
+      );
+    } catch (_) {
+      return false;
+    }
+  }
+
+  /** @param {unknown} thing */
+  function isFunction(thing) {
+    return typeof thing === "function";
+  }
+
+  /** @param {string | null} address of the page's module */
+  function start(address) {
+    var page = document.createElement("script");
+    page.type = "module";
+    page.src = String(address);
+    page.onload = page.onerror = function () {
+      if (document.documentElement.getAttribute("data-page") !== "started") say(NOT_STARTED);
+    };
+    document.head.appendChild(page);
+  }
+
+  /** @param {string} words */
+  function say(words) {
+    var placeholder = find("placeholder");
+    placeholder.setAttribute("data-kind", "stopped");
+    placeholder.setAttribute("role", "alert");
+    placeholder.textContent = words;
+    placeholder.hidden = false;
+    find("log").setAttribute("aria-busy", "false");
+    find("composer").hidden = true;
+    find("connection").hidden = true;
+    find("skip").hidden = true; // it leads to the composer
+  }
+
+  /** @param {string} id */
+  function find(id) {
+    return /** @type {HTMLElement} */ (document.getElementById(id));
+  }
+})();

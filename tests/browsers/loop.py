@@ -1,0 +1,129 @@
+"""The loop, step by step: open the page, write, pay, come back to one's message; and a second window that sees it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.browsers.tab import Browser, Tab
+
+TEXT = "Paid and seen: ünïcödé, שלום"
+NAME = "Ada"
+LIVE = "document.querySelector('#connection').dataset.state === 'live'"
+MINE = "#board li.mine .words"
+Step = tuple[str, Callable[[], None]]
+
+
+@dataclass
+class Walk:
+    """One walk through the loop in one browser: what was seen, and how long each step took."""
+
+    browser: Browser
+    url: str
+    screenshots: Path
+    seconds: dict[str, float] = field(default_factory=dict)
+    trouble: str | None = None
+    names: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._buyer: Tab = self.browser.open()
+        self._watcher: Tab = self.browser.open()
+
+    def steps(self) -> list[Step]:
+        """Return every step with its name, in order."""
+        steps = [
+            ("opens the page, which is live and names the price", self._open),
+            ("a second window is live too", self._watch),
+            ("writes a message by keyboard, and it is counted", self._write),
+            ("the button leads to checkout", self._check_out),
+            ("a declined card says so", self._decline),
+            ("paying leads back to the message: highlighted, in sight, in focus", self._pay),
+            ("the second window has it, without a reload", self._see),
+            ("a reload keeps it marked as one's own", self._reload),
+            ("an error that nobody caught is said", self._fail),
+        ]
+        can_listen = self.browser.complaints() is not None
+        return [*steps, ("no console has a complaint but that", self._listen)] if can_listen else steps
+
+    def walk(self) -> None:
+        """Take the steps up to the first that fails."""
+        steps = self.steps()
+        self.names = [name for name, _ in steps]
+        for name, step in steps:
+            started = time.monotonic()
+            try:
+                step()
+            except AssertionError as error:
+                self.trouble = f"{name}: {error}"
+                self._picture("trouble", self._buyer)
+                return
+            self.seconds[name] = time.monotonic() - started
+
+    def _open(self) -> None:
+        self._buyer.go_to(self.url)
+        self._buyer.expect(LIVE, "Live")
+        self._buyer.expect_text("#pay", "Pay $1 and send")
+        self._picture("1-board", self._buyer)
+
+    def _watch(self) -> None:
+        self._watcher.go_to(self.url)
+        self._watcher.expect(LIVE, "Live")
+        self._watcher.evaluate("window.neverReloaded = true")
+
+    def _write(self) -> None:
+        self._buyer.type("#message-text", TEXT)
+        self._buyer.type("#author", NAME)
+        self._buyer.expect_text("#counter", f"{len(TEXT)}/500")
+
+    def _check_out(self) -> None:
+        self._buyer.click("#pay")
+        self._buyer.expect(
+            "location.pathname.startsWith('/sandbox/pay/') && document.querySelector('#card')", "checkout"
+        )
+        self._buyer.expect("document.readyState === 'complete'", "the whole page")
+        self._picture("2-checkout", self._buyer)
+
+    def _decline(self) -> None:
+        self._buyer.click("button[data-card='4000 0000 0000 0002']")
+        self._buyer.click("#pay")
+        self._buyer.expect_text("[role=alert]", "Your card was declined.")
+
+    def _pay(self) -> None:
+        self._buyer.click("button[data-card='4242 4242 4242 4242']")
+        self._buyer.click("#pay")
+        self._buyer.expect("document.querySelector('#board li.highlight.mine')", "the highlighted message")
+        self._buyer.expect_text(MINE, TEXT)
+        self._buyer.expect("document.activeElement.matches('.highlight')", "the focus on it")
+        place = "document.querySelector('.highlight').getBoundingClientRect()"
+        self._buyer.expect(f"{place}.top >= 0 && {place}.bottom <= innerHeight", "the message in sight")
+        self._buyer.expect("!location.search", "an address without the payment")
+        self._buyer.expect(
+            "document.getAnimations().every(({playState, effect}) => playState === 'finished' || "
+            "effect.getComputedTiming().endTime === Infinity)",
+            "the end of the animations",
+        )
+        self._picture("3-highlight", self._buyer)
+
+    def _see(self) -> None:
+        self._watcher.expect_text("#board li .words", TEXT)
+        self._watcher.expect_text("#board li .author", NAME)
+        self._watcher.expect("window.neverReloaded", "the same page")
+        self._picture("4-second-window", self._watcher)
+
+    def _reload(self) -> None:
+        self._buyer.go_to(self.url)
+        self._buyer.expect_text(MINE, TEXT)
+        self._buyer.expect("document.querySelector('#notice').hidden", "a page without trouble")
+
+    def _fail(self) -> None:
+        self._buyer.evaluate("Boolean(setTimeout(() => { throw new Error('on purpose') }))")
+        self._buyer.expect("document.querySelector('#notice').textContent.includes('ran into an error')", "the notice")
+        self._picture("5-notice", self._buyer)
+
+    def _listen(self) -> None:
+        complaints = [said for said in self.browser.complaints() or () if "on purpose" not in said]
+        assert complaints == [], complaints
+
+    def _picture(self, name: str, tab: Tab) -> None:
+        self.screenshots.mkdir(parents=True, exist_ok=True)
+        (self.screenshots / f"{name}.png").write_bytes(tab.screenshot())
