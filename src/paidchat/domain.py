@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
+from paidchat.pricing import Price
+
 # --- errors -----------------------------------------------------------------------------------------
 #
 # DomainError
@@ -185,6 +187,29 @@ class Reason(StrEnum):
     DISPUTED = "disputed"
 
 
+class EntryKind(StrEnum):
+    """What a log entry says of its message."""
+
+    POSTED = "posted"
+    REMOVED = "removed"
+    RESTORED = "restored"
+
+
+class RefundCause(StrEnum):
+    """Why money is sent back."""
+
+    DUPLICATE_PAYMENT = "surplus"  # the payment was paid twice
+    OPERATOR = "operator"
+
+
+class RefundStatus(StrEnum):
+    """How far a refund of ours has come."""
+
+    WANTED = "wanted"
+    SENT = "sent"
+    REFUSED = "refused"
+
+
 class Fact(StrEnum):
     """One thing that is known of a payment's money, whoever told it and in whatever order."""
 
@@ -199,8 +224,8 @@ class Fact(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What is known of a payment: its public status and the facts that the status alone cannot hold."""
+class PaymentState:
+    """What is known of a payment: its public status and the facts that the status alone can't tell."""
 
     status: PaymentStatus = S.PENDING
     paid: bool = False
@@ -209,60 +234,60 @@ class Standing:
     posted: bool = False
 
 
-def learn(standing: Standing, fact: Fact) -> Standing:
-    """Return the standing after one more fact.
+def learn(state: PaymentState, fact: Fact) -> PaymentState:
+    """Return the state after one more fact.
 
     Facts come late, twice and in any order, so this never raises and never goes back: what is known already
     or overtaken changes nothing, and what was paid never becomes unpaid.
     """
     match fact:
-        case Fact.PROCESSING if standing.status is S.PENDING:
-            return replace(standing, status=move(standing.status, S.PROCESSING))
-        case Fact.EXPIRED if standing.status is S.PENDING:
-            return replace(standing, status=move(standing.status, S.EXPIRED))
-        case Fact.FAILED if standing.status in UNSETTLED:
+        case Fact.PROCESSING if state.status is S.PENDING:
+            return replace(state, status=move(state.status, S.PROCESSING))
+        case Fact.EXPIRED if state.status is S.PENDING:
+            return replace(state, status=move(state.status, S.EXPIRED))
+        case Fact.FAILED if state.status in UNSETTLED:
             # The event that said "on its way" may come after this one, so go by way of it.
-            return replace(standing, status=move(move(standing.status, S.PROCESSING), S.FAILED))
+            return replace(state, status=move(move(state.status, S.PROCESSING), S.FAILED))
         case Fact.PAID:
-            return _settle(replace(standing, paid=True))
+            return _settle(replace(state, paid=True))
         case Fact.REFUNDED:
-            return _settle(replace(standing, paid=True, refunded=True))
-        case Fact.REFUND_FAILED if standing.refunded:
-            return _settle(replace(standing, refunded=False))
+            return _settle(replace(state, paid=True, refunded=True))
+        case Fact.REFUND_FAILED if state.refunded:
+            return _settle(replace(state, refunded=False))
         case Fact.DISPUTED:
-            return _settle(replace(standing, paid=True, disputed=True))
-        case Fact.DISPUTE_WON if standing.disputed:
-            return _settle(replace(standing, disputed=False))
+            return _settle(replace(state, paid=True, disputed=True))
+        case Fact.DISPUTE_WON if state.disputed:
+            return _settle(replace(state, disputed=False))
         case _:
-            return standing
+            return state
 
 
-def _settle(standing: Standing) -> Standing:
+def _settle(state: PaymentState) -> PaymentState:
     """Bring the status in line with the facts about money, by legal moves only."""
-    while (target := _target(standing)) is not standing.status:
-        status = move(standing.status, target)
-        standing = replace(standing, status=status, posted=standing.posted or status is S.FULFILLED)
-    return standing
+    while (target := _target(state)) is not state.status:
+        status = move(state.status, target)
+        state = replace(state, status=status, posted=state.posted or status is S.FULFILLED)
+    return state
 
 
-def _target(standing: Standing) -> PaymentStatus:
+def _target(state: PaymentState) -> PaymentStatus:
     """Return the next status that the facts ask for, or the present one if it may stay."""
-    held = standing.refunded or standing.disputed
-    match standing.status:
-        case S.REFUNDED if standing.refunded:
+    held = state.refunded or state.disputed
+    match state.status:
+        case S.REFUNDED if state.refunded:
             return S.REFUNDED
-        case S.DISPUTED if standing.disputed:
+        case S.DISPUTED if state.disputed:
             return S.DISPUTED
         case S.REFUNDED | S.DISPUTED:
             # What was never on the board is not put there while another reason holds it.
-            return S.FULFILLED if standing.posted or not held else standing.status
-        case S.FULFILLED if standing.refunded:
+            return S.FULFILLED if state.posted or not held else state.status
+        case S.FULFILLED if state.refunded:
             return S.REFUNDED
-        case S.FULFILLED if standing.disputed:
+        case S.FULFILLED if state.disputed:
             return S.DISPUTED
-        case _ if standing.refunded:
+        case _ if state.refunded:
             return S.REFUNDED
-        case _ if standing.paid and not held:
+        case _ if state.paid and not held:
             return S.FULFILLED
         case unchanged:
             return unchanged
@@ -333,8 +358,8 @@ class Verdict(StrEnum):
     WRONG_MODE = "wrong_mode"  # test event on a live board or the reverse
     WRONG_AMOUNT = "wrong_amount"
     NOT_PAID = "not_paid"  # `no_payment_required`: our price is never zero
-    SURPLUS = "surplus"  # a second session of a payment that is paid already: its money goes back
-    SURPLUS_MOVED = "surplus_moved"  # and this is it, going back
+    DUPLICATE_PAYMENT = "surplus"  # a second session of a payment that is paid already: its money goes back
+    DUPLICATE_PAYMENT_MOVED = "surplus_moved"  # and this is it, going back
 
 
 ALARMING = frozenset(
@@ -344,15 +369,15 @@ ALARMING = frozenset(
         Verdict.WRONG_MODE,
         Verdict.WRONG_AMOUNT,
         Verdict.NOT_PAID,
-        Verdict.SURPLUS,
+        Verdict.DUPLICATE_PAYMENT,
     }
 )
 # An event that got one of these is handled if it comes again: the payment, or a way to read it, may be there by then.
 TO_BE_RETRIED = frozenset({Verdict.UNKNOWN, Verdict.UNREADABLE, Verdict.OVERTAKEN})
 
 
-def amount_matches(fact: SessionFact, *, amount: int, currency: str, taxed: bool) -> bool:
-    """Tell whether a session asks for exactly our price, plus tax only where tax is on."""
-    if fact.currency != currency or fact.amount_subtotal != amount or fact.amount_total is None:
+def amount_matches(fact: SessionFact, price: Price) -> bool:
+    """Tell whether a session asks for exactly the price, plus tax only where that is added."""
+    if (fact.currency, fact.amount_subtotal) != (price.currency, price.amount) or fact.amount_total is None:
         return False
-    return fact.amount_total >= amount if taxed else fact.amount_total == amount
+    return fact.amount_total >= price.amount if price.taxed else fact.amount_total == price.amount

@@ -1,13 +1,10 @@
 """Moderation: an operator takes a message off the board, with or without its money, and puts it back."""
 
-from typing import Any
-
-from sqlalchemy import Row
-
-from paidchat.board import Crossing, record
+from paidchat.board import record
 from paidchat.domain import Conflict, NotFound, Reason
 from paidchat.payments import refunds
 from paidchat.payments.checkout import Checkout
+from paidchat.records import MessageRecord, Removed, Restored
 from paidchat.storage import clock, queries
 from paidchat.storage.database import Database
 
@@ -22,36 +19,37 @@ async def remove_message(database: Database, message_id: int, *, refund_by: Chec
         NotFound: there never was one.
     """
     async with database.transaction() as connection:
-        row = await queries.lock_message(connection, message_id)
-        if row is None:
+        found = await queries.lock_message(connection, message_id)
+        if found is None:
             raise NotFound("There is no such message.")
+        message = found.message
         now = await clock.read(connection)
-        if refund_by and not row.refunded and not row.disputed:
-            payment = (await queries.lock_payments(connection, [row.payment_id]))[row.payment_id]
+        if refund_by and not found.refunded and not found.disputed:
+            payment = (await queries.lock_payments(connection, [message.payment_id]))[message.payment_id]
             await refunds.want_all(connection, payment, now)
-        if not row.moderated:
+        if not message.moderated:
             await queries.update_message(connection, message_id, moderated=True)
-        if not row.hidden:
-            await record(connection, [Crossing("removed", message_id=message_id, reason=Reason.MODERATED)], now)
+        if not message.hidden:
+            await record(connection, [Removed(message_id, Reason.MODERATED)], now)
     if refund_by:
-        await refund_by.send_refunds(row.payment_id)
+        await refund_by.send_refunds(message.payment_id)
 
 
-async def restore_message(database: Database, message_id: int) -> Row[Any]:
-    """Lift the moderation of a message and return it; a repeat returns it again.
+async def restore_message(database: Database, message_id: int) -> MessageRecord:
+    """Lift the moderation of a message and return it. Idempotent.
 
     Raises:
         NotFound: there never was one.
         Conflict: its payment was refunded or is disputed, so it stays off the board.
     """
     async with database.transaction() as connection:
-        row = await queries.lock_message(connection, message_id)
-        if row is None:
+        found = await queries.lock_message(connection, message_id)
+        if found is None:
             raise NotFound("There is no such message.")
-        if row.refunded or row.disputed:
-            state = "was refunded" if row.refunded else "is disputed"
+        if found.refunded or found.disputed:
+            state = "was refunded" if found.refunded else "is disputed"
             raise Conflict(f"The payment for this message {state}, so it stays off the board.")
-        if row.moderated:
+        if found.message.moderated:
             await queries.update_message(connection, message_id, moderated=False)
-            await record(connection, [Crossing("restored", message_id=message_id)], await clock.read(connection))
-        return row
+            await record(connection, [Restored(message_id)], await clock.read(connection))
+        return found.message

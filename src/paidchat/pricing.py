@@ -1,11 +1,12 @@
-"""Currencies: which ones Stripe charges in, and which amounts of them.
+"""Pricing: what a payment costs, which currencies Stripe charges in, and which amounts of them.
 
 All of it is from docs.stripe.com/currencies. Amounts are whole numbers of a currency's minor unit, as in the API. The
 least amounts are those of an account that is paid out in the same currency; one that is paid out in another
 needs the equivalent of that one's, which only Stripe can tell.
 """
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 MAX_AMOUNT: Final = 99_999_999  # eight digits
 
@@ -32,6 +33,24 @@ MINIMUM: Final = {
 # #three-decimal: the last digit must be 0. #special-cases: these two have no fractions any more, but are still written
 # with two decimals. (HUF and TWD are restricted in payouts, not in charges.)
 MULTIPLE_OF: Final = {"bhd": 10, "jod": 10, "kwd": 10, "omr": 10, "tnd": 10, "isk": 100, "ugx": 100}
+
+
+TaxBehavior = Literal["exclusive", "inclusive"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What one payment costs: fixed when it is made, whatever the settings say later.
+
+    Attributes:
+        amount: without tax that is added, in minor units.
+        currency: a lower-case ISO 4217 code.
+        taxed: whether Stripe works out the tax, which may come on top.
+    """
+
+    amount: int
+    currency: str
+    taxed: bool
 
 
 def problem(amount: int, currency: str) -> str | None:

@@ -224,6 +224,12 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def price(self) -> pricing.Price:
+        """What a payment that is started now costs."""
+        taxed = self.automatic_tax != "off"
+        return pricing.Price(amount=self.price_amount, currency=self.price_currency, taxed=taxed)
+
+    @property
     def stripe_is_local(self) -> bool:
         """Whether what stands in for Stripe is on this machine, where no proxy leads."""
         return self.stripe_api_base is not None and is_loopback(self.stripe_api_base)

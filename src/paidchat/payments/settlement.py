@@ -1,29 +1,25 @@
-"""The ledger: works out, of locked payments and what Stripe says, what is to be written. Touches no database."""
+"""Settlement: works out, from locked payments and what Stripe says, what to write. Touches no database."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row
-
-from paidchat.board import Crossing
 from paidchat.domain import (
     Fact,
     IntentFact,
-    PaymentStatus,
+    PaymentState,
     Question,
     Reason,
     SessionFact,
-    Standing,
     Verdict,
     amount_matches,
     learn,
 )
+from paidchat.records import BoardChange, PaymentMove, PaymentRecord, Posted, Removed, Restored
 
 
 @dataclass(frozen=True, slots=True)
-class Surplus:
+class DuplicatePayment:
     """Money that was paid twice: the intent to send back, and the payment it was meant for."""
 
     payment_intent: str
@@ -34,9 +30,9 @@ class Surplus:
 class _Account:
     """One payment, as it was found and as it will be."""
 
-    row: Row[Any]
-    before: Standing
-    after: Standing
+    row: PaymentRecord
+    before: PaymentState
+    after: PaymentState
     payment_intent: str | None
     known_number: int | None
     known_at: datetime | None
@@ -54,18 +50,18 @@ class _Account:
 
     @property
     def has_news(self) -> bool:
-        """Whether something is to be written down beside the standing."""
+        """Whether something is to be written down beside the state."""
         return (self.known_number, self.closed_at) != (self.row.known_number, self.row.closed_at)
 
 
-class Ledger:
+class Settlement:
     """Takes facts one by one and sums up what they change."""
 
-    def __init__(self, payments: dict[str, Row[Any]], *, board_tag: str, livemode: bool) -> None:
+    def __init__(self, payments: dict[str, PaymentRecord], *, board_tag: str, livemode: bool) -> None:
         self._board_tag = board_tag
         self._livemode = livemode
         self._accounts = {payment_id: _account(row) for payment_id, row in payments.items()}
-        self.surplus: list[Surplus] = []
+        self.duplicates: list[DuplicatePayment] = []
 
     def enter(self, fact: SessionFact | IntentFact) -> Verdict:
         """Take one fact into account, or say why not."""
@@ -88,7 +84,7 @@ class Ledger:
                 return Verdict.REPEATED
             case Fact.EXPIRED | Fact.FAILED if account.row.session_id not in {None, fact.session_id}:
                 return Verdict.REPEATED  # an attempt before the present one came to its end
-            case Fact.PAID | Fact.PROCESSING if not _amount_matches(account.row, fact):
+            case Fact.PAID | Fact.PROCESSING if not amount_matches(fact, account.row.price):
                 return Verdict.WRONG_AMOUNT
             case Fact.PAID:
                 return self._enter_paid(account, fact)
@@ -101,8 +97,8 @@ class Ledger:
             if account.payment_intent in {None, fact.payment_intent}:
                 return Verdict.REPEATED
             if fact.payment_intent is not None and not _never_to_be_posted(account.after):
-                self.surplus.append(Surplus(fact.payment_intent, account.row.id))
-                return Verdict.SURPLUS
+                self.duplicates.append(DuplicatePayment(fact.payment_intent, account.row.id))
+                return Verdict.DUPLICATE_PAYMENT
             # The first money went back before it bought anything; this is new money, and counts.
             account.after = replace(account.after, refunded=False, disputed=False)
         account.payment_intent = fact.payment_intent
@@ -110,7 +106,7 @@ class Ledger:
 
     def _enter_intent(self, account: _Account, fact: IntentFact) -> Verdict:
         if account.payment_intent not in {None, fact.payment_intent}:
-            return Verdict.SURPLUS_MOVED  # what becomes of money that was paid twice never touches the message
+            return Verdict.DUPLICATE_PAYMENT_MOVED  # what becomes of money that was paid twice never touches the message
         if account.heard_later_than(fact.question):
             return Verdict.OVERTAKEN
         if fact.refunded or fact.disputed:
@@ -125,39 +121,29 @@ class Ledger:
     def _changed(self) -> Iterable[_Account]:
         return (account for account in self._accounts.values() if account.after != account.before)
 
-    def moves(self) -> list[dict[str, Any]]:
+    def moves(self) -> list[PaymentMove]:
         """Return the payments to write, each with the status it was decided on."""
         return [
-            {
-                "id_": account.row.id,
-                "from_": account.before.status,
-                "status": account.after.status,
-                "paid": account.after.paid,
-                "refunded": account.after.refunded,
-                "disputed": account.after.disputed,
-                "payment_intent": account.payment_intent,
-                "known_number": account.known_number,
-                "known_at": account.known_at,
-                "closed_at": account.closed_at,
-            }
+            PaymentMove(
+                payment_id=account.row.id,
+                from_status=account.before.status,
+                state=account.after,
+                payment_intent=account.payment_intent,
+                known_number=account.known_number,
+                known_at=account.known_at,
+                closed_at=account.closed_at,
+            )
             for account in self._accounts.values()
             if account.after != account.before or account.has_news
         ]
 
-    def crossings(self) -> list[Crossing]:
+    def board_changes(self) -> list[BoardChange]:
         """Return what comes onto the board and what leaves it."""
-        return [crossing for account in self._changed() if (crossing := _crossing(account)) is not None]
+        return [change for account in self._changed() if (change := _board_change(account)) is not None]
 
 
-def _account(row: Row[Any]) -> _Account:
-    standing = Standing(
-        status=PaymentStatus(row.status),
-        paid=row.paid,
-        refunded=row.refunded,
-        disputed=row.disputed,
-        posted=row.message_id is not None,
-    )
-    return _Account(row, standing, standing, row.payment_intent, row.known_number, row.known_at, row.closed_at)
+def _account(row: PaymentRecord) -> _Account:
+    return _Account(row, row.state, row.state, row.payment_intent, row.known_number, row.known_at, row.closed_at)
 
 
 def _apply(account: _Account, fact: Fact) -> Verdict:
@@ -168,24 +154,18 @@ def _apply(account: _Account, fact: Fact) -> Verdict:
     return Verdict.APPLIED
 
 
-def _amount_matches(payment: Row[Any], fact: SessionFact) -> bool:
-    taxed = "automatic_tax" in payment.stripe_params
-    return amount_matches(fact, amount=payment.amount, currency=payment.currency, taxed=taxed)
-
-
-def _never_to_be_posted(standing: Standing) -> bool:
+def _never_to_be_posted(state: PaymentState) -> bool:
     """Tell whether the money that came is gone or held without ever having bought a message."""
-    return not standing.posted and (standing.refunded or standing.disputed)
+    return not state.posted and (state.refunded or state.disputed)
 
 
-def _crossing(account: _Account) -> Crossing | None:
+def _board_change(account: _Account) -> BoardChange | None:
     row, before, after = account.row, account.before, account.after
-    hidden_before, hidden_after = (standing.refunded or standing.disputed for standing in (before, after))
+    hidden_before, hidden_after = (state.refunded or state.disputed for state in (before, after))
     if not before.posted:
-        return Crossing("posted", payment=row) if after.posted and not hidden_after else None
-    if row.moderated or hidden_after == hidden_before:
+        return Posted(row) if after.posted and not hidden_after else None
+    if row.message_id is None or row.moderated or hidden_after == hidden_before:
         return None
     if not hidden_after:
-        return Crossing("restored", message_id=row.message_id)
-    reason = Reason.REFUNDED if after.refunded else Reason.DISPUTED
-    return Crossing("removed", message_id=row.message_id, reason=reason)
+        return Restored(row.message_id)
+    return Removed(row.message_id, Reason.REFUNDED if after.refunded else Reason.DISPUTED)

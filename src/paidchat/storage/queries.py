@@ -1,18 +1,14 @@
 """Every SELECT, INSERT and UPDATE, as functions of a connection. None of them commits."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
-    Row,
     Select,
     Table,
     and_,
-    bindparam,
-    case,
-    delete,
     func,
     insert,
     or_,
@@ -22,14 +18,38 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat.domain import TO_BE_RETRIED, UNSETTLED, PaymentStatus, Question, Verdict
+from paidchat.domain import TO_BE_RETRIED, UNSETTLED, PaymentStatus, Question, RefundStatus, Verdict
+from paidchat.records import (
+    BoardRecord,
+    LogEntry,
+    LogRecord,
+    MessageRecord,
+    MessageState,
+    NewPayment,
+    PaymentMove,
+    PaymentRecord,
+    ReceivedEvent,
+    RefundRecord,
+)
 from paidchat.storage import clock
-from paidchat.storage.tables import Board, LogEntry, Message, Payment, Refund, StripeEvent, Sweep, table
+from paidchat.storage.rows import (
+    board_record,
+    log_record,
+    message_record,
+    message_state,
+    message_values,
+    move_values,
+    payment_record,
+    payment_values,
+    refund_record,
+)
+from paidchat.storage.tables import Board, Message, Payment, Refund, StripeEvent, Sweep, table
+from paidchat.storage.tables import LogEntry as LogEntryTable
 
 board = table(Board)
 payment = table(Payment)
 message = table(Message)
-log_entry = table(LogEntry)
+log_entry = table(LogEntryTable)
 refund = table(Refund)
 sweep = table(Sweep)
 stripe_event = table(StripeEvent)
@@ -39,7 +59,7 @@ EPOCH_GAP = 1_000_000  # places in the log that a new epoch leaves out
 LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
-def _insert(connection: AsyncConnection, into: Table) -> sqlite.Insert | postgresql.Insert:
+def insert_into(connection: AsyncConnection, into: Table) -> sqlite.Insert | postgresql.Insert:
     """Start an INSERT that knows ON CONFLICT, which both databases have and SQL has not."""
     return sqlite.insert(into) if connection.dialect.name == "sqlite" else postgresql.insert(into)
 
@@ -49,7 +69,7 @@ def _insert(connection: AsyncConnection, into: Table) -> sqlite.Insert | postgre
 
 async def ensure_board(connection: AsyncConnection, *, tag: str, epoch: str) -> None:
     """Make the one row, unless it is there."""
-    new = _insert(connection, board).values(id=1, tag=tag, epoch=epoch, seq=0)
+    new = insert_into(connection, board).values(id=1, tag=tag, epoch=epoch, seq=0)
     await connection.execute(new.on_conflict_do_nothing())
 
 
@@ -62,9 +82,9 @@ async def begin_epoch(connection: AsyncConnection, epoch: str) -> None:
     await connection.execute(update(board).values(epoch=epoch, seq=board.c.seq + EPOCH_GAP))
 
 
-async def read_board(connection: AsyncConnection) -> Row[Any]:
-    """Return the one row: tag, epoch, seq."""
-    return (await connection.execute(select(board))).one()
+async def read_board(connection: AsyncConnection) -> BoardRecord:
+    """Return the one row."""
+    return board_record((await connection.execute(select(board))).one())
 
 
 async def take_seqs(connection: AsyncConnection, count: int) -> range:
@@ -93,7 +113,7 @@ async def take_question(connection: AsyncConnection) -> Question:
 # --- payments ---------------------------------------------------------------------------------------
 
 
-def _payments(connection: AsyncConnection) -> Select[*tuple[Any, ...]]:
+def select_payments(connection: AsyncConnection) -> Select[*tuple[Any, ...]]:
     """Select payments, each with its message's id, or None while it has none, and `read_at`, the time now."""
     return select(
         payment,
@@ -104,29 +124,31 @@ def _payments(connection: AsyncConnection) -> Select[*tuple[Any, ...]]:
 
 
 async def insert_payment(
-    connection: AsyncConnection, values: dict[str, Any], *, unless_same: str = "idempotency_key"
+    connection: AsyncConnection, new: NewPayment, *, unless_same: str = "idempotency_key"
 ) -> bool:
     """Insert a payment; False if there is one with the same value in a column, of which there can be only one."""
-    new = _insert(connection, payment).values(values)
-    result = await connection.execute(new.on_conflict_do_nothing(index_elements=[unless_same]))
+    inserted = insert_into(connection, payment).values(payment_values(new))
+    result = await connection.execute(inserted.on_conflict_do_nothing(index_elements=[unless_same]))
     return result.rowcount == 1
 
 
-async def find_payment(connection: AsyncConnection, payment_id: str) -> Row[Any] | None:
+async def find_payment(connection: AsyncConnection, payment_id: str) -> PaymentRecord | None:
     """Return a payment by its id."""
-    return (await connection.execute(_payments(connection).where(payment.c.id == payment_id))).one_or_none()
+    found = await find_payments(connection, [payment_id])
+    return found[0] if found else None
 
 
-async def find_payments(connection: AsyncConnection, payment_ids: Collection[str]) -> Sequence[Row[Any]]:
+async def find_payments(connection: AsyncConnection, payment_ids: Collection[str]) -> list[PaymentRecord]:
     """Return those of the payments that exist."""
-    return (await connection.execute(_payments(connection).where(payment.c.id.in_(payment_ids)))).all()
+    found = select_payments(connection).where(payment.c.id.in_(payment_ids))
+    return [payment_record(row) for row in await connection.execute(found)]
 
 
-async def find_payment_by_key(connection: AsyncConnection, idempotency_key: str) -> Row[Any] | None:
+async def find_payment_by_key(connection: AsyncConnection, idempotency_key: str) -> PaymentRecord | None:
     """Return the payment that was made with this (hashed) Idempotency-Key."""
-    return (
-        await connection.execute(_payments(connection).where(payment.c.idempotency_key == idempotency_key))
-    ).one_or_none()
+    found = select_payments(connection).where(payment.c.idempotency_key == idempotency_key)
+    row = (await connection.execute(found)).one_or_none()
+    return None if row is None else payment_record(row)
 
 
 async def lock_client(connection: AsyncConnection, client: str) -> None:
@@ -159,15 +181,15 @@ async def open_payments(
     return count, earliest
 
 
-async def lock_payments(connection: AsyncConnection, payment_ids: Iterable[str]) -> dict[str, Row[Any]]:
-    """Return the payments by id and keep them from others until the commit, in id order: no two ways to wait."""
+async def lock_payments(connection: AsyncConnection, payment_ids: Iterable[str]) -> dict[str, PaymentRecord]:
+    """Return the payments by id, locked until the commit: in id order, so two transactions can't deadlock."""
     rows = (
-        _payments(connection)
+        select_payments(connection)
         .where(payment.c.id.in_(sorted(payment_ids)))
         .order_by(payment.c.id)
         .with_for_update(of=payment)
     )
-    return {row.id: row for row in await connection.execute(rows)}
+    return {row.id: payment_record(row) for row in await connection.execute(rows)}
 
 
 async def update_payment(connection: AsyncConnection, payment_id: str, **values: Any) -> None:
@@ -215,49 +237,43 @@ async def expire_payment(connection: AsyncConnection, payment_id: str) -> None:
     await connection.execute(gone.values(status=PaymentStatus.EXPIRED, claimed_until=None))
 
 
-async def move_payments(connection: AsyncConnection, moves: Sequence[dict[str, Any]]) -> None:
-    """Write new standings, each only over the status it was decided on.
-
-    Each move has `id_`, `from_`, `status`, `paid`, `refunded`, `disputed`, `payment_intent`, `known_number`,
-    `known_at`, `closed_at`.
+async def move_payments(connection: AsyncConnection, moves: Sequence[PaymentMove]) -> None:
+    """Write new states, each only over the status it was decided on.
 
     Raises:
-        RuntimeError: a payment was moved by somebody else in between; the transaction must not commit.
+        RuntimeError: another transaction moved a payment in between; this one must not commit.
     """
-    for values in moves:
-        statement = (
-            update(payment)
-            .where(payment.c.id == bindparam("id_"), payment.c.status == bindparam("from_"))
-            .values({name: bindparam(name) for name in values if not name.endswith("_")})
-        )
-        if (await connection.execute(statement, values)).rowcount != 1:
-            raise RuntimeError(f"payment {values['id_']} is not {values['from_']} any more")
+    for move in moves:
+        unmoved = update(payment).where(payment.c.id == move.payment_id, payment.c.status == move.from_status)
+        if (await connection.execute(unmoved.values(move_values(move)))).rowcount != 1:
+            raise RuntimeError(f"payment {move.payment_id} is not {move.from_status} any more")
 
 
 # --- messages and the log ---------------------------------------------------------------------------
 
 
-async def insert_messages(connection: AsyncConnection, messages: Sequence[dict[str, Any]]) -> None:
+async def insert_messages(connection: AsyncConnection, messages: Sequence[MessageRecord]) -> None:
     """Insert messages; their payment's unique key refuses a second one."""
-    await connection.execute(insert(message), messages)
+    await connection.execute(insert(message), [message_values(each) for each in messages])
 
 
-async def insert_log_entries(connection: AsyncConnection, entries: Sequence[dict[str, Any]]) -> None:
+async def insert_log_entries(connection: AsyncConnection, entries: Sequence[LogEntry]) -> None:
     """Append to the log, at places taken before."""
-    await connection.execute(insert(log_entry), entries)
+    await connection.execute(insert(log_entry), [asdict(entry) for entry in entries])
 
 
-async def find_message(connection: AsyncConnection, message_id: int) -> Row[Any] | None:
-    """Return a message, shown or not, with its payment's `refunded` and `disputed`."""
+async def find_message(connection: AsyncConnection, message_id: int) -> MessageState | None:
+    """Return a message, shown or not, and what became of its money."""
     found = (
         select(message, payment.c.refunded, payment.c.disputed)
         .join(payment, payment.c.id == message.c.payment_id)
         .where(message.c.id == message_id)
     )
-    return (await connection.execute(found)).one_or_none()
+    row = (await connection.execute(found)).one_or_none()
+    return None if row is None else message_state(row)
 
 
-async def lock_message(connection: AsyncConnection, message_id: int) -> Row[Any] | None:
+async def lock_message(connection: AsyncConnection, message_id: int) -> MessageState | None:
     """Return a message as `find_message` does and keep it and its payment from others until the commit."""
     # The payment first: whoever moves money locks payments first, too.
     owner = select(message.c.payment_id).where(message.c.id == message_id).scalar_subquery()
@@ -270,24 +286,26 @@ async def update_message(connection: AsyncConnection, message_id: int, **values:
     await connection.execute(update(message).where(message.c.id == message_id).values(**values))
 
 
-async def messages_before(connection: AsyncConnection, before: int | None, limit: int) -> tuple[list[Row[Any]], bool]:
+async def messages_before(
+    connection: AsyncConnection, before: int | None, limit: int
+) -> tuple[list[MessageRecord], bool]:
     """Return the shown messages right before an id, oldest first, and whether there are older ones."""
     page = select(message).where(~message.c.hidden).order_by(message.c.id.desc()).limit(limit + 1)
     if before is not None:
         page = page.where(message.c.id < before)
-    rows = list(await connection.execute(page))
+    rows = [message_record(row) for row in await connection.execute(page)]
     return rows[:limit][::-1], len(rows) > limit
 
 
-async def messages_after(connection: AsyncConnection, after: int, limit: int) -> tuple[list[Row[Any]], bool]:
+async def messages_after(connection: AsyncConnection, after: int, limit: int) -> tuple[list[MessageRecord], bool]:
     """Return the shown messages right after an id, oldest first, and whether there are newer ones."""
     page = select(message).where(~message.c.hidden, message.c.id > after).order_by(message.c.id).limit(limit + 1)
-    rows = list(await connection.execute(page))
+    rows = [message_record(row) for row in await connection.execute(page)]
     return rows[:limit], len(rows) > limit
 
 
-async def log_after(connection: AsyncConnection, seq: int, limit: int) -> Sequence[Row[Any]]:
-    """Return log entries after a place, in order: `seq`, `kind`, `reason` and their message's columns."""
+async def log_after(connection: AsyncConnection, seq: int, limit: int) -> list[LogRecord]:
+    """Return log entries after a place, in order."""
     entries = (
         select(log_entry.c.seq, log_entry.c.kind, log_entry.c.reason, message)
         .join(message, message.c.id == log_entry.c.message_id)
@@ -295,13 +313,13 @@ async def log_after(connection: AsyncConnection, seq: int, limit: int) -> Sequen
         .order_by(log_entry.c.seq)
         .limit(limit)
     )
-    return (await connection.execute(entries)).all()
+    return [log_record(row) for row in await connection.execute(entries)]
 
 
 # --- Stripe's events --------------------------------------------------------------------------------
 
 
-async def take_events(connection: AsyncConnection, events: Sequence[dict[str, Any]]) -> set[str]:
+async def take_events(connection: AsyncConnection, events: Sequence[ReceivedEvent]) -> set[str]:
     """Put events into the inbox and return the ids of those that are to be handled.
 
     An event that was handled before is not among them. One that spoke of a payment we did not have, or that could
@@ -309,7 +327,7 @@ async def take_events(connection: AsyncConnection, events: Sequence[dict[str, An
     """
     if not events:
         return set()
-    new = _insert(connection, stripe_event).values(list(events))
+    new = insert_into(connection, stripe_event).values([asdict(event) for event in events])
     taken = new.on_conflict_do_update(
         index_elements=["id"],
         set_={"received_at": new.excluded.received_at},
@@ -318,14 +336,14 @@ async def take_events(connection: AsyncConnection, events: Sequence[dict[str, An
     return set((await connection.execute(taken)).scalars())
 
 
-async def judge_event(connection: AsyncConnection, event_id: str, verdict: Verdict) -> None:
+async def set_verdict(connection: AsyncConnection, event_id: str, verdict: Verdict) -> None:
     """Write down what became of an event."""
     await connection.execute(update(stripe_event).where(stripe_event.c.id == event_id).values(verdict=verdict))
 
 
-async def note_event(connection: AsyncConnection, event: dict[str, Any]) -> bool:
+async def note_event(connection: AsyncConnection, event: ReceivedEvent) -> bool:
     """Put an event into the inbox that nothing is to be done about. False if it is there already."""
-    new = _insert(connection, stripe_event).values(**event)
+    new = insert_into(connection, stripe_event).values(asdict(event))
     return (await connection.execute(new.on_conflict_do_nothing(index_elements=["id"]))).rowcount == 1
 
 
@@ -340,16 +358,17 @@ async def event_verdicts(connection: AsyncConnection, event_ids: Collection[str]
 
 async def want_refund(connection: AsyncConnection, values: dict[str, Any]) -> None:
     """Write down that an intent's money is to go back. One that Stripe refused before is wanted anew."""
-    new = _insert(connection, refund).values(values)
+    new = insert_into(connection, refund).values(values)
     again = {name: new.excluded[name] for name in ("status", "stripe_key", "attempts", "due_at")}
+    unwanted = refund.c.status != RefundStatus.WANTED
     await connection.execute(
-        new.on_conflict_do_update(index_elements=["payment_intent"], set_=again, where=refund.c.status != "wanted")
+        new.on_conflict_do_update(index_elements=["payment_intent"], set_=again, where=unwanted)
     )
 
 
 async def due_refunds(
     connection: AsyncConnection, delays: Sequence[timedelta], *, payment_id: str | None = None, limit: int = 100
-) -> Sequence[Row[Any]]:
+) -> list[RefundRecord]:
     """Return refunds that are to be sent now; of one payment, those that are to be sent at all.
 
     `delays` says for how long one is put off after so many attempts, the last for any more: one that seems to be put
@@ -366,8 +385,8 @@ async def due_refunds(
         )
     )
     due = refund.c.payment_id == payment_id if payment_id else ~put_off
-    wanted = select(refund).where(refund.c.status == "wanted", due).order_by(refund.c.due_at).limit(limit)
-    return (await connection.execute(wanted)).all()
+    wanted = select(refund).where(refund.c.status == RefundStatus.WANTED, due).order_by(refund.c.due_at).limit(limit)
+    return [refund_record(row) for row in await connection.execute(wanted)]
 
 
 async def postpone_refund(connection: AsyncConnection, payment_intent: str, delay: timedelta, **values: Any) -> None:
@@ -378,83 +397,3 @@ async def postpone_refund(connection: AsyncConnection, payment_intent: str, dela
 async def update_refund(connection: AsyncConnection, payment_intent: str, **values: Any) -> None:
     """Set columns of one refund."""
     await connection.execute(update(refund).where(refund.c.payment_intent == payment_intent).values(**values))
-
-
-# --- the sweep --------------------------------------------------------------------------------------
-
-
-async def hold_sweep(connection: AsyncConnection, holder: str, lease: timedelta) -> datetime | None:
-    """Take or renew the lease on the sweep; return since when events are to be read, None if another holds it."""
-    now = clock.moment(connection)
-    first = _insert(connection, sweep).values(id=1, held_until=now, events_since=now)
-    await connection.execute(first.on_conflict_do_nothing())
-    free = or_(sweep.c.holder == holder, ~clock.in_force(connection, sweep.c.held_until, lease))
-    mine = update(sweep).where(free).values(holder=holder, held_until=clock.moment(connection, lease))
-    since: datetime | None = (await connection.execute(mine.returning(sweep.c.events_since))).scalar_one_or_none()
-    return since
-
-
-async def release_sweep(connection: AsyncConnection, holder: str, *, events_since: datetime | None = None) -> None:
-    """Let another sweep; with `events_since`, say how far the events were read."""
-    values: dict[str, Any] = {"held_until": LONG_AGO}  # by any clock, ours included once it is set right
-    if events_since is not None:
-        values["events_since"] = events_since
-    await connection.execute(update(sweep).where(sweep.c.holder == holder).values(values))
-
-
-async def payments_to_ask_about(
-    connection: AsyncConnection,
-    intervals: Mapping[PaymentStatus, Sequence[tuple[timedelta, timedelta]]],
-    *,
-    claim_ttl: timedelta,
-    limit: int,
-) -> Sequence[Row[Any]]:
-    """Return unsettled payments that Stripe was not asked about of late, the longest unasked first.
-
-    `intervals` gives for each status, by age, how long ago it must have been asked about: pairs of the age up to
-    which it holds and the interval, youngest first. Payments that a request has claimed are left out.
-    """
-    asked_at = case((payment.c.asked_at <= clock.moment(connection), payment.c.asked_at))  # NULL if it is to come
-    due = [
-        and_(
-            payment.c.status == status,
-            payment.c.created_at > clock.moment(connection, -age),
-            ~clock.within(connection, payment.c.asked_at, interval),
-        )
-        for status, by_age in intervals.items()
-        for age, interval in by_age
-    ]
-    unclaimed = ~clock.in_force(connection, payment.c.claimed_until, claim_ttl)
-    page = _payments(connection).where(or_(*due), unclaimed).order_by(asked_at.asc().nulls_first()).limit(limit)
-    return (await connection.execute(page)).all()
-
-
-async def unsettled_payments(connection: AsyncConnection, *, after: str, limit: int) -> Sequence[Row[Any]]:
-    """Return unsettled payments, whenever they were asked about, in the order of their ids."""
-    page = _payments(connection).where(payment.c.status.in_(UNSETTLED), payment.c.id > after)
-    return (await connection.execute(page.order_by(payment.c.id).limit(limit))).all()
-
-
-async def mark_asked(connection: AsyncConnection, payment_ids: Collection[str]) -> None:
-    """Note that Stripe is being asked about these."""
-    asked = update(payment).where(payment.c.id.in_(payment_ids))
-    await connection.execute(asked.values(asked_at=clock.moment(connection)))
-
-
-async def prune(
-    connection: AsyncConnection, *, closed_kept: timedelta, unpaid_kept: timedelta, events_kept: timedelta
-) -> int:
-    """Delete old payments that nobody made, and old events; return how many payments went.
-
-    A payment goes `closed_kept` after Stripe said that no money will come; one that only our clock has expired,
-    `unpaid_kept` after it was made.
-    """
-    before: ColumnElement[bool] = or_(
-        payment.c.closed_at < clock.moment(connection, -closed_kept),
-        and_(payment.c.closed_at.is_(None), payment.c.created_at < clock.moment(connection, -unpaid_kept)),
-    )
-    unpaid = and_(~payment.c.paid, payment.c.status.in_((PaymentStatus.EXPIRED, PaymentStatus.FAILED)))
-    gone = await connection.execute(delete(payment).where(unpaid, before))
-    old = stripe_event.c.received_at < clock.moment(connection, -events_kept)
-    await connection.execute(delete(stripe_event).where(old))
-    return gone.rowcount

@@ -1,0 +1,94 @@
+"""Queries of the reconciler: its lease, what Stripe is to be asked about, and what is old. None of them commits."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, delete, or_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from paidchat.domain import UNSETTLED, PaymentStatus
+from paidchat.records import PaymentRecord
+from paidchat.storage import clock
+from paidchat.storage.queries import insert_into, payment, select_payments, stripe_event, sweep
+from paidchat.storage.rows import payment_record
+
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+
+
+async def hold_sweep(connection: AsyncConnection, holder: str, lease: timedelta) -> datetime | None:
+    """Take or renew the lease on the sweep; return since when events are to be read, None if another holds it."""
+    now = clock.moment(connection)
+    first = insert_into(connection, sweep).values(id=1, held_until=now, events_since=now)
+    await connection.execute(first.on_conflict_do_nothing())
+    free = or_(sweep.c.holder == holder, ~clock.in_force(connection, sweep.c.held_until, lease))
+    mine = update(sweep).where(free).values(holder=holder, held_until=clock.moment(connection, lease))
+    since: datetime | None = (await connection.execute(mine.returning(sweep.c.events_since))).scalar_one_or_none()
+    return since
+
+
+async def release_sweep(connection: AsyncConnection, holder: str, *, events_since: datetime | None = None) -> None:
+    """Let another sweep; with `events_since`, say how far the events were read."""
+    values: dict[str, Any] = {"held_until": LONG_AGO}  # by any clock, ours included once it is set right
+    if events_since is not None:
+        values["events_since"] = events_since
+    await connection.execute(update(sweep).where(sweep.c.holder == holder).values(values))
+
+
+async def payments_to_ask_about(
+    connection: AsyncConnection,
+    intervals: Mapping[PaymentStatus, Sequence[tuple[timedelta, timedelta]]],
+    *,
+    claim_ttl: timedelta,
+    limit: int,
+) -> list[PaymentRecord]:
+    """Return unsettled payments that Stripe was not asked about of late, the longest unasked first.
+
+    `intervals` gives for each status, by age, how long ago it must have been asked about: pairs of the age up to
+    which it holds and the interval, youngest first. Payments that a request has claimed are left out.
+    """
+    asked_at = case((payment.c.asked_at <= clock.moment(connection), payment.c.asked_at))  # NULL if it is to come
+    due = [
+        and_(
+            payment.c.status == status,
+            payment.c.created_at > clock.moment(connection, -age),
+            ~clock.within(connection, payment.c.asked_at, interval),
+        )
+        for status, by_age in intervals.items()
+        for age, interval in by_age
+    ]
+    unclaimed = ~clock.in_force(connection, payment.c.claimed_until, claim_ttl)
+    page = select_payments(connection).where(or_(*due), unclaimed).order_by(asked_at.asc().nulls_first()).limit(limit)
+    return [payment_record(row) for row in await connection.execute(page)]
+
+
+async def unsettled_payments(connection: AsyncConnection, *, after: str, limit: int) -> list[PaymentRecord]:
+    """Return unsettled payments, whenever they were asked about, in the order of their ids."""
+    page = select_payments(connection).where(payment.c.status.in_(UNSETTLED), payment.c.id > after)
+    page = page.order_by(payment.c.id).limit(limit)
+    return [payment_record(row) for row in await connection.execute(page)]
+
+
+async def mark_asked(connection: AsyncConnection, payment_ids: Collection[str]) -> None:
+    """Note that Stripe is being asked about these."""
+    asked = update(payment).where(payment.c.id.in_(payment_ids))
+    await connection.execute(asked.values(asked_at=clock.moment(connection)))
+
+
+async def prune(
+    connection: AsyncConnection, *, closed_kept: timedelta, unpaid_kept: timedelta, events_kept: timedelta
+) -> int:
+    """Delete old payments that nobody made, and old events; return how many payments went.
+
+    A payment goes `closed_kept` after Stripe said that no money will come; one that only our clock has expired,
+    `unpaid_kept` after it was made.
+    """
+    before: ColumnElement[bool] = or_(
+        payment.c.closed_at < clock.moment(connection, -closed_kept),
+        and_(payment.c.closed_at.is_(None), payment.c.created_at < clock.moment(connection, -unpaid_kept)),
+    )
+    unpaid = and_(~payment.c.paid, payment.c.status.in_((PaymentStatus.EXPIRED, PaymentStatus.FAILED)))
+    gone = await connection.execute(delete(payment).where(unpaid, before))
+    old = stripe_event.c.received_at < clock.moment(connection, -events_kept)
+    await connection.execute(delete(stripe_event).where(old))
+    return gone.rowcount

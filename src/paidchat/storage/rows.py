@@ -1,0 +1,148 @@
+"""Rows: what the database returns and takes, turned into records and back."""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from paidchat.domain import EntryKind, PaymentStatus, Reason, RefundCause, RefundStatus
+from paidchat.pricing import Price
+from paidchat.records import (
+    BoardRecord,
+    LogRecord,
+    MessageRecord,
+    MessageState,
+    NewPayment,
+    PaymentMove,
+    PaymentRecord,
+    RefundRecord,
+)
+
+# There is no column for it: what was asked of Stripe says whether it works out the tax.
+TAX_PARAMETER = "automatic_tax"
+
+
+def board_record(row: Row[Any]) -> BoardRecord:
+    """Read the board's row."""
+    return BoardRecord(tag=row.tag, epoch=row.epoch, seq=row.seq, answers=row.answers)
+
+
+def payment_record(row: Row[Any]) -> PaymentRecord:
+    """Read a payment with its message's id and moderation, and `read_at`."""
+    return PaymentRecord(
+        id=row.id,
+        status=PaymentStatus(row.status),
+        paid=row.paid,
+        refunded=row.refunded,
+        disputed=row.disputed,
+        text=row.text,
+        author=row.author,
+        price=Price(amount=row.amount, currency=row.currency, taxed=TAX_PARAMETER in row.stripe_params),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        client=row.client,
+        stripe_key=row.stripe_key,
+        stripe_params=row.stripe_params,
+        session_id=row.session_id,
+        payment_intent=row.payment_intent,
+        checkout_url=row.checkout_url,
+        idempotency_key=row.idempotency_key,
+        claimed_until=row.claimed_until,
+        asked_at=row.asked_at,
+        known_number=row.known_number,
+        known_at=row.known_at,
+        closed_at=row.closed_at,
+        message_id=row.message_id,
+        moderated=row.moderated,
+        read_at=row.read_at,
+    )
+
+
+def payment_values(new: NewPayment) -> dict[str, Any]:
+    """Return the columns of a new payment, which is pending."""
+    return {
+        "id": new.id,
+        "status": PaymentStatus.PENDING,
+        "paid": False,
+        "refunded": False,
+        "disputed": False,
+        "text": new.text,
+        "author": new.author,
+        "amount": new.price.amount,
+        "currency": new.price.currency,
+        "created_at": new.created_at,
+        "expires_at": new.expires_at,
+        "client": new.client,
+        "stripe_key": new.stripe_key,
+        "stripe_params": dict(new.stripe_params),
+        "session_id": new.session_id,
+        "idempotency_key": new.idempotency_key,
+        "claimed_until": new.claimed_until,
+    }
+
+
+def move_values(move: PaymentMove) -> dict[str, Any]:
+    """Return the columns that a move writes."""
+    return {
+        "status": move.state.status,
+        "paid": move.state.paid,
+        "refunded": move.state.refunded,
+        "disputed": move.state.disputed,
+        "payment_intent": move.payment_intent,
+        "known_number": move.known_number,
+        "known_at": move.known_at,
+        "closed_at": move.closed_at,
+    }
+
+
+def message_record(row: Row[Any]) -> MessageRecord:
+    """Read a message."""
+    return MessageRecord(
+        id=row.id,
+        payment_id=row.payment_id,
+        text=row.text,
+        author=row.author,
+        amount=row.amount,
+        currency=row.currency,
+        posted_at=row.posted_at,
+        moderated=row.moderated,
+        hidden=row.hidden,
+    )
+
+
+def message_values(message: MessageRecord) -> dict[str, Any]:
+    """Return the columns of a message."""
+    return {
+        "id": message.id,
+        "payment_id": message.payment_id,
+        "text": message.text,
+        "author": message.author,
+        "amount": message.amount,
+        "currency": message.currency,
+        "posted_at": message.posted_at,
+        "moderated": message.moderated,
+        "hidden": message.hidden,
+    }
+
+
+def message_state(row: Row[Any]) -> MessageState:
+    """Read a message with its payment's `refunded` and `disputed`."""
+    return MessageState(message=message_record(row), refunded=row.refunded, disputed=row.disputed)
+
+
+def log_record(row: Row[Any]) -> LogRecord:
+    """Read a log entry with its message."""
+    reason = None if row.reason is None else Reason(row.reason)
+    return LogRecord(seq=row.seq, kind=EntryKind(row.kind), reason=reason, message=message_record(row))
+
+
+def refund_record(row: Row[Any]) -> RefundRecord:
+    """Read a refund."""
+    return RefundRecord(
+        payment_intent=row.payment_intent,
+        payment_id=row.payment_id,
+        cause=RefundCause(row.cause),
+        status=RefundStatus(row.status),
+        stripe_key=row.stripe_key,
+        attempts=row.attempts,
+        due_at=row.due_at,
+    )
