@@ -8,7 +8,6 @@ import secrets
 import socket
 import sys
 import webbrowser
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -152,23 +151,18 @@ def sandbox(
 @cli.command()
 def openapi() -> None:
     """Print the HTTP contract as an OpenAPI document."""
-    from paidchat.app import create_app
+    from paidchat.api.openapi import openapi as document
+    from paidchat.app import ROUTERS
 
-    settings = Settings(
-        public_url="http://localhost:8000",
-        stripe_secret_key="sk_test_none",  # noqa: S106 - nothing is asked of anybody
-        stripe_webhook_secrets="whsec_none",
-        _env_file=None,
-    )
-    _print_json(create_app(settings).openapi())
+    _print_json(document([route for router in ROUTERS for route in router.routes], None))
 
 
 @cli.command()
 def asyncapi() -> None:
     """Print the WebSocket contract as an AsyncAPI document."""
-    from paidchat.api.docs import asyncapi as document
+    from paidchat.api.asyncapi import asyncapi as document
 
-    _print_json(document(version("paidchat")))
+    _print_json(document(None))
 
 
 def _print_json(document: Any) -> None:
