@@ -292,7 +292,7 @@ def problem_schema(codes: Sequence[str]) -> Json:
             {
                 "type": "object",
                 "properties": {
-                    "status": {"type": "integer", "const": CODES[codes[0]].status},
+                    "status": {"type": "integer", "enum": [CODES[codes[0]].status]},
                     "code": {"type": "string", "enum": list(codes)},
                 },
                 "required": ["status", "code"],
