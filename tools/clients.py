@@ -39,24 +39,30 @@ class Client:
     run: Command
 
 
-TSC: Command = ("node", f"{BIN}/tsc", "--project", ".")
+TSC: Command = ("node", f"{BIN}/tsc", "--project")
 SCHEMA = "../../openapi.json"
 CLIENTS = (
     Client(
         "openapi-typescript",
         "contract",
         ("node", f"{BIN}/openapi-typescript", SCHEMA, "--output", "generated/schema.ts"),
-        TSC,
+        (*TSC, "."),
         ("node", "build/loop.js"),
     ),
     Client(
         "hey-api",
         "clients",
         ("node", f"{BIN}/openapi-ts", "-i", SCHEMA, "-o", "generated/hey-api", "-c", "@hey-api/client-fetch"),
-        TSC,
+        (*TSC, "tsconfig.hey-api.json"),
         ("node", "build/hey-api.js"),
     ),
-    Client("orval", "clients", ("node", f"{BIN}/orval"), TSC, ("node", "build/orval.js")),
+    Client(
+        "orval",
+        "clients",
+        ("node", f"{BIN}/orval"),
+        (*TSC, "tsconfig.orval.json"),
+        ("node", "build/orval.js"),
+    ),
     Client(
         "openapi-python-client",
         "clients",
