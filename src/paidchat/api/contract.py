@@ -97,8 +97,9 @@ CODES: Final = {
     ),
     "unsupported_media_type": ErrorCode(
         415,
-        "The body is not `application/json`, or has a Content-Encoding.",
+        "The body is not `application/json` where that is wanted, or has a Content-Encoding.",
         "Send the body as application/json.",
+        ("Accept", "Accept-Encoding"),
     ),
     "invalid_request": ErrorCode(
         422,
@@ -198,11 +199,21 @@ HEADERS: Final[dict[str, Json]] = {
         "schema": {"type": "integer", "minimum": 1},
         "example": 5,
     },
+    "Accept": {
+        "description": "The media type to send, when it was another one.",
+        "schema": {"type": "string"},
+        "example": "application/json",
+    },
+    "Accept-Encoding": {
+        "description": "The content coding to send, when there was another one: none (RFC 9110, section 12.5.3).",
+        "schema": {"type": "string"},
+        "example": "identity",
+    },
     "WWW-Authenticate": {
         "description": "How to authenticate (RFC 6750).",
         "required": True,
         "schema": {"type": "string"},
-        "example": "Bearer",
+        "example": 'Bearer realm="paidchat"',
     },
     "Allow": {
         "description": "The methods that the path has (RFC 9110, section 10.2.1).",
