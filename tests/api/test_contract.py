@@ -1,19 +1,22 @@
 """Errors as documented: each operation answers exactly the codes that openapi.json lists for it."""
 
 import asyncio
+import hashlib
+import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from board_client import act, http_client, post, start, stripe_session
-from contract import OPERATIONS, Operation, check, documented_errors, operation_of
+from contract import OPERATIONS, Operation, check, check_frame, documented_errors, operation_of
 from postgres import Postgres
 from raw_http import RawHttp, handshake
-from rows import opened
+from rows import opened, write_payment
 from served import Served, databases, free_port, served_board
 from sqlalchemy import text
 from webhooks import completed, deliver, event, paid
@@ -81,19 +84,18 @@ async def ask_a_broken_app(served: Served, answered: Answered) -> None:
             await client.request(operation.method, address(operation), json=body, headers=headers)
 
 
-async def ask_for_payments(client: httpx.AsyncClient) -> None:
+async def ask_for_payments(client: httpx.AsyncClient, served: Served) -> None:
     """Make the mistakes that can be made with payments."""
     await client.get(f"/api/payments/{uuid.uuid4()}")
     await client.post("/api/payments", content=b"text=Hello")
     await client.post("/api/payments", json={"text": ""})
-    key = {"Idempotency-Key": str(uuid.uuid4())}
-    await client.put("/sandbox/test/faults", json={"api": {"hang_s": 1, "count": 1}})
-    first = asyncio.create_task(client.post("/api/payments", json={"text": "Slow"}, headers=key))
-    statuses = []
-    while 409 not in statuses and not first.done():
-        await asyncio.sleep(0.1)
-        statuses.append((await client.post("/api/payments", json={"text": "Slow"}, headers=key)).status_code)
-    assert (await first).status_code == 201
+    claimed, key = ({"Idempotency-Key": str(uuid.uuid4())} for _ in range(2))
+    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+        digest = hashlib.sha256(claimed["Idempotency-Key"].encode()).hexdigest()
+        later = datetime.now(UTC) + timedelta(seconds=20)
+        await write_payment(connection, idempotency_key=digest, claimed_until=later)  # as another process would now
+    await client.post("/api/payments", json={"text": "Hello"}, headers=claimed)
+    await client.post("/api/payments", json={"text": "Hello"}, headers=key)
     await client.post("/api/payments", json={"text": "Another"}, headers=key)
     await client.post("/stripe/webhook", content=b"{}", headers={"Stripe-Signature": "t=1,v1=a"})
 
@@ -173,7 +175,7 @@ async def test_operations_answer_exactly_the_documented_errors(
     answered: Answered = set()
     with databases.on(postgres), served_board(tmp_path, admin_token=TOKEN) as served:
         async with Recorder(answered, served.url) as client:
-            await ask_for_payments(client)
+            await ask_for_payments(client, served)
             await ask_for_messages(client, served)
             session = paid(await stripe_session(client, await start(client)))
             unknown = str(uuid.uuid4())
@@ -211,3 +213,37 @@ async def test_operations_succeed_as_documented(tmp_path: Path) -> None:
             answer = await deliver(client, completed(paid(await stripe_session(client, payment))))
             assert answer.json() == {"received": True}
             await act(client, payment, "expire")
+
+
+REQUEST_ID = {"X-Request-Id": "a", "Content-Type": "application/json"}
+NOT_DOCUMENTED: dict[str, tuple[int, dict[str, str], dict[str, Any]]] = {
+    "a status": (404, REQUEST_ID, {}),
+    "an answer without its request id": (200, {"Content-Type": "application/json"}, {"status": "ok"}),
+    "a header": (200, {**REQUEST_ID, "Retry-After": "1"}, {"status": "ok"}),
+    "a media type": (200, {**REQUEST_ID, "Content-Type": "text/html"}, {"status": "ok"}),
+    "a field": (200, REQUEST_ID, {"status": "ok", "more": 1}),
+    "a value": (200, REQUEST_ID, {"status": "fine"}),
+    "a field that is missing": (200, REQUEST_ID, {}),
+}
+
+
+@pytest.mark.parametrize("what", NOT_DOCUMENTED)
+def test_what_is_not_documented_is_noticed(what: str) -> None:
+    """An answer that differs from the document in anything fails the test that sees it."""
+    operation = operation_of("GET", "/healthz")
+    assert operation is not None
+    check(operation, 200, REQUEST_ID, b'{"status":"ok"}')
+    status, headers, body = NOT_DOCUMENTED[what]
+    with pytest.raises((AssertionError, ValueError)):
+        check(operation, status, headers, json.dumps(body).encode())
+
+
+STRANGE_FRAMES = [{"type": "heartbeat"}, {"type": "heartbeat", "seq": "1"}, {"type": "news", "seq": 1}]
+
+
+@pytest.mark.parametrize("frame", STRANGE_FRAMES, ids=str)
+def test_a_frame_that_is_not_documented_is_noticed(frame: dict[str, Any]) -> None:
+    """A frame that differs from the document fails the test that sees it."""
+    check_frame({"type": "heartbeat", "seq": 1})
+    with pytest.raises((ValueError, KeyError)):
+        check_frame(frame)
