@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 
 from paidchat.api import admin, docs, feed, health, messages, page, payments, problems, webhooks
@@ -52,7 +50,7 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        middleware=_middleware(settings),
+        middleware=[Middleware(Guard, settings=settings)],
     )
     for router in ROUTERS:
         app.include_router(router)
@@ -67,7 +65,7 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
         app.mount("/sandbox", stripe)
         app.add_route("/sandbox", lambda _: RedirectResponse("/sandbox/"))
     # Not a mount: one at "/" would answer 404 where a route would have said 405.
-    app.router.default = GZipMiddleware(page.Page())
+    app.router.default = page.page()
     return app
 
 
@@ -76,20 +74,6 @@ def from_environment() -> FastAPI:
     settings = load_settings()
     configure_logging(settings.log_format)
     return create_app(settings)
-
-
-def _middleware(settings: Settings) -> list[Middleware]:
-    guard = Middleware(Guard, settings=settings)
-    if not settings.allowed_origins:
-        return [guard]
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=settings.allowed_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["Content-Type", "Idempotency-Key", "If-None-Match"],
-        expose_headers=["ETag", "Location", "Retry-After"],
-    )
-    return [cors, guard]
 
 
 @dataclass(frozen=True, slots=True)

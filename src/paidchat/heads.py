@@ -24,6 +24,12 @@ _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")
 _LENGTH = re.compile(rb"[0-9]{1,19}")
 _KEY = re.compile(rb"[0-9A-Za-z+/]{22}==")  # 16 bytes (RFC 6455, section 4.1)
 _ABSOLUTE = re.compile(rb"[A-Za-z][0-9A-Za-z+.-]*://[^/?#]*")
+# uri-host [":" port] of RFC 3986, section 3.2.2; brackets hold an IPv6 address
+_HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%~_-]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
+# The parser ends the connection over any method that it doesn't know, and needs none of the others.
+_PARSED = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"})
+_UNKNOWN = b"PUT"  # what the parser is given in place of any other
+_TARGET = re.compile(rb"(?:/|[A-Za-z][0-9A-Za-z+.-]*://)[^#]*\Z")  # RFC 9112, section 3.2
 _UPGRADES = frozenset({b"upgrade", b"http2-settings"})
 # We speak no subprotocol and no extension, and a handshake has no body; the other two are said anew.
 _NOT_FOR_THE_FEED = _UPGRADES | {
@@ -136,9 +142,14 @@ class Head:
             if one is None:
                 raise bad()
             fields.append((one[1].lower(), one[2].strip(b" \t")))
+        if not _TARGET.match(first[2]) and first.group(1, 2) != (b"OPTIONS", b"*"):
+            raise bad("A target is a path, or a whole address, without a fragment.")
         version = int(first[3])
-        if sum(name == b"host" for name, _ in fields) not in ((1,) if version else (0, 1)):
+        hosts = [value for name, value in fields if name == b"host"]
+        if len(hosts) not in ((1,) if version else (0, 1)):
             raise bad("A request names its host, once.")
+        if not all(_HOST.fullmatch(host) for host in hosts):
+            raise bad("A host is a name or an address, and perhaps a port.")
         return cls(first[1], first[2], version, fields, len(head), _body_length(fields, version))
 
     def values(self, name: bytes) -> list[bytes]:
@@ -162,21 +173,32 @@ class Head:
         )
 
     def plain(self) -> bytes:
-        """Return it for the parser, without what the parser would take for the end of HTTP."""
-        return self._written(self.target, _UPGRADES)
+        """Return it for the parser, without what the parser would take for the end of HTTP.
+
+        `Expect` is dropped from HTTP/1.0, which has no interim answers (RFC 9110, section 10.1.1).
+        """
+        method = self.method if self.method in _PARSED else _UNKNOWN
+        target = self._origin_form()
+        if target[:1] in {b"", b"?"}:  # an absolute target may have no path
+            target = b"/" + target
+        elif target == b"*" and method == b"OPTIONS":
+            target = b"/"  # of the server as a whole (RFC 9112, section 3.2.4)
+        return self._written(method, target, _UPGRADES if self.version else _UPGRADES | {b"expect"})
 
     def handshake(self) -> bytes:
         """Return it as the WebSocket protocol wants it."""
         asked = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
-        return self._written(self._origin_form() or b"/", _NOT_FOR_THE_FEED, asked)
+        return self._written(self.method, self._origin_form() or b"/", _NOT_FOR_THE_FEED, asked)
 
     def _origin_form(self) -> bytes:
         """Return the target without the scheme and host that it may begin with (RFC 9112, section 3.2.2)."""
         absolute = _ABSOLUTE.match(self.target)  # tried at the start alone: a search would be quadratic
         return self.target[absolute.end() :] if absolute else self.target
 
-    def _written(self, target: bytes, without: frozenset[bytes], more: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
-        lines = [b"%s %s HTTP/1.%d" % (self.method, target, self.version)]
+    def _written(
+        self, method: bytes, target: bytes, without: frozenset[bytes], more: Sequence[tuple[bytes, bytes]] = ()
+    ) -> bytes:
+        lines = [b"%s %s HTTP/1.%d" % (method, target, self.version)]
         lines += [b"%s: %s" % one for one in self.fields if one[0] not in without]
         lines += [b"%s: %s" % one for one in more]
         return b"\r\n".join(lines) + END

@@ -210,6 +210,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._until = self._heard_at + BODY_TIMEOUT_S
         self._enter(Phase.BODY, BODY_PAUSE_S)
         self.parser.feed_data(head.plain())
+        self.scope["method"] = head.method.decode()  # the app starts in the loop's next turn
         return True
 
     def _take_body(self) -> bool:
@@ -269,6 +270,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, refusal: heads.Refusal) -> None:
         """Say why there will be no answer to this, if nothing else was said yet, and end."""
         self._over = True
+        is_head = self._is_head()
         self._unread.clear()
         self._close_within()
         interrupted = self.cycle
@@ -282,13 +284,17 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         self.flow.resume_reading()
-        self._start_asgi_task(self._refusing(refusal), self.app)
+        self._start_asgi_task(self._refusing(refusal, "HEAD" if is_head else "GET"), self.app)
 
-    def _refusing(self, refusal: heads.Refusal) -> RequestResponseCycle:
+    def _is_head(self) -> bool:
+        """Tell whether what is refused is a HEAD, so that even its refusal has no body."""
+        return self._unread.startswith(b"HEAD ") if self._whole else self.scope.get("method") == "HEAD"
+
+    def _refusing(self, refusal: heads.Refusal, method: str) -> RequestResponseCycle:
         """Return an exchange in which the app says it: in the contract's form, logged and counted like any other."""
         super().on_message_begin()
         missing: dict[str, Any] = {  # what the parser did not get to
-            "method": "GET",
+            "method": method,
             "path": "/",
             "raw_path": b"/",
             "query_string": b"",

@@ -97,9 +97,39 @@ async def test_a_wrong_token_is_401(administered: Served, authorization: str | N
                 url = f"/api/admin/messages/{message_id}{path}"
                 answer = await client.request(method, url, headers=headers)
                 assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
-                assert answer.headers["www-authenticate"].startswith("Bearer")
+                assert answer.headers["www-authenticate"].startswith('Bearer realm="paidchat"')
                 assert answer.headers["content-type"] == "application/problem+json"
         assert (await client.get(f"/api/messages/{message['id']}")).status_code == 200
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("scheme", ["bearer ", "BEARER ", "bEaReR ", "Bearer   ", "bearer  "])
+async def test_a_scheme_has_no_case(administered: Served, scheme: str) -> None:
+    """However the scheme is written, and however many spaces follow it, the token counts (RFC 9110, section 11.4)."""
+    async with http_client(administered) as client:
+        headers = {"Authorization": f"{scheme}{TOKEN}"}
+        answer = await client.post("/api/admin/messages/999999/restore", headers=headers)
+        assert answer.status_code == 404
+
+
+@pytest.mark.any_database
+async def test_what_is_no_bearer_token_is_401(administered: Served) -> None:
+    """What only looks like a scheme and a token is neither."""
+    near = [f"Bearer\t{TOKEN}", f"Bearer{TOKEN}", f"Bearer: {TOKEN}", f"Bearer {TOKEN},", f"Bearer, Bearer {TOKEN}"]
+    async with http_client(administered) as client:
+        for given in near:
+            answer = await client.post("/api/admin/messages/999999/restore", headers={"Authorization": given})
+            assert answer.status_code == 401
+
+
+@pytest.mark.any_database
+async def test_two_authorizations_are_none(administered: Served) -> None:
+    """Of two tokens nobody can say which is meant."""
+    async with http_client(administered) as client:
+        headers = [*AUTHORIZED.items(), ("Authorization", "Bearer other")]
+        for given in (headers, headers[::-1], headers[:1] * 2):
+            answer = await client.post("/api/admin/messages/999999/restore", headers=given)
+            assert answer.status_code == 401
 
 
 async def test_a_removed_message_leaves_at_once(administered: Served) -> None:

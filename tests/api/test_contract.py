@@ -97,7 +97,8 @@ async def ask_for_payments(client: httpx.AsyncClient, served: Served) -> None:
     await client.post("/api/payments", json={"text": "Hello"}, headers=claimed)
     await client.post("/api/payments", json={"text": "Hello"}, headers=key)
     await client.post("/api/payments", json={"text": "Another"}, headers=key)
-    await client.post("/stripe/webhook", content=b"{}", headers={"Stripe-Signature": "t=1,v1=a"})
+    for more in ({}, {"Content-Encoding": "gzip"}):
+        await client.post("/stripe/webhook", content=b"{}", headers={"Stripe-Signature": "t=1,v1=a", **more})
 
 
 async def ask_for_messages(client: httpx.AsyncClient, served: Served) -> None:

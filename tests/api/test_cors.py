@@ -41,31 +41,52 @@ async def preflight(client: httpx.AsyncClient, origin: str, method: str, headers
     return await client.options("/api/payments", headers=asked)
 
 
+SENT = {"content-type", "idempotency-key", "if-none-match", "traceparent", "tracestate"}
+
+
 async def test_a_configured_origin_may_ask(open_board: Served) -> None:
-    """A configured origin may send JSON, a key and an ETag, by GET and POST, without credentials."""
+    """A configured origin may send JSON, a key, an ETag and a trace, to read and to pay, without credentials."""
     async with http_client(open_board) as client:
-        for method in ("GET", "POST"):
-            answer = await preflight(client, SPA, method, "content-type,idempotency-key,if-none-match")
-            assert answer.status_code == 200
+        for method in ("GET", "HEAD", "POST"):
+            answer = await preflight(client, SPA, method, ",".join(sorted(SENT)))
+            assert (answer.status_code, answer.content) == (200, b"")
             assert allowed(answer) == SPA
-            assert method in answer.headers["access-control-allow-methods"]
-            assert {"content-type", "idempotency-key", "if-none-match"} <= names(
-                answer.headers["access-control-allow-headers"]
-            )
+            assert names(answer.headers["access-control-allow-methods"]) == {"get", "head", "post"}
+            assert names(answer.headers["access-control-allow-headers"]) == SENT
             assert "access-control-allow-credentials" not in answer.headers
+            assert names(answer.headers["vary"]) == {"origin"}
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(("method", "headers"), [("DELETE", "content-type"), ("GET", "authorization"), ("PUT", "x-y")])
+async def test_nothing_else_may_be_sent(open_board: Served, method: str, headers: str) -> None:
+    """A method or field beyond those, the admin token's too, is not among what a browser is told it may send."""
+    async with http_client(open_board) as client:
+        answer = await preflight(client, SPA, method, headers)
+    assert method == "GET" or method.lower() not in names(answer.headers["access-control-allow-methods"])
+    assert headers == "content-type" or headers not in names(answer.headers["access-control-allow-headers"])
 
 
 async def test_a_configured_origin_may_read(open_board: Served) -> None:
-    """A configured origin reads answers, errors too, with ETag, Location and Retry-After."""
+    """A configured origin reads answers, errors too, with ETag, Location, Retry-After and Date."""
     async with http_client(open_board) as client:
         for answer in (
             await client.get("/api/messages", headers={"Origin": SPA}),
             await client.post("/api/payments", json={"text": "Hello"}, headers={"Origin": SPA}),
             await client.post("/api/payments", json={"text": ""}, headers={"Origin": SPA}),
             await client.get("/api/nothing", headers={"Origin": SPA}),
+            await client.put("/api/payments", headers={"Origin": SPA}),
+            await client.options("/api/payments", headers={"Origin": SPA}),  # no preflight: it asks for no method
+            await client.post("/api/payments", content=b"x" * 100_000, headers={"Origin": SPA}),
+            await client.post("/api/payments", content=b"", headers={"Origin": SPA}),
+            await client.get("/api/messages", headers={"Origin": SPA, "If-None-Match": "*"}),
+            await client.head("/api/messages", headers={"Origin": SPA}),
+            await client.get("/style.css", headers={"Origin": SPA}),
         ):
             assert allowed(answer) == SPA
-            assert {"etag", "location", "retry-after"} <= names(answer.headers["access-control-expose-headers"])
+            exposed = names(answer.headers["access-control-expose-headers"])
+            assert exposed == {"etag", "location", "retry-after", "date"}
             assert "origin" in names(answer.headers["vary"])
             assert "access-control-allow-credentials" not in answer.headers
 
@@ -78,6 +99,23 @@ async def test_another_origin_may_not(open_board: Served, origin: str) -> None:
     async with http_client(open_board) as client:
         assert allowed(await preflight(client, origin, "POST", "content-type")) is None
         assert allowed(await client.get("/api/messages", headers={"Origin": origin})) is None
+        assert (await preflight(client, origin, "POST", "content-type")).json()["code"] == "method_not_allowed"
+
+
+async def test_a_cache_knows_that_the_origin_decides(open_board: Served) -> None:
+    """Whoever asks, or nobody that says so, an answer says that it depends on the origin, besides what else."""
+    async with http_client(open_board) as client:
+        for headers in ({}, {"Origin": EVIL}, {"Origin": SPA}):
+            for path in ("/api/messages", "/api/nothing", "/api/payments/unknown"):
+                assert names((await client.get(path, headers=headers)).headers["vary"]) == {"origin"}
+            assert names((await client.get("/", headers=headers)).headers["vary"]) == {"accept-encoding", "origin"}
+
+
+async def test_two_origins_are_none(open_board: Served) -> None:
+    """A page has one origin; a request with two may not be read."""
+    async with http_client(open_board) as client:
+        answer = await client.get("/api/board", headers=[("Origin", SPA), ("Origin", EVIL)])
+    assert (answer.status_code, allowed(answer)) == (200, None)
 
 
 async def test_unless_configured_it_is_off(client: httpx.AsyncClient) -> None:

@@ -100,6 +100,15 @@ async def test_anything_else_is_no_key(client: httpx.AsyncClient, key: bytes) ->
     assert answer.json()["code"] == "invalid_request"
 
 
+@pytest.mark.any_database
+async def test_two_keys_are_none(client: httpx.AsyncClient) -> None:
+    """Of two keys nobody can say which is meant: 422, and no payment under either."""
+    keys = [("Idempotency-Key", str(uuid.uuid4())) for _ in range(2)]
+    answer = await client.post("/api/payments", json={"text": "Hello"}, headers=keys)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert [error["field"] for error in answer.json()["errors"]] == ["idempotency-key"]
+
+
 async def test_parallel_requests_make_one_payment(tmp_path: Path) -> None:
     """Twenty requests at once with one key make one payment and one session; who is told to wait comes to it, too."""
     key = new_key()

@@ -87,3 +87,22 @@ async def test_an_older_payment_is_asked_about_less_often(
             await look_up(client, payment_id)
             await asyncio.sleep(0.7)
             assert questions(stripe) == asks
+
+
+@pytest.mark.any_database
+async def test_head_asks_nothing(tmp_path: Path, stripe: Echo) -> None:
+    """HEAD of an unsettled payment looks it up as GET does, and sets no question to Stripe in motion."""
+    with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
+        await first_sweep_over(served.settings.database_url)
+        by_head, by_get = await write_pending(served, 2)
+        stripe.asked.clear()
+        async with http_client(served) as client:
+            for _ in range(3):
+                assert (await client.head(f"/api/payments/{by_head}")).status_code == 200
+            await look_up(client, by_get)
+            for _ in range(500):
+                if stripe.about("GET", f"{SESSIONS}/cs_1"):
+                    break
+                await asyncio.sleep(0.02)
+    assert stripe.about("GET", f"{SESSIONS}/cs_1")
+    assert not stripe.about("GET", f"{SESSIONS}/cs_0")

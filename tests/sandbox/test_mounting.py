@@ -133,3 +133,18 @@ async def _until_it_answers(http: httpx.AsyncClient) -> None:
             await asyncio.sleep(0.05)
         else:
             return
+
+
+async def test_alone_it_redirects_to_nobody(bench: Bench) -> None:
+    """Alone, HEAD is GET without a body, a 405 lists every method, and no answer names the host that was sent."""
+    session = await bench.create()
+    evil = {"Host": "evil.example"}
+    for path in ("/", f"/pay/{session.id}", "/test/ledger", "/static/checkout.css"):
+        head = await bench.http.head(path, headers=evil)
+        assert (head.status_code, head.content) == (200, b"")
+    for path in (f"/pay/{session.id}/", "/test/ledger/", "/static", "/static/", "/panel/live/", "//test/ledger"):
+        answer = await bench.http.get(f"http://127.0.0.1:{bench.server.port}{path}", headers=evil)
+        assert answer.status_code == 404
+        assert "evil" not in f"{answer.headers} {answer.text}"
+    for path, allowed in (("/test/clock", "GET, HEAD, POST"), ("/static/checkout.css", "GET, HEAD")):
+        assert (await bench.http.patch(path)).headers["allow"] == allowed

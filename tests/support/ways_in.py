@@ -16,10 +16,8 @@ SOURCE = Path(paidchat.__file__).parent
 LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
 # What others than our routes read of a request's head. A middleware that isn't listed here fails the walk.
 READ_BY: Final[dict[str, set[str]]] = {
-    "CORSMiddleware": {"origin", "access-control-request-method", "access-control-request-headers"},
-    "GZipMiddleware": {"accept-encoding"},
-    "Page": {"if-none-match", "if-modified-since", "range", "if-range"},
-    "Guard": set(),  # in its own source
+    "Files": set(),  # in its own source, as the next one
+    "Guard": set(),
 }
 READ_BY_THE_SERVER = {
     *("connection", "content-length", "expect", "host", "transfer-encoding", "upgrade"),

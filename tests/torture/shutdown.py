@@ -20,13 +20,14 @@ PAYER_EVERY_S = 0.05
 LONGEST_BUSY_S = 2.0
 EXIT_WITHIN_S = 10  # failures.md
 RESTARTING = 1012  # the close code
+_PAYMENT = b"POST /api/payments HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 # Requests that were begun and are never ended.
 STUCK = (
     b"",
     b"POST /stripe/webhook HTTP/1.1\r\nHost: loc",
     b"POST /stripe/webhook HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n{",
-    b"POST /api/payments HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
-    b"POST /api/payments HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+    _PAYMENT + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+    _PAYMENT + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n",
     b"GET /api/messages HTTP/1.1\r\nHost: localhost\r\n\r\n",  # answered, and kept alive
 )
 EACH_STUCK = 6

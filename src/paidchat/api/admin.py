@@ -16,12 +16,21 @@ from paidchat.board import remove_message, restore_message
 def _authorize(request: Request, settings: TheSettings) -> None:
     if settings.admin_token is None:
         raise ApiError(404, "not_found", "There is nothing at this address.")
-    given = request.headers.get("authorization", "")
-    expected = f"Bearer {settings.admin_token.get_secret_value()}"
-    if not hmac.compare_digest(given.encode(), expected.encode()):
-        raise ApiError(
-            401, "unauthorized", "Send the admin token as a bearer token.", headers={"WWW-Authenticate": "Bearer"}
-        )
+    given = _bearer_token(request)
+    if not hmac.compare_digest(given.encode(), settings.admin_token.get_secret_value().encode()):
+        challenge = 'Bearer realm="paidchat"' + (', error="invalid_token"' if given else "")  # RFC 6750, section 3
+        detail = "Send the admin token as a bearer token."
+        raise ApiError(401, "unauthorized", detail, headers={"WWW-Authenticate": challenge})
+
+
+def _bearer_token(request: Request) -> str:
+    """Return the token of an `Authorization: Bearer …`; empty if there is none, or more than one.
+
+    A scheme has no case, and any number of spaces follows it: RFC 9110, section 11.4.
+    """
+    given = request.headers.getlist("authorization")
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    return token.strip(" ") if scheme.lower() == "bearer" else ""
 
 
 router = APIRouter(

@@ -2,13 +2,14 @@
 
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
-from starlette.staticfiles import StaticFiles
 
 from paidchat.api.asyncapi import asyncapi
 from paidchat.api.deps import TheSettings
+from paidchat.api.files import Files
 from paidchat.api.openapi import openapi
 
 router = APIRouter(include_in_schema=False)
@@ -66,6 +67,5 @@ async def asyncapi_json(settings: TheSettings) -> Response:
 def install(app: FastAPI, public_url: str) -> None:
     """Serve the documents, with this board as their server."""
     app.include_router(router)
-    assets = str(files("fastapi_offline") / "static")
-    app.mount("/docs/assets", StaticFiles(directory=assets), name="docs-assets")
+    app.mount("/docs/assets", Files(Path(str(files("fastapi_offline"))) / "static"), name="docs-assets")
     app.openapi = cache(lambda: openapi(app.routes, public_url))  # type: ignore[method-assign]  # FastAPI's documented way

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from paidchat import wire
 from paidchat.api.contract import problems, success
 from paidchat.api.deps import Running
-from paidchat.api.guard import SECURITY_HEADERS, is_own_origin
+from paidchat.api.guard import is_own_origin
 from paidchat.api.problems import problem
 from paidchat.feed import Feed, Subscriber, encode_frame
 from paidchat.feed_protocol import EXTENSION, MISUSE
@@ -64,17 +64,12 @@ async def ask_for_upgrade(request: Request) -> Response:
     )
 
 
-router.add_api_route(FEED_PATH, ask_for_upgrade, methods=["HEAD"], include_in_schema=False)
-
-
 @router.websocket(FEED_PATH)
 async def follow(websocket: WebSocket, services: Running) -> None:
     """Follow the board: a snapshot or what was missed, then every entry in order."""
     if not is_own_origin(websocket.scope, services.settings):
         log.warning("feed.origin_refused", origin=websocket.headers.get("origin", "")[:MAX_LOGGED_ORIGIN])
-        request_id = websocket.state.request_id
-        headers = {**SECURITY_HEADERS, "X-Request-Id": request_id}  # the guard adds them to HTTP's answers alone
-        refusal = problem(request_id, 403, "This page's origin may not follow the board.", headers=headers)
+        refusal = problem(websocket.state.request_id, 403, "This page's origin may not follow the board.")
         with _unless_gone():
             await websocket.send_denial_response(refusal)
         return

@@ -1,4 +1,4 @@
-"""What stands before every route: request ids, body limits, security headers, the origin check, the request log."""
+"""What stands before every route: request ids, HEAD, body limits, security headers, origins, the request log."""
 
 import time
 import uuid
@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from paidchat.api.cors import CrossOrigin
 from paidchat.api.problems import internal_error, problem
 from paidchat.heads import REFUSAL, Refusal
 from paidchat.settings import WEBHOOK_PATH, Settings
@@ -43,9 +44,10 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._headers = {**SECURITY_HEADERS, "Content-Security-Policy": content_security_policy(settings)}
+        self._cross_origin = CrossOrigin(settings.allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; WebSockets and the lifespan only get their request id."""
+        """Serve one request; a WebSocket only gets its request id, the lifespan nothing."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -55,40 +57,63 @@ class Guard:
             if scope["type"] == "http":
                 await self._serve(scope, receive, send, request_id)
             else:
-                await self._app(scope, receive, send)
+                await self._app(scope, receive, self._with_headers(scope, send))
+
+    def _with_headers(self, scope: Scope, send: Send) -> Send:
+        """Add to whatever answer is sent, to a refused handshake too, what every answer has."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = scope["state"]["request_id"]
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+                self._cross_origin.add_to(headers, scope)
+            await send(message)
+
+        return send_with_headers
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         started, status = time.perf_counter(), 0
+        asked, scope = scope, _as_get(scope)
+        send_with_headers = self._with_headers(asked, send)
 
-        async def send_with_headers(message: Message) -> None:
+        async def answer(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-            await send(message)
+            status = message.get("status", status)
+            await send_with_headers(message)
 
         limit = MAX_WEBHOOK_BODY if scope["path"] == WEBHOOK_PATH else MAX_BODY
         try:
             if refusal := scope.get("extensions", {}).get(REFUSAL):
-                await _refused(request_id, refusal)(scope, receive, send_with_headers)
+                await _refused(request_id, refusal)(scope, receive, answer)
             elif _announced(scope) > limit:
                 too_large = problem(request_id, 413, "The body is too large.")
-                await too_large(scope, receive, send_with_headers)
+                await too_large(scope, receive, answer)
+            elif preflight := self._cross_origin.preflight(scope):
+                await preflight(scope, receive, answer)
             else:
-                await self._app(scope, _limited(receive, limit), send_with_headers)
+                await self._app(scope, _limited(receive, limit), answer)
         except ClientDisconnect:
             log.info("request.abandoned", path=_route(scope))
         except Exception:
             log.exception("request.failed", path=_route(scope))
             if status:
                 raise  # half an answer is out already: the connection must break
-            await internal_error(request_id)(scope, receive, send_with_headers)
+            await internal_error(request_id)(scope, receive, answer)
         elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
         scope["state"]["services"].metrics.requests.labels(_route(scope), status).inc()
-        log.info("request", method=scope["method"], path=_route(scope), status=status, ms=elapsed_ms)
+        log.info("request", method=asked["method"], path=_route(scope), status=status, ms=elapsed_ms)
+
+
+def _as_get(scope: Scope) -> Scope:
+    """Return what the app is asked for: GET for HEAD, which has the same answer; the server leaves the body out.
+
+    `state["is_head"]` tells those whose GET sets something in motion to leave that out (RFC 9110, section 9.3.2).
+    """
+    is_head = scope["method"] == "HEAD"
+    scope["state"]["is_head"] = is_head
+    return {**scope, "method": "GET"} if is_head else scope
 
 
 def _refused(request_id: str, refusal: Refusal) -> ASGIApp:

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from paidchat import wire
 from paidchat.api import examples
 from paidchat.api.contract import problems, success
 from paidchat.api.deps import TheDatabase, TheSettings
+from paidchat.api.negotiation import is_not_modified
 from paidchat.api.problems import ApiError
 from paidchat.board import shown_message
 from paidchat.storage import queries
@@ -46,6 +47,7 @@ MessageId = Annotated[int, Path(ge=0, le=MAX_INTEGER, description="The message's
     },
 )
 async def list_messages(
+    request: Request,
     database: TheDatabase,
     limit: Limit = 50,
     before: Before = None,
@@ -57,13 +59,14 @@ async def list_messages(
     Cursors are exclusive, and only one may be given. Removed messages are left out. `seq` is the log position at which
     the page was read: to merge it with the feed, upsert by id and let removals with a greater `seq` win.
     """
+    del if_none_match  # for the document; FastAPI would give one line of several
     if before is not None and after is not None:
         raise ApiError(422, "invalid_request", "Give before or after, not both.")
     async with database.reading() as connection:
         board = await queries.read_board(connection)
         # A page changes only when the log moves, so where the log stands names it.
         headers = {"ETag": f'"{board.epoch}-{board.seq}"', "Cache-Control": "no-cache"}
-        if if_none_match and (if_none_match.strip() == "*" or headers["ETag"] in if_none_match):
+        if is_not_modified(request.headers, headers["ETag"]):
             return Response(status_code=304, headers=headers)
         if after is not None:
             rows, has_more = await queries.messages_after(connection, min(after, LARGEST_ID), limit)

@@ -2,19 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Header, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
 from paidchat import wire
 from paidchat.api import examples
+from paidchat.api.bodies import JsonBody
 from paidchat.api.contract import problems, success
 from paidchat.api.deps import TheCheckout
-from paidchat.api.problems import ApiError
+from paidchat.api.problems import ApiError, FieldError
 from paidchat.domain import UNSETTLED
 from paidchat.text import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH
 
-router = APIRouter(tags=["payments"])
+router = APIRouter(tags=["payments"], route_class=JsonBody)
 
 
 class NewPayment(BaseModel):
@@ -30,12 +31,6 @@ class NewPayment(BaseModel):
         default=None,
         description=f"At most {MAX_AUTHOR_LENGTH} code points on one line, at most 200 as sent; blank means null.",
     )
-
-
-def _json_only(request: Request) -> None:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise ApiError(415, "unsupported_media_type", "Send the body as application/json.")
 
 
 IdempotencyKey = Annotated[
@@ -75,7 +70,6 @@ PaymentId = Annotated[str, Path(description="The payment's `id`.", examples=[exa
             "not_ready",
         ),
     },
-    dependencies=[Depends(_json_only)],
 )
 async def create_payment(
     new: NewPayment, request: Request, checkout: TheCheckout, idempotency_key: IdempotencyKey = None
@@ -85,6 +79,9 @@ async def create_payment(
     With an `Idempotency-Key`, repeating the request is safe: after a 503, or no answer at all, send it again with the
     same key.
     """
+    if len(request.headers.getlist("idempotency-key")) > 1:
+        wrong = FieldError(field="idempotency-key", message="There must be one key, not several.")
+        raise ApiError(422, "invalid_request", "The request is not valid: see errors.", errors=[wrong])
     client = request.client.host if request.client else ""
     row = await checkout.start_checkout(new.text, new.author, client=client, idempotency_key=idempotency_key)
     payment = wire.Payment.of(row)
@@ -110,7 +107,8 @@ async def read_payment(payment_id: PaymentId, request: Request, checkout: TheChe
     """
     row = await checkout.find_payment(payment_id)
     client = request.client.host if request.client else ""
-    ask = BackgroundTask(checkout.sync_with_stripe, row, client) if row.status in UNSETTLED else None
+    asks = row.status in UNSETTLED and not request.state.is_head
+    ask = BackgroundTask(checkout.sync_with_stripe, row, client) if asks else None
     payment = wire.Payment.of(row)
     return Response(
         payment.encode(), headers={"Cache-Control": "no-store"}, media_type="application/json", background=ask

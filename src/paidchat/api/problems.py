@@ -1,9 +1,8 @@
 """Every error that goes out, as `application/problem+json` (RFC 9457): one table from our errors to theirs."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -11,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
 
 from paidchat import domain, wire
 from paidchat.group_commit import WriteInterrupted
@@ -22,6 +22,8 @@ DATABASE_RETRY_S = 2
 INTERRUPTED_RETRY_S = 1
 MAX_ERRORS = 20  # of one answer
 MEDIA_TYPE = "application/problem+json"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")  # that a route may have; HEAD comes with GET
+BAD_REQUEST, METHOD_NOT_ALLOWED = 400, 405
 
 
 class FieldError(wire.Shape):
@@ -73,6 +75,27 @@ CODES = {
 }
 
 
+# RFC 9110 and 6585 name them so. Python's own phrases are older than these, until 3.13.
+TITLES: Final = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    409: "Conflict",
+    410: "Gone",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    426: "Upgrade Required",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
 class ApiError(Exception):
     """An error of the edge itself, said in the contract's words."""
 
@@ -105,7 +128,7 @@ def problem(
 ) -> Response:
     """Make the answer. An error is about this moment, so no cache keeps it."""
     body = Problem(
-        title=HTTPStatus(status).phrase,
+        title=TITLES.get(status) or TITLES[status // 100 * 100],  # RFC 9110, section 15
         status=status,
         detail=detail,
         code=code or CODES.get(status, "invalid_request"),
@@ -220,7 +243,7 @@ def _message(item: dict[str, Any]) -> str:
 def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - installed for this class alone
     status = error.status_code
-    if status == HTTPStatus.BAD_REQUEST:
+    if status == BAD_REQUEST:
         # FastAPI could not even parse the body: to the contract that is a body like any other bad one.
         return problem(_request_id(request), 422, "The body can't be read as JSON.")
     details = {
@@ -228,5 +251,22 @@ def _http_exception(request: Request, error: Exception) -> Response:
         405: "This address does not answer to that method.",
         413: "The body is too large.",
     }
-    detail = details.get(status, str(error.detail))
-    return problem(_request_id(request), status, detail, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if status == METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request) or headers["Allow"]
+    return problem(_request_id(request), status, details.get(status, str(error.detail)), headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods of every route at an address, where the router names those of the first alone.
+
+    Empty for the address of a file or of a mounted app, which know their own.
+    """
+    routes = [route for route in request.app.router.routes if not isinstance(route, Mount)]
+
+    def is_allowed(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in routes)
+
+    found = ["GET, HEAD" if method == "GET" else method for method in METHODS if is_allowed(method)]
+    return ", ".join(found)

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from paidchat import clock, wire
 from paidchat.api import examples
+from paidchat.api.bodies import PlainBody
 from paidchat.api.contract import problems, success
 from paidchat.api.deps import Running, Services
 from paidchat.api.problems import ApiError
@@ -11,7 +12,7 @@ from paidchat.domain import Fact, SessionFact, UnknownPayment, Verdict
 from paidchat.settings import WEBHOOK_PATH
 from paidchat.stripe_events import InvalidSignature, StaleSignature, UnreadableEvent, read_event, verify_signature
 
-router = APIRouter(tags=["stripe"])
+router = APIRouter(tags=["stripe"], route_class=PlainBody)
 
 
 @router.post(
@@ -21,7 +22,13 @@ router = APIRouter(tags=["stripe"])
     response_model=wire.Received,
     responses={
         200: success("What the event says is committed, or the event is none of ours.", example="received"),
-        **problems("invalid_signature", "payment_unknown", "payment_provider_unavailable", "not_ready"),
+        **problems(
+            "invalid_signature",
+            "unsupported_media_type",
+            "payment_unknown",
+            "payment_provider_unavailable",
+            "not_ready",
+        ),
     },
     openapi_extra={
         "parameters": [

@@ -6,7 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from paidchat.sandbox.api import api_routes
@@ -28,7 +31,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
     sandbox enters `running(sandbox)` in its own lifespan.
     """
     parts = build_parts(settings)
-    return Starlette(
+    sandbox = Starlette(
         routes=[
             *api_routes(parts),
             *control_routes(parts),
@@ -37,7 +40,20 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
             Mount("/static", StaticFiles(directory=_STATIC), name="static"),
         ],
         lifespan=lambda _: _running(parts),
+        exception_handlers={405: _wrong_method},
     )
+    sandbox.router.redirect_slashes = False  # it would redirect to whatever host the request names
+    return sandbox
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    """Name the methods of every route at an address, where the router names those of the first alone."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - installed for this class alone
+    routes = [route for route in request.app.routes if isinstance(route, Route) and route.methods]
+    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    allowed = sorted({method for route in matching for method in route.methods or ()})
+    headers = {"Allow": ", ".join(allowed)} if allowed else error.headers  # of a file, which knows its own
+    return PlainTextResponse("Method Not Allowed", 405, headers)
 
 
 def running(sandbox: Starlette) -> AbstractAsyncContextManager[object]:

@@ -52,7 +52,7 @@ async def read_call(request: Request, request_id: str) -> Call:
         ApiError: No key, a wrong one, or a request that cannot be read.
     """
     _authenticate(request.headers.get("authorization", ""))
-    text = request.url.query if request.method == "GET" else await _body(request)
+    text = request.url.query if request.method in {"GET", "HEAD"} else await _body(request)
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     return Call(
         method=request.method,

@@ -1,0 +1,76 @@
+"""Bodies of requests: what form they must have before anything reads them."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
+
+from paidchat.api.problems import ApiError
+
+_UTF_8: Final = frozenset({"", "utf-8", "utf8"})
+
+_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class PlainBody(APIRoute):
+    """A route whose body must come without a content coding: FastAPI would read it before any dependency is asked."""
+
+    def get_route_handler(self) -> _Handler:
+        """Return the handler, with the checks before it; what is only read has no body."""
+        handle = super().get_route_handler()
+        if self.methods == {"GET"}:
+            return handle
+
+        async def check_and_handle(request: Request) -> Response:
+            await self.check(request)
+            return await handle(request)
+
+        return check_and_handle
+
+    async def check(self, request: Request) -> None:
+        """Refuse a body that is compressed.
+
+        Raises:
+            ApiError: 415; RFC 9110, section 12.5.3, has it say what is taken instead.
+        """
+        lines = request.headers.getlist("content-encoding")
+        codings = {coding.strip().lower() for line in lines for coding in line.split(",")}
+        if codings - {"", "identity"}:
+            raise ApiError(
+                415,
+                "unsupported_media_type",
+                "Send the body as it is, without a Content-Encoding.",
+                headers={"Accept-Encoding": "identity"},
+            )
+
+
+class JsonBody(PlainBody):
+    """A route whose body must be JSON in UTF-8 (RFC 8259, section 8.1), and say so."""
+
+    async def check(self, request: Request) -> None:
+        """Refuse a body that is anything else.
+
+        Raises:
+            ApiError: 415; 422, it says JSON and is in UTF-16 or UTF-32, which Python would read.
+        """
+        if not _says_json(request.headers):
+            raise ApiError(
+                415,
+                "unsupported_media_type",
+                "Send the body as application/json, in UTF-8.",
+                headers={"Accept": "application/json"},
+            )
+        await super().check(request)
+        if b"\0" in await request.body():
+            raise ApiError(422, "invalid_request", "The body can't be read as JSON.")
+
+
+def _says_json(headers: Headers) -> bool:
+    given = headers.getlist("content-type")
+    if len(given) != 1:
+        return False
+    media_type, *parameters = (part.strip().lower() for part in given[0].split(";"))
+    charsets = {value.strip('"') for name, _, value in (one.partition("=") for one in parameters) if name == "charset"}
+    return media_type == "application/json" and charsets <= _UTF_8

@@ -1,0 +1,52 @@
+"""CORS: which pages of other origins may call the API from a browser. Off unless origins are configured."""
+
+from collections.abc import Collection
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import Scope
+
+MAX_AGE_S: Final = 600  # that a browser remembers what it may send
+_MAY_SEND: Final = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST",
+    "Access-Control-Allow-Headers": "Content-Type, Idempotency-Key, If-None-Match, traceparent, tracestate",
+    "Access-Control-Max-Age": str(MAX_AGE_S),
+}
+_MAY_READ: Final = {"Access-Control-Expose-Headers": "ETag, Location, Retry-After, Date"}
+
+
+class CrossOrigin:
+    """Who may call: the Fetch standard's CORS protocol (fetch.spec.whatwg.org), without credentials.
+
+    `origins` are as browsers write them: `https://example.com`.
+    """
+
+    def __init__(self, origins: Collection[str]) -> None:
+        self._origins = frozenset(origins)
+
+    def preflight(self, scope: Scope) -> Response | None:
+        """Return the answer to a browser that asks what a page may send; None for any other request.
+
+        A page of an origin that isn't configured gets no such answer, which a browser takes for a no.
+        """
+        if scope["method"] != "OPTIONS":
+            return None
+        headers = Headers(scope=scope)
+        asks = "access-control-request-method" in headers
+        return Response(headers=_MAY_SEND) if asks and self._admits(headers) else None
+
+    def add_to(self, answer: MutableHeaders, scope: Scope) -> None:
+        """Say on an answer who may read it. Caches must know that it depends on the origin, whoever asked."""
+        if not self._origins:
+            return
+        answer.add_vary_header("Origin")
+        headers = Headers(scope=scope)
+        if self._admits(headers):
+            answer["Access-Control-Allow-Origin"] = headers["origin"]
+            for name, value in _MAY_READ.items():
+                answer[name] = value
+
+    def _admits(self, headers: Headers) -> bool:
+        origins = headers.getlist("origin")
+        return len(origins) == 1 and origins[0] in self._origins

@@ -1,0 +1,103 @@
+"""Static files: read and compressed once, revalidated by every client each time, and never a redirect."""
+
+import asyncio
+import gzip
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from paidchat.api.negotiation import is_not_modified, prefers_gzip
+
+# Our own table: the platform's has other names for some of these, or none.
+MEDIA_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
+}
+_COMPRESSED: Final = frozenset({".png"})  # by their own format
+METHODS: Final = "GET, HEAD"
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file as it was read."""
+
+    version: tuple[int, int]  # what tells that it was not written since: when, and how long it is
+    body: bytes
+    compressed: bytes | None
+    headers: dict[str, str]
+
+
+class Files:
+    """An ASGI app that serves the files of one folder, and none of its subfolders'.
+
+    A client asks each time whether a file has changed, so an upgrade shows at once. The ETag is weak, because gzip and
+    the content as it is share it. `Range` and `If-Modified-Since` are ignored, as RFC 9110 allows.
+    """
+
+    def __init__(self, directory: Path, *, index: str | None = None) -> None:
+        self.directory = directory
+        self._index = index
+        self._read: dict[str, _File] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one file.
+
+        Raises:
+            HTTPException: 404, there is no such file; 405, it can only be read.
+        """
+        file = await self._find(_name(scope) or self._index or "")
+        if scope["method"] != "GET":  # the guard makes GET of HEAD
+            raise HTTPException(405, headers={"Allow": METHODS})
+        await _answer(file, Headers(scope=scope))(scope, receive, send)
+
+    async def _find(self, name: str) -> _File:
+        path = self.directory / name
+        if os.sep in name or path.suffix not in MEDIA_TYPES:
+            raise HTTPException(404)
+        try:
+            status = path.stat()
+            version = (status.st_mtime_ns, status.st_size)
+            file = self._read.get(name)
+            if file is None or file.version != version:
+                file = self._read[name] = await asyncio.to_thread(_load, path, version)
+        except (OSError, ValueError):  # too long a name, or one that no file can have
+            raise HTTPException(404) from None
+        return file
+
+
+def _name(scope: Scope) -> str:
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path.removeprefix("/")
+
+
+def _load(path: Path, version: tuple[int, int]) -> _File:
+    body = path.read_bytes()
+    headers = {
+        "Content-Type": MEDIA_TYPES[path.suffix],
+        "Cache-Control": "no-cache",
+        "ETag": f'W/"{hashlib.sha256(body).hexdigest()[:32]}"',
+    }
+    if path.suffix in _COMPRESSED:
+        return _File(version, body, None, headers)
+    return _File(version, body, gzip.compress(body, mtime=0), {**headers, "Vary": "Accept-Encoding"})
+
+
+def _answer(file: _File, asked: Headers) -> Response:
+    if is_not_modified(asked, file.headers["ETag"]):
+        kept = {name: value for name, value in file.headers.items() if name != "Content-Type"}
+        return Response(status_code=304, headers=kept)
+    if file.compressed is not None and prefers_gzip(asked):
+        return Response(file.compressed, headers={**file.headers, "Content-Encoding": "gzip"})
+    return Response(file.body, headers=file.headers)

@@ -1,0 +1,31 @@
+"""Static files: what is read once, and when it is read again."""
+
+import os
+from pathlib import Path
+
+import httpx
+
+from paidchat.api.files import Files
+
+
+async def test_a_file_that_changes_shows_at_once(tmp_path: Path) -> None:
+    """A file is served as it is now, under a tag of its content: another for other bytes, the same for the same."""
+    page = tmp_path / "page.html"
+    tags: list[str] = []
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(Files(tmp_path)), base_url="http://board") as client:
+        for time_ns, text in ((1, "one"), (2, "two"), (3, "one")):
+            page.write_text(text)
+            os.utime(page, ns=(time_ns, time_ns))
+            answer = await client.get("/page.html", headers={"If-None-Match": tags[-1]} if tags else {})
+            assert (answer.status_code, answer.text) == (200, text)
+            tags.append(answer.headers["etag"])
+        assert (await client.get("/page.html", headers={"If-None-Match": tags[0]})).status_code == 304
+    assert tags[0] == tags[2] != tags[1]
+
+
+async def test_an_index_is_served_at_the_root(tmp_path: Path) -> None:
+    """With an index, the folder's own address is that file's."""
+    (tmp_path / "index.html").write_text("Hello")
+    transport = httpx.ASGITransport(Files(tmp_path, index="index.html"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://board") as client:
+        assert (await client.get("/")).text == (await client.get("/index.html")).text == "Hello"
