@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -32,7 +31,7 @@ from paidchat.stripe.gateway import StripeGateway
 if TYPE_CHECKING:
     from paidchat.sandbox import SandboxSettings
 
-SUMMARY = "Pay a dollar, post a message on a live public board."
+ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, admin, health))
 
 
 def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> FastAPI:
@@ -47,9 +46,6 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
             yield {"services": await stack.enter_async_context(_running(settings))}
 
     app = FastAPI(
-        title="paidchat",
-        version=version("paidchat"),
-        summary=SUMMARY,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -57,10 +53,10 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
         redirect_slashes=False,
         middleware=[Middleware(Guard, settings=settings)],
     )
-    for part in (payments, webhooks, messages, feed, admin, health):
-        app.include_router(part.router)
+    for router in ROUTERS:
+        app.include_router(router)
     problems.install(app)
-    docs.install(app)
+    docs.install(app, settings.public_url)
     stripe = None
     if sandbox is not None:
         # Only a demo needs it, so only a demo has it.

@@ -4,15 +4,19 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import Row
 
 from paidchat.domain import PAYABLE, PaymentStatus, Reason, is_open
 
 
 class Shape(BaseModel):
-    """The base of every shape that goes out. Encode with `encode`, once."""
+    """The base of every shape that goes out. Encode with `encode`, once.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Its schema requires what is always there, constants included, and allows for fields that are yet to come.
+    """
+
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
     def encode(self) -> bytes:
         """Return the shape as JSON."""
@@ -23,11 +27,11 @@ class Message(Shape):
     """A message on the board."""
 
     id: int = Field(description="Ascending and unique: the `seq` of the log entry that posted it.")
-    text: str
-    author: str | None
+    text: str = Field(description="1 to 500 code points on at most 20 lines. Show it as text, never as HTML.")
+    author: str | None = Field(description="Null if the payer gave none.")
     amount: int = Field(description="What was paid, in the currency's minor units.")
     currency: str = Field(description="Lower-case ISO 4217 code.")
-    posted_at: datetime
+    posted_at: datetime = Field(description="RFC 3339, UTC.")
 
     @classmethod
     def of(cls, row: Row[Any]) -> "Message":
@@ -45,16 +49,16 @@ class Message(Shape):
 class Payment(Shape):
     """A payment, as its payer sees it: no Stripe id, no e-mail address."""
 
-    id: str = Field(description="Unguessable; who has it may look the payment up.")
+    id: str = Field(description="Opaque and unguessable; anyone who has it may look the payment up.")
     status: PaymentStatus
-    text: str
-    author: str | None
+    text: str = Field(description="The text to be posted, cleaned.")
+    author: str | None = Field(description="Null if the payer gave none.")
     amount: int = Field(description="The price without tax, in the currency's minor units.")
-    currency: str
-    checkout_url: str | None = Field(description="Where to send the browser; only while the payment can be made.")
-    message_id: int | None = Field(description="The message this payment posted. Once set, it stays.")
-    created_at: datetime
-    expires_at: datetime
+    currency: str = Field(description="Lower-case ISO 4217 code.")
+    checkout_url: str | None = Field(description="Where to send the browser; null once the payment can't be made.")
+    message_id: int | None = Field(description="The message that this payment posted. Once set, it stays.")
+    created_at: datetime = Field(description="RFC 3339, UTC.")
+    expires_at: datetime = Field(description="When the checkout closes; RFC 3339, UTC.")
 
     @classmethod
     def of(cls, row: Row[Any]) -> "Payment":
@@ -77,32 +81,34 @@ class Payment(Shape):
 class MessagePage(Shape):
     """A page of the board, oldest first, and the log position at which it was read."""
 
-    messages: list[Message]
-    seq: int
-    epoch: str
+    messages: list[Message] = Field(description="Oldest first.")
+    seq: int = Field(description="The log position at which the page was read.")
+    epoch: str = Field(description="Ids and `seq` mean something within an epoch only.")
     has_more: bool = Field(description="Whether there is more in the direction read.")
 
 
 class Price(Shape):
     """What one message costs."""
 
-    amount: int
-    currency: str
+    amount: int = Field(description="In the currency's minor units.")
+    currency: str = Field(description="Lower-case ISO 4217 code.")
 
 
 class BoardInfo(Shape):
-    """What a page needs to know before anybody types."""
+    """What a page needs to know before anyone types."""
 
-    title: str
+    title: str = Field(description="The board's name.")
     price: Price
-    tax_behavior: Literal["exclusive", "inclusive"] | None
-    max_text_length: int
-    max_author_length: int
-    test_mode: bool
+    tax_behavior: Literal["exclusive", "inclusive"] | None = Field(
+        description="Whether tax is added to the price or is in it; null if none is charged."
+    )
+    max_text_length: int = Field(description="In code points.")
+    max_author_length: int = Field(description="In code points.")
+    test_mode: bool = Field(description="Whether no real money is taken.")
 
 
 class Received(Shape):
-    """The answer to a webhook: what it said is committed."""
+    """The answer to a webhook: the event's effects are committed."""
 
     received: Literal[True] = True
 
@@ -111,28 +117,28 @@ class Received(Shape):
 
 
 class Snapshot(Shape):
-    """The board as it stands at `seq`: forget what you had."""
+    """The board as it stands at `seq`. Forget what you had."""
 
     type: Literal["snapshot"] = "snapshot"
-    epoch: str
-    seq: int
-    messages: list[Message]
-    has_more: bool
+    epoch: str = Field(description="Send it back with the cursor.")
+    seq: int = Field(description="The cursor: the next entry has `seq` + 1.")
+    messages: list[Message] = Field(description="The newest 50, oldest first.")
+    has_more: bool = Field(description="Whether there are older messages.")
 
 
 class Resumed(Shape):
-    """Every entry after `seq` follows."""
+    """Every entry after `seq` follows, in order."""
 
     type: Literal["resumed"] = "resumed"
-    epoch: str
-    seq: int
+    epoch: str = Field(description="The epoch that the cursor is of.")
+    seq: int = Field(description="The cursor that was accepted: the next entry has `seq` + 1.")
 
 
 class MessagePosted(Shape):
     """A message came onto the board."""
 
     type: Literal["message.posted"] = "message.posted"
-    seq: int
+    seq: int = Field(description="The entry's place in the log.")
     message: Message
 
 
@@ -140,7 +146,7 @@ class MessageRemoved(Shape):
     """A message left the board."""
 
     type: Literal["message.removed"] = "message.removed"
-    seq: int
+    seq: int = Field(description="The entry's place in the log.")
     message_id: int
     reason: Reason
 
@@ -149,7 +155,7 @@ class MessageRestored(Shape):
     """A message came back: insert it at its id."""
 
     type: Literal["message.restored"] = "message.restored"
-    seq: int
+    seq: int = Field(description="The entry's place in the log.")
     message: Message
 
 
@@ -157,7 +163,7 @@ class MessageWithheld(Shape):
     """In a replay: an entry whose message is off the board by now."""
 
     type: Literal["message.withheld"] = "message.withheld"
-    seq: int
+    seq: int = Field(description="The entry's place in the log.")
     message_id: int
 
 
@@ -172,20 +178,21 @@ class Heartbeat(Shape):
     """Nothing happened; the connection is alive."""
 
     type: Literal["heartbeat"] = "heartbeat"
-    seq: int
+    seq: int = Field(description="Where the log stands.")
 
 
 class FeedError(Shape):
     """What was wrong with a frame that the client sent."""
 
     type: Literal["error"] = "error"
-    code: str
-    detail: str
-    payment_id: str | None = None
-
-    def encode(self) -> bytes:
-        """Return the frame as JSON; without a payment there is no `payment_id`."""
-        return self.__pydantic_serializer__.to_json(self, exclude_none=True)
+    code: Literal["invalid_request", "not_found"] = Field(
+        description="`invalid_request`: a frame that is no watch; the third ends the connection. "
+        "`not_found`: there is no such payment."
+    )
+    detail: str = Field(description="In words.")
+    payment_id: str | SkipJsonSchema[None] = Field(
+        default=None, exclude_if=lambda value: value is None, description="Which payment, with `not_found`."
+    )
 
 
 Frame = Snapshot | Resumed | MessagePosted | MessageRemoved | MessageRestored | MessageWithheld

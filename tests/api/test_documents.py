@@ -1,25 +1,36 @@
-"""/openapi.json and /asyncapi.json: valid, whole, and true to what the board does."""
+"""/openapi.json and /asyncapi.json: valid, whole, and what a client's author needs."""
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
-from openapi_schema_validator import OAS31Validator
+from tests.support.board_client import http_client
+from tests.support.contract import ASYNCAPI, OPENAPI, OPERATIONS, PROBLEM, Operation
 from openapi_spec_validator import validate
+from tests.support.served import Served, served_board
+
+from paidchat.api.contract import CODES
 
 pytestmark = pytest.mark.any_database
 
-OPERATIONS = {
-    ("/api/payments", "post"): {"201", "409", "413", "415", "422", "429", "500", "503"},
-    ("/api/payments/{payment_id}", "get"): {"200", "404", "500"},
-    ("/api/messages", "get"): {"200", "422", "500"},
-    ("/api/messages/{message_id}", "get"): {"200", "404", "410", "422", "500"},
-    ("/api/board", "get"): {"200", "500"},
-    ("/stripe/webhook", "post"): {"200", "400", "413", "500"},
-    ("/healthz", "get"): {"200"},
-    ("/readyz", "get"): {"200", "503"},
-    ("/metrics", "get"): {"200"},
-    ("/api/feed", "get"): {"426", "500"},
+Json = dict[str, Any]
+OPERATION_IDS = {
+    "create_payment": "POST /api/payments",
+    "get_payment": "GET /api/payments/{payment_id}",
+    "list_messages": "GET /api/messages",
+    "get_message": "GET /api/messages/{message_id}",
+    "get_board": "GET /api/board",
+    "open_feed": "GET /api/feed",
+    "receive_stripe_event": "POST /stripe/webhook",
+    "remove_message": "DELETE /api/admin/messages/{message_id}",
+    "restore_message": "POST /api/admin/messages/{message_id}/restore",
+    "get_health": "GET /healthz",
+    "get_readiness": "GET /readyz",
+    "get_metrics": "GET /metrics",
 }
 FRAMES = {
     "snapshot",
@@ -33,89 +44,201 @@ FRAMES = {
     "error",
     "watch",
 }
+HEADERS = {
+    ("create_payment", "201"): {"Location", "Cache-Control"},
+    ("create_payment", "409"): {"Retry-After"},
+    ("create_payment", "429"): {"Retry-After"},
+    ("create_payment", "503"): {"Retry-After"},
+    ("get_payment", "200"): {"Cache-Control"},
+    ("list_messages", "200"): {"ETag", "Cache-Control"},
+    ("list_messages", "304"): {"ETag"},
+    ("receive_stripe_event", "503"): {"Retry-After"},
+    ("remove_message", "401"): {"WWW-Authenticate"},
+    ("restore_message", "401"): {"WWW-Authenticate"},
+    ("open_feed", "426"): {"Upgrade", "Sec-WebSocket-Version"},
+}
+each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=[operation.id for operation in OPERATIONS])
 
 
-@pytest.fixture
-async def openapi(client: httpx.AsyncClient) -> dict[str, Any]:
-    """The HTTP contract as the board serves it."""
-    document: dict[str, Any] = (await client.get("/openapi.json")).json()
-    return document
+def schemas_in(node: Any) -> Iterator[Json]:
+    """Everything in a document that describes an object."""
+    if isinstance(node, dict):
+        if node.get("type") == "object" and "properties" in node:
+            yield node
+        for value in node.values():
+            yield from schemas_in(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from schemas_in(value)
 
 
-@pytest.fixture
-async def asyncapi(client: httpx.AsyncClient) -> dict[str, Any]:
-    """The WebSocket contract as the board serves it."""
-    document: dict[str, Any] = (await client.get("/asyncapi.json")).json()
-    return document
+def references_in(node: Any) -> Iterator[str]:
+    """Everything that a document refers to."""
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for value in node.values():
+            yield from references_in(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references_in(value)
 
 
-def test_the_openapi_document_is_valid(openapi: dict[str, Any]) -> None:
+def test_the_openapi_document_is_valid() -> None:
     """The document is valid OpenAPI 3.1."""
+    validate(OPENAPI)
+    assert OPENAPI["openapi"].startswith("3.1")
+
+
+def test_operations_have_names_of_their_own() -> None:
+    """Each call of the contract has a short name, from which clients are generated; HEAD is not listed."""
+    assert {operation.id: f"{operation.method} {operation.path}" for operation in OPERATIONS} == OPERATION_IDS
+
+
+@each_operation
+def test_an_operation_is_described(operation: Operation) -> None:
+    """An operation has a summary, a description and tags that are explained; its parameters have both too."""
+    tags = {tag["name"] for tag in OPENAPI["tags"] if tag["description"]}
+    assert operation.described["summary"]
+    assert operation.described["description"]
+    assert operation.described["tags"]
+    assert set(operation.described["tags"]) <= tags
+    for parameter in operation.described.get("parameters", ()):
+        assert parameter["description"]
+        assert "example" in parameter or "default" in parameter["schema"]
+        assert "null" not in str(parameter["schema"])
+
+
+@each_operation
+def test_answers_have_headers_and_examples(operation: Operation) -> None:
+    """Every answer documents its request id and the headers that matter, and every body has an example."""
+    for status, response in operation.described["responses"].items():
+        assert {"X-Request-Id", *HEADERS.get((operation.id, status), ())} <= set(response["headers"])
+        for media in response.get("content", {}).values():
+            assert media["examples"]
+    for media in operation.described.get("requestBody", {}).get("content", {}).values():
+        assert "example" in media or OPENAPI["components"]["schemas"]["NewPayment"]["examples"]
+
+
+@each_operation
+def test_errors_are_problems_with_their_codes(operation: Operation) -> None:
+    """Every 4xx and 5xx is `application/problem+json` whose schema lists its codes and status, each with an example."""
+    for status, response in operation.described["responses"].items():
+        if int(status) >= 400:
+            [(media_type, media)] = response["content"].items()
+            assert media_type == PROBLEM
+            schema = OPENAPI["components"]["schemas"][media["schema"]["$ref"].rpartition("/")[2]]
+            narrowed = schema["allOf"][1]["properties"]
+            assert narrowed["status"]["enum"] == [int(status)]
+            assert list(media["examples"]) == narrowed["code"]["enum"]
+            assert all(CODES[code].status == int(status) for code in narrowed["code"]["enum"])
+
+
+def test_every_code_is_documented() -> None:
+    """Each stable code is in the document: with an operation, or with requests that are none's."""
+    somewhere = set(re.findall(r'"code": "(\w+)"', str(OPENAPI).replace("'", '"')))
+    assert set(CODES) <= somewhere
+
+
+def test_only_the_operator_needs_a_token() -> None:
+    """The two admin operations ask for a bearer token, and nothing else does."""
+    scheme = OPENAPI["components"]["securitySchemes"]["adminToken"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    secured = {operation.id for operation in OPERATIONS if operation.described.get("security")}
+    assert secured == {"remove_message", "restore_message"}
+    assert OPENAPI["security"] == []
+
+
+@pytest.mark.parametrize("document", [OPENAPI, ASYNCAPI], ids=["openapi", "asyncapi"])
+def test_only_what_clients_send_is_closed(document: Json) -> None:
+    """New fields may come in every answer and frame; the body of a payment and the watch frame have no others."""
+    closed = [schema for schema in schemas_in(document) if schema.get("additionalProperties") is False]
+    assert [schema["title"] for schema in closed] == (["NewPayment"] if document is OPENAPI else ["Watch"])
+
+
+@pytest.mark.parametrize("document", [OPENAPI, ASYNCAPI], ids=["openapi", "asyncapi"])
+def test_constants_are_required(document: Json) -> None:
+    """A field that always has one value is always there, so no client mistakes one shape for another."""
+    found = 0
+    for schema in schemas_in(document["components"]["schemas"]):
+        fields = schema["properties"].items()
+        constants = {name for name, field in fields if "const" in field or len(field.get("enum", ())) == 1}
+        assert constants <= set(schema.get("required", ())), schema.get("title")
+        found += len(constants)
+    assert found > 9
+
+
+async def test_a_board_names_itself_as_the_server(tmp_path: Path) -> None:
+    """A served document has the board's public URL, whatever it was asked for by; the committed one has none."""
+    with served_board(tmp_path, public_url="https://chat.example.org") as served:
+        async with http_client(served) as client:
+            openapi, asyncapi = [(await client.get(f"/{name}.json")).json() for name in ("openapi", "asyncapi")]
+    assert [server["url"] for server in openapi["servers"]] == ["https://chat.example.org"]
+    assert openapi["info"]["contact"]["email"] == "webmaster@chat.example.org"
+    server = asyncapi["servers"]["board"]
+    assert (server["host"], server["protocol"]) == ("chat.example.org", "wss")
+    assert [server["url"] for server in OPENAPI["servers"]] == ["/"]
+
+
+async def test_a_board_on_this_machine_has_no_mailbox(board: Served, client: httpx.AsyncClient) -> None:
+    """A demo's document is valid too: its server is plain, and its contact is of a reserved name."""
+    openapi, asyncapi = [(await client.get(f"/{name}.json")).json() for name in ("openapi", "asyncapi")]
     validate(openapi)
-    assert openapi["openapi"].startswith("3.1")
+    assert [server["url"] for server in openapi["servers"]] == [board.url]
+    assert asyncapi["servers"]["board"]["protocol"] == "ws"
+    assert openapi["info"]["contact"]["email"] == "webmaster@chat.example.com"
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
-def test_every_status_is_documented(openapi: dict[str, Any], operation: tuple[str, str]) -> None:
-    """Each row of the contract's table is there, with every status it may answer with."""
-    path, method = operation
-    refusals = {"400", "408", "431"}  # of a request that is not even looked at
-    assert OPERATIONS[operation] | refusals <= set(openapi["paths"][path][method]["responses"])
+# --- the feed ---------------------------------------------------------------------------------------
 
 
-def test_every_error_is_a_problem(openapi: dict[str, Any]) -> None:
-    """Every 4xx and 5xx of every operation is `application/problem+json` and nothing else."""
-    problem = "#/components/schemas/Problem"
-    for path, operations in openapi["paths"].items():
-        for method, operation in operations.items():
-            for status, response in operation["responses"].items():
-                if int(status) >= 400:
-                    content = response["content"]
-                    assert list(content) == ["application/problem+json"], f"{method} {path} {status}"
-                    assert content["application/problem+json"]["schema"]["$ref"] == problem
+def payload_of(name: str) -> jsonschema_rs.Validator:
+    """What a message of the feed's must be."""
+    reference = ASYNCAPI["components"]["messages"][name]["payload"]
+    return jsonschema_rs.validator_for({**reference, "components": ASYNCAPI["components"]})
 
 
-def schema(document: dict[str, Any], name: str) -> dict[str, Any]:
-    """A component's schema, able to follow references."""
-    return {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+def test_the_asyncapi_document_knows_every_frame() -> None:
+    """The feed's document has a message for every frame of the contract, by its type, with an example."""
+    assert ASYNCAPI["asyncapi"].startswith("3.")
+    assert ASYNCAPI["channels"]["feed"]["address"] == "/api/feed"
+    messages = ASYNCAPI["components"]["messages"]
+    assert {message["name"] for message in messages.values()} == FRAMES
+    for name, message in messages.items():
+        for example in message["examples"]:
+            assert example["payload"]["type"] == message["name"]
+            payload_of(name).validate(example["payload"])
 
 
-async def test_answers_are_as_documented(client: httpx.AsyncClient, openapi: dict[str, Any]) -> None:
-    """A payment, a page, a description and a problem each match their schema, which names every field they have."""
-    payment = (await client.post("/api/payments", json={"text": "Hello"})).json()
-    page = (await client.get("/api/messages")).json()
-    described = (await client.get("/api/board")).json()
-    problem = (await client.get("/api/messages?limit=0")).json()
-    found = {"Payment": payment, "MessagePage": page, "BoardInfo": described, "Problem": problem}
-    for name, value in found.items():
-        OAS31Validator(schema(openapi, name)).validate(value)
-        assert set(value) <= set(openapi["components"]["schemas"][name]["properties"])
+def test_a_frame_is_one_kind_only() -> None:
+    """What is one kind of frame is no other kind, and `{"seq": 1}` is none."""
+    messages = ASYNCAPI["components"]["messages"]
+    for name, message in messages.items():
+        for example in message["examples"]:
+            assert [other for other in messages if payload_of(other).is_valid(example["payload"])] == [name]
+    assert not any(payload_of(name).is_valid({"seq": 1}) for name in messages)
+    assert not payload_of("Watch").is_valid({"type": "watch", "payment_id": "a", "more": 1})
+    assert payload_of("Heartbeat").is_valid({"type": "heartbeat", "seq": 1, "more": 1})
 
 
-def test_the_asyncapi_document_knows_every_frame(asyncapi: dict[str, Any]) -> None:
-    """The feed's document has a message for every frame of the contract, by its type."""
-    assert asyncapi["asyncapi"].startswith("3.")
-    assert asyncapi["channels"]["feed"]["address"] == "/api/feed"
-    messages = asyncapi["components"]["messages"]
-    types = {
-        asyncapi["components"]["schemas"][message["payload"]["$ref"].rsplit("/", 1)[1]]["properties"]["type"]["const"]
-        for message in messages.values()
-    }
-    assert types == FRAMES
+def test_the_feed_tells_how_to_connect_and_why_it_ends() -> None:
+    """Query parameters, close codes, limits, timing and error codes stand in the document."""
+    channel = ASYNCAPI["channels"]["feed"]
+    assert set(channel["bindings"]["ws"]["query"]["properties"]) == {"after", "epoch"}
+    assert set(channel["x-close-codes"]) == {"1007", "1008", "1009", "1012", "1013"}
+    limits, timing = channel["x-limits"], channel["x-timing"]
+    assert (limits["frameBytes"], limits["watches"], limits["resumeEntries"]) == (1024, 16, 1000)
+    assert (timing["heartbeatSeconds"], timing["pingSeconds"], timing["silenceSeconds"]) == (20, 20, 45)
+    error = ASYNCAPI["components"]["schemas"]["FeedError"]
+    assert error["properties"]["code"]["enum"] == ["invalid_request", "not_found"]
+    assert "payment_id" not in error["required"]
 
 
-def test_no_reference_dangles(asyncapi: dict[str, Any]) -> None:
+def test_no_reference_dangles() -> None:
     """Everything that the feed's document refers to is in it."""
-
-    def references(node: Any) -> list[str]:
-        if isinstance(node, dict):
-            own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
-            return own + [ref for value in node.values() for ref in references(value)]
-        return [ref for value in node for ref in references(value)] if isinstance(node, list) else []
-
-    found = references(asyncapi)
+    found = list(references_in(ASYNCAPI))
     assert found
     for reference in found:
-        target: Any = asyncapi
+        target: Any = ASYNCAPI
         for part in reference.removeprefix("#/").split("/"):
             target = target[part]

@@ -191,8 +191,11 @@ def test_the_demo_ignores_real_keys(tmp_path: Path) -> None:
 @pytest.mark.any_database
 @pytest.mark.parametrize("name", ["openapi", "asyncapi"])
 async def test_the_committed_documents_are_current(client: httpx.AsyncClient, paidchat: Run, name: str) -> None:
-    """The document in the repository is what the command prints, and what a board serves."""
+    """The document in the repository is what the command prints, and what a board serves but for its own address."""
     committed = (Path(__file__).parents[2] / f"{name}.json").read_text()
     run = paidchat(name)
     assert (run.stdout, run.stderr, run.exit_code) == (committed, "", 0)
-    assert (await client.get(f"/{name}.json")).json() == json.loads(committed)
+    served, expected = (await client.get(f"/{name}.json")).json(), json.loads(committed)
+    for document in (served, expected):
+        del document["servers"], document["info"]["contact"]
+    assert served == expected

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import httpx
-
+from tests.support.contract import check_answer
 from tests.support.served import Served
 
 Json = dict[str, Any]
@@ -16,8 +16,11 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def http_client(served: Served, **options: Any) -> httpx.AsyncClient:
-    """Return a client of a board that no proxy setting of this machine leads astray."""
-    return httpx.AsyncClient(base_url=served.url, trust_env=False, verify=NO_TLS, timeout=20, **options)
+    """Return a client of a board that holds every answer to openapi.json, and that no proxy setting leads astray."""
+    hooks = {"response": [check_answer]}
+    return httpx.AsyncClient(
+        base_url=served.url, trust_env=False, verify=NO_TLS, timeout=20, event_hooks=hooks, **options
+    )
 
 
 async def start(client: httpx.AsyncClient, text: str = "Hello", **more: Any) -> Json:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import websockets
+from tests.support.contract import check_frame
 from websockets.asyncio.client import ClientConnection
 
 Json = dict[str, Any]
@@ -31,11 +32,12 @@ class Follower:
         self.first: Json = {}
 
     async def receive(self, timeout_s: float = PATIENCE_S) -> Json:
-        """Return the next frame."""
+        """Return the next frame, which is as asyncapi.json describes it."""
         async with asyncio.timeout(timeout_s):
             frame = await self.socket.recv()
         assert isinstance(frame, str), "every frame is a text frame"
         decoded: Json = json.loads(frame)
+        check_frame(decoded)
         return decoded
 
     async def receive_entry(self) -> Json:

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Mount, WebSocketRoute
 
 import paidchat
-from paidchat.api.docs import asyncapi
+from paidchat.api.asyncapi import asyncapi
 
 SOURCE = Path(paidchat.__file__).parent
 LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
@@ -32,7 +32,7 @@ def routes(app: FastAPI) -> set[str]:
     documented = {
         f"{method.upper()} {path}" for path, operations in app.openapi()["paths"].items() for method in operations
     }
-    feeds = {f"WS {channel['address']}" for channel in asyncapi("0")["channels"].values()}
+    feeds = {f"WS {channel['address']}" for channel in asyncapi(None)["channels"].values()}
     return documented | feeds | set(_served(app.routes)) | {"GET /"}
 
 
@@ -50,7 +50,7 @@ def _served(some: Iterable[BaseRoute]) -> Iterator[str]:
 
 def frames() -> set[str]:
     """Every kind of frame: those of the AsyncAPI document that the server takes, and those of every WebSocket."""
-    document = asyncapi("0")
+    document = asyncapi(None)
     taken = [operation for operation in document["operations"].values() if operation["action"] == "receive"]
     return CONTROL_FRAMES | {
         f"frame {message['$ref'].rpartition('/')[2].lower()}"

@@ -3,12 +3,13 @@
 import hmac
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from paidchat import wire
+from paidchat.api.contract import ADMIN_ONLY, problems, success
 from paidchat.api.deps import TheCheckout, TheDatabase, TheSettings
-from paidchat.api.messages import LARGEST_ID, MAX_INTEGER
-from paidchat.api.problems import ApiError, responses
+from paidchat.api.messages import LARGEST_ID, MessageId
+from paidchat.api.problems import ApiError
 from paidchat.moderation import remove_message, restore_message
 
 
@@ -38,19 +39,48 @@ router = APIRouter(
     dependencies=[Depends(_authorize)],
 )
 
-MessageId = Annotated[int, Path(ge=0, le=MAX_INTEGER)]
+Refund = Annotated[bool, Query(description="Whether to send the payer's money back as well.")]
 
 
-@router.delete("/messages/{message_id}", status_code=204, responses=responses(401, 404, 422, 503))
-async def remove(message_id: MessageId, database: TheDatabase, checkout: TheCheckout, *, refund: bool = False) -> None:
-    """Take a message off the board; with `refund=true` its payer gets the money back."""
+@router.delete(
+    "/messages/{message_id}",
+    status_code=204,
+    operation_id="remove_message",
+    summary="Remove a message",
+    openapi_extra=ADMIN_ONLY,
+    responses={
+        204: success("The message is off the board."),
+        **problems("unauthorized", "not_found", "conflict", "invalid_request", "not_ready"),
+    },
+)
+async def remove(
+    message_id: MessageId, database: TheDatabase, checkout: TheCheckout, *, refund: Refund = False
+) -> None:
+    """Take a message off the board. A repeat changes nothing and gets the same answer.
+
+    With `refund=true` the payer gets the money back. The intent is on disk before the answer; the refund goes out at
+    once and is retried until Stripe has it. 409 if there is no money to send back. 404 also if no admin token is
+    configured.
+    """
     await remove_message(database, min(message_id, LARGEST_ID), refund_by=checkout if refund else None)
 
 
 @router.post(
-    "/messages/{message_id}/restore", response_model=wire.Message, responses=responses(401, 404, 409, 422, 503)
+    "/messages/{message_id}/restore",
+    operation_id="restore_message",
+    summary="Restore a message",
+    openapi_extra=ADMIN_ONLY,
+    response_model=wire.Message,
+    responses={
+        200: success("The message, on the board.", example="message"),
+        **problems("unauthorized", "not_found", "conflict", "invalid_request", "not_ready"),
+    },
 )
 async def restore(message_id: MessageId, database: TheDatabase) -> Response:
-    """Put a message back that was removed here; a refunded or disputed one stays off."""
+    """Put a removed message back. A repeat changes nothing and gets the same answer.
+
+    409 if its payment was refunded or is disputed: then it stays off the board. 404 also if no admin token is
+    configured.
+    """
     row = await restore_message(database, min(message_id, LARGEST_ID))
     return Response(wire.Message.of(row).encode(), media_type="application/json")

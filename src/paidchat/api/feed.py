@@ -10,15 +10,16 @@ from fastapi import APIRouter, Request, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from paidchat import wire
+from paidchat.api.contract import problems, success
 from paidchat.api.deps import Running
 from paidchat.api.guard import is_own_origin
-from paidchat.api.problems import problem, responses
+from paidchat.api.problems import problem
 from paidchat.feed.feed import Feed, Subscriber, encode_frame
 from paidchat.serving.feed_protocol import EXTENSION, MISUSE
 from paidchat.serving.heads import FEED_PATH
 
 log = structlog.get_logger(__name__)
-router = APIRouter()
+router = APIRouter(tags=["feed"])
 
 MAX_BAD_FRAMES = 3
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455, section 7.4.1, and the IANA registry of close codes
@@ -36,9 +37,24 @@ class Watch(msgspec.Struct, forbid_unknown_fields=True):
 _decode_watch = msgspec.json.Decoder(Watch).decode
 
 
-@router.get(FEED_PATH, responses=responses(426), status_code=426, response_class=Response)
+@router.get(
+    FEED_PATH,
+    operation_id="open_feed",
+    summary="Open the feed, a WebSocket",
+    status_code=426,
+    response_class=Response,
+    responses={
+        101: success("The WebSocket is open.", "Upgrade", "Connection"),
+        200: success("The WebSocket is open, by HTTP/2 (RFC 8441) through a proxy that translates it."),
+        **problems("forbidden", "upgrade_required"),
+    },
+)
 async def ask_for_upgrade(request: Request) -> Response:
-    """Tell what is no WebSocket client that this is a WebSocket."""
+    """Open the feed with a WebSocket client; asyncapi.json describes what is said there.
+
+    Without a WebSocket handshake (RFC 6455) the answer is 426. A page of another origin than the board's own or a
+    configured one is refused with 403. Pass `after` and `epoch` in the query to resume.
+    """
     upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
     return problem(
         request.state.request_id,

@@ -7,10 +7,12 @@ from typing import Literal
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from paidchat import wire
+from paidchat.api.contract import problems, success
 from paidchat.api.deps import Running, Services
-from paidchat.api.problems import ApiError, FieldError, responses
+from paidchat.api.problems import ApiError, FieldError
 from paidchat.storage import schema
 from paidchat.storage.database import DatabaseUnavailable
 
@@ -25,7 +27,7 @@ TASK_DOWN = (
 )
 
 
-class Health(BaseModel):
+class Health(wire.Shape):
     """All is well."""
 
     status: Literal["ok"] = "ok"
@@ -35,24 +37,42 @@ class Readiness(Health):
     """All is well enough, part by part."""
 
     database: Literal["ok"] = "ok"
-    # `newer`: a newer program has migrated the database, compatibly.
-    schema_: Literal["ok", "newer"] = Field(default="ok", serialization_alias="schema")
+    schema_: Literal["ok", "newer"] = Field(
+        default="ok",
+        serialization_alias="schema",
+        description="`newer`: a newer program has migrated the database, and this one may still use it.",
+    )
     feed: Literal["ok"] = "ok"
-    listener: Literal["ok", "reconnecting", "not needed"]
+    listener: Literal["ok", "reconnecting", "not needed"] = Field(
+        description="PostgreSQL's notifications. `reconnecting`: the feed polls meanwhile. SQLite needs none."
+    )
 
 
-@router.get("/healthz", responses=responses())
+@router.get(
+    "/healthz",
+    operation_id="get_health",
+    summary="Is the process alive?",
+    responses={200: success("It is.", example="alive"), **problems()},
+)
 async def healthz() -> Health:
-    """Tell that the process answers. It asks nothing of anybody, so it is always fast."""
+    """Tell that the process answers. It depends on nothing else, so it is always fast."""
     return Health()
 
 
-@router.get("/readyz", responses=responses(503))
+@router.get(
+    "/readyz",
+    operation_id="get_readiness",
+    summary="Can the process serve?",
+    responses={
+        200: success("It can.", example="ready"),
+        **problems("not_ready"),
+    },
+)
 async def readyz(services: Running) -> Readiness:
-    """Tell whether traffic should come here: the database answers, we can use its schema, the feed follows its log.
+    """Tell whether to send traffic here: the database answers, its schema can be used, the feed follows the log.
 
-    A background task that ended makes it 503 until it runs again. A listener that lost its connection is told but
-    not fatal: the feed polls until it is back. A pooler that shares sessions is: most requests would fail.
+    A background task that ended makes it 503 until it runs again. A listener that lost its connection is reported but
+    not fatal: the feed polls until it is back. A pooler that shares sessions is fatal: most requests would fail.
     """
     found = await _schema(services)
     failures = _failures(services, found)
@@ -91,9 +111,18 @@ def _listener(services: Services) -> Literal["ok", "reconnecting", "not needed"]
     return "ok" if heard_at is not None and time.monotonic() - heard_at <= STALE_LISTENER_S else "reconnecting"
 
 
-@router.get("/metrics", response_class=Response, responses=responses())
+@router.get(
+    "/metrics",
+    operation_id="get_metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={
+        200: success("In Prometheus's text format.", example="metrics", media_type="text/plain"),
+        **problems(),
+    },
+)
 async def metrics(services: Running) -> Response:
-    """Give the figures to Prometheus."""
+    """Give the metrics to Prometheus. docs/operations.md says what they mean and which to alert on."""
     services.metrics.viewers.set(services.viewers.count)
     services.metrics.clock_offset.set((services.gateway.clock_offset or timedelta(0)).total_seconds())
     services.metrics.log_position.set(services.feed.seq)

@@ -5,9 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from paidchat import wire
+from paidchat.api import examples
+from paidchat.api.contract import problems, success
 from paidchat.api.deps import TheDatabase, TheSettings
 from paidchat.api.negotiation import is_not_modified
-from paidchat.api.problems import ApiError, responses
+from paidchat.api.problems import ApiError
 from paidchat.board import shown_message
 from paidchat.storage import queries
 from paidchat.text import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH
@@ -17,19 +19,46 @@ router = APIRouter(tags=["board"])
 LARGEST_ID = 2**31 - 1  # of the column; a cursor beyond it means the same as this
 MAX_INTEGER = 2**63 - 1
 
-Cursor = Annotated[int | None, Query(ge=0, le=MAX_INTEGER)]
+Before = Annotated[
+    int | None,
+    Query(ge=0, le=MAX_INTEGER, description="Only messages with smaller ids; the newest of them.", examples=[1024]),
+]
+After = Annotated[
+    int | None,
+    Query(ge=0, le=MAX_INTEGER, description="Only messages with greater ids; the oldest of them.", examples=[1024]),
+]
+Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+IfNoneMatch = Annotated[
+    str | None,
+    Header(alias="If-None-Match", description="ETags that you have.", examples=[f'"{examples.EPOCH}-1027"']),
+]
+MessageId = Annotated[int, Path(ge=0, le=MAX_INTEGER, description="The message's `id`.", examples=[1024])]
 
 
-@router.get("/api/messages", response_model=wire.MessagePage, responses=responses(422, 503))
+@router.get(
+    "/api/messages",
+    operation_id="list_messages",
+    summary="Read a page of the board",
+    response_model=wire.MessagePage,
+    responses={
+        200: success("The page.", "ETag", "Cache-Control", example="page"),
+        304: success("The page that you have is current.", "ETag", "Cache-Control"),
+        **problems("invalid_request", "not_ready"),
+    },
+)
 async def list_messages(
     request: Request,
     database: TheDatabase,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    before: Cursor = None,
-    after: Cursor = None,
-    if_none_match: Annotated[str | None, Header()] = None,
+    limit: Limit = 50,
+    before: Before = None,
+    after: After = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Read a page of the board, oldest first; without a cursor the newest. Cursors are exclusive."""
+    """Read a page of the board, oldest first; without a cursor the newest page.
+
+    Cursors are exclusive, and only one may be given. Removed messages are left out. `seq` is the log position at which
+    the page was read: to merge it with the feed, upsert by id and let removals with a greater `seq` win.
+    """
     del if_none_match  # for the document; FastAPI would give one line of several
     if before is not None and after is not None:
         raise ApiError(422, "invalid_request", "Give before or after, not both.")
@@ -48,16 +77,31 @@ async def list_messages(
     return Response(page.encode(), headers=headers, media_type="application/json")
 
 
-@router.get("/api/messages/{message_id}", response_model=wire.Message, responses=responses(404, 410, 422, 503))
-async def read_message(message_id: Annotated[int, Path(ge=0, le=MAX_INTEGER)], database: TheDatabase) -> Response:
-    """Read one message; 410 says that it was on the board and why it is not any more."""
+@router.get(
+    "/api/messages/{message_id}",
+    operation_id="get_message",
+    summary="Read a message",
+    response_model=wire.Message,
+    responses={
+        200: success("The message.", "Cache-Control", example="message"),
+        **problems("not_found", "gone", "invalid_request", "not_ready"),
+    },
+)
+async def read_message(message_id: MessageId, database: TheDatabase) -> Response:
+    """Read one message. 410 means that it was on the board and has been removed."""
     row = await shown_message(database, min(message_id, LARGEST_ID))
     return Response(wire.Message.of(row).encode(), headers={"Cache-Control": "no-cache"}, media_type="application/json")
 
 
-@router.get("/api/board", response_model=wire.BoardInfo, responses=responses())
+@router.get(
+    "/api/board",
+    operation_id="get_board",
+    summary="Read about the board",
+    response_model=wire.BoardInfo,
+    responses={200: success("The board's settings.", "Cache-Control", example="board"), **problems()},
+)
 async def read_board(settings: TheSettings) -> Response:
-    """Read what a page needs to know: the price, the limits, and whether money is real here."""
+    """Read what a page needs to know: the price, the limits, and whether real money is taken."""
     info = wire.BoardInfo(
         title=settings.title,
         price=wire.Price(amount=settings.price_amount, currency=settings.price_currency),

@@ -2,14 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
 from paidchat import wire
+from paidchat.api import examples
 from paidchat.api.bodies import JsonBody
+from paidchat.api.contract import problems, success
 from paidchat.api.deps import TheCheckout
-from paidchat.api.problems import ApiError, FieldError, responses
+from paidchat.api.problems import ApiError, FieldError
 from paidchat.domain import UNSETTLED
 from paidchat.text import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH
 
@@ -17,40 +19,66 @@ router = APIRouter(tags=["payments"], route_class=JsonBody)
 
 
 class NewPayment(BaseModel):
-    """What somebody wants to post."""
+    """What someone wants to post. There is no other field: the price is the board's."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [examples.NEW_PAYMENT]})
 
     text: str = Field(
-        description=f"1 to {MAX_TEXT_LENGTH} code points after trimming and NFC, at most 20 lines.",
-        examples=["Hello, world!"],
+        description=f"1 to {MAX_TEXT_LENGTH} code points on at most 20 lines after trimming and NFC; "
+        "at most 2,000 as sent.",
     )
     author: str | None = Field(
-        default=None, description=f"At most {MAX_AUTHOR_LENGTH} code points, one line; blank means null."
+        default=None,
+        description=f"At most {MAX_AUTHOR_LENGTH} code points on one line, at most 200 as sent; blank means null.",
     )
 
 
 IdempotencyKey = Annotated[
     str | None,
     Header(
+        alias="Idempotency-Key",
         min_length=16,
         max_length=255,
         pattern=r"^[\x20-\x7e]+$",
-        description="A UUID, say. The same key with the same body is the same payment, for at least 24 hours.",
+        description="Such as a UUID. The same key with the same body is the same payment, for at least 24 hours.",
+        examples=[examples.IDEMPOTENCY_KEY],
     ),
 ]
+PaymentId = Annotated[str, Path(description="The payment's `id`.", examples=[examples.PAYMENT_ID])]
 
 
 @router.post(
     "/api/payments",
     status_code=201,
+    operation_id="create_payment",
+    summary="Start a payment",
     response_model=wire.Payment,
-    responses=responses(409, 413, 415, 422, 429, 503),
+    responses={
+        201: success(
+            "The payment; with a key that was used before, the payment made then, as it is now.",
+            "Location",
+            "Cache-Control",
+            example="pending_payment",
+        ),
+        **problems(
+            "idempotency_in_progress",
+            "unsupported_media_type",
+            "invalid_request",
+            "idempotency_conflict",
+            "rate_limited",
+            "payment_provider_unavailable",
+            "not_ready",
+        ),
+    },
 )
 async def create_payment(
     new: NewPayment, request: Request, checkout: TheCheckout, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Start a payment: send the browser to `checkout_url`, where the money is taken."""
+    """Start a payment. Send the browser to its `checkout_url`: the money is taken there.
+
+    With an `Idempotency-Key`, repeating the request is safe: after a 503, or no answer at all, send it again with the
+    same key.
+    """
     if len(request.headers.getlist("idempotency-key")) > 1:
         wrong = FieldError(field="idempotency-key", message="There must be one key, not several.")
         raise ApiError(422, "invalid_request", "The request is not valid: see errors.", errors=[wrong])
@@ -61,11 +89,21 @@ async def create_payment(
     return Response(payment.encode(), 201, headers, media_type="application/json")
 
 
-@router.get("/api/payments/{payment_id}", response_model=wire.Payment, responses=responses(404, 503))
-async def read_payment(payment_id: str, request: Request, checkout: TheCheckout) -> Response:
-    """Look a payment up, and with `message_id` the message it posted.
+@router.get(
+    "/api/payments/{payment_id}",
+    operation_id="get_payment",
+    summary="Look up a payment",
+    response_model=wire.Payment,
+    responses={
+        200: success("The payment as it is now.", "Cache-Control", example="fulfilled_payment"),
+        **problems("not_found", "not_ready"),
+    },
+)
+async def read_payment(payment_id: PaymentId, request: Request, checkout: TheCheckout) -> Response:
+    """Look up a payment and, by its `message_id`, the message that it posted.
 
-    While it is unsettled this also makes the board ask Stripe, shortly after.
+    The answer comes from the database. While the payment is `pending` or `processing`, this also makes the board ask
+    Stripe, at most once in 5 s, so the next lookup may know more.
     """
     row = await checkout.find_payment(payment_id)
     client = request.client.host if request.client else ""

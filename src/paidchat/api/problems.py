@@ -1,17 +1,18 @@
 """Every error that goes out, as `application/problem+json` (RFC 9457): one table from our errors to theirs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import islice
 from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Mount
 
-from paidchat import domain
+from paidchat import domain, wire
 from paidchat.storage.database import DatabaseUnavailable
 from paidchat.storage.group_commit import WriteInterrupted
 
@@ -25,24 +26,32 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")  # that a route may have; HE
 BAD_REQUEST, METHOD_NOT_ALLOWED = 400, 405
 
 
-class FieldError(BaseModel):
+class FieldError(wire.Shape):
     """What is wrong with one field of the input. The input itself is never echoed."""
 
-    field: str
-    message: str
+    field: str = Field(description="The field's name, or `body`, `query`, `path` or `header` for one that is unknown.")
+    message: str = Field(description="In words.")
 
 
-class Problem(BaseModel):
-    """An error, for people and programs: `code` is stable, `detail` says what to do."""
+def _is_none(value: object) -> bool:
+    return value is None
 
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    code: str
-    request_id: str
-    errors: list[FieldError] | None = Field(default=None, description="Which fields were wrong, where fields were.")
-    reason: str | None = Field(default=None, description="Why a message is gone: moderated, refunded or disputed.")
+
+class Problem(wire.Shape):
+    """An error, for people and programs (RFC 9457): `code` is stable, `detail` says what to do."""
+
+    type: str = Field(default="about:blank", description="Always `about:blank`: go by `code`.")
+    title: str = Field(description="The status in words, as in RFC 9110.")
+    status: int = Field(description="That of the answer.")
+    detail: str = Field(description="What is wrong, in words.")
+    code: str = Field(description="The kind of error. Stable; more may come, so go by the status for an unknown one.")
+    request_id: str = Field(description="What the server's log has it under.")
+    errors: list[FieldError] | SkipJsonSchema[None] = Field(
+        default=None, exclude_if=_is_none, description="What is wrong with which field; at most 20."
+    )
+    reason: domain.Reason | SkipJsonSchema[None] = Field(
+        default=None, exclude_if=_is_none, description="Why a message is gone."
+    )
 
 
 # The code of an error that has none of its own, by status.
@@ -115,7 +124,7 @@ def problem(
     code: str | None = None,
     headers: dict[str, str] | None = None,
     errors: list[FieldError] | None = None,
-    reason: str | None = None,
+    reason: domain.Reason | None = None,
 ) -> Response:
     """Make the answer. An error is about this moment, so no cache keeps it."""
     body = Problem(
@@ -128,23 +137,11 @@ def problem(
         reason=reason,
     )
     return Response(
-        body.model_dump_json(exclude_none=True),
+        body.encode(),
         status,
         {"Cache-Control": "no-store", **(headers or {})},
         media_type=MEDIA_TYPE,
     )
-
-
-def responses(*statuses: int, codes: dict[int, Sequence[str]] | None = None) -> dict[int | str, dict[str, Any]]:
-    """Declare the problems a route may answer with, for the OpenAPI document; `codes` where not the usual ones."""
-    words = {status: (codes or {}).get(status, (CODES[status],)) for status in (*statuses, 500)}
-    return {
-        status: {
-            "model": Problem,
-            "description": f"{', '.join(f'`{code}`' for code in words[status])}: {TITLES[status]}.",
-        }
-        for status in words
-    }
 
 
 # --- our errors, as HTTP ----------------------------------------------------------------------------

@@ -3,9 +3,11 @@
 from fastapi import APIRouter, Request, Response
 
 from paidchat import clock, wire
+from paidchat.api import examples
 from paidchat.api.bodies import PlainBody
+from paidchat.api.contract import problems, success
 from paidchat.api.deps import Running, Services
-from paidchat.api.problems import ApiError, responses
+from paidchat.api.problems import ApiError
 from paidchat.domain import Fact, SessionFact, UnknownPayment, Verdict
 from paidchat.settings import WEBHOOK_PATH
 from paidchat.stripe.events import InvalidSignature, StaleSignature, UnreadableEvent, read_event, verify_signature
@@ -15,21 +17,42 @@ router = APIRouter(tags=["stripe"], route_class=PlainBody)
 
 @router.post(
     WEBHOOK_PATH,
+    operation_id="receive_stripe_event",
+    summary="Receive an event of Stripe's",
     response_model=wire.Received,
-    responses=responses(
-        400,
-        413,
-        415,
-        503,
-        codes={400: ["invalid_signature"], 503: ["payment_unknown", "payment_provider_unavailable", "not_ready"]},
-    ),
+    responses={
+        200: success("What the event says is committed, or the event is none of ours.", example="received"),
+        **problems(
+            "invalid_signature",
+            "unsupported_media_type",
+            "payment_unknown",
+            "payment_provider_unavailable",
+            "not_ready",
+        ),
+    },
     openapi_extra={
-        "parameters": [{"name": "Stripe-Signature", "in": "header", "required": True, "schema": {"type": "string"}}],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+        "parameters": [
+            {
+                "name": "Stripe-Signature",
+                "in": "header",
+                "required": True,
+                "description": "A time and signatures, as Stripe writes them (docs.stripe.com/webhooks/signature).",
+                "schema": {"type": "string"},
+                "example": examples.STRIPE_SIGNATURE,
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "description": "Stripe's event, byte for byte: the signature is over these bytes.",
+            "content": {"application/json": {"schema": {"type": "object"}, "example": examples.STRIPE_EVENT}},
+        },
     },
 )
 async def receive_event(request: Request, services: Running) -> Response:
-    """Take an event of Stripe's. Any answer but a 2xx makes Stripe send it again."""
+    """Take an event from Stripe. Any answer but a 2xx makes Stripe send it again.
+
+    A signed event that can't be read, or that is of another account or mode, is 200: sending it again would not help.
+    """
     payload = await request.body()
     _verify(payload, request.headers.get("stripe-signature", ""), services)
     try:

@@ -9,7 +9,6 @@ import secrets
 import socket
 import sys
 import webbrowser
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -159,24 +158,18 @@ def sandbox(
 @cli.command()
 def openapi() -> None:
     """Print the HTTP contract as an OpenAPI document."""
-    from paidchat.app import create_app
+    from paidchat.api.openapi import openapi as document
+    from paidchat.app import ROUTERS
 
-    settings = _load(
-        public_url="http://localhost:8000",
-        stripe_secret_key="sk_test_none",  # noqa: S106 - nothing is asked of anybody
-        stripe_webhook_secrets="whsec_none",
-        stripe_api_base="http://127.0.0.1",
-        _env_file=None,
-    )
-    _print_json(create_app(settings).openapi())
+    _print_json(document([route for router in ROUTERS for route in router.routes], None))
 
 
 @cli.command()
 def asyncapi() -> None:
     """Print the WebSocket contract as an AsyncAPI document."""
-    from paidchat.api.docs import asyncapi as document
+    from paidchat.api.asyncapi import asyncapi as document
 
-    _print_json(document(version("paidchat")))
+    _print_json(document(None))
 
 
 def _print_json(document: Any) -> None:
