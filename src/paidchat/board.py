@@ -6,7 +6,7 @@ from typing import assert_never
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat.domain import EntryKind, Gone, NotFound, Reason
+from paidchat.domain import EntryKind, Gone, NotFound
 from paidchat.records import BoardChange, LogEntry, MessageRecord, PaymentRecord, Posted, Removed, Restored
 from paidchat.storage import queries
 from paidchat.storage.database import Database
@@ -25,14 +25,10 @@ async def record(connection: AsyncConnection, changes: Sequence[BoardChange], no
                 entries.append(LogEntry(seq=seq, kind=EntryKind.POSTED, message_id=seq, reason=None, at=now))
             case Removed(message_id, reason):
                 await queries.update_message(connection, message_id, hidden=True)
-                entries.append(
-                    LogEntry(seq=seq, kind=EntryKind.REMOVED, message_id=message_id, reason=reason, at=now)
-                )
+                entries.append(LogEntry(seq=seq, kind=EntryKind.REMOVED, message_id=message_id, reason=reason, at=now))
             case Restored(message_id):
                 await queries.update_message(connection, message_id, hidden=False)
-                entries.append(
-                    LogEntry(seq=seq, kind=EntryKind.RESTORED, message_id=message_id, reason=None, at=now)
-                )
+                entries.append(LogEntry(seq=seq, kind=EntryKind.RESTORED, message_id=message_id, reason=None, at=now))
             case never:
                 assert_never(never)
     if posts:

@@ -160,6 +160,7 @@ class RefundRecord:
     stripe_key: str
     attempts: int
     due_at: datetime
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,13 @@
-"""The JSON shapes of the public contract, and the one place that makes them from rows."""
+"""The JSON shapes of the public contract, and the one place that makes them from records."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
-from sqlalchemy import Row
 
 from paidchat.domain import PAYABLE, PaymentStatus, Reason, is_open
+from paidchat.records import MessageRecord, PaymentRecord
 
 
 class Shape(BaseModel):
@@ -20,7 +20,7 @@ class Shape(BaseModel):
 
     def encode(self) -> bytes:
         """Return the shape as JSON."""
-        return self.__pydantic_serializer__.to_json(self)
+        return self.model_dump_json().encode()
 
 
 class Message(Shape):
@@ -34,15 +34,15 @@ class Message(Shape):
     posted_at: datetime = Field(description="RFC 3339, UTC.")
 
     @classmethod
-    def of(cls, row: Row[Any]) -> "Message":
-        """Make the shape of a row of `message`."""
-        return cls.model_construct(
-            id=row.id,
-            text=row.text,
-            author=row.author,
-            amount=row.amount,
-            currency=row.currency,
-            posted_at=row.posted_at,
+    def of(cls, message: MessageRecord) -> "Message":
+        """Return the shape of a message."""
+        return cls(
+            id=message.id,
+            text=message.text,
+            author=message.author,
+            amount=message.amount,
+            currency=message.currency,
+            posted_at=message.posted_at,
         )
 
 
@@ -61,20 +61,20 @@ class Payment(Shape):
     expires_at: datetime = Field(description="When the checkout closes; RFC 3339, UTC.")
 
     @classmethod
-    def of(cls, row: Row[Any]) -> "Payment":
-        """Make the shape of a row that `queries` selected."""
-        payable = row.status in PAYABLE and not row.paid and is_open(row.expires_at, row.read_at)
-        return cls.model_construct(
-            id=row.id,
-            status=PaymentStatus(row.status),
-            text=row.text,
-            author=row.author,
-            amount=row.amount,
-            currency=row.currency,
-            checkout_url=row.checkout_url if payable else None,
-            message_id=row.message_id,
-            created_at=row.created_at,
-            expires_at=row.expires_at,
+    def of(cls, payment: PaymentRecord) -> "Payment":
+        """Return the shape of a payment as it was when it was read."""
+        payable = payment.status in PAYABLE and not payment.paid and is_open(payment.expires_at, payment.read_at)
+        return cls(
+            id=payment.id,
+            status=payment.status,
+            text=payment.text,
+            author=payment.author,
+            amount=payment.amount,
+            currency=payment.currency,
+            checkout_url=payment.checkout_url if payable else None,
+            message_id=payment.message_id,
+            created_at=payment.created_at,
+            expires_at=payment.expires_at,
         )
 
 

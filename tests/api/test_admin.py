@@ -43,7 +43,7 @@ async def payment_of(served: Served, message: Json) -> str:
     async with opened(served.settings.database_url) as database, database.reading() as connection:
         row = await queries.find_message(connection, message["id"])
     assert row is not None
-    return str(row.payment_id)
+    return row.message.payment_id
 
 
 async def refunded(client: httpx.AsyncClient, payment_id: str) -> list[int]:

@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import jsonschema_rs
 import pytest
-from tests.support.board_client import http_client
-from tests.support.contract import ASYNCAPI, OPENAPI, OPERATIONS, PROBLEM, Operation
 from openapi_spec_validator import validate
-from tests.support.served import Served, served_board
 
 from paidchat.api.contract import CODES
+from tests.support.board_client import http_client
+from tests.support.contract import ASYNCAPI, OPENAPI, OPERATIONS, PROBLEM, Operation
+from tests.support.served import Served, served_board
 
 pytestmark = pytest.mark.any_database
 

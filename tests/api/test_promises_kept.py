@@ -40,7 +40,7 @@ async def expiry_comes_too_near(served: Served, payment_id: str) -> None:
         found = await queries.find_payment(connection, payment_id)
         assert found is not None
         soon = int((datetime.now(UTC) + timedelta(minutes=20)).timestamp())
-        changed = found.stripe_params | {"expires_at": soon}
+        changed = {**found.stripe_params, "expires_at": soon}
         await connection.execute(
             update(queries.payment).where(queries.payment.c.id == payment_id).values(stripe_params=changed)
         )

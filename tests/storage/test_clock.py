@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import literal, select, update
 
 from paidchat import clock as process_clock
-from paidchat.storage import clock, queries
+from paidchat.storage import clock, queries, reconciliation
 from paidchat.storage.database import Database
 from paidchat.storage.tables import UTCDateTime
 from tests.support.rows import opened, write_payment
@@ -104,16 +104,16 @@ async def test_a_lease_is_taken_over_whatever_the_clocks_said(
     """A sweep's lease that was released is free; one taken by a clock an hour off is free on SQLite at once."""
     ahead(timedelta(hours=hours))
     async with database.transaction() as connection:
-        assert await queries.hold_sweep(connection, "one", SPAN) is not None
-        assert await queries.hold_sweep(connection, "other", SPAN) is None
+        assert await reconciliation.hold_sweep(connection, "one", SPAN) is not None
+        assert await reconciliation.hold_sweep(connection, "other", SPAN) is None
     ahead(timedelta(0))
     async with database.transaction() as connection:
-        taken = await queries.hold_sweep(connection, "other", SPAN)
+        taken = await reconciliation.hold_sweep(connection, "other", SPAN)
     assert (taken is not None) == (database.backend == "sqlite")
     holder = "other" if taken else "one"
     async with database.transaction() as connection:
-        await queries.release_sweep(connection, holder)
-        assert await queries.hold_sweep(connection, "third", SPAN) is not None
+        await reconciliation.release_sweep(connection, holder)
+        assert await reconciliation.hold_sweep(connection, "third", SPAN) is not None
 
 
 async def numbers(database: Database, count: int) -> list[int]:

@@ -47,7 +47,7 @@ async def test_a_payment_has_one_message(database: Database) -> None:
     async with database.reading() as connection:
         message = await queries.find_message(connection, posted)
     assert message is not None
-    await refused(database, queries.message, message_row(posted + 1, message.payment_id), UNIQUE)
+    await refused(database, queries.message, message_row(posted + 1, message.message.payment_id), UNIQUE)
 
 
 async def test_a_message_is_posted_once(database: Database) -> None:

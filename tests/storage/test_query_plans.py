@@ -60,7 +60,7 @@ QUESTIONS: list[tuple[str, Ask]] = [
     ("payment by key", lambda connection: queries.find_payment_by_key(connection, "k")),
     ("payments to move", lambda connection: queries.lock_payments(connection, {"p", "q"})),
     ("message", lambda connection: queries.find_message(connection, 100)),
-    ("event", lambda connection: queries.judge_event(connection, "evt_1", Verdict.APPLIED)),
+    ("event", lambda connection: queries.set_verdict(connection, "evt_1", Verdict.APPLIED)),
 ]
 
 

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import httpx
+
 from tests.support.contract import check_answer
 from tests.support.served import Served
 

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import websockets
-from tests.support.contract import check_frame
 from websockets.asyncio.client import ClientConnection
+
+from tests.support.contract import check_frame
 
 Json = dict[str, Any]
 

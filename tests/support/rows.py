@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat.board import Crossing, record
+from paidchat.board import record
+from paidchat.records import PaymentRecord, Posted
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 
@@ -63,7 +64,7 @@ def payment_row(**changes: Any) -> dict[str, Any]:
 async def write_payment(connection: AsyncConnection, **changes: Any) -> str:
     """Insert a payment and return its id."""
     row = payment_row(**changes)
-    assert await queries.insert_payment(connection, row)
+    await connection.execute(insert(queries.payment).values(row))
     return str(row["id"])
 
 
@@ -74,7 +75,7 @@ async def write_messages(database: Database, count: int, text: str = "Hello") ->
         rows = [payment_row(status="fulfilled", paid=True, text=text) for _ in range(count)]
         await connection.execute(insert(queries.payment), rows)
         written = [row["id"] for row in rows]
-        payments: dict[str, Any] = {}
+        payments: dict[str, PaymentRecord] = {}
         for start in range(0, count, 500):
             payments |= await queries.lock_payments(connection, written[start : start + 500])
-        return await record(connection, [Crossing("posted", payment=payments[id_]) for id_ in written], now)
+        return await record(connection, [Posted(payments[id_]) for id_ in written], now)

@@ -3,6 +3,7 @@
 import pytest
 
 from paidchat.domain import SessionFact, amount_matches
+from paidchat.pricing import Price
 
 
 def asked(subtotal: int | None, total: int | None, currency: str | None) -> SessionFact:
@@ -27,7 +28,7 @@ def asked(subtotal: int | None, total: int | None, currency: str | None) -> Sess
 )
 def test_our_price_matches(subtotal: int, total: int, currency: str, taxed: bool) -> None:
     """The subtotal is our price; a total above it is tax, and only where tax is on."""
-    assert amount_matches(asked(subtotal, total, currency), amount=100, currency="usd", taxed=taxed)
+    assert amount_matches(asked(subtotal, total, currency), Price(amount=100, currency="usd", taxed=taxed))
 
 
 @pytest.mark.parametrize(
@@ -50,4 +51,4 @@ def test_our_price_matches(subtotal: int, total: int, currency: str, taxed: bool
 )
 def test_anything_else_does_not(subtotal: int | None, total: int | None, currency: str | None, taxed: bool) -> None:
     """Less, more, another currency or no amount at all is not our price."""
-    assert not amount_matches(asked(subtotal, total, currency), amount=100, currency="usd", taxed=taxed)
+    assert not amount_matches(asked(subtotal, total, currency), Price(amount=100, currency="usd", taxed=taxed))

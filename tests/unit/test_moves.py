@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paidchat.domain import Fact, IllegalMove, PaymentStatus, Standing, learn, move
+from paidchat.domain import Fact, IllegalMove, PaymentState, PaymentStatus, learn, move
 
 # The contract's table, word for word.
 ALLOWED = {
@@ -23,15 +23,15 @@ PAIRS = list(product(ALLOWED, ALLOWED))
 facts = st.lists(st.sampled_from(Fact), max_size=12)
 
 
-def after(*learned: Fact) -> Standing:
+def after(*learned: Fact) -> PaymentState:
     """A new payment's standing after these facts, in this order."""
-    standing = Standing()
+    standing = PaymentState()
     for fact in learned:
         standing = learn(standing, fact)
     return standing
 
 
-def is_shown(standing: Standing) -> bool:
+def is_shown(standing: PaymentState) -> bool:
     """Whether the payment's message is on the board."""
     return standing.posted and not standing.refunded and not standing.disputed
 

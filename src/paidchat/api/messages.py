@@ -73,7 +73,7 @@ async def list_messages(
         else:
             rows, has_more = await queries.messages_before(connection, before and min(before, LARGEST_ID), limit)
     messages = [wire.Message.of(row) for row in rows]
-    page = wire.MessagePage.model_construct(messages=messages, seq=board.seq, epoch=board.epoch, has_more=has_more)
+    page = wire.MessagePage(messages=messages, seq=board.seq, epoch=board.epoch, has_more=has_more)
     return Response(page.encode(), headers=headers, media_type="application/json")
 
 
@@ -104,7 +104,7 @@ async def read_board(settings: TheSettings) -> Response:
     """Read what a page needs to know: the price, the limits, and whether real money is taken."""
     info = wire.BoardInfo(
         title=settings.title,
-        price=wire.Price(amount=settings.price_amount, currency=settings.price_currency),
+        price=wire.Price(amount=settings.price.amount, currency=settings.price.currency),
         tax_behavior=None if settings.automatic_tax == "off" else settings.automatic_tax,
         max_text_length=MAX_TEXT_LENGTH,
         max_author_length=MAX_AUTHOR_LENGTH,

@@ -5,15 +5,15 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import structlog
-from sqlalchemy import Row
 from websockets.frames import Frame as WebSocketFrame
 from websockets.frames import Opcode
 
 from paidchat import wire
-from paidchat.domain import Reason, is_payment_id
+from paidchat.domain import EntryKind, Reason, is_payment_id
+from paidchat.records import LogRecord, MessageRecord, PaymentRecord
 from paidchat.serving.transports import Transport, reset
 from paidchat.storage import queries
 from paidchat.storage.database import Database
@@ -93,22 +93,26 @@ class Entry:
     """A log entry, encoded once for everybody."""
 
     seq: int
-    kind: str
+    kind: EntryKind
     message_id: int
     frame: bytes
 
     @classmethod
-    def of(cls, row: Row[Any]) -> "Entry":
-        """Encode a row of `queries.log_after`."""
+    def of(cls, entry: LogRecord) -> "Entry":
+        """Encode an entry."""
+        seq, message = entry.seq, entry.message
         shape: wire.Shape
-        match row.kind:
-            case "posted":
-                shape = wire.MessagePosted.model_construct(seq=row.seq, message=wire.Message.of(row))
-            case "restored":
-                shape = wire.MessageRestored.model_construct(seq=row.seq, message=wire.Message.of(row))
-            case _:
-                shape = wire.MessageRemoved.model_construct(seq=row.seq, message_id=row.id, reason=Reason(row.reason))
-        return cls(row.seq, row.kind, row.id, encode_frame(shape))
+        match entry.kind:
+            case EntryKind.POSTED:
+                shape = wire.MessagePosted(seq=seq, message=wire.Message.of(message))
+            case EntryKind.RESTORED:
+                shape = wire.MessageRestored(seq=seq, message=wire.Message.of(message))
+            case EntryKind.REMOVED:
+                reason = entry.reason or Reason.MODERATED  # the table's own check: a removal has one
+                shape = wire.MessageRemoved(seq=seq, message_id=message.id, reason=reason)
+            case never:
+                assert_never(never)
+        return cls(seq, entry.kind, message.id, encode_frame(shape))
 
 
 def _unknown(payment_id: str) -> bytes:
@@ -153,7 +157,7 @@ class Feed:
             await self.refresh()  # another process may have been quicker
         if epoch == self.epoch and after is not None and self._oldest_cursor <= after <= self.seq:
             subscriber.cursor = after
-            subscriber.send(encode_frame(wire.Resumed.model_construct(epoch=self.epoch, seq=after)))
+            subscriber.send(encode_frame(wire.Resumed(epoch=self.epoch, seq=after)))
         else:
             subscriber.cursor = self._snapshot_seq
             subscriber.send(self._snapshot)
@@ -212,7 +216,7 @@ class Feed:
 
     def _replayed(self, entry: Entry) -> bytes:
         if entry.kind != "removed" and entry.message_id in self._hidden:
-            return encode_frame(wire.MessageWithheld.model_construct(seq=entry.seq, message_id=entry.message_id))
+            return encode_frame(wire.MessageWithheld(seq=entry.seq, message_id=entry.message_id))
         return entry.frame
 
     # --- the tailer ---------------------------------------------------------------------------------
@@ -309,16 +313,16 @@ class Feed:
     def _remember(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             self._recent.append(entry)
-            if entry.kind == "removed":
+            if entry.kind is EntryKind.REMOVED:
                 self._hidden.add(entry.message_id)
             else:
                 self._hidden.discard(entry.message_id)
 
-    def _keep_snapshot(self, rows: list[Row[Any]], has_more: bool) -> None:
+    def _keep_snapshot(self, rows: list[MessageRecord], has_more: bool) -> None:
         messages = [wire.Message.of(row) for row in rows]
         self._snapshot_seq = self.seq
         self._snapshot = encode_frame(
-            wire.Snapshot.model_construct(epoch=self.epoch, seq=self.seq, messages=messages, has_more=has_more)
+            wire.Snapshot(epoch=self.epoch, seq=self.seq, messages=messages, has_more=has_more)
         )
 
     async def _deliver(self, entries: list[Entry]) -> None:
@@ -337,7 +341,7 @@ class Feed:
                 await asyncio.sleep(0)
         self._delivered = last
 
-    async def _read_payments(self) -> list[Row[Any]]:
+    async def _read_payments(self) -> list[PaymentRecord]:
         if not self._watchers:
             return []
         ids = list(self._watchers)
@@ -349,9 +353,9 @@ class Feed:
             self._tell_unknown(payment_id)
         return rows
 
-    async def _tell_watchers(self, payments: list[Row[Any]]) -> None:
+    async def _tell_watchers(self, payments: list[PaymentRecord]) -> None:
         for row in payments:
-            frame = encode_frame(wire.PaymentUpdated.model_construct(payment=wire.Payment.of(row)))
+            frame = encode_frame(wire.PaymentUpdated(payment=wire.Payment.of(row)))
             for subscriber in tuple(self._watchers.get(row.id, ())):
                 # A subscriber that is still catching up has not had the message yet; it is told when it has.
                 if subscriber.watches.get(row.id) != frame and subscriber in self._following:
@@ -368,7 +372,7 @@ class Feed:
     async def keep_alive(self) -> None:
         """Drop stalled subscribers and send idle ones a heartbeat, which browsers need as they can't see pings."""
         while True:
-            heartbeat = encode_frame(wire.Heartbeat.model_construct(seq=self.seq))
+            heartbeat = encode_frame(wire.Heartbeat(seq=self.seq))
             now = time.monotonic()
             for count, subscriber in enumerate(tuple(self._following), start=1):
                 subscriber.drop_if_stalled(now)

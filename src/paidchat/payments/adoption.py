@@ -2,16 +2,12 @@
 
 import uuid
 from dataclasses import dataclass
-from typing import Any
-
-from sqlalchemy import Row
 
 from paidchat.clients import client_id
 from paidchat.domain import (
     Conflict,
     IntentFact,
     NotFound,
-    PaymentStatus,
     Question,
     SessionFact,
     Verdict,
@@ -19,10 +15,12 @@ from paidchat.domain import (
     is_payment_id,
 )
 from paidchat.payments.checkout import Checkout
+from paidchat.pricing import Price
+from paidchat.records import NewPayment, PaymentRecord
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from paidchat.stripe.events import SessionTerms
-from paidchat.stripe.gateway import RequestRefused, StripeGateway
+from paidchat.stripe.gateway import RequestRefused, StripeGateway, taxed_params
 from paidchat.text import clean_author, clean_text
 
 SESSION_PREFIX = "cs_"
@@ -72,11 +70,11 @@ async def adopt(
     is_new = False
     if not await _exists(database, payment_id):
         terms = await gateway.session_terms(session.session_id)
-        row = _payment_row(session, terms, tag) | {"text": text, "author": author}
+        new = _new_payment(payment_id, session, terms, client_id("", tag), text, author)
         async with database.transaction() as connection:
-            is_new = await queries.insert_payment(connection, row, unless_same="id")
-    payment = await _fulfill(checkout, await checkout.find_payment(payment_id), session)
-    return Adopted(payment.message_id, is_new, (payment.text, payment.author) == (text, author))
+            is_new = await queries.insert_payment(connection, new, unless_same="id")
+    payment, message_id = await _fulfill(checkout, await checkout.find_payment(payment_id), session)
+    return Adopted(message_id, is_new, (payment.text, payment.author) == (text, author))
 
 
 async def _look_up(
@@ -118,40 +116,35 @@ async def _exists(database: Database, payment_id: str) -> bool:
         return await queries.find_payment(connection, payment_id) is not None
 
 
-def _payment_row(session: SessionFact, terms: SessionTerms, tag: str) -> dict[str, Any]:
-    """Return the payment that a session was made for, without its text and author, which Stripe does not have."""
-    if (
-        not session.amount_subtotal
-        or session.currency is None
-        or not amount_matches(session, amount=session.amount_subtotal, currency=session.currency, taxed=terms.taxed)
-    ):
+def _new_payment(
+    payment_id: str, session: SessionFact, terms: SessionTerms, client: str, text: str, author: str | None
+) -> NewPayment:
+    """Return the payment that a session was made for. Stripe has neither its text nor its author."""
+    price = Price(amount=session.amount_subtotal or 0, currency=session.currency or "", taxed=terms.taxed)
+    if not price.amount or not amount_matches(session, price):
         raise Conflict(f"The session {session.session_id} asks for another amount than its price, so it is not ours.")
-    return {
-        "id": session.payment_id,
-        "status": PaymentStatus.PENDING,
-        "paid": False,
-        "refunded": False,
-        "disputed": False,
-        "amount": session.amount_subtotal,
-        "currency": session.currency,
-        "created_at": terms.created_at,
-        "expires_at": terms.expires_at,
-        "client": client_id("", tag),  # whose it was is lost
-        "stripe_key": str(uuid.uuid4()),
-        # No session will be asked for with these. They say whether tax may come on top of the amount.
-        "stripe_params": {"automatic_tax": {"enabled": True}} if terms.taxed else {},
-        "session_id": session.session_id,
-    }
+    return NewPayment(
+        id=payment_id,
+        text=text,
+        author=author,
+        price=price,
+        created_at=terms.created_at,
+        expires_at=terms.expires_at,
+        client=client,
+        stripe_key=str(uuid.uuid4()),
+        stripe_params=taxed_params(taxed=terms.taxed),  # no session will be asked for with these
+        session_id=session.session_id,
+    )
 
 
-async def _fulfill(checkout: Checkout, payment: Row[Any], session: SessionFact) -> Row[Any]:
-    """Fulfill a payment and return it, its message posted."""
+async def _fulfill(checkout: Checkout, payment: PaymentRecord, session: SessionFact) -> tuple[PaymentRecord, int]:
+    """Fulfill a payment and return it and the id of its message."""
     if payment.session_id == session.session_id:
         # Stripe is asked anew, now that the payment is here: what it told of its money before was not kept.
         await checkout.ask_stripe(payment)
-    elif await checkout.handle(session) is Verdict.SURPLUS:
+    elif await checkout.handle(session) is Verdict.DUPLICATE_PAYMENT:
         raise Conflict("This payment was paid already, in another session. The money of this one is on its way back.")
     payment = await checkout.find_payment(payment.id)
     if payment.message_id is None:
         raise Conflict(f"The payment {payment.id} is in the database, but is {payment.status} and has no message.")
-    return payment
+    return payment, payment.message_id

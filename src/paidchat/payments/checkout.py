@@ -6,10 +6,8 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat.board import record
@@ -24,6 +22,7 @@ from paidchat.domain import (
     PaymentStatus,
     ProviderUnavailable,
     Question,
+    RefundCause,
     SessionFact,
     Verdict,
     is_open,
@@ -34,7 +33,8 @@ from paidchat.payments import refunds
 from paidchat.payments.question_budget import QuestionBudget, question_interval
 from paidchat.payments.rate_limit import PaymentLimits
 from paidchat.payments.sessions import CLAIM_TTL, CheckoutSessions, Claim, session_length, whole_seconds
-from paidchat.payments.settlement import Ledger
+from paidchat.payments.settlement import Settlement
+from paidchat.records import NewPayment, PaymentRecord, ReceivedEvent
 from paidchat.settings import Settings
 from paidchat.storage import clock, queries
 from paidchat.storage.database import Database, DatabaseUnavailable
@@ -79,7 +79,7 @@ class Checkout:
 
     async def start_checkout(
         self, text: str, author: str | None, *, client: str, idempotency_key: str | None = None
-    ) -> Row[Any]:
+    ) -> PaymentRecord:
         """Make a payment and its Checkout Session, or return the one that this key made before.
 
         The payment, with everything that will be asked of Stripe, is stored before Stripe is asked: whatever
@@ -114,10 +114,10 @@ class Checkout:
         if known is None:
             client = client_id(client, self._board_tag)
             await self._limits.admit(connection, client)
-            new = self._new_payment(text, author, key, await clock.read(connection)) | {"client": client}
+            new = self._new_payment(text, author, key, client, await clock.read(connection))
             if await queries.insert_payment(connection, new):
                 self._metrics.payments.inc()
-                return Claim(new["id"], new["claimed_until"])
+                return Claim(new.id, new.claimed_until)
             known = await queries.find_payment_by_key(connection, key or "")
         if known is None or (known.text, known.author) != (text, author):
             raise IdempotencyConflict("This Idempotency-Key was used before, with another body. Use a new key.")
@@ -128,29 +128,25 @@ class Checkout:
             raise IdempotencyInProgress(retry_after=_estimate(known))
         return Claim(known.id, until)
 
-    def _new_payment(self, text: str, author: str | None, key: str | None, now: datetime) -> dict[str, Any]:
-        payment_id = str(uuid.uuid4())
+    def _new_payment(self, text: str, author: str | None, key: str | None, client: str, now: datetime) -> NewPayment:
+        payment_id, price = str(uuid.uuid4()), self._settings.price
         lasts = session_length(timedelta(minutes=self._settings.checkout_minutes))
         expires_at = self._sessions.expiry(now, lasts)  # by Stripe's clock
-        return {
-            "id": payment_id,
-            "status": PaymentStatus.PENDING,
-            "paid": False,
-            "refunded": False,
-            "disputed": False,
-            "text": text,
-            "author": author,
-            "amount": self._settings.price_amount,
-            "currency": self._settings.price_currency,
-            "created_at": now,
-            "expires_at": whole_seconds(now + lasts),
-            "stripe_key": str(uuid.uuid4()),
-            "stripe_params": self._gateway.session_params(payment_id, self._board_tag, expires_at),
-            "idempotency_key": key,
-            "claimed_until": now + CLAIM_TTL,
-        }
+        return NewPayment(
+            id=payment_id,
+            text=text,
+            author=author,
+            price=price,
+            created_at=now,
+            expires_at=whole_seconds(now + lasts),
+            client=client,
+            stripe_key=str(uuid.uuid4()),
+            stripe_params=self._gateway.session_params(payment_id, self._board_tag, price, expires_at),
+            idempotency_key=key,
+            claimed_until=now + CLAIM_TTL,
+        )
 
-    def _unavailable(self, payment: Row[Any], error: GatewayError) -> ProviderUnavailable:
+    def _unavailable(self, payment: PaymentRecord, error: GatewayError) -> ProviderUnavailable:
         if isinstance(error, RequestRefused | AccessDenied):
             # Waiting does not help: a key, a tax setting or a parameter is wrong.
             log.error("stripe.refused", payment_id=payment.id, error=str(error))
@@ -158,7 +154,7 @@ class Checkout:
         log.warning("stripe.unavailable", payment_id=payment.id, error=str(error))
         return ProviderUnavailable("The payment provider does not answer. Nothing was charged; please try again.")
 
-    async def find_payment(self, payment_id: str) -> Row[Any]:
+    async def find_payment(self, payment_id: str) -> PaymentRecord:
         """Return a payment as it is now.
 
         Raises:
@@ -197,7 +193,7 @@ class Checkout:
                 break
         else:
             raise ProviderUnavailable("Stripe's answers overtook each other.", retry_after=1)
-        if verdict is Verdict.SURPLUS:
+        if verdict is Verdict.DUPLICATE_PAYMENT:
             await self.send_refunds(str(fact.payment_id))
         return verdict
 
@@ -209,8 +205,8 @@ class Checkout:
         """Remember an event that asks for nothing."""
         async with self._database.transaction() as connection:
             now = await clock.read(connection)
-            row = {"id": event_id, "type": event_type, "verdict": verdict, "received_at": now}
-            if not await queries.note_event(connection, row):
+            event = ReceivedEvent(id=event_id, type=event_type, verdict=verdict, received_at=now)
+            if not await queries.note_event(connection, event):
                 verdict = Verdict.DUPLICATE
         self._metrics.facts.labels(verdict).inc()
         write = log.error if verdict in ALARMING else log.info
@@ -264,20 +260,22 @@ class Checkout:
     async def _fulfill(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
         async with self._database.transaction() as connection:
             now = await clock.read(connection)
-            inbox = {fact.event_id: _inbox_row(fact, now) for fact in facts if fact.event_id}
+            inbox = {fact.event_id: _received(fact, fact.event_id, now) for fact in facts if fact.event_id}
             fresh = await queries.take_events(connection, list(inbox.values()))
             payments = await queries.lock_payments(connection, {fact.payment_id for fact in facts if fact.payment_id})
-            ledger = Ledger(payments, board_tag=self._board_tag, livemode=self._settings.livemode)
+            settlement = Settlement(payments, board_tag=self._board_tag, livemode=self._settings.livemode)
             verdicts = []
             for fact in facts:
-                verdicts.append(_enter(ledger, fact, fresh))
+                verdicts.append(_enter(settlement, fact, fresh))
                 if fact.event_id in fresh:
                     fresh.remove(fact.event_id)  # a copy of it in the same group is a duplicate
-                    await queries.judge_event(connection, fact.event_id, verdicts[-1])
-            await queries.move_payments(connection, ledger.moves())
-            for surplus in ledger.surplus:
-                await refunds.want(connection, surplus.payment_intent, surplus.payment_id, "surplus", now)
-            await record(connection, ledger.crossings(), now)
+                    await queries.set_verdict(connection, fact.event_id, verdicts[-1])
+            await queries.move_payments(connection, settlement.moves())
+            for duplicate in settlement.duplicates:
+                await refunds.want(
+                    connection, duplicate.payment_intent, duplicate.payment_id, RefundCause.DUPLICATE_PAYMENT, now
+                )
+            await record(connection, settlement.board_changes(), now)
         self._report(facts, verdicts)
         return verdicts
 
@@ -296,7 +294,7 @@ class Checkout:
                 event_type=fact.event_type,
             )
 
-    async def sync_with_stripe(self, payment: Row[Any], client: str) -> None:
+    async def sync_with_stripe(self, payment: PaymentRecord, client: str) -> None:
         """Ask Stripe about an unsettled payment that was looked up, and do what the answer asks for.
 
         Stripe wants the page that a payer comes back to to do this
@@ -336,7 +334,7 @@ class Checkout:
                         missing.append(fact.session_id)
         return missing
 
-    async def ask_stripe(self, payment: Row[Any], question: Question | None = None) -> None:
+    async def ask_stripe(self, payment: PaymentRecord, question: Question | None = None) -> None:
         """Ask Stripe about a payment, whatever it takes, and do what the answer asks for.
 
         The question is numbered here unless it was before.
@@ -364,31 +362,30 @@ class Checkout:
                 await self._sessions.expire(payment)
 
 
-def _estimate(payment: Row[Any]) -> int:
+def _estimate(payment: PaymentRecord) -> int:
     """Return in how many seconds to ask again about a payment that another request has claimed.
 
     Stripe mostly answers within a second, so at first that is one, and then as long as it has taken so far.
     """
-    left: timedelta = payment.claimed_until - payment.read_at
+    left = (payment.claimed_until or payment.read_at) - payment.read_at
     return max(1, math.ceil(min(left, CLAIM_TTL - left).total_seconds()))
 
 
-def _asked_within(payment: Row[Any], interval: timedelta) -> bool:
+def _asked_within(payment: PaymentRecord, interval: timedelta) -> bool:
     """Tell whether Stripe was asked about a payment so lately that the database need not be asked whether it was."""
     return payment.asked_at is not None and payment.read_at - interval < payment.asked_at <= payment.read_at
 
 
-def _enter(ledger: Ledger, fact: SessionFact | IntentFact, fresh: set[str]) -> Verdict:
-    return ledger.enter(fact) if fact.event_id is None or fact.event_id in fresh else Verdict.DUPLICATE
+def _enter(settlement: Settlement, fact: SessionFact | IntentFact, fresh: set[str]) -> Verdict:
+    return settlement.enter(fact) if fact.event_id is None or fact.event_id in fresh else Verdict.DUPLICATE
 
 
-def _inbox_row(fact: SessionFact | IntentFact, now: datetime) -> dict[str, Any]:
-    # `unknown` until it is judged in the same transaction: a verdict that can be asked again is the safe one.
-    return {
-        "id": fact.event_id,
-        "type": fact.event_type,
-        "payment_id": fact.payment_id,
-        "session_id": fact.session_id if isinstance(fact, SessionFact) else None,
-        "verdict": Verdict.UNKNOWN,
-        "received_at": now,
-    }
+def _received(fact: SessionFact | IntentFact, event_id: str, now: datetime) -> ReceivedEvent:
+    return ReceivedEvent(
+        id=event_id,
+        type=fact.event_type,
+        payment_id=fact.payment_id,
+        session_id=fact.session_id if isinstance(fact, SessionFact) else None,
+        verdict=Verdict.UNKNOWN,  # until it has one, in the same transaction: one that can be handled again is safe
+        received_at=now,
+    )

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Row
 
 from paidchat.domain import TO_BE_RETRIED, PaymentStatus, ProviderUnavailable, Verdict
 from paidchat.observability import Metrics
 from paidchat.payments import refunds
 from paidchat.payments.checkout import Checkout
 from paidchat.payments.sessions import CLAIM_TTL
-from paidchat.storage import clock, queries
+from paidchat.records import PaymentRecord
+from paidchat.storage import clock, queries, reconciliation
 from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe.gateway import GatewayError, StripeGateway, UnreadableAnswer
 
@@ -141,7 +141,7 @@ class Reconciler:
             findings.pruned = await self._prune()
         finally:
             async with self._database.transaction() as connection:
-                await queries.release_sweep(connection, self._holder, events_since=read_to)
+                await reconciliation.release_sweep(connection, self._holder, events_since=read_to)
         self._metrics.sweep_failures.inc(findings.failed)
         if findings != Findings(asked=findings.asked):
             found = {"events": findings.events, "refunds": findings.refunds, "pruned": findings.pruned}
@@ -152,11 +152,11 @@ class Reconciler:
 
     async def _hold(self) -> datetime | None:
         async with self._database.transaction() as connection:
-            return await queries.hold_sweep(connection, self._holder, LEASE_TTL)
+            return await reconciliation.hold_sweep(connection, self._holder, LEASE_TTL)
 
     async def _ask_about_due(self, findings: Findings) -> Failure | None:
         async with self._database.reading() as connection:
-            payments = await queries.payments_to_ask_about(
+            payments = await reconciliation.payments_to_ask_about(
                 connection, INTERVALS, claim_ttl=CLAIM_TTL, limit=PAYMENTS_PER_PASS
             )
         failures = Failures(findings)
@@ -168,20 +168,20 @@ class Reconciler:
         after = ""
         while not failures.too_many:
             async with self._database.reading() as connection:
-                payments = await queries.unsettled_payments(connection, after=after, limit=PAYMENTS_PER_PASS)
+                payments = await reconciliation.unsettled_payments(connection, after=after, limit=PAYMENTS_PER_PASS)
             if not payments:
                 break
             await self._ask_about(payments, findings, failures)
             after = payments[-1].id
         return failures.first
 
-    async def _ask_about(self, payments: Sequence[Row[Any]], findings: Findings, failures: Failures) -> None:
+    async def _ask_about(self, payments: Sequence[PaymentRecord], findings: Findings, failures: Failures) -> None:
         """Ask about some at once. Each goes to the end of the queue, whether Stripe answers or not."""
         for start in range(0, len(payments), AT_ONCE):
             chunk = payments[start : start + AT_ONCE]
             async with self._database.transaction() as connection:
-                await queries.hold_sweep(connection, self._holder, LEASE_TTL)
-                await queries.mark_asked(connection, [payment.id for payment in chunk])
+                await reconciliation.hold_sweep(connection, self._holder, LEASE_TTL)
+                await reconciliation.mark_asked(connection, [payment.id for payment in chunk])
                 question = await queries.take_question(connection)
             asking = (
                 _outcome(self._checkout.ask_stripe(payment, question), payment_id=payment.id) for payment in chunk
@@ -242,7 +242,7 @@ class Reconciler:
         async with self._database.transaction() as connection:
             if abs(await clock.read(connection) - self._gateway.stripe_now()) > CLOCKS_AGREE:
                 return 0
-            return await queries.prune(
+            return await reconciliation.prune(
                 connection, closed_kept=CLOSED_KEPT, unpaid_kept=UNPAID_KEPT, events_kept=INBOX_KEPT
             )
 

@@ -2,13 +2,13 @@
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Final
 
 import structlog
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat.domain import Conflict
+from paidchat.domain import Conflict, RefundCause, RefundStatus
+from paidchat.records import PaymentRecord, RefundRecord
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe.gateway import AccessDenied, AttemptFailed, OutcomeUnknown, RequestRefused, StripeGateway
@@ -25,26 +25,24 @@ async def want(
     connection: AsyncConnection,
     payment_intent: str,
     payment_id: str,
-    cause: Literal["surplus", "operator"],
+    cause: RefundCause,
     now: datetime,
 ) -> None:
     """Write down that an intent's money is to go back; wanted twice is sent once."""
-    await queries.want_refund(
-        connection,
-        {
-            "payment_intent": payment_intent,
-            "payment_id": payment_id,
-            "cause": cause,
-            "status": "wanted",
-            "stripe_key": str(uuid.uuid4()),
-            "attempts": 0,
-            "due_at": now,
-            "created_at": now,
-        },
+    new = RefundRecord(
+        payment_intent=payment_intent,
+        payment_id=payment_id,
+        cause=cause,
+        status=RefundStatus.WANTED,
+        stripe_key=str(uuid.uuid4()),
+        attempts=0,
+        due_at=now,
+        created_at=now,
     )
+    await queries.want_refund(connection, new)
 
 
-async def want_all(connection: AsyncConnection, payment: Row[Any], now: datetime) -> None:
+async def want_all(connection: AsyncConnection, payment: PaymentRecord, now: datetime) -> None:
     """Write down that a payment's money is to go back. What is back already needs nothing.
 
     Raises:
@@ -56,7 +54,7 @@ async def want_all(connection: AsyncConnection, payment: Row[Any], now: datetime
         raise Conflict("This payment was not paid, so there is nothing to send back.")
     if payment.disputed:
         raise Conflict("The payer disputes this payment; the bank decides who gets the money.")
-    await want(connection, payment.payment_intent, payment.id, "operator", now)
+    await want(connection, payment.payment_intent, payment.id, RefundCause.OPERATOR, now)
 
 
 async def send_due(database: Database, gateway: StripeGateway, *, payment_id: str | None = None) -> list[str]:
@@ -75,13 +73,13 @@ async def send_due(database: Database, gateway: StripeGateway, *, payment_id: st
     return sent
 
 
-async def _send(database: Database, gateway: StripeGateway, refund: Row[Any]) -> bool:
+async def _send(database: Database, gateway: StripeGateway, refund: RefundRecord) -> bool:
     try:
         await gateway.create_refund(refund.payment_intent, refund.stripe_key)
-        status = "sent"
+        status = RefundStatus.SENT
     except RequestRefused as error:
-        status = "sent" if error.code in ALREADY_BACK else "refused"
-        if status == "refused":
+        status = RefundStatus.SENT if error.code in ALREADY_BACK else RefundStatus.REFUSED
+        if status is RefundStatus.REFUSED:
             log.error("refund.refused", payment_id=refund.payment_id, error=str(error))
     except (OutcomeUnknown, AttemptFailed, AccessDenied) as error:
         write = log.error if isinstance(error, AccessDenied) else log.warning
@@ -89,15 +87,13 @@ async def _send(database: Database, gateway: StripeGateway, refund: Row[Any]) ->
         await _postpone(database, refund, new_key=isinstance(error, AttemptFailed))
         return False
     async with database.transaction() as connection:
-        await queries.update_refund(connection, refund.payment_intent, status=status)
-    return status == "sent"
+        await queries.set_refund_status(connection, refund.payment_intent, status)
+    return status is RefundStatus.SENT
 
 
-async def _postpone(database: Database, refund: Row[Any], *, new_key: bool) -> None:
+async def _postpone(database: Database, refund: RefundRecord, *, new_key: bool) -> None:
     attempts = refund.attempts + 1
     delay = DELAYS[min(attempts, len(DELAYS) - 1)]
-    values: dict[str, Any] = {"attempts": attempts}
-    if new_key:
-        values["stripe_key"] = str(uuid.uuid4())
+    key = str(uuid.uuid4()) if new_key else refund.stripe_key
     async with database.transaction() as connection:
-        await queries.postpone_refund(connection, refund.payment_intent, delay, **values)
+        await queries.postpone_refund(connection, refund.payment_intent, delay, attempts=attempts, stripe_key=key)

@@ -3,18 +3,25 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Row
 
 from paidchat.domain import LONGEST_OPEN
+from paidchat.records import PaymentRecord
 from paidchat.storage import clock, queries
 from paidchat.storage.database import Database, DatabaseUnavailable
-from paidchat.stripe.gateway import AttemptFailed, CheckoutSession, RequestRefused, StripeGateway
+from paidchat.stripe.gateway import (
+    AttemptFailed,
+    CheckoutSession,
+    RequestRefused,
+    StripeGateway,
+    expiry_of,
+    with_expiry,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -61,23 +68,15 @@ class CheckoutSessions:
         stripe_now = self._gateway.stripe_now()
         return whole_seconds((stripe_now if abs(stripe_now - now) > CLOCKS_AGREE else now) + lasts)
 
-    async def open(self, payment: Row[Any], claim: Claim) -> None:
+    async def open(self, payment: PaymentRecord, claim: Claim) -> None:
         """Ask Stripe for a payment's session and store it, which releases the claim; so does any failure.
 
         Raises:
             GatewayError: Stripe refused, or could not be asked.
         """
-        async with self.releasing(claim):
-            try:
-                session = await self._create(payment.id, payment.stripe_params, payment.stripe_key)
-            except RequestRefused:
-                now = await self._now()
-                if SHORTEST_SESSION - CLAIM_TTL < self._left(payment, now) < LONGEST_OPEN:
-                    raise
-                session = await self._create_anew(payment, now)
-            await self._store(payment.id, session_id=session.id, checkout_url=session.url, claimed_until=None)
+        await self._open(payment, claim, anew_if_late=True)
 
-    async def recover(self, payment: Row[Any]) -> str | None:
+    async def recover(self, payment: PaymentRecord) -> str | None:
         """Return the id of a session that was asked for and never stored, by asking for it again.
 
         A payment that has none and can have none any more becomes `expired`. None also if the claim is held.
@@ -89,28 +88,42 @@ class CheckoutSessions:
             until = await queries.claim_payment(connection, payment.id, CLAIM_TTL)
         if until is None:
             return None
-        async with self.releasing(Claim(payment.id, until)):
-            if payment.read_at - payment.created_at > IDEMPOTENCY_KEY_TTL:
-                # Stripe may have forgotten the key, and would make another session. An unseen first one has expired.
+        claim = Claim(payment.id, until)
+        if payment.read_at - payment.created_at > IDEMPOTENCY_KEY_TTL:
+            # Stripe may have forgotten the key, and would make another session. An unseen first one has expired.
+            async with self.releasing(claim):
                 await self.expire(payment)
-                return None
+            return None
+        session = await self._open(payment, claim, anew_if_late=False)
+        return None if session is None else session.id
+
+    async def _open(self, payment: PaymentRecord, claim: Claim, *, anew_if_late: bool) -> CheckoutSession | None:
+        """Ask for the session and store it. If Stripe refuses the expiry, ask for another one, or give the payment up.
+
+        A session that was made before would have been replayed, so there is none when Stripe refuses.
+        """
+        async with self.releasing(claim):
             try:
                 session = await self._create(payment.id, payment.stripe_params, payment.stripe_key)
             except RequestRefused:
-                # A session that was made would have been replayed, so there never was one.
-                if self._left(payment, await self._now()) >= SHORTEST_SESSION:
+                now = await self._now()
+                left = self._left(payment, now)
+                if anew_if_late and not SHORTEST_SESSION - CLAIM_TTL < left < LONGEST_OPEN:
+                    session = await self._create_anew(payment, now)
+                elif not anew_if_late and left < SHORTEST_SESSION:
+                    await self.expire(payment)
+                    return None
+                else:
                     raise
-                await self.expire(payment)
-                return None
             await self._store(payment.id, session_id=session.id, checkout_url=session.url, claimed_until=None)
-            return session.id
+            return session
 
-    async def expire(self, payment: Row[Any]) -> None:
+    async def expire(self, payment: PaymentRecord) -> None:
         """Give a payment up that has no session. Money that arrives all the same still wins."""
         async with self._database.transaction() as connection:
             await queries.expire_payment(connection, payment.id)
 
-    async def _create(self, payment_id: str, params: dict[str, Any], key: str) -> CheckoutSession:
+    async def _create(self, payment_id: str, params: Mapping[str, object], key: str) -> CheckoutSession:
         try:
             return await self._gateway.create_session(params, key)
         except AttemptFailed:
@@ -118,7 +131,7 @@ class CheckoutSessions:
             await self._store(payment_id, stripe_key=str(uuid.uuid4()))
             raise
 
-    async def _create_anew(self, payment: Row[Any], now: datetime) -> CheckoutSession:
+    async def _create_anew(self, payment: PaymentRecord, now: datetime) -> CheckoutSession:
         """Ask with another expiry: Stripe did not take the first, which came too late or from a clock that was wrong.
 
         A refused request is not remembered, and had Stripe seen the first before it would have replayed its answer:
@@ -126,13 +139,13 @@ class CheckoutSessions:
         whatever the settings are by now: the payer was promised that.
         """
         key, lasts = str(uuid.uuid4()), session_length(payment.expires_at - payment.created_at)
-        params = payment.stripe_params | {"expires_at": int(self.expiry(now, lasts).timestamp())}
+        params = with_expiry(payment.stripe_params, self.expiry(now, lasts))
         await self._store(payment.id, stripe_key=key, stripe_params=params, expires_at=whole_seconds(now + lasts))
         return await self._create(payment.id, params, key)
 
-    def _left(self, payment: Row[Any], now: datetime) -> timedelta:
+    def _left(self, payment: PaymentRecord, now: datetime) -> timedelta:
         """Return how far off the expiry in a payment's request is, by Stripe's clock."""
-        return datetime.fromtimestamp(payment.stripe_params["expires_at"], UTC) - self.expiry(now, timedelta(0))
+        return expiry_of(payment.stripe_params) - self.expiry(now, timedelta(0))
 
     async def _now(self) -> datetime:
         async with self._database.reading() as connection:

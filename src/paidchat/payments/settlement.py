@@ -106,7 +106,9 @@ class Settlement:
 
     def _enter_intent(self, account: _Account, fact: IntentFact) -> Verdict:
         if account.payment_intent not in {None, fact.payment_intent}:
-            return Verdict.DUPLICATE_PAYMENT_MOVED  # what becomes of money that was paid twice never touches the message
+            return (
+                Verdict.DUPLICATE_PAYMENT_MOVED
+            )  # what becomes of money that was paid twice never touches the message
         if account.heard_later_than(fact.question):
             return Verdict.OVERTAKEN
         if fact.refunded or fact.disputed:

@@ -1,8 +1,8 @@
 """Every SELECT, INSERT and UPDATE, as functions of a connection. None of them commits."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -123,9 +123,7 @@ def select_payments(connection: AsyncConnection) -> Select[*tuple[Any, ...]]:
     ).outerjoin(message, message.c.payment_id == payment.c.id)
 
 
-async def insert_payment(
-    connection: AsyncConnection, new: NewPayment, *, unless_same: str = "idempotency_key"
-) -> bool:
+async def insert_payment(connection: AsyncConnection, new: NewPayment, *, unless_same: str = "idempotency_key") -> bool:
     """Insert a payment; False if there is one with the same value in a column, of which there can be only one."""
     inserted = insert_into(connection, payment).values(payment_values(new))
     result = await connection.execute(inserted.on_conflict_do_nothing(index_elements=[unless_same]))
@@ -356,14 +354,12 @@ async def event_verdicts(connection: AsyncConnection, event_ids: Collection[str]
 # --- refunds ----------------------------------------------------------------------------------------
 
 
-async def want_refund(connection: AsyncConnection, values: dict[str, Any]) -> None:
+async def want_refund(connection: AsyncConnection, wanted: RefundRecord) -> None:
     """Write down that an intent's money is to go back. One that Stripe refused before is wanted anew."""
-    new = insert_into(connection, refund).values(values)
+    new = insert_into(connection, refund).values(asdict(wanted))
     again = {name: new.excluded[name] for name in ("status", "stripe_key", "attempts", "due_at")}
     unwanted = refund.c.status != RefundStatus.WANTED
-    await connection.execute(
-        new.on_conflict_do_update(index_elements=["payment_intent"], set_=again, where=unwanted)
-    )
+    await connection.execute(new.on_conflict_do_update(index_elements=["payment_intent"], set_=again, where=unwanted))
 
 
 async def due_refunds(
@@ -389,11 +385,15 @@ async def due_refunds(
     return [refund_record(row) for row in await connection.execute(wanted)]
 
 
-async def postpone_refund(connection: AsyncConnection, payment_intent: str, delay: timedelta, **values: Any) -> None:
+async def postpone_refund(
+    connection: AsyncConnection, payment_intent: str, delay: timedelta, *, attempts: int, stripe_key: str
+) -> None:
     """Put a refund off."""
-    await update_refund(connection, payment_intent, due_at=clock.moment(connection, delay), **values)
+    put_off = update(refund).where(refund.c.payment_intent == payment_intent)
+    due_at = clock.moment(connection, delay)
+    await connection.execute(put_off.values(due_at=due_at, attempts=attempts, stripe_key=stripe_key))
 
 
-async def update_refund(connection: AsyncConnection, payment_intent: str, **values: Any) -> None:
-    """Set columns of one refund."""
-    await connection.execute(update(refund).where(refund.c.payment_intent == payment_intent).values(**values))
+async def set_refund_status(connection: AsyncConnection, payment_intent: str, status: RefundStatus) -> None:
+    """Write down how far a refund has come."""
+    await connection.execute(update(refund).where(refund.c.payment_intent == payment_intent).values(status=status))

@@ -145,4 +145,5 @@ def refund_record(row: Row[Any]) -> RefundRecord:
         stripe_key=row.stripe_key,
         attempts=row.attempts,
         due_at=row.due_at,
+        created_at=row.created_at,
     )

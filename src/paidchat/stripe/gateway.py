@@ -19,6 +19,7 @@ import stripe
 import structlog
 
 from paidchat.domain import IntentFact, Question, SessionFact
+from paidchat.pricing import Price
 from paidchat.settings import Settings
 from paidchat.stripe.answers import Made, Page, WithStatus, created_at, digestible, id_in
 from paidchat.stripe.clock import StripeClock
@@ -143,6 +144,23 @@ class _HttpClient(stripe.HTTPXClient):
         return digestible(body, status), status, answered
 
 
+def expiry_of(params: Mapping[str, object]) -> datetime:
+    """Return the expiry in a session's parameters, by Stripe's clock."""
+    expires_at = params["expires_at"]
+    assert isinstance(expires_at, int)  # noqa: S101 - `session_params` made them
+    return datetime.fromtimestamp(expires_at, UTC)
+
+
+def with_expiry(params: Mapping[str, object], expires_at: datetime) -> dict[str, object]:
+    """Return a session's parameters with another expiry."""
+    return {**params, "expires_at": int(expires_at.timestamp())}
+
+
+def taxed_params(*, taxed: bool) -> dict[str, object]:
+    """Return parameters for a session that we did not ask for: they only say whether Stripe works out the tax."""
+    return {"automatic_tax": {"enabled": True}} if taxed else {}
+
+
 class StripeGateway:
     """Asks Stripe. Close it at the end.
 
@@ -174,16 +192,16 @@ class StripeGateway:
         """Return the time by Stripe's clock, in UTC; by ours before the first answer."""
         return self.clock.now()
 
-    def session_params(self, payment_id: str, board: str, expires_at: datetime) -> dict[str, Any]:
+    def session_params(self, payment_id: str, board: str, price: Price, expires_at: datetime) -> dict[str, Any]:
         """Return the parameters of a payment's Checkout Session, as they are stored and sent.
 
         The addresses come from the settings alone: a Host header is anybody's to choose.
         """
         settings = self._settings
         tags = {PAYMENT_TAG: payment_id, BOARD_TAG: board}
-        price: dict[str, Any] = {
-            "currency": settings.price_currency,
-            "unit_amount": settings.price_amount,
+        price_data: dict[str, Any] = {
+            "currency": price.currency,
+            "unit_amount": price.amount,
             "product_data": {"name": settings.product_name},
         }
         params: dict[str, Any] = {
@@ -192,7 +210,7 @@ class StripeGateway:
             "client_reference_id": payment_id,
             "metadata": tags,
             "payment_intent_data": {"metadata": tags},
-            "line_items": [{"quantity": 1, "price_data": price}],
+            "line_items": [{"quantity": 1, "price_data": price_data}],
             "expires_at": int(expires_at.timestamp()),
             "success_url": f"{settings.page_url}/?payment={payment_id}",
             "cancel_url": f"{settings.page_url}/?cancelled={payment_id}",
@@ -200,12 +218,12 @@ class StripeGateway:
             "adaptive_pricing": {"enabled": False},
             "allow_promotion_codes": False,
         }
-        if settings.automatic_tax != "off":
+        if price.taxed:
             params["automatic_tax"] = {"enabled": True}
-            price["tax_behavior"] = settings.automatic_tax
+            price_data["tax_behavior"] = settings.automatic_tax
         return params
 
-    async def create_session(self, params: dict[str, Any], key: str) -> CheckoutSession:
+    async def create_session(self, params: Mapping[str, object], key: str) -> CheckoutSession:
         """Make the Checkout Session, or get the one that these parameters made before with this key."""
         return _read(await self._ask("post", "/v1/checkout/sessions", params, key=key), CheckoutSession)
 
@@ -325,7 +343,7 @@ class StripeGateway:
             params = {**params, "starting_after": last}
 
     async def _ask(
-        self, method: str, path: str, params: dict[str, Any] | None = None, *, key: str | None = None
+        self, method: str, path: str, params: Mapping[str, object] | None = None, *, key: str | None = None
     ) -> Any:
         """Make one call within its time and return the answer's JSON, or say in our words what went wrong.
 

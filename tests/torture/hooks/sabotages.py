@@ -13,8 +13,10 @@ from sqlalchemy.engine import Engine
 from paidchat.domain import Verdict
 from paidchat.payments.checkout import Checkout
 from paidchat.payments.reconciler import Reconciler
-from paidchat.payments.settlement import Ledger
+from paidchat.payments.settlement import Settlement
+from paidchat.records import PaymentMove, ReceivedEvent
 from paidchat.storage import queries
+from paidchat.storage.rows import move_values
 from tests.torture.harness.table import Row
 from tests.torture.hooks import unplugged
 from tests.torture.hooks.patches import replace
@@ -45,9 +47,9 @@ class Sabotage:
 
 
 def _forget_events() -> None:
-    async def take_events(connection: Any, events: Sequence[dict[str, Any]]) -> set[str]:
+    async def take_events(connection: Any, events: Sequence[ReceivedEvent]) -> set[str]:
         del connection
-        return {event["id"] for event in events}
+        return {event.id for event in events}
 
     replace(queries, "take_events", lambda _: take_events)
 
@@ -81,14 +83,14 @@ def _no_sweep() -> None:
 
 def _forget_when_asked() -> None:
     def believing(enter: Any) -> Any:
-        def enter_intent(ledger: Ledger, account: Any, fact: Any) -> Verdict:
+        def enter_intent(ledger: Settlement, account: Any, fact: Any) -> Verdict:
             account.known_number = account.known_at = None
             verdict: Verdict = enter(ledger, account, fact)
             return verdict
 
         return enter_intent
 
-    replace(Ledger, "_enter_intent", believing)
+    replace(Settlement, "_enter_intent", believing)
 
 
 # --- once, and in order -----------------------------------------------------------------------------
@@ -117,10 +119,10 @@ async def _as_seen_before(connection: Any, payment_ids: Any) -> dict[str, Any]:
     return _seen_before.get()
 
 
-async def _move_whatever_they_are(connection: Any, moves: Sequence[dict[str, Any]]) -> None:
+async def _move_whatever_they_are(connection: Any, moves: Sequence[PaymentMove]) -> None:
     for move in moves:
-        values = {name: value for name, value in move.items() if not name.endswith("_")}
-        await connection.execute(update(queries.payment).where(queries.payment.c.id == move["id_"]).values(values))
+        moved = update(queries.payment).where(queries.payment.c.id == move.payment_id)
+        await connection.execute(moved.values(move_values(move)))
 
 
 def _without_unique_key(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:

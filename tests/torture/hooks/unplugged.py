@@ -8,11 +8,11 @@ from sqlalchemy import and_
 from paidchat import observability
 from paidchat.api import webhooks
 from paidchat.background import Supervisor
-from paidchat.domain import Verdict
+from paidchat.domain import RefundCause, Verdict
 from paidchat.feed import feed as feed_module
 from paidchat.feed.feed import Feed, Subscriber
 from paidchat.payments import refunds
-from paidchat.payments.settlement import Ledger
+from paidchat.payments.settlement import Settlement
 from paidchat.serving import heads, http_protocol, server
 from paidchat.serving.feed_protocol import FrameBudget
 from paidchat.storage import clock as storage_clock
@@ -75,7 +75,7 @@ def keep_surplus() -> None:
 
     def only_operators(want: Any) -> Any:
         async def want_unless_surplus(*arguments: Any) -> None:
-            if "surplus" not in arguments:
+            if RefundCause.DUPLICATE_PAYMENT not in arguments:
                 await want(*arguments)
 
         return want_unless_surplus
@@ -87,7 +87,7 @@ def order_by_clock() -> None:
     """Go by when Stripe's answers were asked for, not by their numbers, and take an older one for nothing new."""
 
     def by_time(enter: Any) -> Any:
-        def enter_intent(ledger: Ledger, account: Any, fact: Any) -> Verdict:
+        def enter_intent(ledger: Settlement, account: Any, fact: Any) -> Verdict:
             if account.known_at is not None and fact.question.at < account.known_at:
                 return Verdict.REPEATED
             account.known_number = None
@@ -96,7 +96,7 @@ def order_by_clock() -> None:
 
         return enter_intent
 
-    replace(Ledger, "_enter_intent", by_time)
+    replace(Settlement, "_enter_intent", by_time)
 
 
 def believe_the_future() -> None:
