@@ -5,8 +5,7 @@ import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-for path in (ROOT / "tests/support", ROOT):
-    sys.path.insert(0, str(path))
+sys.path.insert(0, str(ROOT))
 
 warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")  # asked for by a server that is not started
 

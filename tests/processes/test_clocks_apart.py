@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.cluster import Cluster, client_of
+from tests.support.cluster import Cluster, client_of, running_cluster
+from tests.support.postgres import Postgres
 from tests.support.served import paidchat
 from tests.support.webhooks import deliver, event
 from tests.support.wrong_clock import ahead_by
@@ -22,13 +23,15 @@ PATIENCE_S = 30
 
 
 @pytest.fixture(scope="module", params=[AHEAD_S, -AHEAD_S], ids=["ahead", "behind"])
-def apart(request: pytest.FixtureRequest, make_cluster: Callable[[], Cluster]) -> Cluster:
+def apart(
+    request: pytest.FixtureRequest, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
     """Two boards, the second of which has a clock that is wrong; webhooks go to the first."""
-    cluster = make_cluster()
-    wrong = ahead_by(request.param)
-    elsewhere = replace(cluster, environment={**cluster.environment, **wrong}, nodes=[])
-    cluster.nodes.append(elsewhere.start_node())
-    return cluster
+    with running_cluster(postgres, tmp_path_factory.mktemp("sandbox")) as cluster:
+        wrong = ahead_by(request.param)
+        elsewhere = replace(cluster, environment={**cluster.environment, **wrong}, nodes=[])
+        cluster.nodes.append(elsewhere.start_node())
+        yield cluster
 
 
 @pytest.fixture
@@ -78,17 +81,16 @@ async def test_a_key_in_use_at_one_is_in_use_at_the_other(apart: Cluster, client
 
 
 @pytest.mark.parametrize(("holding_s", "asking_s"), [(0, AHEAD_S), (-AHEAD_S, 0)])
-async def test_only_one_sweeps(make_cluster: Callable[[], Cluster], holding_s: int, asking_s: int) -> None:
+async def test_only_one_sweeps(own_cluster: Cluster, holding_s: int, asking_s: int) -> None:
     """While a sweep by one clock goes on, none begins by another."""
-    cluster = make_cluster()
-    wrong = replace(cluster, environment={**cluster.environment, **ahead_by(holding_s)}, nodes=[])
-    cluster.nodes[0].stop()
-    faults = f"{cluster.sandbox_url}/test/faults"
+    wrong = replace(own_cluster, environment={**own_cluster.environment, **ahead_by(holding_s)}, nodes=[])
+    own_cluster.nodes[0].stop()
+    faults = f"{own_cluster.sandbox_url}/test/faults"
     async with httpx.AsyncClient(trust_env=False) as client:
         await client.put(faults, json={"api": {"hang_s": 5}})
         holder = wrong.start_node()
         await asyncio.sleep(2)  # its first sweep comes half a second after the start
-        asking = {**cluster.environment, **ahead_by(asking_s)}
+        asking = {**own_cluster.environment, **ahead_by(asking_s)}
         done = await asyncio.to_thread(paidchat, "reconcile", **asking)
         await client.delete(faults)
     holder.stop()

@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from urllib.parse import urlencode
@@ -60,10 +59,9 @@ async def test_a_lost_or_frozen_listener_delays_nothing_for_long(
         await _seen(cluster, follower, client, "After")
 
 
-async def test_restarts_of_the_database_lose_nothing(make_cluster: Callable[[], Cluster]) -> None:
+async def test_restarts_of_the_database_lose_nothing(own_cluster: Cluster) -> None:
     """While people pay, PostgreSQL is restarted again and again: each message is posted once and followed once."""
-    cluster = make_cluster()
-    nodes = [cluster.nodes[0], cluster.start_node()]
+    nodes = [own_cluster.nodes[0], own_cluster.start_node()]
     texts = [f"Message {number}" for number in range(24)]
     seen: dict[str, list[int]] = {node.url: [] for node in nodes}
     seed = 20261124
@@ -72,7 +70,7 @@ async def test_restarts_of_the_database_lose_nothing(make_cluster: Callable[[], 
     async def pay(payment: dict[str, str]) -> None:
         await asyncio.sleep(chance.uniform(0, 2))
         async with client_of(nodes[0]) as client:
-            await cluster.act(client, payment, "pay")
+            await own_cluster.act(client, payment, "pay")
 
     async def follow(node: Node) -> None:
         after: int = 0
@@ -102,12 +100,12 @@ async def test_restarts_of_the_database_lose_nothing(make_cluster: Callable[[], 
         payers = [asyncio.create_task(pay(payment)) for payment in payments]
         for _ in range(3):
             await asyncio.sleep(chance.uniform(0.1, 0.6))
-            await asyncio.to_thread(cluster.postgres.restart)
+            await asyncio.to_thread(own_cluster.postgres.restart)
         async with asyncio.timeout(60):
             await asyncio.gather(*payers, *followers)
     assert seen == {node.url: list(range(1, len(texts) + 1)) for node in nodes}, f"seed {seed}"
     async with client_of(nodes[1]) as client:
         page = (await client.get("/api/messages", params={"limit": 100})).json()
-        ledger = await cluster.ledger(client)
+        ledger = await own_cluster.ledger(client)
     assert sorted(message["text"] for message in page["messages"]) == sorted(texts)
     assert len([session for session in ledger["sessions"] if session["payment_status"] == "paid"]) == len(texts)

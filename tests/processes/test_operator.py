@@ -3,7 +3,6 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Callable
 
 import pytest
 from sqlalchemy import delete
@@ -93,33 +92,32 @@ async def test_an_unpaid_payment_is_not_refunded(cluster: Cluster) -> None:
     assert "was not paid" in refused.stderr
 
 
-async def test_reconcile_posts_what_was_never_told(make_cluster: Callable[[], Cluster]) -> None:
+async def test_reconcile_posts_what_was_never_told(own_cluster: Cluster) -> None:
     """With no server to hear of it, a paid message is posted by `paidchat reconcile`, which counts what it did."""
-    cluster = make_cluster()
-    async with client_of(cluster.nodes[0]) as client:
+    async with client_of(own_cluster.nodes[0]) as client:
         faults = {"webhook": {"drop": "all"}}
-        assert (await client.put(f"{cluster.sandbox_url}/test/faults", json=faults)).status_code == 200
+        assert (await client.put(f"{own_cluster.sandbox_url}/test/faults", json=faults)).status_code == 200
         payment = (await client.post("/api/payments", json={"text": "Nobody said"})).json()
-        cluster.nodes[0].stop()
-        await cluster.act(client, payment, "pay")
+        own_cluster.nodes[0].stop()
+        await own_cluster.act(client, payment, "pay")
     for _ in range(60):  # the server may have held the sweep when it left
-        done = paidchat("reconcile", **cluster.environment)
+        done = paidchat("reconcile", **own_cluster.environment)
         if "sweeping just now" not in done.stderr:
             break
         await asyncio.sleep(1)
     assert done.returncode == 0, done.stderr
     assert "handled 1 missed events" in done.stdout
-    shown = json.loads(paidchat("payments", "show", payment["id"], **cluster.environment).stdout)
+    shown = json.loads(paidchat("payments", "show", payment["id"], **own_cluster.environment).stdout)
     assert shown["status"] == "fulfilled"
 
 
-async def test_one_process_sweeps_at_a_time(make_cluster: Callable[[], Cluster]) -> None:
+async def test_one_process_sweeps_at_a_time(own_cluster: Cluster) -> None:
     """While a server is in the middle of its sweep, another process leaves it alone, and says so."""
-    cluster = make_cluster()
-    async with client_of(cluster.nodes[0]) as client:
+    async with client_of(own_cluster.nodes[0]) as client:
         await client.post("/api/payments", json={"text": "Asked about"})
-        await client.put(f"{cluster.sandbox_url}/test/faults", json={"api": {"hang_s": 5}})
-        said = [paidchat("reconcile", **cluster.environment) for _ in range(3)]
+        await client.put(f"{own_cluster.sandbox_url}/test/faults", json={"api": {"hang_s": 5}})
+        await asyncio.sleep(2)  # it sweeps every second
+        said = [paidchat("reconcile", **own_cluster.environment) for _ in range(3)]
     # The server sweeps every second, and each sweep now takes many: one of three at least meets it.
     assert any(done.returncode == 1 and "sweeping just now" in done.stderr for done in said)
 

@@ -1,14 +1,15 @@
-"""Transactions on SQLite: what is committed is on disk and whole, and concurrent writers lose nothing."""
+"""Transactions: what is committed is on disk and whole, concurrent writers lose nothing, and a deadlock is told."""
 
 import asyncio
 import time
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseUnavailable
+from tests.support.postgres import Postgres
 from tests.support.rows import opened, write_messages, write_payment
 
 
@@ -130,3 +131,20 @@ async def test_a_commit_wakes_who_waits(database: Database) -> None:
     await increment(database)
     async with asyncio.timeout(5):
         await database.changes.wait(60)
+
+
+async def test_a_deadlock_is_no_bug(postgres: Postgres) -> None:
+    """Of two transactions that wait for each other one goes on; the other is told that a lock was in its way."""
+    async with opened(postgres.create_database()) as database:
+
+        async def lock(first: int, second: int, both: asyncio.Barrier) -> None:
+            async with database.transaction() as connection:
+                await connection.execute(select(func.pg_advisory_xact_lock(first)))
+                await both.wait()
+                await connection.execute(select(func.pg_advisory_xact_lock(second)))
+
+        both = asyncio.Barrier(2)
+        outcomes = await asyncio.gather(lock(1, 2, both), lock(2, 1, both), return_exceptions=True)
+    [refused] = [outcome for outcome in outcomes if outcome is not None]
+    assert isinstance(refused, DatabaseUnavailable)
+    assert refused.is_locked

@@ -2,16 +2,17 @@
 
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.support.board_client import NO_TLS, session_of
 from tests.support.postgres import Postgres
-from tests.support.served import Running, free_port, process
+from tests.support.served import SECRET, Running, free_port, paidchat, process
 
 Json = dict[str, Any]
 
@@ -69,6 +70,35 @@ class Cluster:
         """Return what the sandbox knows."""
         ledger: Json = (await client.get(f"{self.sandbox_url}/test/ledger")).json()
         return ledger
+
+
+@contextlib.contextmanager
+def running_cluster(postgres: Postgres, data: Path) -> Iterator[Cluster]:
+    """Run a sandbox, whose file is in this folder, and one board, on a new database, until the block ends."""
+    first, sandbox_port = free_port(), free_port()
+    environment = {
+        "PAIDCHAT_DATABASE_URL": postgres.create_database(),
+        "PAIDCHAT_PUBLIC_URL": f"http://127.0.0.1:{first}",
+        "PAIDCHAT_STRIPE_API_BASE": f"http://127.0.0.1:{sandbox_port}",
+        "PAIDCHAT_RATE_LIMIT": "off",
+        "PAIDCHAT_RECONCILE_SECONDS": "1",
+        "STRIPE_SECRET_KEY": "sk_test_of_the_tests",
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+    }
+    migrated = paidchat("migrate", **environment)
+    assert migrated.returncode == 0, migrated.stderr
+    sandbox = ("--port", str(sandbox_port), "--data", str(data), "--webhook-secret", SECRET)
+    with ExitStack() as stack:
+        stack.enter_context(process("sandbox", *sandbox, "--webhook-url", f"http://127.0.0.1:{first}/stripe/webhook"))
+        made = Cluster(
+            postgres,
+            environment["PAIDCHAT_DATABASE_URL"],
+            environment["PAIDCHAT_STRIPE_API_BASE"],
+            environment,
+            stack,
+        )
+        made.start_node(first)
+        yield made
 
 
 @contextlib.asynccontextmanager

@@ -35,9 +35,10 @@ SESSION_SETTINGS = f"""
 """
 POOL_SIZE = 10  # connections a process holds to PostgreSQL, the listener's not among them
 # Classes of PostgreSQL's errors that do not come from what was asked of it: connection, state, resources, a lock that
-# could not be had, an operator's intervention, the system (postgresql.org/docs/current/errcodes-appendix.html).
-_OUTAGES = frozenset({"08", "25", "53", "55", "57", "58"})
-LOCK_NOT_AVAILABLE = "55P03"
+# could not be had, a deadlock that another transaction won, an operator's intervention, the system
+# (postgresql.org/docs/current/errcodes-appendix.html).
+_OUTAGES = frozenset({"08", "25", "40", "53", "55", "57", "58"})
+LOCKED = frozenset({"55P03", "40P01"})  # waited for too long, or in a circle
 _PRIMARY = 0xFF  # SQLite's extended codes carry the primary one in their lowest byte (sqlite.org/rescode.html)
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
@@ -50,11 +51,11 @@ class DatabaseUnavailable(Exception):
 
     @property
     def is_locked(self) -> bool:
-        """Whether it was held by another for longer than we wait."""
+        """Whether another held it: for longer than we wait, or in a deadlock, which is rolled back."""
         error = getattr(self.__cause__, "orig", None)
         if (code := getattr(error, "sqlite_errorcode", None)) is not None:
             return code & _PRIMARY in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-        return getattr(error, "sqlstate", None) == LOCK_NOT_AVAILABLE
+        return getattr(error, "sqlstate", None) in LOCKED
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def _other_syntax(scene: Scene) -> Cases:
         yield name, scene.post(body, value)
 
 
-@idea("compressed body", "The body is compressed, and the header that of the plain one.")
+@idea("compressed body", "The body is compressed, and the header that of the plain one.", TURNED_AWAY)
 def _compressed(scene: Scene) -> Cases:
     body = scene.payload
     packed = {"gzip": gzip.compress(body), "deflate": zlib.compress(body), "br": body, "identity": body}
