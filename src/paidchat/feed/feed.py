@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 import structlog
-from websockets.frames import Frame as WebSocketFrame
-from websockets.frames import Opcode
 
 from paidchat import wire
 from paidchat.domain import EntryKind, Reason, is_payment_id
 from paidchat.records import LogRecord, MessageRecord, PaymentRecord
+from paidchat.serving.seam import Frame as WebSocketFrame
+from paidchat.serving.seam import Opcode
 from paidchat.serving.transports import Transport, reset
 from paidchat.storage import queries
 from paidchat.storage.database import Database

@@ -4,13 +4,10 @@ import asyncio
 import time
 from typing import Any, Final
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
-from websockets.http11 import Request
-
+from paidchat.serving.seam import Frame, Request, WebSocketsSansIOProtocol
 from paidchat.serving.transports import reset
 
-EXTENSION: Final = "paidchat.feed.feed"  # in the ASGI scope's extensions: the transport, and a way to wait for it
+EXTENSION: Final = "paidchat.feed"  # in the ASGI scope's extensions: the transport, and a way to wait for it
 MISUSE: Final = "paidchat.misuse"  # in an ASGI message: what a viewer did that ends the connection
 MAX_FRAME: Final = 1024  # bytes a viewer may send at once
 PING_INTERVAL_S: Final = 20

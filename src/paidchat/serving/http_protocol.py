@@ -5,9 +5,9 @@ import enum
 from typing import Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from paidchat.serving import descriptors, heads
+from paidchat.serving.seam import HttpToolsProtocol, RequestResponseCycle
 from paidchat.serving.transports import reset
 
 HEAD_TIMEOUT_S: Final = 10  # from the connection, or a head's first byte, to its end

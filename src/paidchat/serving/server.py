@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.supervisors import Multiprocess
 
 from paidchat.serving import descriptors
 from paidchat.serving.feed_protocol import MAX_FRAME, PING_INTERVAL_S, PING_TIMEOUT_S, FeedProtocol
 from paidchat.serving.http_protocol import HttpProtocol
+from paidchat.serving.seam import Multiprocess
 
 KEEP_ALIVE_S: Final = 5  # between a client's requests
 # A proxy that sends on a connection just as we close it has a POST without an answer, which it must not repeat. So

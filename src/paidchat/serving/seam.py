@@ -1,0 +1,80 @@
+"""The seam to uvicorn and websockets: the only module that takes what is not their public interface.
+
+Both are capped in `pyproject.toml`. What we rely on is listed here, and `tests/unit/test_seam.py` looks for each name
+on a real object: an upgrade that changes one fails there first.
+"""
+
+from typing import Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.supervisors import Multiprocess
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+
+__all__ = [
+    "Frame",
+    "HttpToolsProtocol",
+    "Multiprocess",
+    "Opcode",
+    "Request",
+    "RequestResponseCycle",
+    "WebSocketsSansIOProtocol",
+]
+
+# What `serving` uses or overrides, beside asyncio's own protocol methods.
+OF_HTTP: Final = frozenset(
+    {
+        "_start_asgi_task",
+        "access_log",
+        "access_logger",
+        "app",
+        "app_state",
+        "config",
+        "connections",
+        "cycle",
+        "flow",
+        "logger",
+        "loop",
+        "on_body",
+        "on_header",
+        "on_headers_complete",
+        "on_message_begin",
+        "on_message_complete",
+        "on_response_complete",
+        "on_url",
+        "parser",
+        "scope",
+        "server_state",
+        "shutdown",
+        "timeout_keep_alive",
+        "transport",
+        "ws_protocol_class",
+    }
+)
+OF_WEBSOCKETS: Final = frozenset(
+    {
+        "close_sent",
+        "close_timeout",
+        "handle_bytes",
+        "handle_close",
+        "handle_connect",
+        "handle_cont",
+        "handle_parser_exception",
+        "handle_ping",
+        "handle_pong",
+        "handle_text",
+        "handshake_complete",
+        "handshake_initiated",
+        "keepalive_timeout",
+        "loop",
+        "queue",
+        "read_paused",
+        "send",
+        "shutdown",
+        "transport",
+        "writable",
+    }
+)
+OF_SERVER: Final = frozenset({"capture_signals", "handle_exit", "on_tick", "started", "startup"})
+OF_WORKERS: Final = frozenset({"init_processes", "processes", "should_exit"})

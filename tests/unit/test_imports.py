@@ -1,0 +1,33 @@
+"""The contracts of imports name every module that there is, so that a new one cannot slip past them."""
+
+import tomllib
+from pathlib import Path
+
+import paidchat
+
+CONTRACTS = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["tool"]["importlinter"][
+    "contracts"
+]
+MODULES = {
+    path.stem
+    for path in Path(paidchat.__file__).parent.iterdir()
+    if (path.suffix == ".py" or (path / "__init__.py").exists()) and path.stem != "__init__"
+}
+
+
+def contract(name: str) -> dict[str, list[str]]:
+    """Return the contract of this name."""
+    [found] = [each for each in CONTRACTS if each["name"] == name]
+    return dict(found)
+
+
+def test_the_layers_name_every_module() -> None:
+    """Each module and folder of the package stands on one floor."""
+    floors = [module.strip() for layer in contract("Imports point down only")["layers"] for module in layer.split("|")]
+    assert sorted(floors) == sorted(MODULES)
+
+
+def test_the_sandbox_may_import_no_sibling() -> None:
+    """Everything beside the sandbox is forbidden to it."""
+    forbidden = set(contract("The sandbox is a stranger")["forbidden_modules"])
+    assert forbidden == {f"paidchat.{module}" for module in MODULES - {"sandbox", "__main__"}} | {"stripe"}

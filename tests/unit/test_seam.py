@@ -1,0 +1,59 @@
+"""The seam to uvicorn: each of its internals that we rely on is there, and we rely on no other."""
+
+import ast
+import asyncio
+import inspect
+from types import ModuleType
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from paidchat.serving import feed_protocol, http_protocol, seam, server
+
+
+async def app(scope: object, receive: object, send: object) -> None:
+    """Serve nothing."""
+
+
+def stock(name: str) -> object:
+    """Make the object of uvicorn's own that one of our classes is made from."""
+    config = uvicorn.Config(app, log_config=None)
+    config.load()
+    made = {
+        "HttpProtocol": lambda: seam.HttpToolsProtocol(config, ServerState(), {}),
+        "FeedProtocol": lambda: seam.WebSocketsSansIOProtocol(config, ServerState(), {}),
+        "Server": lambda: uvicorn.Server(config),
+        "Workers": lambda: seam.Multiprocess(config, []),
+    }
+    return made[name]()
+
+
+def names_of(module: ModuleType, name: str) -> set[str]:
+    """Return the names that one of our classes uses of itself and its base, or defines."""
+    [tree] = ast.parse(inspect.getsource(getattr(module, name))).body
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _is_own(node.value)}
+    return used | {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def _is_own(value: ast.expr) -> bool:
+    called = value.func if isinstance(value, ast.Call) else None
+    owner = called if called is not None else value
+    return isinstance(owner, ast.Name) and owner.id == ("super" if called is not None else "self")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "relied_on"),
+    [
+        pytest.param(http_protocol, "HttpProtocol", seam.OF_HTTP, id="HTTP"),
+        pytest.param(feed_protocol, "FeedProtocol", seam.OF_WEBSOCKETS, id="WebSockets"),
+        pytest.param(server, "Server", seam.OF_SERVER, id="server"),
+        pytest.param(server, "Workers", seam.OF_WORKERS, id="workers"),
+    ],
+)
+async def test_what_we_rely_on_is_there(module: ModuleType, name: str, relied_on: frozenset[str]) -> None:
+    """Every listed name is uvicorn's, and every name of uvicorn's that our class touches is listed."""
+    theirs = stock(name)
+    assert {each for each in relied_on if not hasattr(theirs, each)} == set()
+    touched = {each for each in names_of(module, name) if hasattr(theirs, each) and not each.startswith("__")}
+    assert touched - set(dir(asyncio.Protocol)) == relied_on
