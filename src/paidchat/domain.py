@@ -297,7 +297,7 @@ def _target(state: PaymentState) -> PaymentStatus:
 class SessionFact:
     """What Stripe says of one Checkout Session, in an event or in answer to a question.
 
-    Amounts are in minor units. `payment_id` and `board` are the session's metadata: the payment it is for and
+    Amounts are in minor units. `payment_id` and `board_tag` are the session's metadata: the payment it is for and
     the board's own tag. `fact` is None when the session tells nothing that could move a payment, `livemode` when
     an event and the session in it disagree on it.
     """
@@ -306,7 +306,7 @@ class SessionFact:
     fact: Fact | None
     payment_status: str
     payment_id: str | None
-    board: str | None
+    board_tag: str | None
     payment_intent: str | None
     amount_subtotal: int | None
     amount_total: int | None
@@ -336,7 +336,7 @@ class IntentFact:
 
     payment_intent: str
     payment_id: str | None
-    board: str | None
+    board_tag: str | None
     livemode: bool
     refunded: bool
     disputed: bool

@@ -1,7 +1,8 @@
 """Redaction: what is logged is cut to a bounded size and rid of secrets, in time linear in what is given."""
 
 import re
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Final
 
 MAX_STRING: Final = 2048  # characters of a logged string, or of a line of a traceback
 MAX_LINES: Final = 60  # of a traceback: half from its beginning, half from its end
@@ -23,9 +24,9 @@ _EXCEPTION = "exception"  # where structlog puts a traceback
 _OF_THE_FORMATTER = frozenset({"_record", "_from_structlog"})  # taken out again before anything is written
 
 
-def redact_event(event: dict[str, Any]) -> dict[str, Any]:
+def redact_event(event: dict[str, object]) -> dict[str, object]:
     """Return a log entry that holds no secrets and no more than the limits above, in its keys and its values."""
-    redacted: dict[str, Any] = {}
+    redacted: dict[str, object] = {}
     for key, value in event.items():
         if key in _OF_THE_FORMATTER:
             redacted[key] = value
@@ -72,7 +73,7 @@ class _Redactor:
     def __init__(self) -> None:
         self._left = MAX_VALUES
 
-    def redact(self, value: Any, depth: int = 0) -> Any:
+    def redact(self, value: object, depth: int = 0) -> object:
         self._left -= 1
         if self._left < 0:
             return "…"
@@ -93,8 +94,8 @@ class _Redactor:
             return self._redact_items(value, depth + 1)
         return redact_text(_written(value))
 
-    def _redact_dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
-        kept: dict[str, Any] = {}
+    def _redact_dict(self, value: dict[object, object], depth: int) -> dict[str, object]:
+        kept: dict[str, object] = {}
         for key, item in value.items():
             if len(kept) == MAX_ITEMS or self._left <= 0:
                 kept["…"] = f"({len(value)} in all)"
@@ -102,8 +103,8 @@ class _Redactor:
             kept[str(self.redact(key, MAX_DEPTH))] = self.redact(item, depth)
         return kept
 
-    def _redact_items(self, value: Any, depth: int) -> list[Any]:
-        kept: list[Any] = []
+    def _redact_items(self, value: Collection[object], depth: int) -> list[object]:
+        kept: list[object] = []
         for item in value:
             if len(kept) == MAX_ITEMS or self._left <= 0:
                 kept.append(f"… ({len(value)} in all)")
@@ -112,7 +113,7 @@ class _Redactor:
         return kept
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     """Return what the log's renderer would make of a value that is no JSON: it redacts nothing."""
     try:
         return str(value) if isinstance(value, BaseException) else repr(value)

@@ -64,7 +64,7 @@ def _site_url(value: str) -> str:
     return value
 
 
-def _split(value: Any) -> Any:
+def _split(value: object) -> object:
     """Read `a, b` from the environment as a list of two."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
@@ -115,12 +115,12 @@ class Settings(BaseSettings):
 
     @field_validator("stripe_webhook_secrets", "allowed_origins", "trusted_proxies", mode="before")
     @classmethod
-    def _read_list(cls, value: Any) -> Any:
+    def _read_list(cls, value: object) -> object:
         return _split(value)
 
     @field_validator("automatic_tax", mode="before")
     @classmethod
-    def _read_switch(cls, value: Any) -> Any:
+    def _read_switch(cls, value: object) -> object:
         word = str(value).strip().lower()
         return {"": "off", "0": "off", "no": "off", "false": "off"}.get(
             word,
@@ -163,7 +163,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_webhook_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if not value:
-            raise ValueError("must not be empty: without a secret anybody could forge a payment")
+            raise ValueError("must not be empty: without a secret anyone could forge a payment")
         if not all(re.fullmatch(r"whsec_[\x21-\x7e]+", secret.get_secret_value()) for secret in value):
             raise ValueError("must be the endpoint's signing secret whsec_… (several: comma-separated)")
         return value

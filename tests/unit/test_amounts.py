@@ -13,7 +13,7 @@ def asked(subtotal: int | None, total: int | None, currency: str | None) -> Sess
         fact=None,
         payment_status="paid",
         payment_id="p",
-        board="b",
+        board_tag="b",
         payment_intent="pi_1",
         amount_subtotal=subtotal,
         amount_total=total,

@@ -55,7 +55,7 @@ _NAMES: Final = {  # of the document's messages: title, and when it comes
     "MessageRemoved": ("Message removed", "A log entry: a message left the board."),
     "MessageRestored": ("Message restored", "A log entry: a message came back."),
     "MessageWithheld": ("Message withheld", "A log entry of a resume whose message is off the board by now."),
-    "PaymentUpdated": ("Payment updated", "Only to who watches the payment; it has no `seq`."),
+    "PaymentUpdated": ("Payment updated", "Sent only to subscribers that watch the payment; it has no `seq`."),
     "Heartbeat": ("Heartbeat", f"After {HEARTBEAT_S} s without another frame."),
     "FeedError": ("Error", "About a frame of the client's."),
     "Watch": ("Watch a payment", "The one frame that a client may send."),

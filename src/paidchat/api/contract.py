@@ -30,10 +30,10 @@ class ErrorCode:
     meaning: str
     detail: str
     headers: tuple[str, ...] = ()
-    more: tuple[tuple[str, Any], ...] = ()
+    more: tuple[tuple[str, object], ...] = ()
 
 
-def _wrong(field: str, message: str) -> tuple[tuple[str, Any], ...]:
+def _wrong(field: str, message: str) -> tuple[tuple[str, object], ...]:
     return (("errors", [{"field": field, "message": message}]),)
 
 

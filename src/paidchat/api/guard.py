@@ -140,7 +140,7 @@ def _announced(scope: Scope) -> int:
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
-    """Count the body as it comes in, for who announced no length or another."""
+    """Count the body as it comes in: Content-Length may be missing or wrong."""
     left = limit
 
     async def receive_limited() -> Message:

@@ -193,7 +193,7 @@ def _database_error(request: Request, error: Exception) -> Response:
 
 
 def internal_error(request_id: str) -> Response:
-    """Make the answer to what nobody foresaw; the log has the rest, under the same id."""
+    """Answer an unexpected error; the log has the details, under the same request id."""
     return problem(
         request_id,
         500,

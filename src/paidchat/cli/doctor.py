@@ -1,4 +1,4 @@
-"""The doctor: looks at a set-up from the outside and says what to mend."""
+"""The doctor: examines a set-up from the outside and says what to fix."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -115,7 +115,7 @@ async def _reach(settings: Settings, gateway: StripeGateway) -> Finding:
     try:
         await gateway.check_access()
     except AccessDenied as error:
-        return Finding(Level.FAILURE, "Stripe", f"the key is refused: {error}", "Mend STRIPE_SECRET_KEY.")
+        return Finding(Level.FAILURE, "Stripe", f"the key is refused: {error}", "Fix STRIPE_SECRET_KEY.")
     except UnreadableAnswer as error:
         remedy = f"Something else answers in Stripe's place: check what is between here and {_way(settings)}."
         return Finding(Level.FAILURE, "Stripe", str(error), remedy)

@@ -1,4 +1,4 @@
-"""The command line: demo, serve, migrate, sandbox, openapi."""
+"""The command line: serve, demo, sandbox, migrate, doctor, reconcile, openapi, asyncapi, messages, payments."""
 
 import asyncio
 import io
@@ -9,13 +9,17 @@ import secrets
 import socket
 import sys
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import structlog
 import typer
 
 from paidchat.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from paidchat.sandbox import SandboxSettings
 
 log = structlog.get_logger(__name__)
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -118,7 +122,7 @@ def migrate(
 
 @cli.command()
 def doctor() -> None:
-    """Check the set-up, here and at Stripe, and say what to mend."""
+    """Check the set-up, here and at Stripe, and say what to fix."""
     from paidchat.cli import operate
 
     operate.doctor(_load())
@@ -172,7 +176,7 @@ def asyncapi() -> None:
     _print_json(document(None))
 
 
-def _print_json(document: Any) -> None:
+def _print_json(document: object) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
@@ -239,7 +243,13 @@ def adopt_payment(
 
 
 def _serve(
-    settings: Settings, host: str, port: int, *, on_ready: Any, sandbox: Any = None, log_level: int = logging.INFO
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    on_ready: Callable[[], None],
+    sandbox: "SandboxSettings | None" = None,
+    log_level: int = logging.INFO,
 ) -> None:
     from paidchat.app import create_app
     from paidchat.observability import configure_logging
@@ -260,7 +270,7 @@ def _serve(
         raise typer.Exit(3)
 
 
-def _serve_in_processes(settings: Settings, host: str, port: int, workers: int, on_ready: Any) -> None:
+def _serve_in_processes(settings: Settings, host: str, port: int, workers: int, on_ready: Callable[[], None]) -> None:
     from paidchat.observability import configure_logging
     from paidchat.serving import descriptors
     from paidchat.serving.server import Workers, server_config

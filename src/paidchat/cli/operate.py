@@ -5,7 +5,7 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import typer
 
@@ -15,7 +15,8 @@ from paidchat.cli.doctor import Level, examine
 from paidchat.domain import DomainError, ProviderUnavailable
 from paidchat.observability import configure_logging
 from paidchat.payments import adoption
-from paidchat.payments.reconciler import Reconciler
+from paidchat.payments.reconciler import Findings, Reconciler
+from paidchat.records import MessageRecord, PaymentRecord
 from paidchat.settings import Settings
 from paidchat.storage import queries, schema
 from paidchat.storage.database import Database, DatabaseUnavailable
@@ -93,7 +94,7 @@ def begin_epoch(settings: Settings) -> None:
 
 
 def doctor(settings: Settings) -> None:
-    """Print what was found, and exit with 1 if anything must be mended."""
+    """Print the findings, and exit with 1 if any of them is a failure."""
 
     async def run() -> bool:
         healthy = True
@@ -111,7 +112,7 @@ def doctor(settings: Settings) -> None:
 def list_messages(settings: Settings, limit: int) -> None:
     """Print the newest messages on the board, oldest first."""
 
-    async def work(parts: Core) -> Any:
+    async def work(parts: Core) -> list[MessageRecord]:
         async with parts.database.reading() as connection:
             rows, _ = await queries.messages_before(connection, None, limit)
             return rows
@@ -147,7 +148,7 @@ def show_payment(settings: Settings, payment_id: str) -> None:
     shown = ("id", "status", "text", "author", "amount", "currency", "message_id", "created_at", "expires_at")
     at_stripe = ("session_id", "payment_intent", "paid", "refunded", "disputed", "asked_at")
 
-    async def work(parts: Core) -> Any:
+    async def work(parts: Core) -> PaymentRecord:
         return await parts.checkout.find_payment(payment_id)
 
     row = _run(settings, work)
@@ -183,7 +184,7 @@ def adopt_payment(settings: Settings, session_id: str, text: str, author: str | 
 def reconcile(settings: Settings) -> None:
     """Make a full pass of the sweep and print what it found."""
 
-    async def work(parts: Core) -> Any:
+    async def work(parts: Core) -> Findings | None:
         reconciler = Reconciler(
             parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds, parts.metrics
         )

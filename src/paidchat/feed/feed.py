@@ -21,7 +21,7 @@ from paidchat.storage.database import Database
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_MESSAGES: Final = 50
-REPLAY_ENTRIES: Final = 1_000  # who is further behind gets a snapshot
+REPLAY_ENTRIES: Final = 1_000  # a cursor further behind gets a snapshot
 BATCH_ENTRIES: Final = 500  # read from the log at once
 CHUNK_ENTRIES: Final = 100  # replayed between two looks at how fast the reader is
 POLL_S: Final = 0.5  # the safety net under the wake-ups
@@ -57,7 +57,7 @@ class Subscriber:
         return self._transport.is_closing()
 
     def send(self, frames: bytes) -> None:
-        """Send whole frames; who does not read them is dropped, and comes back with its cursor."""
+        """Send whole frames. A subscriber that does not read is dropped, and comes back with its cursor."""
         if self._transport.is_closing():
             return
         if self._transport.get_write_buffer_size() > MAX_BACKLOG:

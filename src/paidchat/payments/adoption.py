@@ -20,7 +20,8 @@ from paidchat.records import NewPayment, PaymentRecord
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from paidchat.stripe.events import SessionTerms
-from paidchat.stripe.gateway import RequestRefused, StripeGateway, taxed_params
+from paidchat.stripe.gateway import RequestRefused, StripeGateway
+from paidchat.stripe.parameters import taxed_params
 from paidchat.text import clean_author, clean_text
 
 SESSION_PREFIX = "cs_"
@@ -92,7 +93,7 @@ async def _look_up(
 
 def _payment_of(session: SessionFact, tag: str, *, livemode: bool) -> str:
     """Return the id of the payment that a session of this board was made for."""
-    if session.board != tag or session.payment_id is None or not is_payment_id(session.payment_id):
+    if session.board_tag != tag or session.payment_id is None or not is_payment_id(session.payment_id):
         raise Conflict(f"The session {session.session_id} is not this board's: it does not bear its tag.")
     if session.livemode != livemode:
         made, board = ("live", "test") if session.livemode else ("test", "live")

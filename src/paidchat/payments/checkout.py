@@ -46,6 +46,7 @@ from paidchat.stripe.gateway import (
     RequestRefused,
     StripeGateway,
 )
+from paidchat.stripe.parameters import session_params
 from paidchat.text import clean_author, clean_text
 
 log = structlog.get_logger(__name__)
@@ -141,7 +142,7 @@ class Checkout:
             expires_at=whole_seconds(now + lasts),
             client=client,
             stripe_key=str(uuid.uuid4()),
-            stripe_params=self._gateway.session_params(payment_id, self._board_tag, price, expires_at),
+            stripe_params=session_params(self._settings, payment_id, self._board_tag, price, expires_at),
             idempotency_key=key,
             claimed_until=now + CLAIM_TTL,
         )
@@ -328,7 +329,7 @@ class Checkout:
         """
         missing = []
         async for fact in self._gateway.list_paid_sessions(since):
-            if fact.board == self._board_tag and fact.payment_status == "paid" and fact.payment_id:
+            if fact.board_tag == self._board_tag and fact.payment_status == "paid" and fact.payment_id:
                 async with self._database.reading() as connection:
                     if await queries.find_payment(connection, fact.payment_id) is None:
                         missing.append(fact.session_id)

@@ -19,9 +19,8 @@ from paidchat.stripe.gateway import (
     CheckoutSession,
     RequestRefused,
     StripeGateway,
-    expiry_of,
-    with_expiry,
 )
+from paidchat.stripe.parameters import expiry_of, with_expiry
 
 log = structlog.get_logger(__name__)
 

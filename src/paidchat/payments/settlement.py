@@ -65,7 +65,7 @@ class Settlement:
 
     def enter(self, fact: SessionFact | IntentFact) -> Verdict:
         """Take one fact into account, or say why not."""
-        if fact.board != self._board_tag or fact.payment_id is None:
+        if fact.board_tag != self._board_tag or fact.payment_id is None:
             return Verdict.FOREIGN
         if fact.livemode != self._livemode:
             return Verdict.WRONG_MODE

@@ -16,7 +16,7 @@ FRAME_BURST, FRAMES_PER_S = 64, 1  # frames of any kind; who only reads sends on
 FRAMES_AFTER_CLOSE: Final = 4  # of a viewer's that may still be under way, and its own close frame
 SLICE: Final = 512  # bytes that are parsed before it is asked again whether there is any budget left
 HANDSHAKE_TIMEOUT_S: Final = 10
-FAREWELL_S: Final = 2  # for a close frame to reach a viewer that may not be reading, at shutdown
+CLOSE_GRACE_S: Final = 2  # for a close frame to reach a viewer that may not be reading, at shutdown
 CLOSING_S: Final = 4  # from our last word to the end: within five, with some to spare
 
 
@@ -103,7 +103,7 @@ class FeedProtocol(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         """Say goodbye, and do not wait long for it to be read."""
         super().shutdown()
-        self._end_within(FAREWELL_S)
+        self._end_within(CLOSE_GRACE_S)
 
     # --- what comes ---------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ BODY_PAUSE_S: Final = 10
 BODY_TIMEOUT_S: Final = 20
 ANSWER_TIMEOUT_S: Final = 60  # from the end of a request until its answer is taken
 CLOSING_S: Final = 4  # from the last word to the end: within five, with some to spare
-MAX_UNHEARD: Final = 8 * 1024 * 1024  # bytes of a body that are let by after the answer, so that it is heard
+MAX_DISCARDED: Final = 8 * 1024 * 1024  # bytes of a body that are let by after the answer, so that it is heard
 MAX_AFTER_REFUSAL: Final = 1024 * 1024  # bytes that are let by after what was refused; then they wait in the kernel
 SLICE: Final = 16 * 1024  # bytes taken from one connection before others get a turn on the loop
 # Of a chunked body, per byte of content: the smallest chunk has five of framing. What goes beyond hides something.
@@ -79,7 +79,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._left: int | None = 0  # bytes of the body that are to come; None: it is chunked
         self._head_size = self._fields = 0  # of a head and, if there are any, the trailers
         self._content = self._framing = 0  # bytes of a chunked body
-        self._unheard = 0  # bytes that came after the answer
+        self._discarded = 0  # bytes that came after the answer
         self._heard_at = self._until = 0.0
 
     # --- deadlines ----------------------------------------------------------------------------------
@@ -142,8 +142,8 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes in; they are looked at when it is their turn."""
         if self._over:
-            self._unheard += len(data)
-            if self._unheard > MAX_AFTER_REFUSAL:
+            self._discarded += len(data)
+            if self._discarded > MAX_AFTER_REFUSAL:
                 self.flow.pause_reading()
             return
         if self._phase is Phase.IDLE:
@@ -355,8 +355,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._content += len(body)
         self._framing -= len(body)
         if self.cycle.response_complete:
-            self._unheard += len(body)
-            if self._unheard > MAX_UNHEARD:
+            self._discarded += len(body)
+            if self._discarded > MAX_DISCARDED:
                 reset(self.transport)
         else:
             super().on_body(body)

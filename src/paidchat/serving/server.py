@@ -110,7 +110,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a socket bound to an address.
 
     Raises:
-        OSError: somebody else has it, or it is not this machine's.
+        OSError: the address is in use, or not this machine's.
     """
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -181,7 +181,7 @@ class Database:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Wait to be the one who writes, where there can be only one, but not for ever: others wait behind."""
+        """Wait for our turn to write, where only one can, but not for ever: others are waiting too."""
         if self.backend != "sqlite":
             yield
             return

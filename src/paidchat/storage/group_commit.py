@@ -96,7 +96,7 @@ class GroupCommit(Generic[Item, Result]):
     async def _write_group(self, group: list[_Request[Item, Result]]) -> None:
         try:
             results = await self._write([item for request in group for item in request.items])
-        except Exception as error:  # noqa: BLE001 - it is handed to who asked
+        except Exception as error:  # noqa: BLE001 - it is passed on to the caller
             if self._is_outage(error):
                 group, self._waiting, self._suspects = group + self._waiting, [], 0
             elif len(group) > 1:

@@ -1,6 +1,6 @@
 """Rows: what the database returns and takes, turned into records and back."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Row
 
@@ -17,16 +17,17 @@ from paidchat.records import (
     RefundRecord,
 )
 
+AnyRow: TypeAlias = Row[Any]  # whose columns the type checker doesn't know: each is read here, once
 # There is no column for it: what was asked of Stripe says whether it works out the tax.
 TAX_PARAMETER = "automatic_tax"
 
 
-def board_record(row: Row[Any]) -> BoardRecord:
+def board_record(row: AnyRow) -> BoardRecord:
     """Read the board's row."""
     return BoardRecord(tag=row.tag, epoch=row.epoch, seq=row.seq, answers=row.answers)
 
 
-def payment_record(row: Row[Any]) -> PaymentRecord:
+def payment_record(row: AnyRow) -> PaymentRecord:
     """Read a payment with its message's id and moderation, and `read_at`."""
     return PaymentRecord(
         id=row.id,
@@ -57,7 +58,7 @@ def payment_record(row: Row[Any]) -> PaymentRecord:
     )
 
 
-def payment_values(new: NewPayment) -> dict[str, Any]:
+def payment_values(new: NewPayment) -> dict[str, object]:
     """Return the columns of a new payment, which is pending."""
     return {
         "id": new.id,
@@ -80,7 +81,7 @@ def payment_values(new: NewPayment) -> dict[str, Any]:
     }
 
 
-def move_values(move: PaymentMove) -> dict[str, Any]:
+def move_values(move: PaymentMove) -> dict[str, object]:
     """Return the columns that a move writes."""
     return {
         "status": move.state.status,
@@ -94,7 +95,7 @@ def move_values(move: PaymentMove) -> dict[str, Any]:
     }
 
 
-def message_record(row: Row[Any]) -> MessageRecord:
+def message_record(row: AnyRow) -> MessageRecord:
     """Read a message."""
     return MessageRecord(
         id=row.id,
@@ -109,7 +110,7 @@ def message_record(row: Row[Any]) -> MessageRecord:
     )
 
 
-def message_values(message: MessageRecord) -> dict[str, Any]:
+def message_values(message: MessageRecord) -> dict[str, object]:
     """Return the columns of a message."""
     return {
         "id": message.id,
@@ -124,18 +125,18 @@ def message_values(message: MessageRecord) -> dict[str, Any]:
     }
 
 
-def message_state(row: Row[Any]) -> MessageState:
+def message_state(row: AnyRow) -> MessageState:
     """Read a message with its payment's `refunded` and `disputed`."""
     return MessageState(message=message_record(row), refunded=row.refunded, disputed=row.disputed)
 
 
-def log_record(row: Row[Any]) -> LogRecord:
+def log_record(row: AnyRow) -> LogRecord:
     """Read a log entry with its message."""
     reason = None if row.reason is None else Reason(row.reason)
     return LogRecord(seq=row.seq, kind=EntryKind(row.kind), reason=reason, message=message_record(row))
 
 
-def refund_record(row: Row[Any]) -> RefundRecord:
+def refund_record(row: AnyRow) -> RefundRecord:
     """Read a refund."""
     return RefundRecord(
         payment_intent=row.payment_intent,

@@ -22,7 +22,7 @@ from paidchat.storage.database import Database, DatabaseUnavailable
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0002"  # the newest revision; a test holds it to the folder
 FIRST = "0001"
-PATIENCE_S = 60  # for another process's migration
+LOCK_WAIT_S = 60  # for another process's migration
 RETRY_S = 0.2
 LOCK = 0x7061_6964  # one number for the advisory lock, whoever migrates
 _REVISION = re.compile(r"[0-9]{4}")
@@ -73,7 +73,7 @@ async def migrate(database: Database) -> Schema:
         SchemaOutOfDate: it is too new for this program, or not one of ours.
     """
     upgrade = _alembic()
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + LOCK_WAIT_S
     while True:
         try:
             async with database.transaction() as connection:

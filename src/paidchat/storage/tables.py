@@ -115,7 +115,7 @@ class Payment(SQLModel, table=True):
     session_id: str | None = Field(default=None, sa_type=Text, unique=True)
     payment_intent: str | None = Field(default=None, sa_type=Text, unique=True)
     checkout_url: str | None = Field(default=None, sa_type=Text)
-    # The client's Idempotency-Key, as a hash: who can read the database need not be able to repeat a request.
+    # A hash of the client's Idempotency-Key: reading the database should not let anyone repeat a request.
     idempotency_key: str | None = Field(default=None, sa_type=Text, unique=True)
     claimed_until: datetime | None = Field(default=None, sa_type=UTCDateTime)  # a request is asking Stripe right now
     asked_at: datetime | None = Field(default=None, sa_type=UTCDateTime)  # when Stripe was last asked about it

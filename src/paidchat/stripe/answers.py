@@ -33,13 +33,13 @@ class Page(msgspec.Struct):
     has_more: bool = False
 
 
-def id_in(item: Any) -> str | None:
+def id_in(item: object) -> str | None:
     """Return the id of a listed item, whatever it is, if it has one."""
     found = item.get("id") if isinstance(item, dict) else None
     return found if isinstance(found, str) else None
 
 
-def created_at(item: Any) -> int | None:
+def created_at(item: object) -> int | None:
     """Return when a listed item was made, in seconds since the epoch, if it says so."""
     found = item.get("created") if isinstance(item, dict) else None
     return found if type(found) is int else None  # a boolean is an int too

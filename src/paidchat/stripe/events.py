@@ -17,8 +17,8 @@ SIGNATURE_TOLERANCE_S = 300  # docs.stripe.com/webhooks#verify-official-librarie
 MAX_STAMP_DIGITS = 12
 
 # The metadata that every session of ours and its payment intent carry.
-PAYMENT_TAG = "paidchat_payment"
-BOARD_TAG = "paidchat_board"
+PAYMENT_METADATA_KEY = "paidchat_payment"
+BOARD_METADATA_KEY = "paidchat_board"
 
 # docs.stripe.com/checkout/fulfillment: what each event says; of the first two the session's own status decides.
 SESSION_EVENTS: Final[dict[str, Fact | None]] = {
@@ -226,7 +226,7 @@ def read_event(payload: bytes) -> News | None:
     return _read(event, lambda: payload)
 
 
-def read_listed_event(event: Any) -> News | None:
+def read_listed_event(event: object) -> News | None:
     """Read an event that was listed and not sent: whatever was an item of the list.
 
     Raises:
@@ -286,7 +286,7 @@ def _intent_news(event: _Event, livemode: bool, moved: _MovedMoney) -> IntentNew
     )
 
 
-def read_session(retrieved: Any) -> SessionFact:
+def read_session(retrieved: object) -> SessionFact:
     """Read a session that was retrieved with `payment_intent.latest_charge` expanded, or listed.
 
     Raises:
@@ -299,7 +299,7 @@ def read_session(retrieved: Any) -> SessionFact:
         raise UnreadableObject(f"the session cannot be read: {error}") from None
 
 
-def read_terms(retrieved: Any) -> SessionTerms:
+def read_terms(retrieved: object) -> SessionTerms:
     """Read on what terms a session was made.
 
     Raises:
@@ -316,7 +316,7 @@ def read_terms(retrieved: Any) -> SessionTerms:
         raise UnreadableObject(f"the session's terms cannot be read: {error}") from None
 
 
-def read_intent(retrieved: Any, disputes: list[str], question: Question) -> IntentFact:
+def read_intent(retrieved: object, disputes: list[str], question: Question) -> IntentFact:
     """Read a payment intent that was retrieved with its `latest_charge` expanded, and its disputes' statuses.
 
     Raises:
@@ -330,7 +330,7 @@ def read_intent(retrieved: Any, disputes: list[str], question: Question) -> Inte
     return IntentFact(
         payment_intent=intent.id,
         payment_id=payment_id,
-        board=board,
+        board_tag=board,
         livemode=intent.livemode,
         # A part of it back retracts nothing.
         refunded=intent.latest_charge is not None and intent.latest_charge.refunded,
@@ -339,7 +339,7 @@ def read_intent(retrieved: Any, disputes: list[str], question: Question) -> Inte
     )
 
 
-def disputed_intent(retrieved: Any) -> str | None:
+def disputed_intent(retrieved: object) -> str | None:
     """Return the id of a retrieved payment intent if its charge was ever disputed. Whether that holds, disputes say.
 
     Raises:
@@ -375,7 +375,7 @@ def _session_fact(session: _Session, fact: Fact | None) -> SessionFact:
         fact=fact,
         payment_status=session.payment_status,
         payment_id=payment_id,
-        board=board,
+        board_tag=board,
         payment_intent=None if session.payment_intent is None else _id_of(session.payment_intent),
         amount_subtotal=session.amount_subtotal,
         amount_total=session.amount_total,
@@ -387,7 +387,7 @@ def _session_fact(session: _Session, fact: Fact | None) -> SessionFact:
 def _tags(metadata: dict[str, str] | None) -> tuple[str | None, str | None]:
     """Return the payment and the board that an object was made for, which become part of a query."""
     tags = metadata or {}
-    return msgspec.convert((tags.get(PAYMENT_TAG), tags.get(BOARD_TAG)), tuple[Id | None, Id | None])
+    return msgspec.convert((tags.get(PAYMENT_METADATA_KEY), tags.get(BOARD_METADATA_KEY)), tuple[Id | None, Id | None])
 
 
 def _id_of(intent: str | _Expanded) -> str:

@@ -19,14 +19,11 @@ import stripe
 import structlog
 
 from paidchat.domain import IntentFact, Question, SessionFact
-from paidchat.pricing import Price
 from paidchat.settings import Settings
 from paidchat.stripe.answers import Made, Page, WithStatus, created_at, digestible, id_in
 from paidchat.stripe.clock import StripeClock
 from paidchat.stripe.events import (
-    BOARD_TAG,
     INTENT_EVENTS,
-    PAYMENT_TAG,
     SESSION_EVENTS,
     Id,
     News,
@@ -57,7 +54,7 @@ CLOCKS_DIFFER = timedelta(minutes=5)  # what an event may lie ahead of Stripe's 
 # ├── OutcomeUnknown     no answer, or "try again": ask the same question with the same key
 # │   └── UnreadableAnswer   an answer, but not one that Stripe documents
 # ├── AttemptFailed      Stripe failed and remembers it under the key: a new attempt needs a new key
-# ├── AccessDenied       our key is wrong or may not do this: an operator must mend it
+# ├── AccessDenied       our key is wrong or lacks a permission: an operator must fix it
 # └── RequestRefused     Stripe says the request itself is wrong: asking again cannot help
 
 
@@ -144,23 +141,6 @@ class _HttpClient(stripe.HTTPXClient):
         return digestible(body, status), status, answered
 
 
-def expiry_of(params: Mapping[str, object]) -> datetime:
-    """Return the expiry in a session's parameters, by Stripe's clock."""
-    expires_at = params["expires_at"]
-    assert isinstance(expires_at, int)  # noqa: S101 - `session_params` made them
-    return datetime.fromtimestamp(expires_at, UTC)
-
-
-def with_expiry(params: Mapping[str, object], expires_at: datetime) -> dict[str, object]:
-    """Return a session's parameters with another expiry."""
-    return {**params, "expires_at": int(expires_at.timestamp())}
-
-
-def taxed_params(*, taxed: bool) -> dict[str, object]:
-    """Return parameters for a session that we did not ask for: they only say whether Stripe works out the tax."""
-    return {"automatic_tax": {"enabled": True}} if taxed else {}
-
-
 class StripeGateway:
     """Asks Stripe. Close it at the end.
 
@@ -192,37 +172,6 @@ class StripeGateway:
         """Return the time by Stripe's clock, in UTC; by ours before the first answer."""
         return self.clock.now()
 
-    def session_params(self, payment_id: str, board: str, price: Price, expires_at: datetime) -> dict[str, Any]:
-        """Return the parameters of a payment's Checkout Session, as they are stored and sent.
-
-        The addresses come from the settings alone: a Host header is anybody's to choose.
-        """
-        settings = self._settings
-        tags = {PAYMENT_TAG: payment_id, BOARD_TAG: board}
-        price_data: dict[str, Any] = {
-            "currency": price.currency,
-            "unit_amount": price.amount,
-            "product_data": {"name": settings.product_name},
-        }
-        params: dict[str, Any] = {
-            "mode": "payment",
-            "ui_mode": "hosted_page",
-            "client_reference_id": payment_id,
-            "metadata": tags,
-            "payment_intent_data": {"metadata": tags},
-            "line_items": [{"quantity": 1, "price_data": price_data}],
-            "expires_at": int(expires_at.timestamp()),
-            "success_url": f"{settings.page_url}/?payment={payment_id}",
-            "cancel_url": f"{settings.page_url}/?cancelled={payment_id}",
-            # Either would let the amount differ from the price.
-            "adaptive_pricing": {"enabled": False},
-            "allow_promotion_codes": False,
-        }
-        if price.taxed:
-            params["automatic_tax"] = {"enabled": True}
-            price_data["tax_behavior"] = settings.automatic_tax
-        return params
-
     async def create_session(self, params: Mapping[str, object], key: str) -> CheckoutSession:
         """Make the Checkout Session, or get the one that these parameters made before with this key."""
         return _read(await self._ask("post", "/v1/checkout/sessions", params, key=key), CheckoutSession)
@@ -249,7 +198,7 @@ class StripeGateway:
         path = f"/v1/payment_intents/{quote(payment_intent, safe='')}"
         return await self._read_intent(await self._ask("get", path, {"expand": ["latest_charge"]}), question)
 
-    async def _read_intent(self, intent: Any, question: Question) -> IntentFact:
+    async def _read_intent(self, intent: object, question: Question) -> IntentFact:
         with _reading():
             disputed = disputed_intent(intent)
         disputes = [] if disputed is None else await self._disputes(disputed)
@@ -294,7 +243,7 @@ class StripeGateway:
 
     async def list_paid_sessions(self, since: datetime) -> AsyncIterator[SessionFact]:
         """List the sessions that were completed, of those made since a time, newest first."""
-        params: dict[str, Any] = {"status": "complete", "created": {"gte": int(since.timestamp())}}
+        params: dict[str, object] = {"status": "complete", "created": {"gte": int(since.timestamp())}}
         async for session in self._list("/v1/checkout/sessions", params):
             try:
                 yield read_session(session)
@@ -307,7 +256,7 @@ class StripeGateway:
         Raises:
             GatewayError: Stripe could not be asked.
         """
-        params: dict[str, Any] = {
+        params: dict[str, object] = {
             "types": [*sorted(SESSION_EVENTS), *sorted(INTENT_EVENTS)],
             "created": {"gte": int(since.timestamp())},
         }
@@ -325,7 +274,7 @@ class StripeGateway:
                 until = max(until, created)
         return ListedEvents(listed.news[::-1], listed.unreadable[::-1], max(since, datetime.fromtimestamp(until, UTC)))
 
-    async def _list(self, path: str, params: dict[str, Any]) -> AsyncIterator[Any]:
+    async def _list(self, path: str, params: dict[str, object]) -> AsyncIterator[Any]:
         """List everything, page by page, newest first. The items may be anything."""
         asked: set[str] = set()
         params = {**params, "limit": PAGE}
@@ -360,7 +309,7 @@ class StripeGateway:
         return answer.data
 
 
-def _read(answer: Any, kind: type[T]) -> T:
+def _read(answer: object, kind: type[T]) -> T:
     """Read an object of Stripe's as the few fields that we need.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Calls of the API: who asks, what for, and with which parameters, read from an HTTP request."""
+"""API calls, read from an HTTP request: the caller, the resource and the parameters."""
 
 import hashlib
 import json

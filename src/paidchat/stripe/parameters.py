@@ -1,0 +1,61 @@
+"""Parameters of a Checkout Session: stored with the payment before Stripe is asked, and sent as they are stored.
+
+docs.stripe.com/api/checkout/sessions/create has their meaning. Nothing else looks into them.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from paidchat.pricing import Price
+from paidchat.settings import Settings
+from paidchat.stripe.events import BOARD_METADATA_KEY, PAYMENT_METADATA_KEY
+
+
+def session_params(
+    settings: Settings, payment_id: str, board_tag: str, price: Price, expires_at: datetime
+) -> dict[str, object]:
+    """Return the parameters of a payment's Checkout Session, as they are stored and sent.
+
+    The addresses come from the settings alone: anyone can send any Host header.
+    """
+    tags = {PAYMENT_METADATA_KEY: payment_id, BOARD_METADATA_KEY: board_tag}
+    price_data: dict[str, object] = {
+        "currency": price.currency,
+        "unit_amount": price.amount,
+        "product_data": {"name": settings.product_name},
+    }
+    params: dict[str, object] = {
+        "mode": "payment",
+        "ui_mode": "hosted_page",
+        "client_reference_id": payment_id,
+        "metadata": tags,
+        "payment_intent_data": {"metadata": tags},
+        "line_items": [{"quantity": 1, "price_data": price_data}],
+        "expires_at": int(expires_at.timestamp()),
+        "success_url": f"{settings.page_url}/?payment={payment_id}",
+        "cancel_url": f"{settings.page_url}/?cancelled={payment_id}",
+        # Either would let the amount differ from the price.
+        "adaptive_pricing": {"enabled": False},
+        "allow_promotion_codes": False,
+    }
+    if price.taxed:
+        params["automatic_tax"] = {"enabled": True}
+        price_data["tax_behavior"] = settings.automatic_tax
+    return params
+
+
+def expiry_of(params: Mapping[str, object]) -> datetime:
+    """Return the expiry in a session's parameters, by Stripe's clock."""
+    expires_at = params["expires_at"]
+    assert isinstance(expires_at, int)  # noqa: S101 - `session_params` made them
+    return datetime.fromtimestamp(expires_at, UTC)
+
+
+def with_expiry(params: Mapping[str, object], expires_at: datetime) -> dict[str, object]:
+    """Return a session's parameters with another expiry."""
+    return {**params, "expires_at": int(expires_at.timestamp())}
+
+
+def taxed_params(*, taxed: bool) -> dict[str, object]:
+    """Return parameters for a session that we did not ask for: they only say whether Stripe works out the tax."""
+    return {"automatic_tax": {"enabled": True}} if taxed else {}
