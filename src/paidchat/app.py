@@ -11,7 +11,8 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse
 
-from paidchat.api import admin, docs, feed, health, messages, page, payments, problems, webhooks
+from paidchat.api import admin, feed, health, messages, page, payments, problems, webhooks
+from paidchat.api.contract import docs
 from paidchat.api.deps import Services
 from paidchat.api.guard import Guard
 from paidchat.background import Supervisor

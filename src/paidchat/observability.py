@@ -3,7 +3,6 @@
 import logging
 import sys
 import time
-from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -11,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from paidchat.redaction import redact_event
 
 
-def _redact_event(logger: Any, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _redact_event(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     del logger, name
     return redact_event(dict(event))
 

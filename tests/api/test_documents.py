@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 from openapi_spec_validator import validate
 
-from paidchat.api.contract import CODES
+from paidchat.api.contract.responses import CODES
 from tests.support.board_client import http_client
 from tests.support.contract import ASYNCAPI, OPENAPI, OPERATIONS, PROBLEM, Operation
 from tests.support.served import Served, served_board

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Mount, WebSocketRoute
 
 import paidchat
-from paidchat.api.asyncapi import asyncapi
+from paidchat.api.contract.asyncapi import asyncapi
 
 SOURCE = Path(paidchat.__file__).parent
 LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})

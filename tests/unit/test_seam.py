@@ -3,13 +3,18 @@
 import ast
 import asyncio
 import inspect
+from functools import partial
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
 from paidchat.serving import feed_protocol, http_protocol, seam, server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 async def app(scope: object, receive: object, send: object) -> None:
@@ -20,11 +25,11 @@ def stock(name: str) -> object:
     """Make the object of uvicorn's own that one of our classes is made from."""
     config = uvicorn.Config(app, log_config=None)
     config.load()
-    made = {
-        "HttpProtocol": lambda: seam.HttpToolsProtocol(config, ServerState(), {}),
-        "FeedProtocol": lambda: seam.WebSocketsSansIOProtocol(config, ServerState(), {}),
-        "Server": lambda: uvicorn.Server(config),
-        "Workers": lambda: seam.Multiprocess(config, []),
+    made: dict[str, Callable[[], object]] = {
+        "HttpProtocol": partial(seam.HttpToolsProtocol, config, ServerState(), {}),
+        "FeedProtocol": partial(seam.WebSocketsSansIOProtocol, config, ServerState(), {}),
+        "Server": partial(uvicorn.Server, config),
+        "Workers": partial(seam.Multiprocess, config, []),
     }
     return made[name]()
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from paidchat import wire
-from paidchat.api.contract import ADMIN_ONLY, problems, success
+from paidchat.api.contract.responses import ADMIN_ONLY, problems, success
 from paidchat.api.deps import TheCheckout, TheDatabase, TheSettings
 from paidchat.api.messages import LARGEST_ID, MessageId
 from paidchat.api.problems import ApiError

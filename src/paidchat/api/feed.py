@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from paidchat import wire
-from paidchat.api.contract import problems, success
+from paidchat.api.contract.responses import problems, success
 from paidchat.api.deps import Running
 from paidchat.api.guard import is_own_origin
 from paidchat.api.problems import problem

@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 
 from paidchat import wire
-from paidchat.api.contract import problems, success
+from paidchat.api.contract.responses import problems, success
 from paidchat.api.deps import Running, Services
 from paidchat.api.problems import ApiError, FieldError
 from paidchat.storage import schema

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from paidchat import wire
-from paidchat.api import examples
-from paidchat.api.contract import problems, success
+from paidchat.api.contract import examples
+from paidchat.api.contract.responses import problems, success
 from paidchat.api.deps import TheDatabase, TheSettings
 from paidchat.api.negotiation import is_not_modified
 from paidchat.api.problems import ApiError

@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
 from paidchat import wire
-from paidchat.api import examples
 from paidchat.api.bodies import JsonBody
-from paidchat.api.contract import problems, success
+from paidchat.api.contract import examples
+from paidchat.api.contract.responses import problems, success
 from paidchat.api.deps import TheCheckout
 from paidchat.api.problems import ApiError, FieldError
 from paidchat.domain import UNSETTLED

@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request, Response
 
 from paidchat import clock, wire
-from paidchat.api import examples
 from paidchat.api.bodies import PlainBody
-from paidchat.api.contract import problems, success
+from paidchat.api.contract import examples
+from paidchat.api.contract.responses import problems, success
 from paidchat.api.deps import Running, Services
 from paidchat.api.problems import ApiError
 from paidchat.domain import Fact, SessionFact, UnknownPayment, Verdict

@@ -162,7 +162,7 @@ def sandbox(
 @cli.command()
 def openapi() -> None:
     """Print the HTTP contract as an OpenAPI document."""
-    from paidchat.api.openapi import openapi as document
+    from paidchat.api.contract.openapi import openapi as document
     from paidchat.app import ROUTERS
 
     _print_json(document([route for router in ROUTERS for route in router.routes], None))
@@ -171,7 +171,7 @@ def openapi() -> None:
 @cli.command()
 def asyncapi() -> None:
     """Print the WebSocket contract as an AsyncAPI document."""
-    from paidchat.api.asyncapi import asyncapi as document
+    from paidchat.api.contract.asyncapi import asyncapi as document
 
     _print_json(document(None))
 

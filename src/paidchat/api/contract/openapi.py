@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 from starlette.routing import BaseRoute
 
-from paidchat.api import contract
+from paidchat.api.contract import responses as contract
 from paidchat.api.problems import MEDIA_TYPE, Problem
 
 Json = dict[str, Any]

@@ -7,10 +7,10 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from paidchat.api.asyncapi import asyncapi
+from paidchat.api.contract.asyncapi import asyncapi
+from paidchat.api.contract.openapi import openapi
 from paidchat.api.deps import TheSettings
 from paidchat.api.files import Files
-from paidchat.api.openapi import openapi
 
 router = APIRouter(include_in_schema=False)
 

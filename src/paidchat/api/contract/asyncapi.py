@@ -6,10 +6,10 @@ from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
 from paidchat import wire
-from paidchat.api import contract
 from paidchat.api import feed as endpoint
-from paidchat.api.examples import EPOCH, FRAMES
-from paidchat.api.openapi import schemas_of, tidy
+from paidchat.api.contract import responses as contract
+from paidchat.api.contract.examples import EPOCH, FRAMES
+from paidchat.api.contract.openapi import schemas_of, tidy
 from paidchat.feed.feed import HEARTBEAT_S, MAX_BACKLOG, MAX_WATCHES, REPLAY_ENTRIES, SNAPSHOT_MESSAGES, STALL_S
 from paidchat.serving.feed_protocol import (
     FRAME_BURST,

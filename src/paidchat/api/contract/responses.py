@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from paidchat.api import examples
-from paidchat.api.examples import REQUEST_ID
+from paidchat.api.contract import examples
+from paidchat.api.contract.examples import REQUEST_ID
 from paidchat.api.problems import MEDIA_TYPE, problem
 
 Json = dict[str, Any]
