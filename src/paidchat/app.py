@@ -92,9 +92,7 @@ class Core:
 async def core(settings: Settings) -> AsyncIterator[Core]:
     """Open the database, its schema up to date, and the way to Stripe; close both at the end."""
     async with AsyncExitStack() as stack:
-        database = Database(settings.database_url)
-        await database.open()
-        stack.push_async_callback(database.close)
+        database = await stack.enter_async_context(Database(settings.database_url))
         await prepare(database)
         gateway = StripeGateway(settings)
         stack.push_async_callback(gateway.close)

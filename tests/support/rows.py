@@ -2,8 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,15 +14,9 @@ from paidchat.storage import queries
 from paidchat.storage.database import Database
 
 
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Database]:
-    """Open a database that is there already."""
-    database = Database(url)
-    await database.open()
-    try:
-        yield database
-    finally:
-        await database.close()
+def opened(url: str) -> Database:
+    """Return a database that is there already; open it with `async with`."""
+    return Database(url)
 
 
 async def first_sweep_over(url: str) -> None:

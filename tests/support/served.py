@@ -110,10 +110,8 @@ databases = Databases()
 
 
 async def _migrate(url: str) -> None:
-    database = Database(url)
-    await database.open()
-    await migrate(database)
-    await database.close()
+    async with Database(url) as database:
+        await migrate(database)
 
 
 @contextlib.contextmanager

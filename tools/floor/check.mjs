@@ -19,7 +19,7 @@ import { newerSyntax, unknownSyntax } from "./syntax.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const LIB = join(ROOT, "frontend/node_modules/.floor");
-const FOLDERS = ["frontend", "src/paidchat/sandbox/static", "src/paidchat/sandbox/templates"];
+const FOLDERS = ["frontend", "src/paidchat/sandbox/pages/static", "src/paidchat/sandbox/pages/templates"];
 const CLASSIC = "frontend/floor.js";
 
 // What is newer and used all the same, with what happens in browsers that lack it.
@@ -44,13 +44,13 @@ const ALLOWED = {
     "forced-color-adjust": "the sign takes the system's colours",
     "forced-color-adjust: none": "the same",
   },
-  "src/paidchat/sandbox/static/panel.css": {
+  "src/paidchat/sandbox/pages/static/panel.css": {
     "color-mix()": "the ground stays plain",
   },
-  "src/paidchat/sandbox/templates/page.html": {
+  "src/paidchat/sandbox/pages/templates/page.html": {
     '<meta name="viewport">': "only phones and tablets need it, and all of them know it",
   },
-  "src/paidchat/sandbox/templates/panel_frame.html": {
+  "src/paidchat/sandbox/pages/templates/panel_frame.html": {
     '<meta name="viewport">': "only phones and tablets need it, and all of them know it",
   },
 };

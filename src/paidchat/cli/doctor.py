@@ -63,19 +63,16 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def _database(settings: Settings) -> Finding:
-    database = Database(settings.database_url)
     try:
-        await database.open()
-        await database.check_sessions()
-        async with database.reading() as connection:
-            found = await schema.examine(connection)
+        async with Database(settings.database_url) as database:
+            await database.check_sessions()
+            async with database.reading() as connection:
+                found = await schema.examine(connection)
     except DatabaseUnavailable as error:
         if isinstance(error.__cause__, SessionNotKept):
             return Finding(Level.FAILURE, "database", error.__cause__.fault, REMEDY)
         remedy = "Check that it runs and can be reached from here, and PAIDCHAT_DATABASE_URL."
         return Finding(Level.FAILURE, "database", f"it cannot be used: {error}", remedy)
-    finally:
-        await database.close()
     return _judge_schema(found, database.backend)
 
 

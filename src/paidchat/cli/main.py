@@ -291,13 +291,9 @@ def _check_database(settings: Settings) -> None:
     from paidchat.storage.schema import SchemaOutOfDate, prepare
 
     async def check() -> None:
-        database = Database(settings.database_url)
-        try:
-            await database.open()
+        async with Database(settings.database_url) as database:
             await database.check_sessions()
             await prepare(database)
-        finally:
-            await database.close()
 
     try:
         asyncio.run(check())

@@ -54,13 +54,9 @@ def migrate(settings: Settings) -> None:
     """Bring the schema up to date."""
 
     async def run() -> schema.Schema:
-        database = Database(settings.database_url)
-        try:
-            await database.open()
+        async with Database(settings.database_url) as database:
             await database.check_sessions()
             return await schema.migrate(database)
-        finally:
-            await database.close()
 
     try:
         found = asyncio.run(run())

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
 from sqlalchemy import event
@@ -39,6 +39,7 @@ POOL_SIZE = 10  # connections a process holds to PostgreSQL, the listener's not 
 # (postgresql.org/docs/current/errcodes-appendix.html).
 _OUTAGES = frozenset({"08", "25", "40", "53", "55", "57", "58"})
 LOCKED = frozenset({"55P03", "40P01"})  # waited for too long, or in a circle
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _PRIMARY = 0xFF  # SQLite's extended codes carry the primary one in their lowest byte (sqlite.org/rescode.html)
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
@@ -52,10 +53,8 @@ class DatabaseUnavailable(Exception):
     @property
     def is_locked(self) -> bool:
         """Whether another held it: for longer than we wait, or in a deadlock, which is rolled back."""
-        error = getattr(self.__cause__, "orig", None)
-        if (code := getattr(error, "sqlite_errorcode", None)) is not None:
-            return code & _PRIMARY in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-        return getattr(error, "sqlstate", None) in LOCKED
+        state, code = _codes(self.__cause__)
+        return state in LOCKED or (code is not None and code & _PRIMARY in _BUSY)
 
 
 @contextmanager
@@ -72,7 +71,7 @@ def _telling_outages() -> Iterator[None]:
 def _is_outage(error: Exception) -> bool:
     if not isinstance(error, DBAPIError):
         return isinstance(error, PoolTimeout | OSError | TimeoutError)
-    state, code = (getattr(error.orig, name, None) for name in ("sqlstate", "sqlite_errorcode"))
+    state, code = _codes(error)
     if state is not None:
         return state[:2] in _OUTAGES
     if code is not None and code & _PRIMARY == sqlite3.SQLITE_ERROR:
@@ -80,13 +79,24 @@ def _is_outage(error: Exception) -> bool:
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
+def _codes(error: BaseException | None) -> tuple[str | None, int | None]:
+    """Return PostgreSQL's and SQLite's code for an error, each None if it has none."""
+    cause = _cause(error)
+    return getattr(cause, "sqlstate", None), getattr(cause, "sqlite_errorcode", None)
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    """Return the driver's own error where SQLAlchemy has wrapped it."""
+    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+
+
 def _words(error: Exception) -> str:
-    cause = getattr(error, "orig", None) or error
+    cause = _cause(error)
     return str(cause) or type(cause).__name__
 
 
 class Database:
-    """The board's database. Open it before use; every commit wakes whoever waits on `changes`."""
+    """The board's database, open inside `async with`. Every commit wakes whoever waits on `changes`."""
 
     def __init__(self, url: str) -> None:
         parsed = make_url(url)
@@ -97,6 +107,13 @@ class Database:
         self.engine: AsyncEngine
         # SQLite has one writer. Waiting for it here is fair and instant; waiting in SQLite is a sleep and a retry.
         self._one_writer = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def open(self) -> None:
         """Make the engine; nothing is connected yet.

@@ -263,10 +263,8 @@ def _silence() -> Iterator[None]:
 
 
 async def _make_schema(url: str) -> None:
-    database = Database(url)
-    await database.open()
-    await migrate(database)
-    await database.close()
+    async with Database(url) as database:
+        await migrate(database)
 
 
 def _url(listening: socket.socket) -> str:

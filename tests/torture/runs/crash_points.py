@@ -97,6 +97,8 @@ class Crashes:
     async def some_of_them(self, rng: random.Random, count: int | None) -> None:
         """Rehearse to learn the points, then die at each, or at `count` drawn ones."""
         points = await self._rehearse()
+        if not points:
+            self._row.wrong.append("the plot has no points: its hooks see nothing of it")
         chosen = points if count is None else rng.sample(points, min(count, len(points)))
         for point in chosen:
             if await self._die_at(point):
