@@ -19,9 +19,12 @@ from paidchat.background import Supervisor
 from paidchat.feed.admission import Viewers
 from paidchat.feed.feed import Feed
 from paidchat.observability import Metrics, configure_logging
+from paidchat.payments.adoption import Adoption
 from paidchat.payments.checkout import Checkout
+from paidchat.payments.fulfilment import Fulfilment
 from paidchat.payments.rate_limit import PaymentLimits, Rate
 from paidchat.payments.reconciler import Reconciler
+from paidchat.payments.sessions import CheckoutSessions
 from paidchat.settings import Settings, load_settings
 from paidchat.storage import queries
 from paidchat.storage.database import Database
@@ -85,6 +88,9 @@ class Core:
     database: Database
     gateway: StripeGateway
     checkout: Checkout
+    fulfilment: Fulfilment
+    reconciler: Reconciler
+    adoption: Adoption
     metrics: Metrics
 
 
@@ -99,7 +105,14 @@ async def core(settings: Settings) -> AsyncIterator[Core]:
         metrics = Metrics()
         limits = PaymentLimits(Rate.parse(settings.rate_limit), settings.max_open_payments)
         tag = await _board_tag(database)
-        yield Core(database, gateway, Checkout(settings, database, gateway, limits, metrics, tag), metrics)
+        sessions = CheckoutSessions(database, gateway)
+        fulfilment = Fulfilment(database, gateway, metrics, tag, livemode=settings.livemode)
+        checkout = Checkout(settings, database, limits, metrics, sessions, tag)
+        reconciler = Reconciler(
+            database, gateway, fulfilment, sessions, metrics, tag, period_s=settings.reconcile_seconds
+        )
+        adoption = Adoption(database, gateway, checkout, fulfilment, reconciler, livemode=settings.livemode)
+        yield Core(database, gateway, checkout, fulfilment, reconciler, adoption, metrics)
 
 
 @asynccontextmanager
@@ -116,15 +129,14 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
         if parts.database.backend == "postgresql":
             listener = Listener(parts.database.changes, partial(parts.database.connect, "paidchat listener"))
             background.start("paidchat:listener", listener.run)
-        reconciler = Reconciler(
-            parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds, parts.metrics
-        )
-        background.start("paidchat:reconciler", reconciler.run)
+        background.start("paidchat:reconciler", parts.reconciler.run)
         yield Services(
             settings=settings,
             database=parts.database,
             gateway=parts.gateway,
             checkout=parts.checkout,
+            fulfilment=parts.fulfilment,
+            reconciler=parts.reconciler,
             feed=follower,
             listener=listener,
             viewers=Viewers(settings.max_viewers, settings.max_viewers_per_client),

@@ -3,13 +3,13 @@
 from paidchat.board import record
 from paidchat.domain import Conflict, NotFound, Reason
 from paidchat.payments import refunds
-from paidchat.payments.checkout import Checkout
+from paidchat.payments.fulfilment import Fulfilment
 from paidchat.records import MessageRecord, Removed, Restored
 from paidchat.storage import clock, queries
 from paidchat.storage.database import Database
 
 
-async def remove_message(database: Database, message_id: int, *, refund_by: Checkout | None = None) -> None:
+async def remove_message(database: Database, message_id: int, *, refund_by: Fulfilment | None = None) -> None:
     """Take a message off the board as moderated. Idempotent.
 
     With `refund_by`, its money goes back too, unless it is back already or a dispute holds it. That it is to go back

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import delete, update
 
 from paidchat.app import core
 from paidchat.domain import Conflict, InvalidText, NotFound
-from paidchat.payments.adoption import Adopted, Wanted, adopt
+from paidchat.payments.adoption import Adopted, Wanted
 from paidchat.storage import queries
 from tests.support.board_client import (
     act,
@@ -64,7 +65,7 @@ async def adopted(
     """Adopt a session, as the command does."""
     async with core(served.settings) as parts:
         wanted = Wanted(session_id, text, author)
-        return await adopt(parts.database, parts.gateway, parts.checkout, wanted, livemode=livemode)
+        return await replace(parts.adoption, livemode=livemode).adopt(wanted)
 
 
 async def test_what_was_lost_is_posted_once(deaf: Served, client: httpx.AsyncClient) -> None:
@@ -109,7 +110,7 @@ async def test_a_refund_still_takes_it_off(deaf: Served, client: httpx.AsyncClie
     payment = await lost(deaf, client, "pay")
     done = await adopted(deaf, session_of(payment))
     async with core(deaf.settings) as parts:
-        await parts.checkout.refund_payment(payment["id"])
+        await parts.fulfilment.refund_payment(payment["id"])
     await until_status(client, payment["id"], "refunded")
     assert (await client.get(f"/api/messages/{done.message_id}")).json()["reason"] == "refunded"
     with pytest.raises(Conflict, match="was refunded"):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from paidchat import wire
 from paidchat.api.contract.responses import ADMIN_ONLY, problems, success
-from paidchat.api.deps import TheCheckout, TheDatabase, TheSettings
+from paidchat.api.deps import TheDatabase, TheFulfilment, TheSettings
 from paidchat.api.messages import LARGEST_ID, MessageId
 from paidchat.api.problems import ApiError
 from paidchat.moderation import remove_message, restore_message
@@ -54,7 +54,7 @@ Refund = Annotated[bool, Query(description="Whether to send the payer's money ba
     },
 )
 async def remove(
-    message_id: MessageId, database: TheDatabase, checkout: TheCheckout, *, refund: Refund = False
+    message_id: MessageId, database: TheDatabase, fulfilment: TheFulfilment, *, refund: Refund = False
 ) -> None:
     """Take a message off the board. A repeat changes nothing and gets the same answer.
 
@@ -62,7 +62,7 @@ async def remove(
     once and is retried until Stripe has it. 409 if there is no money to send back. 404 also if no admin token is
     configured.
     """
-    await remove_message(database, min(message_id, LARGEST_ID), refund_by=checkout if refund else None)
+    await remove_message(database, min(message_id, LARGEST_ID), refund_by=fulfilment if refund else None)
 
 
 @router.post(

@@ -11,6 +11,8 @@ from paidchat.feed.admission import Viewers
 from paidchat.feed.feed import Feed
 from paidchat.observability import Metrics
 from paidchat.payments.checkout import Checkout
+from paidchat.payments.fulfilment import Fulfilment
+from paidchat.payments.reconciler import Reconciler
 from paidchat.settings import Settings
 from paidchat.storage.database import Database
 from paidchat.storage.notify import Listener
@@ -25,6 +27,8 @@ class Services:
     database: Database
     gateway: StripeGateway
     checkout: Checkout
+    fulfilment: Fulfilment
+    reconciler: Reconciler
     feed: Feed
     listener: Listener | None  # on SQLite there are no other processes to listen to
     viewers: Viewers
@@ -51,4 +55,6 @@ def _part(name: str) -> object:
 TheSettings = Annotated[Settings, _part("settings")]
 TheDatabase = Annotated[Database, _part("database")]
 TheCheckout = Annotated[Checkout, _part("checkout")]
+TheFulfilment = Annotated[Fulfilment, _part("fulfilment")]
+TheReconciler = Annotated[Reconciler, _part("reconciler")]
 TheFeed = Annotated[Feed, _part("feed")]

@@ -10,7 +10,7 @@ from paidchat import wire
 from paidchat.api.bodies import JsonBody
 from paidchat.api.contract import examples
 from paidchat.api.contract.responses import problems, success
-from paidchat.api.deps import TheCheckout
+from paidchat.api.deps import TheCheckout, TheReconciler
 from paidchat.api.problems import ApiError, FieldError
 from paidchat.domain import UNSETTLED
 from paidchat.text import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH
@@ -99,7 +99,9 @@ async def create_payment(
         **problems("not_found", "not_ready"),
     },
 )
-async def read_payment(payment_id: PaymentId, request: Request, checkout: TheCheckout) -> Response:
+async def read_payment(
+    payment_id: PaymentId, request: Request, checkout: TheCheckout, reconciler: TheReconciler
+) -> Response:
     """Look up a payment and, by its `message_id`, the message that it posted.
 
     The answer comes from the database. While the payment is `pending` or `processing`, this also makes the board ask
@@ -108,7 +110,7 @@ async def read_payment(payment_id: PaymentId, request: Request, checkout: TheChe
     row = await checkout.find_payment(payment_id)
     client = request.client.host if request.client else ""
     asks = row.status in UNSETTLED and not request.state.is_head
-    ask = BackgroundTask(checkout.sync_with_stripe, row, client) if asks else None
+    ask = BackgroundTask(reconciler.look_up, row, client) if asks else None
     payment = wire.Payment.of(row)
     return Response(
         payment.encode(), headers={"Cache-Control": "no-store"}, media_type="application/json", background=ask

@@ -59,10 +59,10 @@ async def receive_event(request: Request, services: Running) -> Response:
         news = read_event(payload)
     except UnreadableEvent as error:
         # Signed, so it is Stripe's, but sending it again would change nothing.
-        await services.checkout.note_unreadable(error)
+        await services.fulfilment.note_unreadable(error)
         news = None
     if news is not None:
-        verdict = await services.checkout.handle(news)
+        verdict = await services.fulfilment.handle(news)
         if verdict is Verdict.UNKNOWN and isinstance(news, SessionFact) and news.fact is Fact.PAID:
             raise UnknownPayment("This was paid for, but the payment is not here. Send it again.")
     return Response(wire.Received().encode(), media_type="application/json")

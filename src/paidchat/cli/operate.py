@@ -15,7 +15,7 @@ from paidchat.cli.doctor import Level, examine
 from paidchat.domain import DomainError, ProviderUnavailable
 from paidchat.observability import configure_logging
 from paidchat.payments import adoption
-from paidchat.payments.reconciler import Findings, Reconciler
+from paidchat.payments.reconciler import Findings
 from paidchat.records import MessageRecord, PaymentRecord
 from paidchat.settings import Settings
 from paidchat.storage import queries, schema
@@ -75,7 +75,7 @@ def begin_epoch(settings: Settings) -> None:
         async with parts.database.transaction() as connection:
             await queries.begin_epoch(connection, uuid.uuid4().hex)
         try:
-            return await parts.checkout.paid_without_row(clock.now() - LOOK_BACK)
+            return await parts.reconciler.paid_without_row(clock.now() - LOOK_BACK)
         except GatewayError as error:
             message = f"A new epoch has begun. Stripe could not be asked what was paid since the backup: {error}"
             raise ProviderUnavailable(message) from error
@@ -123,7 +123,7 @@ def remove_message(settings: Settings, message_id: int, *, refund: bool) -> None
     """Take a message off the board."""
 
     async def work(parts: Core) -> None:
-        await moderation.remove_message(parts.database, message_id, refund_by=parts.checkout if refund else None)
+        await moderation.remove_message(parts.database, message_id, refund_by=parts.fulfilment if refund else None)
 
     _run(settings, work)
     typer.echo(f"Message {message_id} is off the board{', and its money on its way back' if refund else ''}.")
@@ -156,7 +156,7 @@ def refund_payment(settings: Settings, payment_id: str) -> None:
     """Send a payment's money back."""
 
     async def work(parts: Core) -> None:
-        await parts.checkout.refund_payment(payment_id)
+        await parts.fulfilment.refund_payment(payment_id)
 
     _run(settings, work)
     typer.echo(f"The money of payment {payment_id} is on its way back.")
@@ -167,7 +167,7 @@ def adopt_payment(settings: Settings, session_id: str, text: str, author: str | 
 
     async def work(parts: Core) -> adoption.Adopted:
         wanted = adoption.Wanted(session_id, text, author)
-        return await adoption.adopt(parts.database, parts.gateway, parts.checkout, wanted, livemode=settings.livemode)
+        return await parts.adoption.adopt(wanted)
 
     done = _run(settings, work)
     if done.is_new:
@@ -181,11 +181,8 @@ def reconcile(settings: Settings) -> None:
     """Make a full pass of the sweep and print what it found."""
 
     async def work(parts: Core) -> Findings | None:
-        reconciler = Reconciler(
-            parts.database, parts.gateway, parts.checkout, settings.reconcile_seconds, parts.metrics
-        )
         try:
-            return await reconciler.sweep(full=True)
+            return await parts.reconciler.sweep(full=True)
         except GatewayError as error:
             raise ProviderUnavailable(f"Stripe could not be asked: {error}") from error
 

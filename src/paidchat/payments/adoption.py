@@ -15,6 +15,8 @@ from paidchat.domain import (
     is_payment_id,
 )
 from paidchat.payments.checkout import Checkout
+from paidchat.payments.fulfilment import Fulfilment
+from paidchat.payments.reconciler import Reconciler
 from paidchat.pricing import Price
 from paidchat.records import NewPayment, PaymentRecord
 from paidchat.storage import queries
@@ -51,31 +53,54 @@ class Adopted:
     says_the_same: bool
 
 
-async def adopt(
-    database: Database, gateway: StripeGateway, checkout: Checkout, wanted: Wanted, *, livemode: bool
-) -> Adopted:
-    """Post what a session paid for. Idempotent: a payment that is here keeps its text, and posts once.
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """Posts what was paid for and is missing here, from the parts of a running board."""
 
-    Raises:
-        InvalidText: the text or the author breaks a rule.
-        NotFound: Stripe does not know the session.
-        Conflict: the session is not this board's, or no money is held for it.
-        GatewayError: Stripe could not be asked; the same call again goes on from there.
-    """
-    text, author = clean_text(wanted.text), clean_author(wanted.author)
-    session, money = await _look_up(gateway, wanted.session_id, await checkout.new_question())
-    async with database.reading() as connection:
-        tag = (await queries.read_board(connection)).tag
-    payment_id = _payment_of(session, tag, livemode=livemode)
-    _check_money(session, money)
-    is_new = False
-    if not await _exists(database, payment_id):
-        terms = await gateway.session_terms(session.session_id)
-        new = _new_payment(payment_id, session, terms, client_id("", tag), text, author)
-        async with database.transaction() as connection:
-            is_new = await queries.insert_payment(connection, new, unless_same="id")
-    payment, message_id = await _fulfill(checkout, await checkout.find_payment(payment_id), session)
-    return Adopted(message_id, is_new, (payment.text, payment.author) == (text, author))
+    database: Database
+    gateway: StripeGateway
+    checkout: Checkout
+    fulfilment: Fulfilment
+    reconciler: Reconciler
+    livemode: bool
+
+    async def adopt(self, wanted: Wanted) -> Adopted:
+        """Post what a session paid for. Idempotent: a payment that is here keeps its text, and posts once.
+
+        Raises:
+            InvalidText: the text or the author breaks a rule.
+            NotFound: Stripe does not know the session.
+            Conflict: the session is not this board's, or no money is held for it.
+            GatewayError: Stripe could not be asked; the same call again goes on from there.
+        """
+        text, author = clean_text(wanted.text), clean_author(wanted.author)
+        session, money = await _look_up(self.gateway, wanted.session_id, await self.fulfilment.new_question())
+        async with self.database.reading() as connection:
+            tag = (await queries.read_board(connection)).tag
+        payment_id = _payment_of(session, tag, livemode=self.livemode)
+        _check_money(session, money)
+        is_new = False
+        if not await _exists(self.database, payment_id):
+            terms = await self.gateway.session_terms(session.session_id)
+            new = _new_payment(payment_id, session, terms, client_id("", tag), text, author)
+            async with self.database.transaction() as connection:
+                is_new = await queries.insert_payment(connection, new, unless_same="id")
+        payment, message_id = await self._fulfill(await self.checkout.find_payment(payment_id), session)
+        return Adopted(message_id, is_new, (payment.text, payment.author) == (text, author))
+
+    async def _fulfill(self, payment: PaymentRecord, session: SessionFact) -> tuple[PaymentRecord, int]:
+        """Fulfill a payment and return it and the id of its message."""
+        if payment.session_id == session.session_id:
+            # Stripe is asked anew, now that the payment is here: what it said of its money before was not kept.
+            await self.reconciler.ask(payment)
+        elif await self.fulfilment.handle(session) is Verdict.DUPLICATE_PAYMENT:
+            raise Conflict(
+                "This payment was paid already, in another session. The money of this one is on its way back."
+            )
+        payment = await self.checkout.find_payment(payment.id)
+        if payment.message_id is None:
+            raise Conflict(f"The payment {payment.id} is in the database, but is {payment.status} and has no message.")
+        return payment, payment.message_id
 
 
 async def _look_up(
@@ -136,16 +161,3 @@ def _new_payment(
         stripe_params=taxed_params(taxed=terms.taxed),  # no session will be asked for with these
         session_id=session.session_id,
     )
-
-
-async def _fulfill(checkout: Checkout, payment: PaymentRecord, session: SessionFact) -> tuple[PaymentRecord, int]:
-    """Fulfill a payment and return it and the id of its message."""
-    if payment.session_id == session.session_id:
-        # Stripe is asked anew, now that the payment is here: what it told of its money before was not kept.
-        await checkout.ask_stripe(payment)
-    elif await checkout.handle(session) is Verdict.DUPLICATE_PAYMENT:
-        raise Conflict("This payment was paid already, in another session. The money of this one is on its way back.")
-    payment = await checkout.find_payment(payment.id)
-    if payment.message_id is None:
-        raise Conflict(f"The payment {payment.id} is in the database, but is {payment.status} and has no message.")
-    return payment, payment.message_id

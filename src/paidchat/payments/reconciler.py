@@ -10,15 +10,26 @@ from typing import Any, Final
 
 import structlog
 
-from paidchat.domain import TO_BE_RETRIED, PaymentStatus, ProviderUnavailable, Verdict
+from paidchat.clients import client_id
+from paidchat.domain import (
+    TO_BE_RETRIED,
+    DomainError,
+    PaymentStatus,
+    ProviderUnavailable,
+    Question,
+    Verdict,
+    is_open,
+)
 from paidchat.observability import Metrics
 from paidchat.payments import refunds
-from paidchat.payments.checkout import Checkout
-from paidchat.payments.sessions import CLAIM_TTL
+from paidchat.payments.fulfilment import MAX_QUESTIONS, Fulfilment
+from paidchat.payments.question_budget import QuestionBudget, question_interval
+from paidchat.payments.sessions import CLAIM_TTL, CheckoutSessions
 from paidchat.records import PaymentRecord
 from paidchat.storage import clock, queries, reconciliation
 from paidchat.storage.database import Database, DatabaseUnavailable
-from paidchat.stripe.gateway import GatewayError, StripeGateway, UnreadableAnswer
+from paidchat.storage.group_commit import WriteInterrupted
+from paidchat.stripe.gateway import GatewayError, RequestRefused, StripeGateway, UnreadableAnswer
 
 log = structlog.get_logger(__name__)
 
@@ -95,12 +106,23 @@ class Reconciler:
     """One sweep at a time, across every process on the database."""
 
     def __init__(
-        self, database: Database, gateway: StripeGateway, checkout: Checkout, period_s: float, metrics: Metrics
+        self,
+        database: Database,
+        gateway: StripeGateway,
+        fulfilment: Fulfilment,
+        sessions: CheckoutSessions,
+        metrics: Metrics,
+        board_tag: str,
+        *,
+        period_s: float,
     ) -> None:
         self._metrics = metrics
         self._database = database
         self._gateway = gateway
-        self._checkout = checkout
+        self._fulfilment = fulfilment
+        self._sessions = sessions
+        self._board_tag = board_tag
+        self._budget = QuestionBudget()
         self._period_s = period_s
         self._holder = uuid.uuid4().hex
 
@@ -183,9 +205,7 @@ class Reconciler:
                 await reconciliation.hold_sweep(connection, self._holder, LEASE_TTL)
                 await reconciliation.mark_asked(connection, [payment.id for payment in chunk])
                 question = await queries.take_question(connection)
-            asking = (
-                _outcome(self._checkout.ask_stripe(payment, question), payment_id=payment.id) for payment in chunk
-            )
+            asking = (_outcome(self.ask(payment, question), payment_id=payment.id) for payment in chunk)
             failures.note(await asyncio.gather(*asking))
             findings.asked += len(chunk)
             if failures.too_many:
@@ -215,12 +235,12 @@ class Reconciler:
         for event in listed.unreadable:
             if event.event_id not in verdicts:
                 findings.failed += 1
-                await _outcome(self._checkout.note_unreadable(event), event_id=event.event_id)
+                await _outcome(self._fulfilment.note_unreadable(event), event_id=event.event_id)
         for news in listed.news:
             if verdicts.get(news.event_id or "", Verdict.UNKNOWN) not in TO_BE_RETRIED or failures.too_many:
                 continue
             await self._hold()
-            failed = await _outcome(self._checkout.handle(news), event_id=news.event_id)
+            failed = await _outcome(self._fulfilment.handle(news), event_id=news.event_id)
             failures.note([failed])
             findings.events += failed is None
         if failures.first or (failures.single and listed.until - cursor < FAILING_EVENT_TTL):
@@ -245,6 +265,80 @@ class Reconciler:
             return await reconciliation.prune(
                 connection, closed_kept=CLOSED_KEPT, unpaid_kept=UNPAID_KEPT, events_kept=INBOX_KEPT
             )
+
+    # --- one payment --------------------------------------------------------------------------------
+
+    async def look_up(self, payment: PaymentRecord, client: str) -> None:
+        """Ask Stripe about an unsettled payment that was looked up, and do what the answer asks for.
+
+        Stripe wants the page that a payer comes back to to do this
+        (docs.stripe.com/checkout/fulfillment#trigger-fulfillment-on-landing-page). It is asked at most once in 5 s
+        about one payment, less often about an older one, and within a budget: the sweep asks anyway.
+        """
+        interval = question_interval(payment.read_at - payment.created_at)
+        client = client_id(client, self._board_tag)
+        if _asked_within(payment, interval) or not self._budget.take(client):
+            return
+        try:
+            async with self._database.transaction() as connection:
+                claimed = await queries.claim_question(connection, payment.id, interval)
+                question = await queries.take_question(connection) if claimed else None
+            if question is None:
+                self._budget.put_back(client)
+                return
+            await self.ask(payment, question)
+        except Exception as error:
+            # Nobody waits for this: the sweep asks anyway.
+            if isinstance(error, GatewayError | DomainError | WriteInterrupted | DatabaseUnavailable):
+                log.warning("stripe.not_asked", payment_id=payment.id, error=str(error))
+            else:
+                log.exception("stripe.not_asked", payment_id=payment.id)
+
+    async def ask(self, payment: PaymentRecord, question: Question | None = None) -> None:
+        """Ask Stripe about a payment, whatever it takes, and do what the answer asks for.
+
+        The question is numbered here unless it was before.
+
+        A payment whose session id was never stored has its request repeated: the same key and parameters give
+        back the same session, if there is one. An answer that was overtaken is asked for again.
+
+        Raises:
+            OutcomeUnknown, AttemptFailed: Stripe could not be asked.
+        """
+        try:
+            session_id = payment.session_id or await self._sessions.recover(payment)
+            if session_id is None:
+                return
+            question = question or await self._fulfilment.new_question()
+            for _ in range(MAX_QUESTIONS):
+                session, money = await self._gateway.retrieve_session(session_id, question)
+                verdicts = await self._fulfilment.fulfill([money, session] if money else [session])
+                if Verdict.OVERTAKEN not in verdicts:
+                    return
+                question = await self._fulfilment.new_question()
+        except RequestRefused as error:
+            log.warning("stripe.session_refused", payment_id=payment.id, error=str(error))
+            if not is_open(payment.expires_at, payment.read_at):
+                await self._sessions.expire(payment)
+
+    async def paid_without_row(self, since: datetime) -> list[str]:
+        """Return the ids of our paid sessions whose payment is not in the database: made after a restored backup.
+
+        Raises:
+            GatewayError: Stripe could not be asked.
+        """
+        missing = []
+        async for fact in self._gateway.list_paid_sessions(since):
+            if fact.board_tag == self._board_tag and fact.payment_status == "paid" and fact.payment_id:
+                async with self._database.reading() as connection:
+                    if await queries.find_payment(connection, fact.payment_id) is None:
+                        missing.append(fact.session_id)
+        return missing
+
+
+def _asked_within(payment: PaymentRecord, interval: timedelta) -> bool:
+    """Tell whether Stripe was asked about a payment so lately that the database need not be asked whether it was."""
+    return payment.asked_at is not None and payment.read_at - interval < payment.asked_at <= payment.read_at
 
 
 async def _outcome(work: Awaitable[Any], **about: str | None) -> Exception | None:

@@ -27,6 +27,7 @@ from paidchat.api.deps import Services
 from paidchat.app import create_app
 from paidchat.payments import reconciler
 from paidchat.payments.reconciler import Findings, Reconciler
+from paidchat.payments.sessions import CheckoutSessions
 from paidchat.sandbox import SandboxSettings, create_sandbox
 from paidchat.sandbox.application import running
 from paidchat.serving.server import Server, listen, server_config
@@ -198,7 +199,11 @@ class Miniature:
     async def sweep(self, *, full: bool) -> Findings | None:
         """Let a sweep pass over the board, as its own would every half minute."""
         parts = self.services
-        return await Reconciler(parts.database, self.gateway, parts.checkout, NEVER_S, parts.metrics).sweep(full=full)
+        sessions, tag = CheckoutSessions(parts.database, self.gateway), parts.fulfilment._board_tag
+        reconciler = Reconciler(
+            parts.database, self.gateway, parts.fulfilment, sessions, parts.metrics, tag, period_s=NEVER_S
+        )
+        return await reconciler.sweep(full=full)
 
     async def board(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
         """Ask the board; a body that is not bytes is sent as JSON. Background tasks are done when this returns."""

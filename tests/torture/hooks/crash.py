@@ -20,6 +20,7 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from paidchat.api import admin
 from paidchat.payments.checkout import Checkout
+from paidchat.payments.fulfilment import Fulfilment
 from paidchat.payments.reconciler import Reconciler
 from tests.torture.hooks.patches import replace
 
@@ -121,14 +122,14 @@ def _watch_calls(points: Points) -> None:
 def _name_work() -> None:
     for owner, name, label in (
         (Checkout, "start_checkout", "create"),
-        (Checkout, "sync_with_stripe", "landing"),
-        (Checkout, "_fulfill", "fulfil"),
+        (Reconciler, "look_up", "landing"),
+        (Fulfilment, "_fulfill", "fulfil"),
         (Reconciler, "sweep", "sweep"),
         (admin, "remove_message", "moderate"),
-        (Checkout, "send_refunds", "send refunds"),
+        (Fulfilment, "send_refunds", "send refunds"),
     ):
         replace(owner, name, _as_work(lambda *_, label=label: label))
-    replace(Checkout, "handle", _as_work(lambda _, news: f"webhook {news.event_type}"))
+    replace(Fulfilment, "handle", _as_work(lambda _, news: f"webhook {news.event_type}"))
 
 
 def _as_work(label: Callable[..., str]) -> Callable[[Any], Any]:

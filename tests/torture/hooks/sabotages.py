@@ -11,7 +11,7 @@ from sqlalchemy import event, update
 from sqlalchemy.engine import Engine
 
 from paidchat.domain import Verdict
-from paidchat.payments.checkout import Checkout
+from paidchat.payments.fulfilment import Fulfilment
 from paidchat.payments.reconciler import Reconciler
 from paidchat.payments.settlement import Settlement
 from paidchat.records import PaymentMove, ReceivedEvent
@@ -58,19 +58,19 @@ def _answer_first() -> None:
     def hasty(handle: Any) -> Any:
         later: set[asyncio.Task[None]] = set()
 
-        async def work(checkout: Checkout, news: Any) -> None:
+        async def work(fulfilment: Fulfilment, news: Any) -> None:
             await asyncio.sleep(PAUSE_S)
-            await handle(checkout, news)
+            await handle(fulfilment, news)
 
-        async def answer(checkout: Checkout, news: Any) -> Verdict:
-            task = asyncio.create_task(work(checkout, news))
+        async def answer(fulfilment: Fulfilment, news: Any) -> Verdict:
+            task = asyncio.create_task(work(fulfilment, news))
             later.add(task)
             task.add_done_callback(later.discard)
             return Verdict.APPLIED
 
         return answer
 
-    replace(Checkout, "handle", hasty)
+    replace(Fulfilment, "handle", hasty)
 
 
 def _no_sweep() -> None:
@@ -100,18 +100,18 @@ _seen_before: ContextVar[dict[str, Any]] = ContextVar("seen_before")
 
 def _look_then_write() -> None:
     """Unplug what makes "once", all of it: any one alone would hold."""
-    replace(Checkout, "fulfill", lambda _: _look_and_fulfill)
+    replace(Fulfilment, "fulfill", lambda _: _look_and_fulfill)
     replace(queries, "lock_payments", lambda _: _as_seen_before)
     replace(queries, "move_payments", lambda _: _move_whatever_they_are)
     event.listen(Engine, "before_cursor_execute", _without_unique_key, retval=True)
 
 
-async def _look_and_fulfill(checkout: Checkout, facts: Sequence[Any]) -> Any:
-    async with checkout._database.reading() as connection:
+async def _look_and_fulfill(fulfilment: Fulfilment, facts: Sequence[Any]) -> Any:
+    async with fulfilment._database.reading() as connection:
         ids = {fact.payment_id for fact in facts if fact.payment_id}
         _seen_before.set({row.id: row for row in await queries.find_payments(connection, ids)})
     await asyncio.sleep(PAUSE_S)
-    return await checkout._fulfill(facts)
+    return await fulfilment._fulfill(facts)
 
 
 async def _as_seen_before(connection: Any, payment_ids: Any) -> dict[str, Any]:

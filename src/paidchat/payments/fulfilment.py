@@ -1,0 +1,185 @@
+"""Fulfilment: what Stripe says of a payment, done once: posted, taken off the board, sent back."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from paidchat.board import record
+from paidchat.domain import (
+    ALARMING,
+    IntentFact,
+    NotFound,
+    ProviderUnavailable,
+    Question,
+    RefundCause,
+    SessionFact,
+    Verdict,
+)
+from paidchat.observability import Metrics
+from paidchat.payments import refunds
+from paidchat.payments.settlement import Settlement
+from paidchat.records import ReceivedEvent
+from paidchat.storage import clock, queries
+from paidchat.storage.database import Database, DatabaseUnavailable
+from paidchat.storage.group_commit import GroupCommit
+from paidchat.stripe.events import ForeignEvent, IntentNews, News, UnreadableEvent
+from paidchat.stripe.gateway import GatewayError, RequestRefused, StripeGateway
+
+log = structlog.get_logger(__name__)
+
+MAX_QUESTIONS = 3  # about one event, when each answer is overtaken by another's
+
+
+class Fulfilment:
+    """Moves payments. Whoever learns something of Stripe, by a webhook or by asking, brings it here."""
+
+    def __init__(
+        self, database: Database, gateway: StripeGateway, metrics: Metrics, board_tag: str, *, livemode: bool
+    ) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._metrics = metrics
+        self._board_tag = board_tag
+        self._livemode = livemode
+        self._commits = GroupCommit(self._fulfill, is_outage=lambda error: isinstance(error, DatabaseUnavailable))
+
+    async def handle(self, news: News) -> Verdict:
+        """Do what an event of Stripe's asks for.
+
+        Raises:
+            ProviderUnavailable: it only says where to look, and Stripe could not be asked.
+        """
+        if isinstance(news, ForeignEvent):
+            return await self._note(news.event_id, news.event_type, Verdict.FOREIGN)
+        if isinstance(news, IntentNews) and news.livemode is not self._livemode:
+            return await self._note(news.event_id, news.event_type, Verdict.WRONG_MODE)
+        for _ in range(MAX_QUESTIONS):
+            try:
+                fact = news if isinstance(news, SessionFact) else await self._ask_about(news)
+            except GatewayError as error:
+                raise ProviderUnavailable(f"Stripe could not be asked: {error}") from error
+            if fact is None:
+                self._metrics.facts.labels(Verdict.FOREIGN).inc()
+                return Verdict.FOREIGN
+            [verdict] = await self.fulfill([fact])
+            if verdict is not Verdict.OVERTAKEN:
+                break
+        else:
+            raise ProviderUnavailable("Stripe's answers overtook each other.", retry_after=1)
+        if verdict is Verdict.DUPLICATE_PAYMENT:
+            await self.send_refunds(str(fact.payment_id))
+        return verdict
+
+    async def note_unreadable(self, event: UnreadableEvent) -> Verdict:
+        """Remember an event that cannot be read, so that it is logged and counted once, however often it is listed."""
+        return await self._note(event.event_id, event.event_type, Verdict.UNREADABLE, error=str(event))
+
+    async def _note(self, event_id: str, event_type: str, verdict: Verdict, **words: str) -> Verdict:
+        """Remember an event that asks for nothing."""
+        async with self._database.transaction() as connection:
+            now = await clock.read(connection)
+            event = ReceivedEvent(id=event_id, type=event_type, verdict=verdict, received_at=now)
+            if not await queries.note_event(connection, event):
+                verdict = Verdict.DUPLICATE
+        self._metrics.facts.labels(verdict).inc()
+        write = log.error if verdict in ALARMING else log.info
+        write("checkout.fact", verdict=verdict, event_id=event_id, event_type=event_type, **words)
+        return verdict
+
+    async def refund_payment(self, payment_id: str) -> None:
+        """Send a payment's money back, and take its message off the board once Stripe has done so; idempotent.
+
+        Raises:
+            NotFound: there is no such payment.
+            Conflict: there is no money of it to send back.
+        """
+        async with self._database.transaction() as connection:
+            payment = (await queries.lock_payments(connection, [payment_id])).get(payment_id)
+            if payment is None:
+                raise NotFound("There is no such payment.")
+            await refunds.want_all(connection, payment, payment.read_at)
+        await self.send_refunds(payment_id)
+
+    async def send_refunds(self, payment_id: str) -> None:
+        """Send what is to go back of a payment now; what fails is sent by the sweep."""
+        for payment_intent in await refunds.send_due(self._database, self._gateway, payment_id=payment_id):
+            try:
+                await self.fulfill([await self._gateway.retrieve_intent(payment_intent, await self.new_question())])
+            except GatewayError as error:
+                log.warning("stripe.not_answering", payment_id=payment_id, error=str(error))
+
+    async def new_question(self) -> Question:
+        """Number a question that is about to be asked of Stripe."""
+        async with self._database.transaction() as connection:
+            return await queries.take_question(connection)
+
+    async def _ask_about(self, news: IntentNews) -> IntentFact | None:
+        try:
+            money = await self._gateway.retrieve_intent(news.payment_intent, await self.new_question())
+        except RequestRefused as error:
+            # Not ours to see: another mode, or another account's.
+            log.warning("stripe.intent_refused", event_id=news.event_id, error=str(error))
+            return None
+        return replace(money, event_id=news.event_id, event_type=news.event_type)
+
+    async def fulfill(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
+        """Do what the facts ask for, in one transaction, and return what became of each.
+
+        Safe to call any number of times, at the same time, with the same facts in any order
+        (docs.stripe.com/checkout/fulfillment#create-fulfillment-function). It is on disk when this returns.
+        """
+        return await self._commits.submit(facts)
+
+    async def _fulfill(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
+        async with self._database.transaction() as connection:
+            now = await clock.read(connection)
+            inbox = {fact.event_id: _received(fact, fact.event_id, now) for fact in facts if fact.event_id}
+            fresh = await queries.take_events(connection, list(inbox.values()))
+            payments = await queries.lock_payments(connection, {fact.payment_id for fact in facts if fact.payment_id})
+            settlement = Settlement(payments, board_tag=self._board_tag, livemode=self._livemode)
+            verdicts = []
+            for fact in facts:
+                verdicts.append(_enter(settlement, fact, fresh))
+                if fact.event_id in fresh:
+                    fresh.remove(fact.event_id)  # a copy of it in the same group is a duplicate
+                    await queries.set_verdict(connection, fact.event_id, verdicts[-1])
+            await queries.move_payments(connection, settlement.moves())
+            for duplicate in settlement.duplicates:
+                await refunds.want(
+                    connection, duplicate.payment_intent, duplicate.payment_id, RefundCause.DUPLICATE_PAYMENT, now
+                )
+            await record(connection, settlement.board_changes(), now)
+        self._report(facts, verdicts)
+        return verdicts
+
+    def _report(self, facts: Sequence[SessionFact | IntentFact], verdicts: Sequence[Verdict]) -> None:
+        for fact, verdict in zip(facts, verdicts, strict=True):
+            self._metrics.facts.labels(verdict).inc()
+            # Each open payment is asked about at each sweep: most answers say nothing new.
+            write = log.error if verdict in ALARMING else log.debug if verdict is Verdict.REPEATED else log.info
+            what = fact.fact if isinstance(fact, SessionFact) else "money"
+            write(
+                "checkout.fact",
+                verdict=verdict,
+                fact=what,
+                payment_id=fact.payment_id,
+                event_id=fact.event_id,
+                event_type=fact.event_type,
+            )
+
+
+def _enter(settlement: Settlement, fact: SessionFact | IntentFact, fresh: set[str]) -> Verdict:
+    return settlement.enter(fact) if fact.event_id is None or fact.event_id in fresh else Verdict.DUPLICATE
+
+
+def _received(fact: SessionFact | IntentFact, event_id: str, now: datetime) -> ReceivedEvent:
+    return ReceivedEvent(
+        id=event_id,
+        type=fact.event_type,
+        payment_id=fact.payment_id,
+        session_id=fact.session_id if isinstance(fact, SessionFact) else None,
+        verdict=Verdict.UNKNOWN,  # until it has one, in the same transaction: one that can be handled again is safe
+        received_at=now,
+    )
