@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.torture.harness.command import main  # noqa: E402 - the folder is a script's own, and has to be found first
+from tests.torture.command import main  # noqa: E402 - the folder is a script's own, and has to be found first
 
 if __name__ == "__main__":
     sys.exit(main())

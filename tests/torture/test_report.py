@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.harness import report
-from tests.torture.harness.command import RUNS
-from tests.torture.harness.table import Row
+from tests.torture import report
+from tests.torture.command import RUNS
 from tests.torture.hooks.sabotages import SABOTAGES
+from tests.torture.table import Row
 
 
 def test_the_committed_report_is_the_rendered_one() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.torture.harness.order import Order
 from tests.torture.harness.processes import launching
-from tests.torture.harness.table import Row, table
 from tests.torture.hooks.sabotages import SABOTAGES, is_noticed
+from tests.torture.order import Order
+from tests.torture.table import Row, table
 
 RUNS = (
     *("kills", "crash-points", "storage-faults", "lost-events", "duplicates", "overtaking", "writers"),

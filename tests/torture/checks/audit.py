@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Row as DatabaseRow
 
 from tests.torture.harness.payers import ask
-from tests.torture.harness.table import Row
 from tests.torture.harness.world import World
+from tests.torture.table import Row
 
 Json = dict[str, Any]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 
 from tests.support.rows import opened
 from tests.support.webhooks import completed, signature
-from tests.torture.harness.table import Row
 from tests.torture.harness.world import World
+from tests.torture.table import Row
 
 Headers = dict[str, str]
 

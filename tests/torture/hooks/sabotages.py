@@ -17,9 +17,9 @@ from paidchat.payments.settlement import Settlement
 from paidchat.records import PaymentMove, ReceivedEvent
 from paidchat.storage import queries
 from paidchat.storage.rows import move_values
-from tests.torture.harness.table import Row
 from tests.torture.hooks import unplugged
 from tests.torture.hooks.patches import replace
+from tests.torture.table import Row
 
 PAUSE_S = 0.3  # long enough for whatever may come in between to come
 

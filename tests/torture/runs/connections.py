@@ -5,8 +5,8 @@ import time
 from contextlib import suppress
 
 from tests.torture.harness.sockets import HANDSHAKE, RawClient, resident_bytes, server_sockets
-from tests.torture.harness.table import Row
 from tests.torture.harness.world import World
+from tests.torture.table import Row
 
 MIB = 2**20
 GONE_WITHIN_S = 5 + 3  # a connection that misused or closed, and time for a busy machine

@@ -10,12 +10,12 @@ import httpx
 
 from tests.torture.checks.acknowledgements import Acknowledgements
 from tests.torture.checks.audit import audit, settled_audit
-from tests.torture.harness.order import Order
 from tests.torture.harness.processes import Process, launching
 from tests.torture.harness.stories import ORDERS, Plot, Story, Told
-from tests.torture.harness.table import Row
 from tests.torture.harness.world import World, made_world
 from tests.torture.hooks import crash as crash_hook
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 PLOTS = (
     Plot("create", ("pay",), by="create"),

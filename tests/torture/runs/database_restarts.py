@@ -8,11 +8,11 @@ import websockets
 
 from tests.support.postgres import Postgres
 from tests.torture.checks.audit import read_board, settled_audit
-from tests.torture.harness.order import Order
 from tests.torture.harness.payers import Crowd
-from tests.torture.harness.table import Row
 from tests.torture.harness.viewer import Viewer
 from tests.torture.harness.world import World, made_world
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 SHORT, LONG = 2, 20
 PAYER_EVERY_S = 0.1

@@ -4,10 +4,10 @@ import asyncio
 import time
 
 from tests.torture.checks.audit import settled_audit
-from tests.torture.harness.order import Order
 from tests.torture.harness.payers import start_payment
-from tests.torture.harness.table import Row
 from tests.torture.harness.world import World, made_world
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 SHORT, LONG = 3, 150  # payments
 COPIES, LOOKS = 50, 5

@@ -13,9 +13,9 @@ from typing import Any
 from tests.support.webhooks import completed, paid, signature
 from tests.torture.checks import forgery_contents, forgery_signatures, forgery_transport
 from tests.torture.checks.forgery import CLOSED, IDEAS, Forgery, Scene
-from tests.torture.harness.order import Order
-from tests.torture.harness.table import Row
 from tests.torture.harness.world import World, made_world
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 Json = dict[str, Any]
 

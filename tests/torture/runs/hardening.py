@@ -11,11 +11,11 @@ from collections.abc import Iterable
 import websockets
 
 from tests.torture.checks.canaries import check_canaries
-from tests.torture.harness.order import Order
 from tests.torture.harness.sockets import RawClient, resident_bytes
-from tests.torture.harness.table import Row
 from tests.torture.harness.world import World, made_world
+from tests.torture.order import Order
 from tests.torture.runs.connections import CHUNKED, check_handshakes, check_health, check_leftovers
+from tests.torture.table import Row
 
 MIB = 2**20
 HEAD_WITHIN_S = 10 + 5  # the server's deadlines, and time for a busy machine

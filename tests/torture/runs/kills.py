@@ -7,10 +7,10 @@ from typing import Any
 
 from tests.torture.checks.acknowledgements import Acknowledgements
 from tests.torture.checks.audit import settled_audit
-from tests.torture.harness.order import Order
 from tests.torture.harness.payers import Crowd
-from tests.torture.harness.table import Row
 from tests.torture.harness.world import World, made_world
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 SHORT, LONG = 10, 1000
 PAYER_EVERY_S = 0.06

@@ -8,10 +8,10 @@ import random
 import time
 
 from tests.torture.checks.audit import settled_audit
-from tests.torture.harness.order import Order
 from tests.torture.harness.payers import LIVES, Crowd
-from tests.torture.harness.table import Row
 from tests.torture.harness.world import made_world
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 SHORT, LONG = 1, 40  # payers of each life
 SILENT = [life for life in LIVES if life != "is moderated with a refund"]  # that one waits for its post

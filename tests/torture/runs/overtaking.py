@@ -4,11 +4,11 @@ import asyncio
 import time
 
 from tests.torture.checks.audit import settled_audit
-from tests.torture.harness.order import Order
 from tests.torture.harness.payers import start_payment
-from tests.torture.harness.table import Row
 from tests.torture.harness.world import World, made_world
 from tests.torture.hooks.time_hooks import HELD_S
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 SHORT, LONG = 2, 30  # rounds
 PAUSE_S = HELD_S / 4

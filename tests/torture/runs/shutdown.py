@@ -7,12 +7,12 @@ import time
 from dataclasses import dataclass
 
 from tests.torture.checks.audit import settled_audit
-from tests.torture.harness.order import Order
 from tests.torture.harness.payers import Crowd
 from tests.torture.harness.sockets import RawClient
-from tests.torture.harness.table import Row
 from tests.torture.harness.viewer import Viewer
 from tests.torture.harness.world import World, made_world
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 SHORT, LONG = 2, 25
 MOST_VIEWERS = "10000"

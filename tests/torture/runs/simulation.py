@@ -32,11 +32,11 @@ from hypothesis.stateful import (
 from tests.torture.checks.oracle import Finding
 from tests.torture.checks.scrutiny import scrutinise, scrutinise_at_rest
 from tests.torture.harness.miniature import Miniature, miniature
-from tests.torture.harness.order import Order
 from tests.torture.harness.stage import Stage
-from tests.torture.harness.table import Row
 from tests.torture.harness.viewer import Viewer
 from tests.torture.hooks.install import install
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 NAME = "simulation"
 LONG, SHORT, BATCH = 2_000, 8, 100  # simulations; Hypothesis adds a third for its own ends

@@ -8,11 +8,11 @@ from statistics import quantiles
 
 from paidchat.storage.database import Database
 from tests.support.rows import opened, write_messages
-from tests.torture.harness.order import Order
 from tests.torture.harness.sockets import RawClient, resident_bytes, server_sockets
-from tests.torture.harness.table import Row
 from tests.torture.harness.viewer import Viewer
 from tests.torture.harness.world import World, made_world
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 MOST_VIEWERS = "10000"
 NEVER_S = 3_600.0

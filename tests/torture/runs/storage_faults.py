@@ -17,12 +17,12 @@ from sqlalchemy.pool import NullPool
 
 from tests.torture.checks.audit import audit, settled_audit
 from tests.torture.harness.disks import Disk, LimitedFiles, filling_disk
-from tests.torture.harness.order import Order
 from tests.torture.harness.payers import start_payment
 from tests.torture.harness.processes import Launcher, launching
 from tests.torture.harness.records import DRIVERS
-from tests.torture.harness.table import Row
 from tests.torture.harness.world import World, made_world
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 FAULT_S, SHORT_FAULT_S = 25, 4
 WRITERS = 6  # people who want to pay while nothing can be written

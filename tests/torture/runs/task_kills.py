@@ -7,11 +7,11 @@ import time
 import websockets
 
 from tests.torture.checks.audit import settled_audit
-from tests.torture.harness.order import Order
 from tests.torture.harness.payers import Crowd
-from tests.torture.harness.table import Row
 from tests.torture.harness.viewer import Viewer
 from tests.torture.harness.world import World, made_world
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 SHORT, LONG = 30, 300  # kills
 EVERY_S = 0.15

@@ -16,10 +16,10 @@ from paidchat.storage import queries
 from paidchat.storage.database import Database
 from tests.support.rows import opened, write_messages
 from tests.torture.checks.audit import read_board
-from tests.torture.harness.order import Order
-from tests.torture.harness.table import Row
 from tests.torture.harness.viewer import Viewer
 from tests.torture.harness.world import ADMIN_TOKEN, World, made_world
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 if TYPE_CHECKING:
     from tests.torture.harness.replica import Replica

@@ -21,11 +21,11 @@ from tests.support.postgres import Postgres
 from tests.support.rows import opened, payment_row
 from tests.support.served import free_port
 from tests.support.webhooks import completed, deliver, paid
-from tests.torture.harness.order import Order
 from tests.torture.harness.payers import start_payment
-from tests.torture.harness.table import Row
 from tests.torture.harness.viewer import Viewer
 from tests.torture.harness.world import START_TIMEOUT_S, World, made_world
+from tests.torture.order import Order
+from tests.torture.table import Row
 
 Json = dict[str, Any]
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.torture.harness.table import Row
+from tests.torture.table import Row
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 KINDS = ("lost", "doubled", "unpaid_posted", "forged_accepted", "wrong")
 INTRODUCTION = """\
 # Torture

@@ -9,10 +9,10 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.torture.harness import report
-from tests.torture.harness.order import Order
-from tests.torture.harness.table import Row, table
+from tests.torture import report
 from tests.torture.hooks.sabotages import SABOTAGES, is_noticed
+from tests.torture.order import Order
+from tests.torture.table import Row, table
 
 # Each is a module of `runs` with `async def run(order: Order) -> list[Row]`.
 RUNS = {
