@@ -35,7 +35,7 @@ PLOTS = (
     Plot("dispute found by the sweep", ("dispute",), before=("pay",), by="sweep"),
     Plot("second payment found by the sweep", ("pay",), sessions=2, by="sweep"),
 )
-SHORT_STORIES, SHORT = 5, 2  # and points of each
+SHORT_STORIES, SHORT = 3, 2  # and points of each
 LEASE_S = 0.5
 SWEEP_EVERY_S = 0.5
 WORKS = {"moderate": ("moderate", "send refunds")}  # the works that a plot's points are in, if not in one of its name

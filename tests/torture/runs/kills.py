@@ -12,7 +12,7 @@ from tests.torture.harness.world import World, made_world
 from tests.torture.order import Order
 from tests.torture.table import Row
 
-SHORT, LONG = 10, 1000
+SHORT, LONG = 6, 1000
 PAYER_EVERY_S = 0.06
 IN_START_UP = 0.3  # of all kills
 LONGEST_START_UP_S = 0.5

@@ -39,7 +39,7 @@ from tests.torture.order import Order
 from tests.torture.table import Row
 
 NAME = "simulation"
-LONG, SHORT, BATCH = 2_000, 8, 100  # simulations; Hypothesis adds a third for its own ends
+LONG, SHORT, BATCH = 2_000, 5, 100  # simulations; Hypothesis adds a third for its own ends
 MOST_PAYMENTS = 4
 MOST_SESSIONS = 2  # of one payment
 LONG_STEPS, SHORT_STEPS = 40, 18
