@@ -144,7 +144,7 @@ class _HttpClient(stripe.HTTPXClient):
 class StripeGateway:
     """Asks Stripe. Close it at the end.
 
-    Every call raises one of the errors above, and takes 8 s at most.
+    Every call raises one of the errors above, and takes 7.5 s at most.
     """
 
     def __init__(self, settings: Settings) -> None:
