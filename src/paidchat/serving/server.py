@@ -22,6 +22,9 @@ KEEP_ALIVE_S: Final = 5  # between a client's requests
 PROXY_KEEP_ALIVE_S: Final = 150
 SHUTDOWN_S: Final = 5  # for requests under way; sockets are told at once
 USER_TIMEOUT_MS: Final = 25_000  # unacknowledged data ends a connection after this (RFC 5482)
+# What the kernel keeps of a client's bytes that we don't read: twice this (socket(7)), and not tens of megabytes for
+# each connection. The largest body that we take is half of it.
+RECEIVE_BUFFER: Final = 128 * 1024
 BACKLOG: Final = 2048
 TICKS_PER_S: Final = 10  # of uvicorn's main loop
 START_TIMEOUT_S: Final = 30  # for a worker to come into service
@@ -116,5 +119,6 @@ def listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; every connection inherits it
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)  # inherited as well
     listening.bind((host, port))
     return listening

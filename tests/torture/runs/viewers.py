@@ -170,10 +170,20 @@ class Show:
         if viewer.first == "snapshot" and board.epoch == cursor[1] and board.seq - cursor[0] <= REPLAYED:
             self.findings.append(f"came back with {cursor}, the head being {board.seq}, and was sent a snapshot")
 
+    async def _come_into_this_history(self, viewer: Viewer) -> None:
+        """Come plain until the snapshot is of the epoch that the database has: the feed reads a new one a poll later."""
+        async with self._database.reading() as connection:
+            epoch = (await queries.read_board(connection)).epoch
+        deadline = time.monotonic() + CONNECT_WITHIN_S
+        while viewer.replica.epoch != epoch:
+            assert time.monotonic() < deadline, "the feed knows nothing of the new epoch"
+            await self._come(viewer, "plain")
+        await self._come(viewer, "plain")
+
     async def remove_unseen(self, away: Viewer, present: Viewer) -> None:
         """Post and take off again while a viewer is away: it comes back with its cursor and must not be sent that."""
         for viewer in (away, present):
-            await self._come(viewer, "plain")
+            await self._come_into_this_history(viewer)
         await away.disconnect()
         posted = await write_messages(self._database, UNSEEN, "gone before it was seen")
         for message_id in posted:
