@@ -171,7 +171,7 @@ class Show:
             self.findings.append(f"came back with {cursor}, the head being {board.seq}, and was sent a snapshot")
 
     async def _come_into_this_history(self, viewer: Viewer) -> None:
-        """Come plain until the snapshot is of the epoch that the database has: the feed reads a new one a poll later."""
+        """Come plain until the snapshot is of the database's epoch: the feed reads a new one a poll later."""
         async with self._database.reading() as connection:
             epoch = (await queries.read_board(connection)).epoch
         deadline = time.monotonic() + CONNECT_WITHIN_S
