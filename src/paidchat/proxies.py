@@ -19,7 +19,7 @@ def names() -> list[str]:
 
 def problems() -> list[str]:
     """Return what is wrong with these variables, a line each. No address is repeated: it may hold a password."""
-    # Takes a while to import, and without a proxy nobody needs it.
+    # It takes a while to import, and is only needed where a proxy is set.
     import httpx  # noqa: PLC0415
 
     found = getproxies()

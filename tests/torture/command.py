@@ -87,7 +87,7 @@ def _server(database: str | None) -> Iterator[str | None]:
     if database != "postgresql":
         yield database
         return
-    from tests.support.postgres import Postgres  # noqa: PLC0415 - a wheel with a server in it, for who wants one
+    from tests.support.postgres import Postgres  # noqa: PLC0415 - a wheel with a server in it, imported only if it is used
 
     server = Postgres()
     try:

@@ -17,7 +17,7 @@ _MAY_READ: Final = {"Access-Control-Expose-Headers": "ETag, Location, Retry-Afte
 
 
 class CrossOrigin:
-    """Who may call: the Fetch standard's CORS protocol (fetch.spec.whatwg.org), without credentials.
+    """Cross-origin callers: the Fetch standard's CORS protocol (fetch.spec.whatwg.org), without credentials.
 
     `origins` are as browsers write them: `https://example.com`.
     """
@@ -37,7 +37,7 @@ class CrossOrigin:
         return Response(headers=_MAY_SEND) if asks and self._admits(headers) else None
 
     def add_to(self, answer: MutableHeaders, scope: Scope) -> None:
-        """Say on an answer who may read it. Caches must know that it depends on the origin, whoever asked."""
+        """Add the CORS headers to an answer, and `Vary: Origin` even if the caller sent none: caches need it."""
         if not self._origins:
             return
         answer.add_vary_header("Origin")

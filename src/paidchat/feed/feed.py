@@ -10,7 +10,7 @@ from typing import Any, Final, assert_never
 import structlog
 
 from paidchat import wire
-from paidchat.domain import EntryKind, Reason, is_payment_id
+from paidchat.domain import EntryKind, is_payment_id
 from paidchat.records import LogRecord, MessageRecord, PaymentRecord
 from paidchat.serving.seam import Frame as WebSocketFrame
 from paidchat.serving.seam import Opcode
@@ -108,8 +108,8 @@ class Entry:
             case EntryKind.RESTORED:
                 shape = wire.MessageRestored(seq=seq, message=wire.Message.of(message))
             case EntryKind.REMOVED:
-                reason = entry.reason or Reason.MODERATED  # the table's own check: a removal has one
-                shape = wire.MessageRemoved(seq=seq, message_id=message.id, reason=reason)
+                assert entry.reason is not None  # noqa: S101 - the table has a check: a removal has a reason
+                shape = wire.MessageRemoved(seq=seq, message_id=message.id, reason=entry.reason)
             case never:
                 assert_never(never)
         return cls(seq, entry.kind, message.id, encode_frame(shape))
