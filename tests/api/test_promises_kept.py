@@ -9,7 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from paidchat.storage import queries
+from paidchat.payments.reconciler import LEASE_TTL
+from paidchat.storage import queries, reconciliation
 from tests.support.board_client import act, http_client, sessions_of, start, stripe_session, until_status
 from tests.support.rows import opened
 from tests.support.served import Served, free_port, served_board
@@ -46,6 +47,12 @@ async def expiry_comes_too_near(served: Served, payment_id: str) -> None:
         )
 
 
+async def leave_the_sweep_to_another(served: Served) -> None:
+    """Let another process hold the sweep, so that the one at the next start doesn't give up what can't be paid now."""
+    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+        await reconciliation.hold_sweep(connection, "another process", LEASE_TTL)
+
+
 async def line_item(client: httpx.AsyncClient, payment: Json) -> Json:
     """Return what a payment's session is for, as Stripe has it."""
     session = await stripe_session(client, payment)
@@ -61,6 +68,7 @@ async def unsent(client: httpx.AsyncClient, served: Served, key: str) -> str:
         without = select(queries.payment.c.id).where(queries.payment.c.session_id.is_(None))
         payment_id = str((await connection.execute(without)).scalar_one())
     await expiry_comes_too_near(served, payment_id)
+    await leave_the_sweep_to_another(served)
     return payment_id
 
 

@@ -12,7 +12,7 @@ import httpx
 
 from tests.support.board_client import NO_TLS, session_of
 from tests.support.postgres import Postgres
-from tests.support.served import SECRET, Running, free_port, paidchat, process
+from tests.support.served import SECRET, Running, free_port, process
 
 Json = dict[str, Any]
 
@@ -77,7 +77,7 @@ def running_cluster(postgres: Postgres, data: Path) -> Iterator[Cluster]:
     """Run a sandbox, whose file is in this folder, and one board, on a new database, until the block ends."""
     first, sandbox_port = free_port(), free_port()
     environment = {
-        "PAIDCHAT_DATABASE_URL": postgres.create_database(),
+        "PAIDCHAT_DATABASE_URL": postgres.create_migrated(),
         "PAIDCHAT_PUBLIC_URL": f"http://127.0.0.1:{first}",
         "PAIDCHAT_STRIPE_API_BASE": f"http://127.0.0.1:{sandbox_port}",
         "PAIDCHAT_RATE_LIMIT": "off",
@@ -85,8 +85,6 @@ def running_cluster(postgres: Postgres, data: Path) -> Iterator[Cluster]:
         "STRIPE_SECRET_KEY": "sk_test_of_the_tests",
         "STRIPE_WEBHOOK_SECRET": SECRET,
     }
-    migrated = paidchat("migrate", **environment)
-    assert migrated.returncode == 0, migrated.stderr
     sandbox = ("--port", str(sandbox_port), "--data", str(data), "--webhook-secret", SECRET)
     with ExitStack() as stack:
         stack.enter_context(process("sandbox", *sandbox, "--webhook-url", f"http://127.0.0.1:{first}/stripe/webhook"))

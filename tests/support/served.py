@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ from paidchat.app import create_app
 from paidchat.sandbox import SandboxSettings
 from paidchat.serving.server import Server, server_config
 from paidchat.settings import Settings
-from paidchat.storage.database import Database
-from paidchat.storage.schema import migrate
 from tests.support.forking import Forked, launcher
 from tests.support.postgres import Postgres
 
@@ -99,19 +96,11 @@ class Databases:
         if self._postgres is None:
             return f"sqlite:///{data / 'paidchat.db'}"
         if data not in self._urls:
-            self._urls[data] = self._postgres.create_database()
-            # A test's own loop is running in this thread.
-            with ThreadPoolExecutor(1) as thread:
-                thread.submit(asyncio.run, _migrate(self._urls[data])).result()
+            self._urls[data] = self._postgres.create_migrated()
         return self._urls[data]
 
 
 databases = Databases()
-
-
-async def _migrate(url: str) -> None:
-    async with Database(url) as database:
-        await migrate(database)
 
 
 @contextlib.contextmanager

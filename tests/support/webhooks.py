@@ -1,5 +1,6 @@
 """What Stripe would send: events about Checkout Sessions, signed as Stripe signs them."""
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -12,6 +13,9 @@ import httpx
 from tests.support.served import SECRET
 
 Json = dict[str, Any]
+
+ATTEMPTS = 5  # at delivering one event; Stripe makes more
+RETRY_AFTER_S = 1
 
 
 def signature(payload: bytes, secret: str = SECRET, at: float | None = None) -> str:
@@ -70,3 +74,12 @@ async def deliver(client: httpx.AsyncClient, sent: Json | bytes, header: str | N
         b"Stripe-Signature": (signature(payload) if header is None else header).encode("latin-1"),
     }
     return await client.post("/stripe/webhook", content=payload, headers=headers)
+
+
+async def deliver_until_taken(client: httpx.AsyncClient, sent: Json) -> list[httpx.Response]:
+    """Send an event, again while the answer is 503, as Stripe would; returns every answer."""
+    answers = [await deliver(client, sent)]
+    while answers[-1].status_code == httpx.codes.SERVICE_UNAVAILABLE and len(answers) < ATTEMPTS:
+        await asyncio.sleep(RETRY_AFTER_S)
+        answers.append(await deliver(client, sent))
+    return answers

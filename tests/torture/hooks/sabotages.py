@@ -174,7 +174,7 @@ SABOTAGES: dict[str, Sabotage] = {
     "money-order": Sabotage(
         _forget_when_asked,
         "overtaking",
-        "is shown and its money went back",
+        "shown",  # or not shown, against its money: whichever answer came last
         "an older answer about refunds overwrites a newer one",
         1,
     ),
