@@ -40,8 +40,6 @@ def _expire_session(parts: Parts, call: Call) -> Json:
         return expire_session(parts, call.ids["id"], call.cause)
     except UnknownObjectError:
         raise errors.no_such("checkout.session", call.ids["id"], "session") from None
-    except StateError as error:
-        raise ExecutionError(str(error)) from None
 
 
 def _line_items(parts: Parts, call: Call) -> Json:
@@ -129,6 +127,9 @@ def act(parts: Parts, call: Call, resource: Resource) -> Json:
     Raises:
         ApiError: Stripe would refuse it.
     """
-    answer = resource(parts, call)
+    try:
+        answer = resource(parts, call)
+    except StateError as error:
+        raise ExecutionError(str(error), code=error.code) from None
     expand(parts.store, answer, call.params.get("expand", []))
     return answer

@@ -19,7 +19,7 @@ def let_time_pass(parts: Parts) -> None:
     while overdue := parts.store.overdue(parts.clock.now(), _AT_ONCE):
         for body in overdue:
             if body["object"] == "refund":
-                settle_refund(parts, body["id"])
+                settle_refund(parts, body)
             else:
                 expire_session(parts, body["id"])
     parts.courier.wake()

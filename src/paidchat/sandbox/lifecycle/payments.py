@@ -6,7 +6,7 @@ from typing import Any
 from paidchat.sandbox.errors import StateError
 from paidchat.sandbox.ids import new_id
 from paidchat.sandbox.lifecycle.cards import BANK_REFUSED, GOOD_CARD, decline_of
-from paidchat.sandbox.lifecycle.sessions import find_session
+from paidchat.sandbox.lifecycle.state import State
 from paidchat.sandbox.objects.checkout import customer_details
 from paidchat.sandbox.objects.payment import (
     Decline,
@@ -43,6 +43,30 @@ class _Try:
     session: Json
     intent: Json
     charge: Json
+
+
+def payable(state: State, method: str) -> Json:
+    """Return the session if it can be paid by this method.
+
+    Raises:
+        StateError: It is not open, or does not take the method.
+    """
+    if state.session["status"] != "open":
+        raise StateError(f"This session can no longer be paid: it is {state.session['status']}.")
+    if method not in state.session["payment_method_types"]:
+        raise StateError(f"This session does not take the payment method {method}.")
+    return state.session
+
+
+def under_way(state: State) -> _Try:
+    """Return the bank debit that is on its way.
+
+    Raises:
+        StateError: None is.
+    """
+    if state.intent is None or state.charge is None or state.charge["status"] != "pending":
+        raise StateError("No bank debit is on its way for this session.")
+    return _Try(state.session, state.intent, state.charge)
 
 
 def pay_by_card(parts: Parts, session_id: str, *, card: str = GOOD_CARD, email: str | None = None) -> Outcome:
@@ -86,7 +110,7 @@ def settle(parts: Parts, session_id: str) -> Json:
         StateError: None is on its way.
     """
     with parts.store.transaction():
-        attempt = _processing(parts, session_id)
+        attempt = under_way(State(parts, session_id))
         _succeed(parts, attempt)
         attempt.session["payment_status"] = "paid"
         parts.store.save(attempt.session)
@@ -101,7 +125,7 @@ def settle_fail(parts: Parts, session_id: str) -> Json:
         StateError: None is on its way.
     """
     with parts.store.transaction():
-        attempt = _processing(parts, session_id)
+        attempt = under_way(State(parts, session_id))
         _fail(parts, attempt, BANK_REFUSED)
         parts.events.record("checkout.session.async_payment_failed", attempt.session, session=session_id)
     return attempt.session
@@ -109,14 +133,9 @@ def settle_fail(parts: Parts, session_id: str) -> Json:
 
 def _start(parts: Parts, session_id: str, method: Method, email: str | None) -> _Try:
     """Begin a charge; the session gets its intent the first time a buyer tries."""
-    session = find_session(parts, session_id)
-    if session["status"] != "open":
-        raise StateError(f"This session can no longer be paid: it is {session['status']}.")
-    if method.type not in session["payment_method_types"]:
-        raise StateError(f"This session does not take the payment method {method.type}.")
-    intent = parts.store.get("payment_intent", session["payment_intent"] or "")
-    if intent is None:
-        intent = _create_intent(parts, session)
+    state = State(parts, session_id)
+    session = payable(state, method.type)
+    intent = state.intent or _create_intent(parts, session)
     intent["payment_method"] = new_id("pm_1")
     started = charge(intent, method, email=email or _email(session), created=parts.clock.stamp())
     parts.store.insert(started, session=session_id)
@@ -133,17 +152,6 @@ def _create_intent(parts: Parts, session: Json) -> Json:
     parts.store.save(session)
     parts.events.record("payment_intent.created", intent, session=session["id"])
     return intent
-
-
-def _processing(parts: Parts, session_id: str) -> _Try:
-    session = find_session(parts, session_id)
-    intent = parts.store.get("payment_intent", session["payment_intent"] or "")
-    if intent is None or intent["status"] != "processing":
-        raise StateError("No bank debit is on its way for this session.")
-    pending = parts.store.get("charge", intent["latest_charge"])
-    if pending is None:
-        raise StateError("No bank debit is on its way for this session.")
-    return _Try(session, intent, pending)
 
 
 def _succeed(parts: Parts, attempt: _Try) -> None:

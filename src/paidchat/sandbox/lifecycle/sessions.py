@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from paidchat.sandbox import errors
 from paidchat.sandbox.api.parameters import Array, Boolean, Integer, Metadata, NotOffered, Record, Text
 from paidchat.sandbox.delivery.events import BY_ITSELF, Cause
-from paidchat.sandbox.errors import ApiError, StateError, UnknownObjectError
+from paidchat.sandbox.errors import ApiError, StateError
+from paidchat.sandbox.lifecycle.state import State
 from paidchat.sandbox.money import MINIMUM, MULTIPLE_OF, is_currency
 from paidchat.sandbox.objects.checkout import checkout_session, line_item
 from paidchat.sandbox.parts import Parts
@@ -171,16 +172,16 @@ def create_session(parts: Parts, params: Json, *, api_version: str) -> Json:
     return session
 
 
-def find_session(parts: Parts, session_id: str) -> Json:
-    """Return a session.
+def expirable(state: State) -> Json:
+    """Return the session if it can be expired.
 
     Raises:
-        UnknownObjectError: There is none by that id.
+        StateError: It is not open.
     """
-    session = parts.store.get("checkout.session", session_id)
-    if session is None:
-        raise UnknownObjectError(f"No such checkout.session: '{session_id}'")
-    return session
+    if state.session["status"] != "open":
+        message = f"Only open Checkout Sessions can be expired; this one is {state.session['status']}."
+        raise StateError(message)
+    return state.session
 
 
 def expire_session(parts: Parts, session_id: str, cause: Cause = BY_ITSELF) -> Json:
@@ -189,9 +190,7 @@ def expire_session(parts: Parts, session_id: str, cause: Cause = BY_ITSELF) -> J
     Raises:
         StateError: It is not open.
     """
-    session = find_session(parts, session_id)
-    if session["status"] != "open":
-        raise StateError(f"Only open Checkout Sessions can be expired; this one is {session['status']}.")
+    session = expirable(State(parts, session_id))
     with parts.store.transaction():
         session |= {"status": "expired", "url": None}
         parts.store.save(session)

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from paidchat.sandbox.lifecycle.disputes import open_inquiry
+from paidchat.sandbox.lifecycle.state import State
 from paidchat.sandbox.lifecycle.verbs import allowed
 from paidchat.sandbox.money import in_words
 from paidchat.sandbox.pages.markup import Markup, html, join, template
@@ -94,37 +94,35 @@ def live_part(parts: Parts, base: str) -> Markup:
 
 def _session(parts: Parts, session: Json, base: str) -> Markup:
     private = parts.store.private(session["id"])
-    verbs = [] if private.get("foreign") else allowed(parts, session)
-    words = {"inquiry": "Close inquiry"} if open_inquiry(parts, session["id"]) else {}
+    state = State(parts, session["id"])
+    verbs = [] if private.get("foreign") else allowed(state)
+    words = {"inquiry": "Close inquiry"} if state.inquiry else {}
     buttons = [
         html(_VERB, base=base, id=session["id"], verb=verb, words=words.get(verb, _WORDS[verb])) for verb in verbs
     ]
-    state = session["status"] if session["status"] != "complete" else session["payment_status"]
+    status = session["status"] if session["status"] != "complete" else session["payment_status"]
     page = '<a href="{base}/pay/{id}">Payment page</a>'
     return html(
         template("panel_session.html"),
         id=session["id"],
         short=session["id"][-8:],
-        state="on its way" if state == "unpaid" else state,
+        state="on its way" if status == "unpaid" else status,
         kind="foreign" if private.get("foreign") else session["status"],
         amount=in_words(session["amount_total"], session["currency"]),
         created=_moment(session["created"]),
         reference=session["client_reference_id"] or "no reference",
-        money=_money(parts, session["id"]),
+        money=_money(state),
         page=html(page, base=base, id=session["id"]) if session["status"] == "open" else Markup(""),
         verbs=join(buttons),
     )
 
 
-def _money(parts: Parts, session_id: str) -> str:
+def _money(state: State) -> str:
     """Return what happened to the money afterwards, in words."""
     refunds = [
-        f"refund of {in_words(refund['amount'], refund['currency'])} {refund['status']}"
-        for refund in parts.store.of_session(session_id, "refund")
+        f"refund of {in_words(refund['amount'], refund['currency'])} {refund['status']}" for refund in state.refunds
     ]
-    disputes = [
-        f"dispute {dispute['status'].replace('_', ' ')}" for dispute in parts.store.of_session(session_id, "dispute")
-    ]
+    disputes = [f"dispute {dispute['status'].replace('_', ' ')}" for dispute in state.disputes]
     return "; ".join(refunds + disputes)
 
 
