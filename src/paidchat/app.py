@@ -92,11 +92,12 @@ class Core:
     reconciler: Reconciler
     adoption: Adoption
     metrics: Metrics
+    background: Supervisor
 
 
 @asynccontextmanager
 async def core(settings: Settings) -> AsyncIterator[Core]:
-    """Open the database, its schema up to date, and the way to Stripe; close both at the end."""
+    """Open the database, its schema up to date, and the way to Stripe; end what runs, and close both, at the end."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(settings.database_url))
         await prepare(database)
@@ -105,31 +106,30 @@ async def core(settings: Settings) -> AsyncIterator[Core]:
         metrics = Metrics()
         limits = PaymentLimits(Rate.parse(settings.rate_limit), settings.max_open_payments)
         tag = await _board_tag(database)
-        sessions = CheckoutSessions(database, gateway)
+        background = await stack.enter_async_context(Supervisor(metrics.background_restarts))
+        sessions = CheckoutSessions(database, gateway, background)
         fulfilment = Fulfilment(database, gateway, metrics, tag, livemode=settings.livemode)
         checkout = Checkout(settings, database, limits, metrics, sessions, tag)
         reconciler = Reconciler(
             database, gateway, fulfilment, sessions, metrics, tag, period_s=settings.reconcile_seconds
         )
         adoption = Adoption(database, gateway, checkout, fulfilment, reconciler, livemode=settings.livemode)
-        yield Core(database, gateway, checkout, fulfilment, reconciler, adoption, metrics)
+        yield Core(database, gateway, checkout, fulfilment, reconciler, adoption, metrics, background)
 
 
 @asynccontextmanager
 async def _running(settings: Settings) -> AsyncIterator[Services]:
-    """Build the parts, run what runs in the background, and close it all in reverse."""
-    async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(core(settings))
-        background = await stack.enter_async_context(Supervisor(parts.metrics.background_restarts))
+    """Build the parts and run what runs in the background; all of it is closed in reverse."""
+    async with core(settings) as parts:
         follower = Feed(parts.database)
         await follower.open()
-        background.start("paidchat:feed.tailer", follower.run)
-        background.start("paidchat:feed.keepalive", follower.keep_alive)
+        parts.background.start("paidchat:feed.tailer", follower.run)
+        parts.background.start("paidchat:feed.keepalive", follower.keep_alive)
         listener = None
         if parts.database.backend == "postgresql":
             listener = Listener(parts.database.changes, partial(parts.database.connect, "paidchat listener"))
-            background.start("paidchat:listener", listener.run)
-        background.start("paidchat:reconciler", parts.reconciler.run)
+            parts.background.start("paidchat:listener", listener.run)
+        parts.background.start("paidchat:reconciler", parts.reconciler.run)
         yield Services(
             settings=settings,
             database=parts.database,
@@ -141,7 +141,7 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
             listener=listener,
             viewers=Viewers(settings.max_viewers, settings.max_viewers_per_client),
             metrics=parts.metrics,
-            background=background,
+            background=parts.background,
         )
 
 

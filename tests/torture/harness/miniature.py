@@ -199,7 +199,7 @@ class Miniature:
     async def sweep(self, *, full: bool) -> Findings | None:
         """Let a sweep pass over the board, as its own would every half minute."""
         parts = self.services
-        sessions, tag = CheckoutSessions(parts.database, self.gateway), parts.fulfilment._board_tag
+        sessions, tag = CheckoutSessions(parts.database, self.gateway, parts.background), parts.fulfilment._board_tag
         reconciler = Reconciler(
             parts.database, self.gateway, parts.fulfilment, sessions, parts.metrics, tag, period_s=NEVER_S
         )
