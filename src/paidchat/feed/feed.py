@@ -215,7 +215,7 @@ class Feed:
         subscriber.cursor = missed[-1].seq
 
     def _replayed(self, entry: Entry) -> bytes:
-        if entry.kind != "removed" and entry.message_id in self._hidden:
+        if entry.kind is not EntryKind.REMOVED and entry.message_id in self._hidden:
             return encode_frame(wire.MessageWithheld(seq=entry.seq, message_id=entry.message_id))
         return entry.frame
 
@@ -313,10 +313,13 @@ class Feed:
     def _remember(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             self._recent.append(entry)
-            if entry.kind is EntryKind.REMOVED:
-                self._hidden.add(entry.message_id)
-            else:
-                self._hidden.discard(entry.message_id)
+            match entry.kind:
+                case EntryKind.REMOVED:
+                    self._hidden.add(entry.message_id)
+                case EntryKind.POSTED | EntryKind.RESTORED:
+                    self._hidden.discard(entry.message_id)
+                case never:
+                    assert_never(never)
 
     def _keep_snapshot(self, rows: list[MessageRecord], has_more: bool) -> None:
         messages = [wire.Message.of(row) for row in rows]

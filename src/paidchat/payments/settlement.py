@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import assert_never
 
 from paidchat.domain import (
     Fact,
@@ -88,9 +89,13 @@ class Settlement:
                 return Verdict.WRONG_AMOUNT
             case Fact.PAID:
                 return self._enter_paid(account, fact)
-            case Fact.EXPIRED | Fact.FAILED:
+            case Fact.EXPIRED | Fact.FAILED as ended:
                 account.closed_at = account.closed_at or account.row.read_at
-        return _apply(account, fact.fact)
+                return _apply(account, ended)
+            case (Fact.PROCESSING | Fact.REFUNDED | Fact.REFUND_FAILED | Fact.DISPUTED | Fact.DISPUTE_WON) as said:
+                return _apply(account, said)
+            case never:
+                assert_never(never)
 
     def _enter_paid(self, account: _Account, fact: SessionFact) -> Verdict:
         if account.before.paid or account.after.paid:
