@@ -5,15 +5,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse
 
-from paidchat.api import admin, feed, health, messages, page, payments, problems, webhooks
+from paidchat.api import admin, feed, health, messages, payments, problems, webhooks
 from paidchat.api.contract import docs
 from paidchat.api.deps import Services
+from paidchat.api.files import Files
 from paidchat.api.guard import Guard
 from paidchat.background import Supervisor
 from paidchat.feed.admission import Viewers
@@ -35,6 +37,7 @@ from paidchat.stripe.gateway import StripeGateway
 if TYPE_CHECKING:
     from paidchat.sandbox import SandboxSettings
 
+FRONTEND = Path(__file__).parent / "frontend"
 ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, admin, health))
 
 
@@ -42,8 +45,7 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
     """Build the app. With `sandbox`, Stripe in miniature answers under `/sandbox` of the same server."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        del app
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with AsyncExitStack() as stack:
             if stripe is not None:
                 await stack.enter_async_context(stripe.router.lifespan_context(stripe))
@@ -70,7 +72,7 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
         app.mount("/sandbox", stripe)
         app.add_route("/sandbox", lambda _: RedirectResponse("/sandbox/"))
     # Not a mount: one at "/" would answer 404 where a route would have said 405.
-    app.router.default = page.page()
+    app.router.default = Files(FRONTEND, index="index.html")
     return app
 
 

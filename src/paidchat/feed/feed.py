@@ -41,11 +41,11 @@ def encode_frame(shape: wire.Shape) -> bytes:
 class Subscriber:
     """One viewer: a connection, and how far along the log it is. Its transport's buffer is its only queue."""
 
-    __slots__ = ("_backlog", "_drained", "_moved_at", "_transport", "cursor", "sent_at", "watches")
+    __slots__ = ("_backlog", "_moved_at", "_transport", "cursor", "drained", "sent_at", "watches")
 
     def __init__(self, transport: Transport, drained: Callable[[], Awaitable[Any]]) -> None:
         self._transport = transport
-        self._drained = drained
+        self.drained = drained  # waits until the reader has taken most of what was sent
         self._backlog = 0
         self.cursor = 0
         self.sent_at = self._moved_at = time.monotonic()
@@ -82,10 +82,6 @@ class Subscriber:
     def drop(self) -> None:
         """Cut the connection, without a close frame: nothing more can be said to it in order."""
         reset(self._transport)
-
-    async def drained(self) -> None:
-        """Wait until the reader has taken most of what was sent."""
-        await self._drained()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,7 @@ from paidchat.domain import LONGEST_OPEN
 from paidchat.records import PaymentRecord
 from paidchat.storage import clock, queries
 from paidchat.storage.database import Database, DatabaseUnavailable
-from paidchat.stripe.gateway import (
-    AttemptFailed,
-    CheckoutSession,
-    RequestRefused,
-    StripeGateway,
-)
+from paidchat.stripe.gateway import AttemptFailed, CheckoutSession, RequestRefused, StripeGateway
 from paidchat.stripe.parameters import expiry_of, with_expiry
 
 log = structlog.get_logger(__name__)
@@ -66,7 +61,7 @@ class CheckoutSessions:
 
         That clock decides what expiry Stripe takes. Ours is as good unless the two clearly differ.
         """
-        stripe_now = self._gateway.stripe_now()
+        stripe_now = self._gateway.clock.now()
         return whole_seconds((stripe_now if abs(stripe_now - now) > CLOCKS_AGREE else now) + lasts)
 
     async def open(self, payment: PaymentRecord, claim: Claim) -> None:

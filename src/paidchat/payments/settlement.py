@@ -1,6 +1,5 @@
 """Settlement: works out, from locked payments and what Stripe says, what to write. Touches no database."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
@@ -125,9 +124,6 @@ class Settlement:
         ]
         return Verdict.APPLIED if Verdict.APPLIED in moved else Verdict.REPEATED
 
-    def _changed(self) -> Iterable[_Account]:
-        return (account for account in self._accounts.values() if account.after != account.before)
-
     def moves(self) -> list[PaymentMove]:
         """Return the payments to write, each with the status it was decided on."""
         return [
@@ -146,7 +142,7 @@ class Settlement:
 
     def board_changes(self) -> list[BoardChange]:
         """Return what comes onto the board and what leaves it."""
-        return [change for account in self._changed() if (change := _board_change(account)) is not None]
+        return [change for account in self._accounts.values() if (change := _board_change(account)) is not None]
 
 
 def _account(row: PaymentRecord) -> _Account:

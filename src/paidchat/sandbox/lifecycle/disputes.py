@@ -1,15 +1,12 @@
 """Disputes: a cardholder asks the bank for the money back, and someone wins."""
 
-from typing import Any
-
 from paidchat.sandbox.errors import StateError
 from paidchat.sandbox.ids import new_id
 from paidchat.sandbox.lifecycle.refunds import paid_charge
 from paidchat.sandbox.lifecycle.state import State
 from paidchat.sandbox.objects.payment import dispute
 from paidchat.sandbox.parts import Parts
-
-Json = dict[str, Any]
+from paidchat.sandbox.shapes import Json
 
 _FEE = 1500
 _OPEN = ("needs_response", "under_review")

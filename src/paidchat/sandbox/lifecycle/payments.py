@@ -1,26 +1,16 @@
 """Payments: what a buyer, and later the bank, does with a checkout session."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from paidchat.sandbox.errors import StateError
 from paidchat.sandbox.ids import new_id
 from paidchat.sandbox.lifecycle.cards import BANK_REFUSED, GOOD_CARD, decline_of
 from paidchat.sandbox.lifecycle.state import State
 from paidchat.sandbox.objects.checkout import customer_details
-from paidchat.sandbox.objects.payment import (
-    Decline,
-    Method,
-    charge,
-    failed,
-    payment_error,
-    payment_intent,
-    succeeded,
-)
+from paidchat.sandbox.objects.payment import Decline, Method, charge, failed, payment_error, payment_intent, succeeded
 from paidchat.sandbox.parts import Parts
+from paidchat.sandbox.shapes import Json
 from paidchat.sandbox.tax import apply_tax, load_tax
-
-Json = dict[str, Any]
 
 DEFAULT_EMAIL = "buyer@example.com"
 _COUNTRY = "US"
@@ -94,11 +84,8 @@ def pay_by_bank_debit(parts: Parts, session_id: str, *, email: str | None = None
     """
     with parts.store.transaction():
         attempt = _start(parts, session_id, Method("us_bank_account", _BANK_LAST4), email)
-        parts.store.save(attempt.charge)
         attempt.intent |= {"status": "processing", "latest_charge": attempt.charge["id"]}
-        parts.store.save(attempt.intent)
-        parts.events.record("charge.pending", attempt.charge, session=session_id)
-        parts.events.record("payment_intent.processing", attempt.intent, session=session_id)
+        _record(parts, attempt, "charge.pending", "payment_intent.processing")
         event = _complete(parts, attempt.session, email, payment_status="unpaid")
     return Outcome(attempt.session, completed_event=event)
 
@@ -162,11 +149,7 @@ def _succeed(parts: Parts, attempt: _Try) -> None:
         "latest_charge": attempt.charge["id"],
         "last_payment_error": None,
     }
-    parts.store.save(attempt.charge)
-    parts.store.save(attempt.intent)
-    session_id = attempt.session["id"]
-    parts.events.record("charge.succeeded", attempt.charge, session=session_id)
-    parts.events.record("payment_intent.succeeded", attempt.intent, session=session_id)
+    _record(parts, attempt, "charge.succeeded", "payment_intent.succeeded")
 
 
 def _fail(parts: Parts, attempt: _Try, decline: Decline) -> None:
@@ -177,11 +160,15 @@ def _fail(parts: Parts, attempt: _Try, decline: Decline) -> None:
         "last_payment_error": payment_error(attempt.charge, decline),
         "payment_method": None,
     }
+    _record(parts, attempt, "charge.failed", "payment_intent.payment_failed")
+
+
+def _record(parts: Parts, attempt: _Try, of_charge: str, of_intent: str) -> None:
+    """Save the charge and the intent as they are now, and record these events of them."""
     parts.store.save(attempt.charge)
     parts.store.save(attempt.intent)
-    session_id = attempt.session["id"]
-    parts.events.record("charge.failed", attempt.charge, session=session_id)
-    parts.events.record("payment_intent.payment_failed", attempt.intent, session=session_id)
+    parts.events.record(of_charge, attempt.charge, session=attempt.session["id"])
+    parts.events.record(of_intent, attempt.intent, session=attempt.session["id"])
 
 
 def _complete(parts: Parts, session: Json, email: str | None, *, payment_status: str) -> str:

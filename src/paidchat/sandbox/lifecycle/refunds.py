@@ -1,17 +1,14 @@
 """Refunds: money sent back, at once for cards, after days for bank debits, and sometimes in vain."""
 
-from typing import Any
-
 from paidchat.sandbox import errors
-from paidchat.sandbox.api.parameters import Array, Boolean, Integer, Metadata, NotOffered, Record, Text
+from paidchat.sandbox.api.parameters import Array, Boolean, Integer, Metadata, Record, Text, not_offered
 from paidchat.sandbox.delivery.events import BY_ITSELF, Cause
 from paidchat.sandbox.errors import ApiError, ExecutionError, StateError
 from paidchat.sandbox.lifecycle.state import State
 from paidchat.sandbox.money import in_words
 from paidchat.sandbox.objects.payment import refund
 from paidchat.sandbox.parts import Parts
-
-Json = dict[str, Any]
+from paidchat.sandbox.shapes import Json
 
 _LIVE = ("pending", "succeeded")
 _BANK_REFUND_S = 5 * 24 * 3600
@@ -20,16 +17,14 @@ CREATE = Record(
     {
         "amount": Integer(least=1),
         "charge": Text(),
-        "currency": NotOffered(),
-        "customer": NotOffered(),
         "expand": Array(of=Text(), most=20),
         "instructions_email": Text(),
         "metadata": Metadata(),
-        "origin": NotOffered(),
         "payment_intent": Text(),
         "reason": Text(choices=("duplicate", "fraudulent", "requested_by_customer")),
         "refund_application_fee": Boolean(),
         "reverse_transfer": Boolean(),
+        **not_offered("currency", "customer", "origin"),
     }
 )
 

@@ -1,12 +1,10 @@
 """State: a checkout session and what has come of it, which the rules of this folder look at."""
 
 from functools import cached_property
-from typing import Any
 
 from paidchat.sandbox.errors import UnknownObjectError
 from paidchat.sandbox.parts import Parts
-
-Json = dict[str, Any]
+from paidchat.sandbox.shapes import Json
 
 _OPEN_INQUIRIES = ("warning_needs_response", "warning_under_review")
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from paidchat.sandbox.errors import StateError, UnknownObjectError
 from paidchat.sandbox.lifecycle.cards import DECLINED_CARD
@@ -16,14 +15,7 @@ from paidchat.sandbox.lifecycle.disputes import (
     undecided,
     win_dispute,
 )
-from paidchat.sandbox.lifecycle.payments import (
-    pay_by_bank_debit,
-    pay_by_card,
-    payable,
-    settle,
-    settle_fail,
-    under_way,
-)
+from paidchat.sandbox.lifecycle.payments import pay_by_bank_debit, pay_by_card, payable, settle, settle_fail, under_way
 from paidchat.sandbox.lifecycle.refunds import (
     fail_refund,
     failable,
@@ -35,8 +27,7 @@ from paidchat.sandbox.lifecycle.refunds import (
 from paidchat.sandbox.lifecycle.sessions import expirable, expire_session
 from paidchat.sandbox.lifecycle.state import State, find_session
 from paidchat.sandbox.parts import Parts
-
-Json = dict[str, Any]
+from paidchat.sandbox.shapes import Json
 
 
 @dataclass(frozen=True)

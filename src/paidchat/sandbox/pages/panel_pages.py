@@ -3,16 +3,14 @@
 import json
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 from paidchat.sandbox.lifecycle.state import State
 from paidchat.sandbox.lifecycle.verbs import allowed
 from paidchat.sandbox.money import in_words
-from paidchat.sandbox.pages.markup import Markup, html, join, template
+from paidchat.sandbox.pages.markup import Markup, checked, html, join, template
 from paidchat.sandbox.parts import Parts
+from paidchat.sandbox.shapes import Json
 from paidchat.sandbox.tax import load_tax
-
-Json = dict[str, Any]
 
 _SESSIONS_SHOWN = 25
 _DELIVERIES_SHOWN = 40
@@ -66,15 +64,15 @@ def panel_page(parts: Parts, base: str, said: str) -> Markup:
         drop=webhook.drop,
         duplicate=webhook.duplicate,
         delay_s=f"{webhook.delay_s:g}",
-        reorder=_checked(webhook.reorder),
-        foreign_events=_checked(webhook.foreign_events),
+        reorder=checked(webhook.reorder),
+        foreign_events=checked(webhook.foreign_events),
         hang_s=f"{api.hang_s:g}",
         status_none=_selected(api.status is None),
         status_500=_selected(api.status == 500),  # noqa: PLR2004 - the choices of the form
         status_429=_selected(api.status == 429),  # noqa: PLR2004
         drop_answer=api.drop_answer,
         count="" if api.count is None else api.count,
-        head_office=_checked(load_tax(parts.store).head_office),
+        head_office=checked(load_tax(parts.store).head_office),
     )
     return html(template("panel_frame.html"), base=base, body=body)
 
@@ -153,10 +151,6 @@ def _duration(seconds: float) -> str:
 def _moment(created: int) -> Markup:
     exact = datetime.fromtimestamp(created, UTC).isoformat().replace("+00:00", "Z")
     return html('<time datetime="{exact}">{ago} ago</time>', exact=exact, ago=_duration(max(0, time.time() - created)))
-
-
-def _checked(checked: bool) -> Markup:
-    return Markup(" checked" if checked else "")
 
 
 def _selected(selected: bool) -> Markup:
