@@ -10,8 +10,7 @@ from typing import Any
 import httpx
 
 from tests.support.served import SECRET
-
-Json = dict[str, Any]
+from tests.support.shapes import Json
 
 
 def signature(payload: bytes, secret: str = SECRET, at: float | None = None) -> str:

@@ -36,11 +36,10 @@ from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
 from paidchat.stripe.gateway import StripeGateway
 from tests.support.served import SECRET
+from tests.support.shapes import Json
 from tests.torture.harness.records import Records, copied, new_database
 from tests.torture.harness.wall_clock import WallClock
 from tests.torture.harness.world import ADMIN_TOKEN
-
-Json = dict[str, Any]
 
 NEVER_S = 30 * 24 * 3600
 # Nothing here needs to outlive the machine, and disks are slow.
