@@ -93,7 +93,7 @@ class Courier:
         """Look again for what is due; called after the clock was advanced."""
         self._wake.set()
 
-    async def first_answer(self, event_id: str, at_most_s: float = REDIRECT_WAIT_S) -> None:
+    async def first_answer(self, event_id: str) -> None:
         """Wait until an event's first attempt has been answered, or has failed.
 
         Returns at once when that has happened already or when a fault delays the event.
@@ -104,7 +104,7 @@ class Courier:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(event_id, []).append(waiter)
         with suppress(TimeoutError):
-            async with asyncio.timeout(at_most_s):
+            async with asyncio.timeout(REDIRECT_WAIT_S):
                 await waiter
 
     async def resend(self, event_id: str) -> Answer | None:

@@ -48,11 +48,7 @@ def undecided(state: State) -> Json:
 
 
 def open_dispute(parts: Parts, session_id: str) -> Json:
-    """Open a dispute over a paid session, or let its open inquiry become one; the money is withdrawn.
-
-    Raises:
-        StateError: Not paid, wholly refunded, or disputed already.
-    """
+    """Open a dispute over a paid session, or let its open inquiry become one; the money is withdrawn."""
     state = State(parts, session_id)
     charge, inquiry = disputable(state), state.inquiry
     with parts.store.transaction():
@@ -69,11 +65,7 @@ def open_dispute(parts: Parts, session_id: str) -> Json:
 
 
 def inquire(parts: Parts, session_id: str) -> Json:
-    """Open an inquiry over a paid session; when one is open, close it. No money moves either way.
-
-    Raises:
-        StateError: Not paid, wholly refunded, or disputed already.
-    """
+    """Open an inquiry over a paid session; when one is open, close it. No money moves either way."""
     state = State(parts, session_id)
     found = inquirable(state)
     with parts.store.transaction():
@@ -83,11 +75,7 @@ def inquire(parts: Parts, session_id: str) -> Json:
 
 
 def win_dispute(parts: Parts, session_id: str) -> Json:
-    """Decide the open dispute for the account: the money comes back.
-
-    Raises:
-        StateError: No dispute is open.
-    """
+    """Decide the open dispute for the account: the money comes back."""
     found = undecided(State(parts, session_id))
     with parts.store.transaction():
         found["status"] = "won"
@@ -98,11 +86,7 @@ def win_dispute(parts: Parts, session_id: str) -> Json:
 
 
 def lose_dispute(parts: Parts, session_id: str) -> Json:
-    """Decide the open dispute for the cardholder: the money stays gone.
-
-    Raises:
-        StateError: No dispute is open.
-    """
+    """Decide the open dispute for the cardholder: the money stays gone."""
     found = undecided(State(parts, session_id))
     with parts.store.transaction():
         return _close(parts, session_id, found, "lost")

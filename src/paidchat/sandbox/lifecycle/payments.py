@@ -60,11 +60,7 @@ def under_way(state: State) -> _Try:
 
 
 def pay_by_card(parts: Parts, session_id: str, *, card: str = GOOD_CARD, email: str | None = None) -> Outcome:
-    """Pay with a card given by its digits; a refused one leaves the session open.
-
-    Raises:
-        StateError: The session is not open, or takes no cards.
-    """
+    """Pay with a card given by its digits; a refused one leaves the session open."""
     decline = decline_of(card)
     with parts.store.transaction():
         attempt = _start(parts, session_id, Method("card", card[-4:]), email)
@@ -77,11 +73,7 @@ def pay_by_card(parts: Parts, session_id: str, *, card: str = GOOD_CARD, email: 
 
 
 def pay_by_bank_debit(parts: Parts, session_id: str, *, email: str | None = None) -> Outcome:
-    """Pay by bank debit: the session completes unpaid, and the money is on its way for days.
-
-    Raises:
-        StateError: The session is not open, or takes no bank debits.
-    """
+    """Pay by bank debit: the session completes unpaid, and the money is on its way for days."""
     with parts.store.transaction():
         attempt = _start(parts, session_id, Method("us_bank_account", _BANK_LAST4), email)
         attempt.intent |= {"status": "processing", "latest_charge": attempt.charge["id"]}
@@ -91,11 +83,7 @@ def pay_by_bank_debit(parts: Parts, session_id: str, *, email: str | None = None
 
 
 def settle(parts: Parts, session_id: str) -> Json:
-    """Let a bank debit arrive.
-
-    Raises:
-        StateError: None is on its way.
-    """
+    """Let a bank debit arrive."""
     with parts.store.transaction():
         attempt = under_way(State(parts, session_id))
         _succeed(parts, attempt)
@@ -106,11 +94,7 @@ def settle(parts: Parts, session_id: str) -> Json:
 
 
 def settle_fail(parts: Parts, session_id: str) -> Json:
-    """Let the bank refuse a debit; the session stays complete and unpaid.
-
-    Raises:
-        StateError: None is on its way.
-    """
+    """Let the bank refuse a debit; the session stays complete and unpaid."""
     with parts.store.transaction():
         attempt = under_way(State(parts, session_id))
         _fail(parts, attempt, BANK_REFUSED)

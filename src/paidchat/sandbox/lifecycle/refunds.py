@@ -100,11 +100,7 @@ def create_refund(parts: Parts, params: Json, cause: Cause) -> Json:
 
 
 def refund_session(parts: Parts, session_id: str, *, partly: bool) -> Json:
-    """Refund what is left of a session's payment, or half of that, as the account's owner would by hand.
-
-    Raises:
-        StateError: See `refundable`.
-    """
+    """Refund what is left of a session's payment, or half of that, as the account's owner would by hand."""
     charge = refundable(State(parts, session_id), partly=partly)
     amount = _left(charge) // 2 if partly else _left(charge)
     return _refund(parts, charge, {"amount": amount, "reason": "requested_by_customer"}, BY_ITSELF)
@@ -114,9 +110,6 @@ def fail_refund(parts: Parts, session_id: str) -> Json:
     """Let the latest refund of a session fail: the money is back on the account.
 
     With no refund that could fail, a whole one is attempted first.
-
-    Raises:
-        StateError: There is nothing to refund.
     """
     with parts.store.transaction():
         latest = failable(State(parts, session_id)) or refund_session(parts, session_id, partly=False)
@@ -145,11 +138,7 @@ def settle_refund(parts: Parts, pending: Json) -> None:
 
 
 def settle_refunds(parts: Parts, session_id: str) -> None:
-    """Let every pending refund of a session arrive.
-
-    Raises:
-        StateError: None is pending.
-    """
+    """Let every pending refund of a session arrive."""
     for item in pending_refunds(State(parts, session_id)):
         settle_refund(parts, item)
 

@@ -177,11 +177,7 @@ def expirable(state: State) -> Json:
 
 
 def expire_session(parts: Parts, session_id: str, cause: Cause = BY_ITSELF) -> Json:
-    """Close an open session for good; an intent the buyer had started is cancelled.
-
-    Raises:
-        StateError: It is not open.
-    """
+    """Close an open session for good; an intent the buyer had started is cancelled."""
     session = expirable(State(parts, session_id))
     with parts.store.transaction():
         session |= {"status": "expired", "url": None}

@@ -25,8 +25,8 @@ class State:
     """A session with its payment, refunds and disputes, newest first; each is read when it is first needed.
 
     A rule is a function that takes this and raises `StateError` if the state forbids the act it is about. The act
-    asks its rule before it does anything, and the panel asks it which buttons to show. Its words are Stripe's where
-    the API has the same rule.
+    asks its rule before it does anything, and raises what that raises; the panel asks it which buttons to show. Its
+    words are Stripe's where the API has the same rule.
     """
 
     def __init__(self, parts: Parts, session_id: str) -> None:
