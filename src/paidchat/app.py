@@ -5,15 +5,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse
 
-from paidchat.api import admin, feed, health, messages, page, payments, problems, webhooks
+from paidchat.api import admin, feed, health, messages, payments, problems, webhooks
 from paidchat.api.contract import docs
 from paidchat.api.deps import Services
+from paidchat.api.files import Files
 from paidchat.api.guard import Guard
 from paidchat.background import Supervisor
 from paidchat.feed.admission import Viewers
@@ -35,6 +37,7 @@ from paidchat.stripe.gateway import StripeGateway
 if TYPE_CHECKING:
     from paidchat.sandbox import SandboxSettings
 
+FRONTEND = Path(__file__).parent / "frontend"
 ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, admin, health))
 
 
@@ -42,8 +45,7 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
     """Build the app. With `sandbox`, Stripe in miniature answers under `/sandbox` of the same server."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        del app
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with AsyncExitStack() as stack:
             if stripe is not None:
                 await stack.enter_async_context(stripe.router.lifespan_context(stripe))
@@ -70,7 +72,7 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
         app.mount("/sandbox", stripe)
         app.add_route("/sandbox", lambda _: RedirectResponse("/sandbox/"))
     # Not a mount: one at "/" would answer 404 where a route would have said 405.
-    app.router.default = page.page()
+    app.router.default = Files(FRONTEND, index="index.html")
     return app
 
 
@@ -92,11 +94,12 @@ class Core:
     reconciler: Reconciler
     adoption: Adoption
     metrics: Metrics
+    background: Supervisor
 
 
 @asynccontextmanager
 async def core(settings: Settings) -> AsyncIterator[Core]:
-    """Open the database, its schema up to date, and the way to Stripe; close both at the end."""
+    """Open the database, its schema up to date, and the way to Stripe; end what runs, and close both, at the end."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(settings.database_url))
         await prepare(database)
@@ -105,31 +108,30 @@ async def core(settings: Settings) -> AsyncIterator[Core]:
         metrics = Metrics()
         limits = PaymentLimits(Rate.parse(settings.rate_limit), settings.max_open_payments)
         tag = await _board_tag(database)
-        sessions = CheckoutSessions(database, gateway)
+        background = await stack.enter_async_context(Supervisor(metrics.background_restarts))
+        sessions = CheckoutSessions(database, gateway, background)
         fulfilment = Fulfilment(database, gateway, metrics, tag, livemode=settings.livemode)
         checkout = Checkout(settings, database, limits, metrics, sessions, tag)
         reconciler = Reconciler(
             database, gateway, fulfilment, sessions, metrics, tag, period_s=settings.reconcile_seconds
         )
         adoption = Adoption(database, gateway, checkout, fulfilment, reconciler, livemode=settings.livemode)
-        yield Core(database, gateway, checkout, fulfilment, reconciler, adoption, metrics)
+        yield Core(database, gateway, checkout, fulfilment, reconciler, adoption, metrics, background)
 
 
 @asynccontextmanager
 async def _running(settings: Settings) -> AsyncIterator[Services]:
-    """Build the parts, run what runs in the background, and close it all in reverse."""
-    async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(core(settings))
-        background = await stack.enter_async_context(Supervisor(parts.metrics.background_restarts))
+    """Build the parts and run what runs in the background; all of it is closed in reverse."""
+    async with core(settings) as parts:
         follower = Feed(parts.database)
         await follower.open()
-        background.start("paidchat:feed.tailer", follower.run)
-        background.start("paidchat:feed.keepalive", follower.keep_alive)
+        parts.background.start("paidchat:feed.tailer", follower.run)
+        parts.background.start("paidchat:feed.keepalive", follower.keep_alive)
         listener = None
         if parts.database.backend == "postgresql":
             listener = Listener(parts.database.changes, partial(parts.database.connect, "paidchat listener"))
-            background.start("paidchat:listener", listener.run)
-        background.start("paidchat:reconciler", parts.reconciler.run)
+            parts.background.start("paidchat:listener", listener.run)
+        parts.background.start("paidchat:reconciler", parts.reconciler.run)
         yield Services(
             settings=settings,
             database=parts.database,
@@ -141,7 +143,7 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
             listener=listener,
             viewers=Viewers(settings.max_viewers, settings.max_viewers_per_client),
             metrics=parts.metrics,
-            background=background,
+            background=parts.background,
         )
 
 

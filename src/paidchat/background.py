@@ -1,4 +1,4 @@
-"""Background: the tasks that run for as long as the process does. One that ends is started again."""
+"""Background: the tasks that nobody waits for. Those that run as long as the process are restarted when they end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -30,9 +30,13 @@ class _Supervised:
     restart: asyncio.TimerHandle | None = None
     began: float = 0.0  # on the loop's clock
     ends: int = 0  # in a row, none of them after a steady run
+    error: Exception | None = None  # that the last run raised
 
     async def run(self) -> None:
-        await self.work()
+        try:
+            await self.work()
+        except Exception as error:  # noqa: BLE001 - raised in the task group, it would end all the others
+            self.error = error
 
 
 class Supervisor:
@@ -41,18 +45,25 @@ class Supervisor:
     A task returns, raises or is cancelled only by mistake; it is logged, counted, and restarted after a backoff that
     doubles with each such end. Done callbacks and timers do this, so there is no supervising task that could itself
     be killed.
+
+    The tasks live in a task group, so none outlives the context, except one that swallows every cancellation: it is
+    logged and left behind, because a process that stops can't wait for it.
     """
 
     def __init__(self, restarts: Counter) -> None:
         self._restarts = restarts  # with the label `task`
+        self._group = asyncio.TaskGroup()
         self._tasks: dict[str, _Supervised] = {}
+        self._errands: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stop()
+        if await self._stop():
+            await self._group.__aexit__(None, None, None)  # told of the block's own error, it would wrap it
 
     def start(self, name: str, work: Work) -> None:
         """Run `work()` as an asyncio task of this name until the supervisor stops.
@@ -65,6 +76,14 @@ class Supervisor:
         self._tasks[name] = _Supervised(name, work)
         self._restarts.labels(name)  # 0 until it is restarted, so that an alert sees the first time
         self._run(self._tasks[name])
+
+    def run_once(self, name: str, work: Work) -> None:
+        """Run `work()` in a task of this name until it ends; an error is logged. Does nothing while stopping."""
+        if self._stopping:
+            return
+        errand = self._group.create_task(_logging_errors(name, work), name=name)
+        self._errands.add(errand)
+        errand.add_done_callback(self._errands.discard)
 
     def down(self) -> list[str]:
         """Return the names of the tasks that are not running, or that have ended repeatedly and only just restarted."""
@@ -79,44 +98,55 @@ class Supervisor:
         return asyncio.get_running_loop().time() - task.began >= STEADY_S
 
     def _run(self, task: _Supervised) -> None:
-        loop = asyncio.get_running_loop()
-        task.restart, task.began = None, loop.time()
-        task.running = loop.create_task(task.run(), name=task.name)
+        task.restart, task.error, task.began = None, None, asyncio.get_running_loop().time()
+        task.running = self._group.create_task(task.run(), name=task.name)
         task.running.add_done_callback(lambda _: self._ended(task))
 
     def _ended(self, task: _Supervised) -> None:
         assert task.running is not None  # noqa: S101 - this is its callback
-        ended, task.running = task.running, None
-        error = None if ended.cancelled() else ended.exception()
+        cancelled, task.running = task.running.cancelled(), None
         if self._stopping:
-            if error is not None:
-                log.error("background.failed_to_stop_cleanly", task=task.name, exc_info=error)
+            if task.error is not None:
+                log.error("background.failed_to_stop_cleanly", task=task.name, exc_info=task.error)
             return
         task.ends = 1 if self._is_steady(task) else task.ends + 1
         pause_s = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(task.ends - 1, 10))
         # Before anything else that could raise.
         task.restart = asyncio.get_running_loop().call_later(pause_s, self._run, task)
-        how = "cancelled" if ended.cancelled() else "returned" if error is None else "raised"
-        log.error("background.ended", task=task.name, how=how, ends=task.ends, restart_in_s=pause_s, exc_info=error)
+        how = "cancelled" if cancelled else "returned" if task.error is None else "raised"
+        log.error(
+            "background.ended", task=task.name, how=how, ends=task.ends, restart_in_s=pause_s, exc_info=task.error
+        )
         self._restarts.labels(task.name).inc()
 
-    async def _stop(self) -> None:
-        """Cancel the tasks in reverse order and wait for each, but not for ever."""
+    async def _stop(self) -> bool:
+        """Cancel the tasks in reverse order and wait for each, but not for ever; tell whether all have ended."""
         self._stopping = True
         deadline = asyncio.get_running_loop().time() + STOP_S
+        ended = [await _end(errand, deadline) for errand in tuple(self._errands)]
         for task in reversed(self._tasks.values()):
             if task.restart is not None:
                 task.restart.cancel()
             if task.running is not None:
-                await _end(task.running, deadline)
+                ended.append(await _end(task.running, deadline))
+        return all(ended)
 
 
-async def _end(running: asyncio.Task[None], deadline: float) -> None:
-    """Cancel a task until it has ended or the deadline, on the loop's clock, has passed."""
+async def _logging_errors(name: str, work: Work) -> None:
+    """Do some work; an error raised in the task group would end all the other tasks."""
+    try:
+        await work()
+    except Exception:
+        log.exception("background.failed", task=name)
+
+
+async def _end(running: asyncio.Task[None], deadline: float) -> bool:
+    """Cancel a task until it has ended or the deadline, on the loop's clock, has passed; tell whether it has ended."""
     while not running.done():
         left = deadline - asyncio.get_running_loop().time()
         running.cancel()
         await asyncio.wait({running}, timeout=max(0.1, min(left, CANCEL_AGAIN_S)))
         if left <= 0 and not running.done():
             log.error("background.stuck", task=running.get_name())
-            return
+            return False
+    return True

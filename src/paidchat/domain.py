@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import assert_never
 
 from paidchat.pricing import Price
 
@@ -258,8 +259,10 @@ def learn(state: PaymentState, fact: Fact) -> PaymentState:
             return _settle(replace(state, paid=True, disputed=True))
         case Fact.DISPUTE_WON if state.disputed:
             return _settle(replace(state, disputed=False))
-        case _:
+        case Fact.PROCESSING | Fact.EXPIRED | Fact.FAILED | Fact.REFUND_FAILED | Fact.DISPUTE_WON:
             return state
+        case never:
+            assert_never(never)
 
 
 def _settle(state: PaymentState) -> PaymentState:
@@ -281,16 +284,14 @@ def _target(state: PaymentState) -> PaymentStatus:
         case S.REFUNDED | S.DISPUTED:
             # What was never on the board is not put there while another reason holds it.
             return S.FULFILLED if state.posted or not held else state.status
-        case S.FULFILLED if state.refunded:
-            return S.REFUNDED
-        case S.FULFILLED if state.disputed:
+        case S.FULFILLED if state.disputed and not state.refunded:
             return S.DISPUTED
-        case _ if state.refunded:
-            return S.REFUNDED
-        case _ if state.paid and not held:
-            return S.FULFILLED
-        case unchanged:
-            return unchanged
+        case S.PENDING | S.PROCESSING | S.EXPIRED | S.FAILED | S.FULFILLED:
+            if state.refunded:
+                return S.REFUNDED
+            return S.FULFILLED if state.paid and not held else state.status
+        case never:
+            assert_never(never)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

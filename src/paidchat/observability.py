@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -10,8 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from paidchat.redaction import redact_event
 
 
-def _redact_event(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    del logger, name
+def _redact_event(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     return redact_event(dict(event))
 
 
@@ -34,12 +34,7 @@ def configure_logging(log_format: str = "auto", level: int = logging.INFO) -> No
     )
     renderer = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processor=renderer,
-            foreign_pre_chain=shared,
-        )
-    )
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
@@ -70,39 +65,24 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.payments = Counter("paidchat_payments_started", "Payments that were started.", registry=self.registry)
-        self.facts = Counter(
-            "paidchat_stripe_facts",
-            "What Stripe told, by what became of it.",
-            ["verdict"],
-            registry=self.registry,
-        )
-        self.stale_signatures = Counter(
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        self.payments = counter("paidchat_payments_started", "Payments that were started.")
+        self.facts = counter("paidchat_stripe_facts", "What Stripe told, by what became of it.", ["verdict"])
+        self.stale_signatures = counter(
             "paidchat_stale_signatures",
             "Webhooks that were correctly signed, but over five minutes from this server's clock.",
-            registry=self.registry,
         )
-        self.clock_offset = Gauge(
-            "paidchat_clock_offset_seconds",
-            "How far Stripe's clock is ahead of this server's; 0 when they agree.",
-            registry=self.registry,
+        self.clock_offset = gauge(
+            "paidchat_clock_offset_seconds", "How far Stripe's clock is ahead of this server's; 0 when they agree."
         )
-        self.sweep_failures = Counter(
+        self.sweep_failures = counter(
             "paidchat_sweep_failures",
             "Events and payments that the sweep passed over, because they cannot be read or a bug kept it from them.",
-            registry=self.registry,
         )
-        self.requests = Counter(
-            "paidchat_requests",
-            "HTTP requests, by route and status.",
-            ["route", "status"],
-            registry=self.registry,
+        self.requests = counter("paidchat_requests", "HTTP requests, by route and status.", ["route", "status"])
+        self.background_restarts = counter(
+            "paidchat_background_restarts", "Background tasks that ended and were started again.", ["task"]
         )
-        self.background_restarts = Counter(
-            "paidchat_background_restarts",
-            "Background tasks that ended and were started again.",
-            ["task"],
-            registry=self.registry,
-        )
-        self.viewers = Gauge("paidchat_viewers", "WebSockets that follow the feed.", registry=self.registry)
-        self.log_position = Gauge("paidchat_log_position", "The last log entry delivered.", registry=self.registry)
+        self.viewers = gauge("paidchat_viewers", "WebSockets that follow the feed.")
+        self.log_position = gauge("paidchat_log_position", "The last log entry delivered.")

@@ -6,7 +6,7 @@ needs the equivalent of that one's, which only Stripe can tell.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 MAX_AMOUNT: Final = 99_999_999  # eight digits
 
@@ -33,9 +33,6 @@ MINIMUM: Final = {
 # #three-decimal: the last digit must be 0. #special-cases: these two have no fractions any more, but are still written
 # with two decimals. (HUF and TWD are restricted in payouts, not in charges.)
 MULTIPLE_OF: Final = {"bhd": 10, "jod": 10, "kwd": 10, "omr": 10, "tnd": 10, "isk": 100, "ugx": 100}
-
-
-TaxBehavior = Literal["exclusive", "inclusive"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,13 +64,6 @@ def _site_url(value: str) -> str:
     return value
 
 
-def _split(value: object) -> object:
-    """Read `a, b` from the environment as a list of two."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 SiteUrl = Annotated[str, AfterValidator(_site_url)]
 
@@ -116,7 +109,8 @@ class Settings(BaseSettings):
     @field_validator("stripe_webhook_secrets", "allowed_origins", "trusted_proxies", mode="before")
     @classmethod
     def _read_list(cls, value: object) -> object:
-        return _split(value)
+        """Read `a, b` from the environment as a list of two."""
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("automatic_tax", mode="before")
     @classmethod

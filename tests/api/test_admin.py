@@ -15,10 +15,10 @@ from tests.support.board_client import http_client, look_up, messages_with, post
 from tests.support.following import following
 from tests.support.rows import opened
 from tests.support.served import Served, served_board
+from tests.support.shapes import Json
 
 TOKEN = "token-of-the-administration"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
-Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +11,7 @@ from sqlalchemy import delete, update
 
 from paidchat.app import core
 from paidchat.domain import Conflict, InvalidText, NotFound
-from paidchat.payments.adoption import Adopted, Wanted
+from paidchat.payments.adoption import Adopted
 from paidchat.storage import queries
 from tests.support.board_client import (
     act,
@@ -27,9 +26,8 @@ from tests.support.board_client import (
 from tests.support.following import following
 from tests.support.rows import first_sweep_over, opened
 from tests.support.served import Served, served_board
+from tests.support.shapes import Json
 from tests.support.webhooks import completed, deliver
-
-Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +62,7 @@ async def adopted(
 ) -> Adopted:
     """Adopt a session, as the command does."""
     async with core(served.settings) as parts:
-        wanted = Wanted(session_id, text, author)
-        return await replace(parts.adoption, livemode=livemode).adopt(wanted)
+        return await replace(parts.adoption, livemode=livemode).adopt(session_id, text, author)
 
 
 async def test_what_was_lost_is_posted_once(deaf: Served, client: httpx.AsyncClient) -> None:

@@ -9,18 +9,17 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 import requests
 
 from tests.support.served import Served
+from tests.support.shapes import Json
 
 pytestmark = pytest.mark.any_database
 PROGRAMS = Path(__file__).parent / "clients"
 PATIENCE_S = 20
-Json = dict[str, Any]
 
 
 def run(*command: str | Path) -> str:

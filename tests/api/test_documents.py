@@ -14,10 +14,10 @@ from paidchat.api.contract.responses import CODES
 from tests.support.board_client import http_client
 from tests.support.contract import ASYNCAPI, OPENAPI, OPERATIONS, PROBLEM, Operation
 from tests.support.served import Served, served_board
+from tests.support.shapes import Json
 
 pytestmark = pytest.mark.any_database
 
-Json = dict[str, Any]
 OPERATION_IDS = {
     "create_payment": "POST /api/payments",
     "get_payment": "GET /api/payments/{payment_id}",

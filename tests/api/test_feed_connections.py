@@ -23,7 +23,8 @@ from tests.support.following import following
 from tests.support.raw_socket import CLOSE, PING, TEXT, Frame, raw_socket
 from tests.support.rows import opened, write_messages, write_payment
 from tests.support.served import SECRET, Running, Served, free_port, process, served_board
-from tests.support.webhooks import Json, completed, deliver
+from tests.support.shapes import Json
+from tests.support.webhooks import completed, deliver
 
 SPA = "https://spa.example.com"
 HEARTBEAT_S = 20

@@ -8,11 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
 
-from paidchat.storage import queries
 from tests.support.board_client import act, http_client, sessions_of, start
-from tests.support.rows import opened
+from tests.support.rows import next_payment_in, payments_in
 from tests.support.served import Served, free_port, served_board
 
 HELLO = {"text": "Hello", "author": "Ann"}
@@ -34,12 +32,6 @@ async def send(client: httpx.AsyncClient, key: str | None, body: Any = None) -> 
     """Start a payment with a key."""
     headers = {} if key is None else {"Idempotency-Key": key}
     return await client.post("/api/payments", json=HELLO if body is None else body, headers=headers)
-
-
-async def payments_in(served: Served) -> list[str]:
-    """The ids of all payments in a board's database."""
-    async with opened(served.settings.database_url) as database, database.reading() as connection:
-        return list((await connection.execute(select(queries.payment.c.id))).scalars())
 
 
 async def test_the_same_key_is_the_same_payment(client: httpx.AsyncClient) -> None:
@@ -117,7 +109,7 @@ async def test_parallel_requests_make_one_payment(tmp_path: Path) -> None:
             answers = await asyncio.gather(*(send(client, key) for _ in range(20)))
             settled = await send(client, key)
             sessions = (await client.get("/sandbox/test/ledger")).json()["sessions"]
-        made = await payments_in(served)
+        made = await payments_in(served.settings.database_url)
     assert {answer.status_code for answer in answers} <= {201, 409}
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"idempotency_in_progress"}
     assert {answer.json()["id"] for answer in answers if answer.status_code == 201} == {settled.json()["id"]}
@@ -130,8 +122,9 @@ async def test_a_request_under_way_is_409(faulty: Served) -> None:
     key = new_key()
     async with http_client(faulty) as client:
         await client.put("/sandbox/test/faults", json={"api": {"hang_s": 1.5, "count": 1}})
+        before = await payments_in(faulty.settings.database_url)
         first = asyncio.create_task(send(client, key))
-        await asyncio.sleep(0.5)
+        await next_payment_in(faulty.settings.database_url, before)
         second = await send(client, key)
         other = await send(client, key, {"text": "Other"})
         made = await first
@@ -162,12 +155,12 @@ async def test_after_a_503_the_key_goes_on_with_its_payment(tmp_path: Path) -> N
     with served_board(tmp_path, port, stripe_api_base=f"http://127.0.0.1:{free_port()}") as served:
         async with http_client(served) as client:
             down = await send(client, key)
-        [made] = await payments_in(served)
+        [made] = await payments_in(served.settings.database_url)
     with served_board(tmp_path, port) as served:
         async with http_client(served) as client:
             up = await send(client, key)
             sessions = await sessions_of(client, made)
-        assert await payments_in(served) == [made]
+        assert await payments_in(served.settings.database_url) == [made]
     assert down.status_code == 503
     assert down.json()["code"] == "payment_provider_unavailable"
     assert up.status_code == 201

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -26,8 +25,7 @@ from tests.support.board_client import (
 from tests.support.following import following
 from tests.support.rows import first_sweep_over, opened
 from tests.support.served import Served, served_board
-
-Json = dict[str, Any]
+from tests.support.shapes import Json
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,9 @@ from paidchat.stripe import events as stripe_events
 from tests.support.board_client import act, http_client, messages_with, session_of, start, stripe_session, until_status
 from tests.support.rows import opened, write_payment
 from tests.support.served import SECRET, Served, free_port, paidchat, served_board
+from tests.support.shapes import Json
 from tests.support.strangers import Tamperer, tampering
-from tests.support.webhooks import Json, completed, deliver, event, paid
+from tests.support.webhooks import completed, deliver, event, paid
 
 LOST = {"webhook": {"drop": "all"}}
 

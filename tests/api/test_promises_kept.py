@@ -3,7 +3,6 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -14,8 +13,7 @@ from paidchat.storage import queries, reconciliation
 from tests.support.board_client import act, http_client, sessions_of, start, stripe_session, until_status
 from tests.support.rows import opened
 from tests.support.served import Served, free_port, served_board
-
-Json = dict[str, Any]
+from tests.support.shapes import Json
 
 CHANGES: list[Json] = [
     {"price_amount": 250},

@@ -11,7 +11,8 @@ import stripe
 
 from tests.support.board_client import http_client, look_up, start, stripe_session
 from tests.support.served import SECRET, Served, served_board
-from tests.support.webhooks import Json, completed, deliver, digest, paid, signature
+from tests.support.shapes import Json
+from tests.support.webhooks import completed, deliver, digest, paid, signature
 
 pytestmark = pytest.mark.any_database
 

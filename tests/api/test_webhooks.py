@@ -15,7 +15,8 @@ from paidchat.storage import queries
 from tests.support.board_client import http_client, look_up, messages_with, session_of, start, stripe_session
 from tests.support.rows import opened, write_payment
 from tests.support.served import Served
-from tests.support.webhooks import Json, completed, deliver, event, paid, unpaid
+from tests.support.shapes import Json
+from tests.support.webhooks import completed, deliver, event, paid, unpaid
 
 RECEIVED = {"received": True}
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.cluster import Cluster, client_of, running_cluster
 from tests.support.postgres import Postgres
+from tests.support.rows import next_payment_in, payments_in, sweep_under_way
 from tests.support.served import paidchat
 from tests.support.webhooks import deliver, event
 from tests.support.wrong_clock import ahead_by
@@ -70,8 +71,9 @@ async def test_a_key_in_use_at_one_is_in_use_at_the_other(apart: Cluster, client
     for asking, other in (clients, clients[::-1]):
         request: Any = {"json": {"text": "Claimed"}, "headers": {"Idempotency-Key": str(uuid.uuid4())}}
         async with hanging(apart, clients[0], 3):
+            before = await payments_in(apart.database_url)
             first = asyncio.create_task(asking.post("/api/payments", **request))
-            await asyncio.sleep(1)
+            await next_payment_in(apart.database_url, before)
             second = await other.post("/api/payments", **request)
             assert second.status_code == 409, second.text
             assert 1 <= int(second.headers["Retry-After"]) <= 30
@@ -89,7 +91,7 @@ async def test_only_one_sweeps(own_cluster: Cluster, holding_s: int, asking_s: i
     async with httpx.AsyncClient(trust_env=False) as client:
         await client.put(faults, json={"api": {"hang_s": 5}})
         holder = wrong.start_node()
-        await asyncio.sleep(2)  # its first sweep comes half a second after the start
+        await sweep_under_way(own_cluster.database_url)
         asking = {**own_cluster.environment, **ahead_by(asking_s)}
         done = await asyncio.to_thread(paidchat, "reconcile", **asking)
         await client.delete(faults)

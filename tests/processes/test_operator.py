@@ -11,7 +11,7 @@ from paidchat.storage import queries
 from tests.support.board_client import session_of
 from tests.support.cluster import Cluster, client_of
 from tests.support.following import following
-from tests.support.rows import opened
+from tests.support.rows import opened, sweep_under_way
 from tests.support.served import free_port, paidchat
 
 
@@ -116,7 +116,7 @@ async def test_one_process_sweeps_at_a_time(own_cluster: Cluster) -> None:
     async with client_of(own_cluster.nodes[0]) as client:
         await client.post("/api/payments", json={"text": "Asked about"})
         await client.put(f"{own_cluster.sandbox_url}/test/faults", json={"api": {"hang_s": 5}})
-        await asyncio.sleep(2)  # it sweeps every second
+        await sweep_under_way(own_cluster.database_url)
         said = [paidchat("reconcile", **own_cluster.environment) for _ in range(3)]
     # The server sweeps every second, and each sweep now takes many: one of three at least meets it.
     assert any(done.returncode == 1 and "sweeping just now" in done.stderr for done in said)

@@ -25,9 +25,9 @@ from tests.support.newer import REVISION, newer_program
 from tests.support.postgres import Postgres
 from tests.support.rows import opened
 from tests.support.served import SECRET, Served, free_port, paidchat, process, serving
+from tests.support.shapes import Json
 from tests.support.webhooks import completed, deliver_until_taken
 
-Json = dict[str, Any]
 P = ParamSpec("P")
 T = TypeVar("T")
 

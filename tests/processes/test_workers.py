@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from contextlib import suppress
 
 import httpx
 import websockets
@@ -27,20 +28,22 @@ async def test_a_rolling_restart_under_load_loses_nothing(cluster: Cluster) -> N
             await paying
             seen: list[str] = []
             while len(seen) < len(texts):
-                try:
-                    async with following(node, after=after, epoch=epoch) as follower:
-                        assert follower.first["type"] == "resumed"
-                        while len(seen) < len(texts):
-                            frame = await follower.receive()
-                            assert frame["seq"] == after + 1
-                            after = frame["seq"]
-                            seen.append(frame["message"]["text"])
-                except (websockets.ConnectionClosed, OSError):
-                    await asyncio.sleep(0.1)
+                with suppress(websockets.ConnectionClosed, OSError):  # that worker was replaced as well
+                    await _resume(node, after, epoch, seen, len(texts))
             assert sorted(seen) == sorted(texts)
             assert (await client.get("/readyz")).status_code == 200
         running.send_signal(signal.SIGTERM)
         running.wait(20)
+
+
+async def _resume(node: Node, after: int, epoch: str, seen: list[str], count: int) -> None:
+    """Follow from where the texts that were seen since a cursor end, until there are so many."""
+    async with following(node, after=after + len(seen), epoch=epoch) as follower:
+        assert follower.first["type"] == "resumed"
+        while len(seen) < count:
+            frame = await follower.receive()
+            assert frame["seq"] == after + len(seen) + 1
+            seen.append(frame["message"]["text"])
 
 
 async def _pay_all(cluster: Cluster, payer: httpx.AsyncClient, texts: list[str]) -> None:

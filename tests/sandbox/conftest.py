@@ -24,11 +24,11 @@ from starlette.types import ASGIApp
 from stripe.checkout import Session
 
 from paidchat.sandbox import SandboxSettings, create_sandbox
+from tests.support.shapes import Json
 
 SECRET = "whsec_for_tests"
 TOLERANCE_S = 300  # Stripe's own default
 CERTIFICATES = ssl.create_default_context()  # slow to load, so once for all clients
-Json = dict[str, Any]
 
 
 class Server:

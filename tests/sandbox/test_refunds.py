@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import stripe
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Bench, Receiver
-
-Json = dict[str, Any]
+    from tests.support.shapes import Json
 
 
 async def paid(bench: Bench, verb: str = "pay") -> tuple[str, str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Bench, Receiver
+    from tests.support.shapes import Json
 
-Json = dict[str, Any]
 
 CHARGE = ("payment_intent.latest_charge",)
 MOVING = ("status", "payment_status", "url", "payment_intent", "customer_details", "collected_information")

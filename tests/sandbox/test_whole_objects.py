@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Bench, Receiver
+    from tests.support.shapes import Json
 
-Json = dict[str, Any]
 
 # The fields of Stripe's published sample objects, API 2026-10-28 (github.com/stripe/openapi).
 FIELDS = {

@@ -82,11 +82,9 @@ def test_two_processes_migrate_at_once(url: str) -> None:
         "from paidchat.storage.database import Database\n"
         "from paidchat.storage.schema import migrate\n"
         "async def run():\n"
-        "    database = Database(sys.argv[1])\n"
-        "    await database.open()\n"
-        "    sys.stdout.write('ready\\n'); sys.stdout.flush(); sys.stdin.readline()\n"
-        "    await migrate(database)\n"
-        "    await database.close()\n"
+        "    async with Database(sys.argv[1]) as database:\n"
+        "        sys.stdout.write('ready\\n'); sys.stdout.flush(); sys.stdin.readline()\n"
+        "        await migrate(database)\n"
         "asyncio.run(run())\n"
     )
     starting = [

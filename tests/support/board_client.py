@@ -8,8 +8,7 @@ import httpx
 
 from tests.support.contract import check_answer
 from tests.support.served import Served
-
-Json = dict[str, Any]
+from tests.support.shapes import Json
 
 PATIENCE_S = 10
 # Boards under test speak plain HTTP; reading the machine's certificates anew for each client takes longer than a test.

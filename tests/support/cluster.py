@@ -13,8 +13,7 @@ import httpx
 from tests.support.board_client import NO_TLS, session_of
 from tests.support.postgres import Postgres
 from tests.support.served import SECRET, Running, free_port, process
-
-Json = dict[str, Any]
+from tests.support.shapes import Json
 
 
 @dataclass

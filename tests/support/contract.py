@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import httpx
 import jsonschema_rs
 
-Json = dict[str, Any]
+from tests.support.shapes import Json
 
 ROOT: Final = Path(__file__).parents[2]
 OPENAPI: Final[Json] = json.loads((ROOT / "openapi.json").read_text())

@@ -11,8 +11,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from tests.support.contract import check_frame
-
-Json = dict[str, Any]
+from tests.support.shapes import Json
 
 PATIENCE_S = 10
 

@@ -21,14 +21,38 @@ def opened(url: str) -> Database:
 
 async def first_sweep_over(url: str) -> None:
     """Wait until the sweep that every start makes is over; the next one comes after a whole period."""
+    await _until_the_sweep(url, is_held=False)
+
+
+async def sweep_under_way(url: str) -> None:
+    """Wait until a process holds the sweep."""
+    await _until_the_sweep(url, is_held=True)
+
+
+async def _until_the_sweep(url: str, *, is_held: bool) -> None:
     async with opened(url) as database:
         for _ in range(200):
             async with database.reading() as connection:
                 row = (await connection.execute(select(queries.sweep))).one_or_none()
-            if row is not None and row.held_until <= datetime.now(UTC):
+            if row is not None and (row.held_until > datetime.now(UTC)) is is_held:
                 return
             await asyncio.sleep(0.1)
-    raise AssertionError("no sweep after the start")
+    raise AssertionError("no sweep began or ended")
+
+
+async def payments_in(url: str) -> list[str]:
+    """Return the ids of all payments in a database."""
+    async with opened(url) as database, database.reading() as connection:
+        return list((await connection.execute(select(queries.payment.c.id))).scalars())
+
+
+async def next_payment_in(url: str, before: list[str]) -> None:
+    """Wait until there is a payment that was not there before: its request has claimed it."""
+    for _ in range(200):
+        if set(await payments_in(url)) - set(before):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("no payment was started")
 
 
 def payment_row(**changes: Any) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from typing import Any
 import httpx
 
 from tests.support.served import SECRET
-
-Json = dict[str, Any]
+from tests.support.shapes import Json
 
 ATTEMPTS = 5  # at delivering one event; Stripe makes more
 RETRY_AFTER_S = 1

@@ -8,15 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.torture import command
 from tests.torture.harness.processes import launching
 from tests.torture.hooks.sabotages import SABOTAGES, is_noticed
 from tests.torture.order import Order
 from tests.torture.table import Row, table
 
-RUNS = (
-    *("kills", "crash-points", "storage-faults", "lost-events", "duplicates", "overtaking", "writers"),
-    *("simulation", "forgeries", "viewers", "stalled", "shutdown", "hardening", "task-kills"),
-)
+RUNS = tuple(run for run in command.RUNS if run != "database-restarts")  # that one restarts a PostgreSQL
 # The others take longer, or need a few rounds to be noticed: `./dev torture --sabotage all`.
 SABOTAGED = ("inbox", "sweep", "commit-after-answer", "seq", "money-order", "signature")
 AT_ONCE = 3  # much of their time is waiting

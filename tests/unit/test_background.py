@@ -205,3 +205,39 @@ async def test_a_name_is_taken_once(restarts: Counter) -> None:
         supervisor.start(NAME, Patient(fail, times=0).work)
         with pytest.raises(ValueError, match=NAME):
             supervisor.start(NAME, Patient(fail, times=0).work)
+
+
+async def test_an_errand_that_fails_is_logged_and_ends_nothing_else(
+    restarts: Counter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What runs once is not restarted when it raises, and the tasks beside it go on."""
+    beside, ended = Patient(fail, times=0), asyncio.Event()
+
+    async def errand() -> None:
+        ended.set()
+        fail()
+
+    async with Supervisor(restarts) as supervisor:
+        supervisor.start(NAME, beside.work)
+        supervisor.run_once("errand", errand)
+        await ended.wait()
+        await until(lambda: "errand" not in {task.get_name() for task in asyncio.all_tasks()})
+        assert supervisor.down() == []
+    assert (beside.begun, count(restarts)) == (1, 0)
+    [failed] = [record for record in caplog.records if "background.failed" in record.getMessage()]
+    assert "a mistake" in failed.getMessage()
+
+
+async def test_stopping_ends_errands(restarts: Counter) -> None:
+    """What still runs when the process stops is cancelled and awaited, and nothing new is begun."""
+    begun = asyncio.Event()
+
+    async def errand() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async with Supervisor(restarts) as supervisor:
+        supervisor.run_once("errand", errand)
+        await begun.wait()
+    supervisor.run_once("errand", errand)
+    assert "errand" not in {task.get_name() for task in asyncio.all_tasks()}

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from paidchat.api.cors import CrossOrigin
 from paidchat.api.problems import internal_error, problem
 from paidchat.serving.heads import REFUSAL, Refusal
-from paidchat.settings import WEBHOOK_PATH, Settings
+from paidchat.settings import WEBHOOK_PATH, Settings, is_loopback
 
 log = structlog.get_logger(__name__)
 
@@ -42,10 +42,7 @@ def is_trustworthy(url: str) -> bool:
 
     Elsewhere they ignore Cross-Origin-Opener-Policy, and complain about it in the console at every load.
     """
-    address = urlsplit(url)
-    host = address.hostname or ""
-    is_local = host == "localhost" or host.endswith(".localhost") or host == "::1" or host.startswith("127.")
-    return address.scheme == "https" or is_local
+    return urlsplit(url).scheme == "https" or is_loopback(url)
 
 
 class Guard:

@@ -124,6 +124,6 @@ def _listener(services: Services) -> Literal["ok", "reconnecting", "not needed"]
 async def metrics(services: Running) -> Response:
     """Give the metrics to Prometheus. docs/operations.md says what they mean and which to alert on."""
     services.metrics.viewers.set(services.viewers.count)
-    services.metrics.clock_offset.set((services.gateway.clock_offset or timedelta(0)).total_seconds())
+    services.metrics.clock_offset.set((services.gateway.clock.offset or timedelta(0)).total_seconds())
     services.metrics.log_position.set(services.feed.seq)
     return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)

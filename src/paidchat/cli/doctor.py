@@ -55,7 +55,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     try:
         reach = await _reach(settings, gateway)
         yield reach
-        yield _clock(gateway.clock_offset)
+        yield _clock(gateway.clock.offset)
         yield await _endpoint(settings, gateway, reach)
         yield await _tax(settings, gateway, reach)
     finally:

@@ -10,6 +10,7 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -94,10 +95,7 @@ def serve(
     settings = _load()
     if workers > 1 and settings.database_url.startswith("sqlite"):
         _fail("SQLite serves one process. Use --workers 1, or PostgreSQL in PAIDCHAT_DATABASE_URL.")
-
-    def ready() -> None:
-        _announce(settings.public_url)
-
+    ready = partial(_announce, settings.public_url)
     if workers == 1:
         _serve(settings, host, port, on_ready=ready)
     else:

@@ -14,9 +14,8 @@ from paidchat.app import Core, core
 from paidchat.cli.doctor import Level, examine
 from paidchat.domain import DomainError, ProviderUnavailable
 from paidchat.observability import configure_logging
-from paidchat.payments import adoption
 from paidchat.payments.reconciler import Findings
-from paidchat.records import MessageRecord, PaymentRecord
+from paidchat.records import MessageRecord
 from paidchat.settings import Settings
 from paidchat.storage import queries, schema
 from paidchat.storage.database import Database, DatabaseUnavailable
@@ -131,11 +130,7 @@ def remove_message(settings: Settings, message_id: int, *, refund: bool) -> None
 
 def restore_message(settings: Settings, message_id: int) -> None:
     """Put a message back."""
-
-    async def work(parts: Core) -> None:
-        await moderation.restore_message(parts.database, message_id)
-
-    _run(settings, work)
+    _run(settings, lambda parts: moderation.restore_message(parts.database, message_id))
     typer.echo(f"Message {message_id} is on the board.")
 
 
@@ -143,33 +138,20 @@ def show_payment(settings: Settings, payment_id: str) -> None:
     """Print a payment as JSON, with what an operator needs to find it at Stripe."""
     shown = ("id", "status", "text", "author", "amount", "currency", "message_id", "created_at", "expires_at")
     at_stripe = ("session_id", "payment_intent", "paid", "refunded", "disputed", "asked_at")
-
-    async def work(parts: Core) -> PaymentRecord:
-        return await parts.checkout.find_payment(payment_id)
-
-    row = _run(settings, work)
+    row = _run(settings, lambda parts: parts.checkout.find_payment(payment_id))
     values = {name: getattr(row, name) for name in (*shown, *at_stripe)}
     typer.echo(json.dumps(values, indent=2, ensure_ascii=False, default=str))
 
 
 def refund_payment(settings: Settings, payment_id: str) -> None:
     """Send a payment's money back."""
-
-    async def work(parts: Core) -> None:
-        await parts.fulfilment.refund_payment(payment_id)
-
-    _run(settings, work)
+    _run(settings, lambda parts: parts.fulfilment.refund_payment(payment_id))
     typer.echo(f"The money of payment {payment_id} is on its way back.")
 
 
 def adopt_payment(settings: Settings, session_id: str, text: str, author: str | None) -> None:
     """Post what a session at Stripe paid for that this database has no payment of."""
-
-    async def work(parts: Core) -> adoption.Adopted:
-        wanted = adoption.Wanted(session_id, text, author)
-        return await parts.adoption.adopt(wanted)
-
-    done = _run(settings, work)
+    done = _run(settings, lambda parts: parts.adoption.adopt(session_id, text, author))
     if done.is_new:
         typer.echo(f"Message {done.message_id} is on the board.")
         return

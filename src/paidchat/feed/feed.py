@@ -41,11 +41,11 @@ def encode_frame(shape: wire.Shape) -> bytes:
 class Subscriber:
     """One viewer: a connection, and how far along the log it is. Its transport's buffer is its only queue."""
 
-    __slots__ = ("_backlog", "_drained", "_moved_at", "_transport", "cursor", "sent_at", "watches")
+    __slots__ = ("_backlog", "_moved_at", "_transport", "cursor", "drained", "sent_at", "watches")
 
     def __init__(self, transport: Transport, drained: Callable[[], Awaitable[Any]]) -> None:
         self._transport = transport
-        self._drained = drained
+        self.drained = drained  # waits until the reader has taken most of what was sent
         self._backlog = 0
         self.cursor = 0
         self.sent_at = self._moved_at = time.monotonic()
@@ -82,10 +82,6 @@ class Subscriber:
     def drop(self) -> None:
         """Cut the connection, without a close frame: nothing more can be said to it in order."""
         reset(self._transport)
-
-    async def drained(self) -> None:
-        """Wait until the reader has taken most of what was sent."""
-        await self._drained()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +211,7 @@ class Feed:
         subscriber.cursor = missed[-1].seq
 
     def _replayed(self, entry: Entry) -> bytes:
-        if entry.kind != "removed" and entry.message_id in self._hidden:
+        if entry.kind is not EntryKind.REMOVED and entry.message_id in self._hidden:
             return encode_frame(wire.MessageWithheld(seq=entry.seq, message_id=entry.message_id))
         return entry.frame
 
@@ -313,10 +309,13 @@ class Feed:
     def _remember(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             self._recent.append(entry)
-            if entry.kind is EntryKind.REMOVED:
-                self._hidden.add(entry.message_id)
-            else:
-                self._hidden.discard(entry.message_id)
+            match entry.kind:
+                case EntryKind.REMOVED:
+                    self._hidden.add(entry.message_id)
+                case EntryKind.POSTED | EntryKind.RESTORED:
+                    self._hidden.discard(entry.message_id)
+                case never:
+                    assert_never(never)
 
     def _keep_snapshot(self, rows: list[MessageRecord], has_more: bool) -> None:
         messages = [wire.Message.of(row) for row in rows]

@@ -30,15 +30,6 @@ SESSION_PREFIX = "cs_"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What an operator asks for: the Checkout Session that was paid, and what to post for it."""
-
-    session_id: str
-    text: str
-    author: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Adopted:
     """What came of it.
 
@@ -64,8 +55,8 @@ class Adoption:
     reconciler: Reconciler
     livemode: bool
 
-    async def adopt(self, wanted: Wanted) -> Adopted:
-        """Post what a session paid for. Idempotent: a payment that is here keeps its text, and posts once.
+    async def adopt(self, session_id: str, text: str, author: str | None) -> Adopted:
+        """Post what a Checkout Session paid for. Idempotent: a payment that is here keeps its text, and posts once.
 
         Raises:
             InvalidText: the text or the author breaks a rule.
@@ -73,8 +64,8 @@ class Adoption:
             Conflict: the session is not this board's, or no money is held for it.
             GatewayError: Stripe could not be asked; the same call again goes on from there.
         """
-        text, author = clean_text(wanted.text), clean_author(wanted.author)
-        session, money = await _look_up(self.gateway, wanted.session_id, await self.fulfilment.new_question())
+        text, author = clean_text(text), clean_author(author)
+        session, money = await _look_up(self.gateway, session_id, await self.fulfilment.new_question())
         async with self.database.reading() as connection:
             tag = (await queries.read_board(connection)).tag
         payment_id = _payment_of(session, tag, livemode=self.livemode)

@@ -24,11 +24,7 @@ from paidchat.records import NewPayment, PaymentRecord
 from paidchat.settings import Settings
 from paidchat.storage import clock, queries
 from paidchat.storage.database import Database
-from paidchat.stripe.gateway import (
-    AccessDenied,
-    GatewayError,
-    RequestRefused,
-)
+from paidchat.stripe.gateway import AccessDenied, GatewayError, RequestRefused
 from paidchat.stripe.parameters import session_params
 from paidchat.text import clean_author, clean_text
 

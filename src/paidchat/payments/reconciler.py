@@ -11,15 +11,7 @@ from typing import Any, Final
 import structlog
 
 from paidchat.clients import client_id
-from paidchat.domain import (
-    TO_BE_RETRIED,
-    DomainError,
-    PaymentStatus,
-    ProviderUnavailable,
-    Question,
-    Verdict,
-    is_open,
-)
+from paidchat.domain import TO_BE_RETRIED, DomainError, PaymentStatus, ProviderUnavailable, Question, Verdict, is_open
 from paidchat.observability import Metrics
 from paidchat.payments import refunds
 from paidchat.payments.fulfilment import MAX_QUESTIONS, Fulfilment
@@ -159,7 +151,7 @@ class Reconciler:
             # stored, is asked for one by one; and one that Stripe fails on must not keep us from the others.
             reading, read_to = await self._read_events(findings, since, BEGINNING if full else since)
             asking = await (self._ask_about_all(findings) if full else self._ask_about_due(findings))
-            findings.refunds = await self._send_refunds()
+            findings.refunds = len(await refunds.send_due(self._database, self._gateway))
             findings.pruned = await self._prune()
         finally:
             async with self._database.transaction() as connection:
@@ -223,7 +215,7 @@ class Reconciler:
         """
         try:
             listed = await self._gateway.list_events(max(since - EVENTS_OVERLAP, BEGINNING))
-            if cursor > self._gateway.stripe_now() + CLOCKS_AGREE:
+            if cursor > self._gateway.clock.now() + CLOCKS_AGREE:
                 # Our clock was wrong when the first sweep wrote this down.
                 cursor = BEGINNING
                 listed = await self._gateway.list_events(cursor)
@@ -254,13 +246,10 @@ class Reconciler:
                 verdicts |= await queries.event_verdicts(connection, event_ids[start : start + CHUNK])
         return verdicts
 
-    async def _send_refunds(self) -> int:
-        return len(await refunds.send_due(self._database, self._gateway))
-
     async def _prune(self) -> int:
         """Clear away what is old, unless our idea of the time is not Stripe's: it could take what is not."""
         async with self._database.transaction() as connection:
-            if abs(await clock.read(connection) - self._gateway.stripe_now()) > CLOCKS_AGREE:
+            if abs(await clock.read(connection) - self._gateway.clock.now()) > CLOCKS_AGREE:
                 return 0
             return await reconciliation.prune(
                 connection, closed_kept=CLOSED_KEPT, unpaid_kept=UNPAID_KEPT, events_kept=INBOX_KEPT

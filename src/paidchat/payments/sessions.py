@@ -6,20 +6,17 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
+from paidchat.background import Supervisor
 from paidchat.domain import LONGEST_OPEN
 from paidchat.records import PaymentRecord
 from paidchat.storage import clock, queries
 from paidchat.storage.database import Database, DatabaseUnavailable
-from paidchat.stripe.gateway import (
-    AttemptFailed,
-    CheckoutSession,
-    RequestRefused,
-    StripeGateway,
-)
+from paidchat.stripe.gateway import AttemptFailed, CheckoutSession, RequestRefused, StripeGateway
 from paidchat.stripe.parameters import expiry_of, with_expiry
 
 log = structlog.get_logger(__name__)
@@ -54,17 +51,17 @@ def whole_seconds(time: datetime) -> datetime:
 class CheckoutSessions:
     """Opens sessions. Whatever is asked of Stripe was stored with the payment first, so it can be asked again."""
 
-    def __init__(self, database: Database, gateway: StripeGateway) -> None:
+    def __init__(self, database: Database, gateway: StripeGateway, background: Supervisor) -> None:
         self._database = database
         self._gateway = gateway
-        self._releasing: set[asyncio.Task[None]] = set()
+        self._background = background
 
     def expiry(self, now: datetime, lasts: timedelta) -> datetime:
         """Return when a session that is opened now expires, by Stripe's clock.
 
         That clock decides what expiry Stripe takes. Ours is as good unless the two clearly differ.
         """
-        stripe_now = self._gateway.stripe_now()
+        stripe_now = self._gateway.clock.now()
         return whole_seconds((stripe_now if abs(stripe_now - now) > CLOCKS_AGREE else now) + lasts)
 
     async def open(self, payment: PaymentRecord, claim: Claim) -> None:
@@ -163,9 +160,8 @@ class CheckoutSessions:
             yield
         except BaseException:
             if claim.until is not None and not await self._release(claim.payment_id, claim.until):
-                task = asyncio.create_task(self._keep_releasing(claim.payment_id, claim.until))
-                self._releasing.add(task)
-                task.add_done_callback(self._releasing.discard)
+                release = partial(self._keep_releasing, claim.payment_id, claim.until)
+                self._background.run_once(f"release {claim.payment_id}", release)
             raise
 
     async def _keep_releasing(self, payment_id: str, until: datetime) -> None:

@@ -1,8 +1,8 @@
 """Settlement: works out, from locked payments and what Stripe says, what to write. Touches no database."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import assert_never
 
 from paidchat.domain import (
     Fact,
@@ -88,9 +88,13 @@ class Settlement:
                 return Verdict.WRONG_AMOUNT
             case Fact.PAID:
                 return self._enter_paid(account, fact)
-            case Fact.EXPIRED | Fact.FAILED:
+            case Fact.EXPIRED | Fact.FAILED as ended:
                 account.closed_at = account.closed_at or account.row.read_at
-        return _apply(account, fact.fact)
+                return _apply(account, ended)
+            case (Fact.PROCESSING | Fact.REFUNDED | Fact.REFUND_FAILED | Fact.DISPUTED | Fact.DISPUTE_WON) as said:
+                return _apply(account, said)
+            case never:
+                assert_never(never)
 
     def _enter_paid(self, account: _Account, fact: SessionFact) -> Verdict:
         if account.before.paid or account.after.paid:
@@ -120,9 +124,6 @@ class Settlement:
         ]
         return Verdict.APPLIED if Verdict.APPLIED in moved else Verdict.REPEATED
 
-    def _changed(self) -> Iterable[_Account]:
-        return (account for account in self._accounts.values() if account.after != account.before)
-
     def moves(self) -> list[PaymentMove]:
         """Return the payments to write, each with the status it was decided on."""
         return [
@@ -141,7 +142,7 @@ class Settlement:
 
     def board_changes(self) -> list[BoardChange]:
         """Return what comes onto the board and what leaves it."""
-        return [change for account in self._changed() if (change := _board_change(account)) is not None]
+        return [change for account in self._accounts.values() if (change := _board_change(account)) is not None]
 
 
 def _account(row: PaymentRecord) -> _Account:

@@ -19,7 +19,6 @@ from paidchat.sandbox.pages.hosted_page import page_routes
 from paidchat.sandbox.pages.panel import panel_routes
 from paidchat.sandbox.parts import Parts, build_parts
 from paidchat.sandbox.settings import SandboxSettings
-from paidchat.sandbox.upkeep import Upkeep
 
 _STATIC = Path(__file__).parent / "pages" / "static"
 
@@ -68,11 +67,6 @@ async def _icon(_request: Request) -> FileResponse:
 
 @asynccontextmanager
 async def _running(parts: Parts) -> AsyncIterator[None]:
-    parts.open()
-    time_keeper = Upkeep("sandbox clock", partial(keep_time, parts))
-    time_keeper.start()
-    try:
+    async with parts.running():
+        parts.upkeep.keep("sandbox clock", partial(keep_time, parts))
         yield
-    finally:
-        await time_keeper.stop()
-        await parts.close()

@@ -17,16 +17,11 @@ class Clock:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._advance_s = 0.0
+        self.advance_s = 0.0  # how far this clock runs ahead of the wall
 
     def load(self) -> None:
         """Take over what the store has kept."""
-        self._advance_s = float(self._store.setting(_SETTING, 0.0))
-
-    @property
-    def advance_s(self) -> float:
-        """Seconds this clock runs ahead of the wall."""
-        return self._advance_s
+        self.advance_s = float(self._store.setting(_SETTING, 0.0))
 
     def stamp(self) -> int:
         """Whole seconds since the epoch, wall time."""
@@ -34,9 +29,9 @@ class Clock:
 
     def now(self) -> float:
         """Seconds since the epoch by which deadlines are judged."""
-        return time.time() + self._advance_s
+        return time.time() + self.advance_s
 
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass for everything that waits; kept across restarts."""
-        self._advance_s += seconds
-        self._store.set_setting(_SETTING, self._advance_s)
+        self.advance_s += seconds
+        self._store.set_setting(_SETTING, self.advance_s)

@@ -10,7 +10,15 @@ from typing import Any
 
 
 class StateError(Exception):
-    """A verb the present state forbids; its text says why."""
+    """An act the present state forbids; its text says why.
+
+    Attributes:
+        code: The API's code for this refusal, if it has one.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class UnknownObjectError(StateError):

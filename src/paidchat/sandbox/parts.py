@@ -1,5 +1,7 @@
 """Parts: everything one sandbox consists of, handed to whoever acts on it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from paidchat.sandbox.clock import Clock
@@ -8,6 +10,7 @@ from paidchat.sandbox.delivery.events import Events
 from paidchat.sandbox.faults import Faults
 from paidchat.sandbox.settings import SandboxSettings
 from paidchat.sandbox.store import Store
+from paidchat.sandbox.upkeep import Upkeep
 
 
 @dataclass(frozen=True)
@@ -20,18 +23,20 @@ class Parts:
     faults: Faults
     events: Events
     courier: Courier
+    upkeep: Upkeep
 
-    def open(self) -> None:
-        """Open the store, take over what it has kept, and begin to deliver events."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the store, take over what it has kept, and deliver events until the block ends."""
         self.store.open()
-        self.clock.load()
-        self.faults.load()
-        self.courier.start()
-
-    async def close(self) -> None:
-        """Stop delivering and close the store."""
-        await self.courier.stop()
-        self.store.close()
+        try:
+            self.clock.load()
+            self.faults.load()
+            async with self.courier.connected(), self.upkeep:
+                self.courier.start()
+                yield
+        finally:
+            self.store.close()
 
 
 def build_parts(settings: SandboxSettings) -> Parts:
@@ -39,11 +44,13 @@ def build_parts(settings: SandboxSettings) -> Parts:
     store = Store(settings.data / "sandbox.db")
     clock = Clock(store)
     faults = Faults(store)
+    upkeep = Upkeep()
     return Parts(
         settings=settings,
         store=store,
         clock=clock,
         faults=faults,
         events=Events(store, clock, faults),
-        courier=Courier(settings, store, clock, faults),
+        courier=Courier(settings, store, clock, faults, upkeep),
+        upkeep=upkeep,
     )

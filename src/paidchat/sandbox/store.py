@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-Json = dict[str, Any]
+from paidchat.sandbox.shapes import Json
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (

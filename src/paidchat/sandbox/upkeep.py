@@ -1,45 +1,60 @@
-"""Upkeep: work that goes on until the sandbox closes, and is begun again when it ends before."""
+"""Upkeep: the sandbox's tasks. Those that run until it closes are begun again when they end before."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Self
 
 _LOG = logging.getLogger(__name__)
 
 _PAUSE_S = 0.5
 
+Work = Callable[[], Awaitable[None]]
+
 
 class Upkeep:
-    """Keeps one piece of work running in a task of this name, whatever ends it."""
+    """Runs tasks inside `async with`: in a task group, so that none outlives the block."""
 
-    def __init__(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        self._name = name
-        self._work = work
-        self._task: asyncio.Task[None] | None = None
-        self._again: asyncio.TimerHandle | None = None
-        self._stopping = False
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._again: dict[str, asyncio.TimerHandle] = {}
+        self._closing = False
 
-    def start(self) -> None:
-        """Begin, on the running event loop."""
-        self._stopping = False
-        self._task = asyncio.create_task(self._run(), name=self._name)
-        self._task.add_done_callback(self._ended)
+    async def __aenter__(self) -> Self:
+        self._closing = False
+        self._group = asyncio.TaskGroup()
+        await self._group.__aenter__()
+        return self
 
-    async def stop(self) -> None:
-        """End it, and wait for that."""
-        self._stopping = True
-        if self._again is not None:
-            self._again.cancel()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+    async def __aexit__(self, *_: object) -> None:
+        """Cancel whatever runs, and wait for that."""
+        self._closing = True
+        for timer in self._again.values():
+            timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await self._group.__aexit__(None, None, None)  # told of the block's own error, it would wrap it
 
-    async def _run(self) -> None:
-        await self._work()
+    def keep(self, name: str, work: Work) -> None:
+        """Run `work()` in a task of this name, and begin it again whatever ends it."""
+        self.start(name, work).add_done_callback(lambda _: self._begin_again(name, work))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        error = None if task.cancelled() else task.exception()
-        if self._stopping:
+    def start(self, name: str, work: Work) -> asyncio.Task[None]:
+        """Run `work()` once in a task of this name; an error is logged."""
+        task = self._group.create_task(_logging_errors(name, work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _begin_again(self, name: str, work: Work) -> None:
+        if self._closing:
             return
-        self._again = asyncio.get_running_loop().call_later(_PAUSE_S, self.start)
-        _LOG.error("The %s ended and is begun again", self._name, exc_info=error)
+        self._again[name] = asyncio.get_running_loop().call_later(_PAUSE_S, self.keep, name, work)
+        _LOG.error("The %s ended and is begun again", name)
+
+
+async def _logging_errors(name: str, work: Work) -> None:
+    try:
+        await work()
+    except Exception:  # noqa: BLE001 - raised in the task group, it would end all the other tasks
+        _LOG.exception("The %s failed", name)

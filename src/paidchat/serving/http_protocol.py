@@ -2,7 +2,7 @@
 
 import asyncio
 import enum
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import httptools
 
@@ -113,8 +113,10 @@ class HttpProtocol(HttpToolsProtocol):
                 self._close_within()
             case Phase.CLOSING if not self._over and 0 < self._waiting_to_be_sent() < self._backlog:
                 self._close_within()  # an answer is being read, slowly
-            case _:
+            case Phase.CLOSING | Phase.ANSWER:
                 reset(self.transport, even_if_closing=True)
+            case never:
+                assert_never(never)
 
     def _close_within(self) -> None:
         self._backlog = self._waiting_to_be_sent()

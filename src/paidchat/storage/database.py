@@ -109,13 +109,6 @@ class Database:
         self._one_writer = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        await self.open()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def open(self) -> None:
         """Make the engine; nothing is connected yet.
 
         Raises:
@@ -136,6 +129,11 @@ class Database:
                 pool_pre_ping=True,
                 async_creator=self.connect,
             )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
 
     async def connect(self, application_name: str = "paidchat") -> AsyncpgConnection:
         """Open one more connection to PostgreSQL, on which nothing waits for ever, on either side.
@@ -173,11 +171,6 @@ class Database:
             **given,
             "server_settings": named,
         }
-
-    async def close(self) -> None:
-        """Close every connection."""
-        if hasattr(self, "engine"):
-            await self.engine.dispose()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -252,8 +245,7 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
     """Take the transactions out of the driver's hands: its own begin after the first read, and lose updates."""
 
     @event.listens_for(engine.sync_engine, "connect")
-    def _connect(connection: Any, record: Any) -> None:
-        del record
+    def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")

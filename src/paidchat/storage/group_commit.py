@@ -69,6 +69,7 @@ class GroupCommit(Generic[Item, Result]):
         return await asyncio.shield(request.done)
 
     def _start_writer(self) -> None:
+        # Not in a task group: it ends with the last request that waits for it, and the requests live in the server.
         self._writer = asyncio.create_task(self._run(), name=TASK)
         self._writer.add_done_callback(self._ended)
 

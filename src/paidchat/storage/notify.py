@@ -95,7 +95,6 @@ class Listener:
             # Closing politely would wait for a server that may be gone.
             connection.terminate()
 
-    def _hear(self, *notification: object) -> None:
-        del notification
+    def _hear(self, *_notification: object) -> None:
         self.heard_at = time.monotonic()
         self._wakeups.wake()

@@ -2,19 +2,10 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    Select,
-    Table,
-    and_,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Select, Table, and_, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,7 +28,6 @@ from paidchat.storage.rows import (
     log_record,
     message_record,
     message_state,
-    message_values,
     move_values,
     payment_record,
     payment_values,
@@ -55,8 +45,6 @@ sweep = table(Sweep)
 stripe_event = table(StripeEvent)
 
 EPOCH_GAP = 1_000_000  # places in the log that a new epoch leaves out
-
-LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 def insert_into(connection: AsyncConnection, into: Table) -> sqlite.Insert | postgresql.Insert:
@@ -252,7 +240,7 @@ async def move_payments(connection: AsyncConnection, moves: Sequence[PaymentMove
 
 async def insert_messages(connection: AsyncConnection, messages: Sequence[MessageRecord]) -> None:
     """Insert messages; their payment's unique key refuses a second one."""
-    await connection.execute(insert(message), [message_values(each) for each in messages])
+    await connection.execute(insert(message), [asdict(each) for each in messages])
 
 
 async def insert_log_entries(connection: AsyncConnection, entries: Sequence[LogEntry]) -> None:

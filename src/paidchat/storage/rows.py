@@ -1,5 +1,6 @@
 """Rows: what the database returns and takes, turned into records and back."""
 
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from sqlalchemy import Row
@@ -60,24 +61,16 @@ def payment_record(row: AnyRow) -> PaymentRecord:
 
 def payment_values(new: NewPayment) -> dict[str, object]:
     """Return the columns of a new payment, which is pending."""
+    columns = asdict(new)
+    del columns["price"]
     return {
-        "id": new.id,
+        **columns,
+        "amount": new.price.amount,
+        "currency": new.price.currency,
         "status": PaymentStatus.PENDING,
         "paid": False,
         "refunded": False,
         "disputed": False,
-        "text": new.text,
-        "author": new.author,
-        "amount": new.price.amount,
-        "currency": new.price.currency,
-        "created_at": new.created_at,
-        "expires_at": new.expires_at,
-        "client": new.client,
-        "stripe_key": new.stripe_key,
-        "stripe_params": dict(new.stripe_params),
-        "session_id": new.session_id,
-        "idempotency_key": new.idempotency_key,
-        "claimed_until": new.claimed_until,
     }
 
 
@@ -108,21 +101,6 @@ def message_record(row: AnyRow) -> MessageRecord:
         moderated=row.moderated,
         hidden=row.hidden,
     )
-
-
-def message_values(message: MessageRecord) -> dict[str, object]:
-    """Return the columns of a message."""
-    return {
-        "id": message.id,
-        "payment_id": message.payment_id,
-        "text": message.text,
-        "author": message.author,
-        "amount": message.amount,
-        "currency": message.currency,
-        "posted_at": message.posted_at,
-        "moderated": message.moderated,
-        "hidden": message.hidden,
-    }
 
 
 def message_state(row: AnyRow) -> MessageState:

@@ -37,6 +37,10 @@ def _one_of(column: str, values: Any) -> str:
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
 
+def _partial_index(name: str, *columns: str, where: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 class Board(SQLModel, table=True):
     """The one row that orders everything: the head of the log, and who this board is."""
 
@@ -74,27 +78,11 @@ class Payment(SQLModel, table=True):
         CheckConstraint("text <> ''", name="payment_text"),
         Index("payment_client", "client", "created_at"),
         # What is counted against the caps on open payments.
-        Index(
-            "payment_open",
-            "client",
-            "expires_at",
-            sqlite_where=text("status = 'pending'"),
-            postgresql_where=text("status = 'pending'"),
-        ),
+        _partial_index("payment_open", "client", "expires_at", where="status = 'pending'"),
         # What may be pruned.
-        Index(
-            "payment_unpaid",
-            "created_at",
-            sqlite_where=text("status IN ('expired', 'failed')"),
-            postgresql_where=text("status IN ('expired', 'failed')"),
-        ),
+        _partial_index("payment_unpaid", "created_at", where="status IN ('expired', 'failed')"),
         # The sweep looks for these; most payments are settled.
-        Index(
-            "payment_unsettled",
-            "created_at",
-            sqlite_where=text("status IN ('pending', 'processing')"),
-            postgresql_where=text("status IN ('pending', 'processing')"),
-        ),
+        _partial_index("payment_unsettled", "created_at", where="status IN ('pending', 'processing')"),
     )
 
     id: str = Field(primary_key=True, sa_type=Text)
@@ -175,12 +163,7 @@ class Refund(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("cause IN ('surplus', 'operator')", name="refund_cause"),
         CheckConstraint("status IN ('wanted', 'sent', 'refused')", name="refund_status"),
-        Index(
-            "refund_wanted",
-            "due_at",
-            sqlite_where=text("status = 'wanted'"),
-            postgresql_where=text("status = 'wanted'"),
-        ),
+        _partial_index("refund_wanted", "due_at", where="status = 'wanted'"),
     )
 
     payment_intent: str = Field(primary_key=True, sa_type=Text)  # so no intent is refunded twice

@@ -4,7 +4,8 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -286,17 +287,23 @@ def _intent_news(event: _Event, livemode: bool, moved: _MovedMoney) -> IntentNew
     )
 
 
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (msgspec.ValidationError, ValueError, OverflowError, OSError) as error:  # or a time that no clock can show
+        raise UnreadableObject(f"{what} cannot be read: {error}") from None
+
+
 def read_session(retrieved: object) -> SessionFact:
     """Read a session that was retrieved with `payment_intent.latest_charge` expanded, or listed.
 
     Raises:
         UnreadableObject: this is not a session.
     """
-    try:
+    with _reading("the session"):
         session = msgspec.convert(retrieved, _Session)
         return _session_fact(session, _fact_of_retrieved(session))
-    except msgspec.ValidationError as error:
-        raise UnreadableObject(f"the session cannot be read: {error}") from None
 
 
 def read_terms(retrieved: object) -> SessionTerms:
@@ -305,15 +312,13 @@ def read_terms(retrieved: object) -> SessionTerms:
     Raises:
         UnreadableObject: it does not say.
     """
-    try:
+    with _reading("the session's terms"):
         terms = msgspec.convert(retrieved, _Terms)
         return SessionTerms(
             created_at=datetime.fromtimestamp(terms.created, UTC),
             expires_at=datetime.fromtimestamp(terms.expires_at, UTC),
             taxed=terms.automatic_tax.enabled,
         )
-    except (msgspec.ValidationError, ValueError, OverflowError, OSError) as error:
-        raise UnreadableObject(f"the session's terms cannot be read: {error}") from None
 
 
 def read_intent(retrieved: object, disputes: list[str], question: Question) -> IntentFact:
@@ -322,11 +327,9 @@ def read_intent(retrieved: object, disputes: list[str], question: Question) -> I
     Raises:
         UnreadableObject: this is not such a payment intent.
     """
-    try:
+    with _reading("the payment intent"):
         intent = msgspec.convert(retrieved, _Intent)
         payment_id, board = _tags(intent.metadata)
-    except msgspec.ValidationError as error:
-        raise UnreadableObject(f"the payment intent cannot be read: {error}") from None
     return IntentFact(
         payment_intent=intent.id,
         payment_id=payment_id,
@@ -345,10 +348,8 @@ def disputed_intent(retrieved: object) -> str | None:
     Raises:
         UnreadableObject: this is not such a payment intent.
     """
-    try:
+    with _reading("the payment intent"):
         intent = msgspec.convert(retrieved, _Intent)
-    except msgspec.ValidationError as error:
-        raise UnreadableObject(f"the payment intent cannot be read: {error}") from None
     return intent.id if intent.latest_charge is not None and intent.latest_charge.disputed else None
 
 

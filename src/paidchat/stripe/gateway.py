@@ -163,15 +163,6 @@ class StripeGateway:
         """Close the connections to Stripe."""
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK leaves it without types
 
-    @property
-    def clock_offset(self) -> timedelta | None:
-        """How far Stripe's clock is ahead of ours; zero if they may agree, None before the first answer."""
-        return self.clock.offset
-
-    def stripe_now(self) -> datetime:
-        """Return the time by Stripe's clock, in UTC; by ours before the first answer."""
-        return self.clock.now()
-
     async def create_session(self, params: Mapping[str, object], key: str) -> CheckoutSession:
         """Make the Checkout Session, or get the one that these parameters made before with this key."""
         return _read(await self._ask("post", "/v1/checkout/sessions", params, key=key), CheckoutSession)
@@ -261,7 +252,7 @@ class StripeGateway:
             "created": {"gte": int(since.timestamp())},
         }
         listed = ListedEvents([], [], since)
-        latest = int((self.stripe_now() + CLOCKS_DIFFER).timestamp())
+        latest = int((self.clock.now() + CLOCKS_DIFFER).timestamp())
         until = int(since.timestamp())
         async for event in self._list("/v1/events", params):
             try:

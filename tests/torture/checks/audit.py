@@ -10,11 +10,10 @@ from typing import Any
 
 from sqlalchemy import Row as DatabaseRow
 
+from tests.support.shapes import Json
 from tests.torture.harness.payers import ask
 from tests.torture.harness.world import World
 from tests.torture.table import Row
-
-Json = dict[str, Any]
 
 SETTLE_EVERY_S = 0.5
 ADVANCE_S = 10  # the sandbox's clock, at each look: deliveries wait up to a minute for their next attempt

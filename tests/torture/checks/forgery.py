@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.served import SECRET
+from tests.support.shapes import Json
 from tests.support.webhooks import completed, digest, paid
-
-Json = dict[str, Any]
 
 WEBHOOK = "/stripe/webhook"
 CLOSED = 0  # stands for a connection that was closed, or kept waiting, without an answer

@@ -5,10 +5,10 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from tests.support.shapes import Json
 from tests.support.webhooks import completed, event, paid
 from tests.torture.checks.forgery import IGNORED, NOT_OURS_YET, TURNED_AWAY, Scene, idea
 
-Json = dict[str, Any]
 Cases = Iterator[tuple[str, bytes]]
 
 BOARD, PAYMENT = "paidchat_board", "paidchat_payment"

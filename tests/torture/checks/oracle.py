@@ -6,9 +6,8 @@ every step; of a payment with several it knows what must never be, and what must
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-Json = dict[str, Any]
+from tests.support.shapes import Json
 
 # protocol.md: what may become what.
 MOVES = {

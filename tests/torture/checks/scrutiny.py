@@ -3,15 +3,13 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
+from tests.support.shapes import Json
 from tests.torture.checks.oracle import Finding, reachable
 from tests.torture.harness.miniature import Miniature
 from tests.torture.harness.stage import Stage
 from tests.torture.harness.viewer import Viewer
 from tests.torture.harness.wall_clock import let_time_pass
-
-Json = dict[str, Any]
 
 MOST_ROUNDS = 50
 

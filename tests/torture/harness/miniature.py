@@ -36,11 +36,10 @@ from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
 from paidchat.stripe.gateway import StripeGateway
 from tests.support.served import SECRET
+from tests.support.shapes import Json
 from tests.torture.harness.records import Records, copied, new_database
 from tests.torture.harness.wall_clock import WallClock
 from tests.torture.harness.world import ADMIN_TOKEN
-
-Json = dict[str, Any]
 
 NEVER_S = 30 * 24 * 3600
 # Nothing here needs to outlive the machine, and disks are slow.
@@ -199,7 +198,7 @@ class Miniature:
     async def sweep(self, *, full: bool) -> Findings | None:
         """Let a sweep pass over the board, as its own would every half minute."""
         parts = self.services
-        sessions, tag = CheckoutSessions(parts.database, self.gateway), parts.fulfilment._board_tag
+        sessions, tag = CheckoutSessions(parts.database, self.gateway, parts.background), parts.fulfilment._board_tag
         reconciler = Reconciler(
             parts.database, self.gateway, parts.fulfilment, sessions, parts.metrics, tag, period_s=NEVER_S
         )

@@ -10,9 +10,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.shapes import Json
 from tests.torture.harness.world import ADMIN_TOKEN, World
-
-Json = dict[str, Any]
 
 RETRY_EVERY_S = 0.1
 BUSY_EVERY_S = 0.5  # a key whose first request was killed is in progress for a while

@@ -1,9 +1,8 @@
 """A replica: a viewer's copy of the board, merged from frames by the public contract; it notes what breaks it."""
 
 from collections.abc import Iterable
-from typing import Any
 
-Json = dict[str, Any]
+from tests.support.shapes import Json
 
 ENTRIES = frozenset({"message.posted", "message.removed", "message.restored", "message.withheld"})
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from paidchat.domain import ProviderUnavailable
 from paidchat.stripe.gateway import GatewayError
+from tests.support.shapes import Json
 from tests.support.webhooks import signature
 from tests.torture.checks.oracle import PAID_EVENTS, Account, Finding, Session, sessions_of
 from tests.torture.harness.dying import Died, dying
@@ -21,7 +22,6 @@ from tests.torture.harness.world import ADMIN_TOKEN
 if TYPE_CHECKING:
     from tests.torture.harness.viewer import Viewer
 
-Json = dict[str, Any]
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 TRIES = 3

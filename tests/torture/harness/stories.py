@@ -3,14 +3,14 @@
 import asyncio
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 
+from tests.support.shapes import Json
 from tests.torture.harness.payers import ask
 from tests.torture.harness.world import ADMIN_TOKEN, World
 
-Json = dict[str, Any]
 Told = Literal["in order", "duplicates first", "reversed"]
 ORDERS: tuple[Told, ...] = ("in order", "duplicates first", "reversed")
 AUTHORIZED = {"Authorization": "Bearer sk_test_of_the_tests"}

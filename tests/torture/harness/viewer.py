@@ -3,17 +3,17 @@
 import asyncio
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import websockets
 
+from tests.support.shapes import Json
 from tests.torture.harness.replica import Replica
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-Json = dict[str, Any]
 
 PATIENCE_S = 20
 HANDSHAKE_S = 30  # on a machine that a hundred others keep busy

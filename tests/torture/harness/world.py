@@ -14,11 +14,10 @@ from typing import Any
 import httpx
 
 from tests.support.served import SECRET, free_port
+from tests.support.shapes import Json
 from tests.torture.harness.processes import Launcher, Process, launching
 from tests.torture.harness.records import Records, new_database
 from tests.torture.harness.sandbox_file import SandboxFile
-
-Json = dict[str, Any]
 
 START_TIMEOUT_S = 30
 LOOK_EVERY_S = 0.02

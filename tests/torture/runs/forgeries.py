@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from tests.support.shapes import Json
 from tests.support.webhooks import completed, paid, signature
 from tests.torture.checks import forgery_contents, forgery_signatures, forgery_transport
 from tests.torture.checks.forgery import CLOSED, IDEAS, Forgery, Scene
 from tests.torture.harness.world import World, made_world
 from tests.torture.order import Order
 from tests.torture.table import Row
-
-Json = dict[str, Any]
 
 SHORT = 6  # cases of each idea
 CORPUS = (forgery_signatures, forgery_transport, forgery_contents)  # imported, they have written down their ideas

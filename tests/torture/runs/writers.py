@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 import websockets
@@ -20,14 +19,13 @@ from tests.support.board_client import NO_TLS
 from tests.support.postgres import Postgres
 from tests.support.rows import opened, payment_row
 from tests.support.served import free_port
+from tests.support.shapes import Json
 from tests.support.webhooks import completed, deliver_until_taken, paid
 from tests.torture.harness.payers import start_payment
 from tests.torture.harness.viewer import Viewer
 from tests.torture.harness.world import START_TIMEOUT_S, World, made_world
 from tests.torture.order import Order
 from tests.torture.table import Row
-
-Json = dict[str, Any]
 
 SHORT, LONG = 320, 10_000  # posts
 PROCESSES, WRITERS = 4, 32

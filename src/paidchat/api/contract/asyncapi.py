@@ -2,25 +2,17 @@
 
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Final, get_args
+from typing import Final, get_args
 from urllib.parse import urlsplit
 
 from paidchat import wire
 from paidchat.api import feed as endpoint
 from paidchat.api.contract import responses as contract
-from paidchat.api.contract.examples import EPOCH, FRAMES
+from paidchat.api.contract.examples import EPOCH, FRAMES, Json
 from paidchat.api.contract.openapi import schemas_of, tidy
 from paidchat.feed.feed import HEARTBEAT_S, MAX_BACKLOG, MAX_WATCHES, REPLAY_ENTRIES, SNAPSHOT_MESSAGES, STALL_S
-from paidchat.serving.feed_protocol import (
-    FRAME_BURST,
-    FRAMES_PER_S,
-    MAX_FRAME,
-    PING_INTERVAL_S,
-    PING_TIMEOUT_S,
-)
+from paidchat.serving.feed_protocol import FRAME_BURST, FRAMES_PER_S, MAX_FRAME, PING_INTERVAL_S, PING_TIMEOUT_S
 from paidchat.serving.heads import FEED_PATH
-
-Json = dict[str, Any]
 
 SILENCE_S: Final = 45  # after which a client should take the connection for lost: two heartbeats and some
 CLOSE_CODES: Final = {

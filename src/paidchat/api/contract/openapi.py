@@ -8,9 +8,8 @@ from pydantic import TypeAdapter
 from starlette.routing import BaseRoute
 
 from paidchat.api.contract import responses as contract
+from paidchat.api.contract.examples import Json
 from paidchat.api.problems import MEDIA_TYPE, Problem
-
-Json = dict[str, Any]
 
 SUMMARY: Final = "Pay a dollar, post a message on a live public board."
 LICENSE: Final = {"name": "MIT", "identifier": "MIT"}

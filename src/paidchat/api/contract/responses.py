@@ -4,14 +4,12 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from paidchat.api.contract import examples
-from paidchat.api.contract.examples import REQUEST_ID
+from paidchat.api.contract.examples import REQUEST_ID, Json
 from paidchat.api.problems import MEDIA_TYPE, problem
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,73 +168,45 @@ SECURITY_SCHEMES: Final[Json] = {
     }
 }
 
+
+def _header(description: str, example: str, *, required: bool = False) -> Json:
+    always = {"required": True} if required else {}
+    return {"description": description, **always, "schema": {"type": "string"}, "example": example}
+
+
 HEADERS: Final[dict[str, Json]] = {
-    "X-Request-Id": {
-        "description": "This request's id in the server's log; that of a problem's `request_id`.",
-        "required": True,
-        "schema": {"type": "string"},
-        "example": REQUEST_ID,
-    },
-    "Cache-Control": {
-        "description": "`no-store`: not to be kept. `no-cache`: may be kept, but asked about before each use.",
-        "schema": {"type": "string"},
-        "example": "no-store",
-    },
-    "Location": {
-        "description": "The path of the new payment.",
-        "required": True,
-        "schema": {"type": "string"},
-        "example": "/api/payments/0b9d6c3e-5f2a-4c1b-9a7e-3d8f6b1c2a40",
-    },
-    "ETag": {
-        "description": "Names this version of the page; send it back as If-None-Match.",
-        "required": True,
-        "schema": {"type": "string"},
-        "example": '"5d0f6f6cbb5a4f0e8f6d1c9e2b7a3c41-1027"',
-    },
+    "X-Request-Id": _header(
+        "This request's id in the server's log; that of a problem's `request_id`.", REQUEST_ID, required=True
+    ),
+    "Cache-Control": _header(
+        "`no-store`: not to be kept. `no-cache`: may be kept, but asked about before each use.", "no-store"
+    ),
+    "Location": _header(
+        "The path of the new payment.", "/api/payments/0b9d6c3e-5f2a-4c1b-9a7e-3d8f6b1c2a40", required=True
+    ),
+    "ETag": _header(
+        "Names this version of the page; send it back as If-None-Match.",
+        '"5d0f6f6cbb5a4f0e8f6d1c9e2b7a3c41-1027"',
+        required=True,
+    ),
     "Retry-After": {
         "description": "Seconds until asking again makes sense: exact with 429, an honest estimate otherwise.",
         "schema": {"type": "integer", "minimum": 1},
         "example": 5,
     },
-    "Accept": {
-        "description": "The media type to send, when it was another one.",
-        "schema": {"type": "string"},
-        "example": "application/json",
-    },
-    "Accept-Encoding": {
-        "description": "The content coding to send, when there was another one: none (RFC 9110, section 12.5.3).",
-        "schema": {"type": "string"},
-        "example": "identity",
-    },
-    "WWW-Authenticate": {
-        "description": "How to authenticate (RFC 6750).",
-        "required": True,
-        "schema": {"type": "string"},
-        "example": 'Bearer realm="paidchat"',
-    },
-    "Allow": {
-        "description": "The methods that the path has (RFC 9110, section 10.2.1).",
-        "required": True,
-        "schema": {"type": "string"},
-        "example": "GET, HEAD",
-    },
-    "Connection": {
-        "description": "`close` when the connection ends with this answer; `Upgrade` names a field about this hop.",
-        "schema": {"type": "string"},
-        "example": "close",
-    },
-    "Upgrade": {
-        "description": "What to ask for (RFC 9110, section 7.8).",
-        "required": True,
-        "schema": {"type": "string"},
-        "example": "websocket",
-    },
-    "Sec-WebSocket-Version": {
-        "description": "The version to speak, when a handshake was of another one (RFC 6455, section 4.4).",
-        "schema": {"type": "string"},
-        "example": "13",
-    },
+    "Accept": _header("The media type to send, when it was another one.", "application/json"),
+    "Accept-Encoding": _header(
+        "The content coding to send, when there was another one: none (RFC 9110, section 12.5.3).", "identity"
+    ),
+    "WWW-Authenticate": _header("How to authenticate (RFC 6750).", 'Bearer realm="paidchat"', required=True),
+    "Allow": _header("The methods that the path has (RFC 9110, section 10.2.1).", "GET, HEAD", required=True),
+    "Connection": _header(
+        "`close` when the connection ends with this answer; `Upgrade` names a field about this hop.", "close"
+    ),
+    "Upgrade": _header("What to ask for (RFC 9110, section 7.8).", "websocket", required=True),
+    "Sec-WebSocket-Version": _header(
+        "The version to speak, when a handshake was of another one (RFC 6455, section 4.4).", "13"
+    ),
 }
 
 

@@ -12,7 +12,6 @@ from paidchat.sandbox import errors
 from paidchat.sandbox.api.forms import decode
 from paidchat.sandbox.delivery.events import Cause
 from paidchat.sandbox.errors import ApiError
-from paidchat.sandbox.ids import new_id
 from paidchat.sandbox.objects.account import API_VERSION
 
 _TEST_KEY = re.compile(r"^(sk|rk)_test_\w+$", re.ASCII)
@@ -75,11 +74,6 @@ def api_version(request: Request) -> str:
     if not _VERSION.match(version):
         raise ApiError(f"Invalid Stripe API version: {version[:40]}")
     return version
-
-
-def new_request_id() -> str:
-    """Return a fresh id for the `Request-Id` header."""
-    return new_id("req_")
 
 
 def _authenticate(authorization: str) -> None:

@@ -13,12 +13,11 @@ from starlette.routing import Route
 from paidchat.sandbox.api.ledger import ledger
 from paidchat.sandbox.errors import StateError, UnknownObjectError
 from paidchat.sandbox.faults import InvalidFaultError
-from paidchat.sandbox.lifecycle.passing_time import let_time_pass
+from paidchat.sandbox.lifecycle.passing_time import LONGEST_ADVANCE_S, advance
 from paidchat.sandbox.lifecycle.verbs import do
 from paidchat.sandbox.parts import Parts
 from paidchat.sandbox.tax import Tax, load_tax, save_tax
 
-_LONGEST_ADVANCE_S = 366 * 24 * 3600
 _HIGHEST_RATE = 100
 
 Handler = Callable[[Request], Awaitable[Any]]
@@ -61,34 +60,29 @@ class _Controls:
             raise UnknownObjectError(f"No such event: '{event_id}'")
         return {"event": event_id, "status": answer.status}
 
-    async def clock(self, request: Request) -> Any:
-        del request
+    async def clock(self, _request: Request) -> Any:
         return {"advance_s": self._parts.clock.advance_s, "now": self._parts.clock.now()}
 
     async def advance(self, request: Request) -> Any:
         given = await _object(request)
         seconds = given.get("advance_s", -1)
-        if set(given) != {"advance_s"} or not _number(seconds, least=0, most=_LONGEST_ADVANCE_S):
+        if set(given) != {"advance_s"} or not _number(seconds, least=0, most=LONGEST_ADVANCE_S):
             raise InvalidRequestError('The clock takes {"advance_s": seconds}, 0 to a year.')
-        self._parts.clock.advance(seconds)
-        let_time_pass(self._parts)
+        advance(self._parts, seconds)
         return await self.clock(request)
 
-    async def faults(self, request: Request) -> Any:
-        del request
+    async def faults(self, _request: Request) -> Any:
         return self._parts.faults.as_json()
 
     async def put_faults(self, request: Request) -> Any:
         self._parts.faults.put(await _object(request))
         return self._parts.faults.as_json()
 
-    async def clear_faults(self, request: Request) -> Any:
-        del request
+    async def clear_faults(self, _request: Request) -> Any:
         self._parts.faults.clear()
         return self._parts.faults.as_json()
 
-    async def tax(self, request: Request) -> Any:
-        del request
+    async def tax(self, _request: Request) -> Any:
         tax = load_tax(self._parts.store)
         return {"head_office": tax.head_office, "rate_percent": tax.rate_percent}
 
@@ -102,8 +96,7 @@ class _Controls:
         save_tax(self._parts.store, Tax(head_office, rate))
         return await self.tax(request)
 
-    async def ledger(self, request: Request) -> Any:
-        del request
+    async def ledger(self, _request: Request) -> Any:
         return await asyncio.to_thread(ledger, self._parts.store)
 
 

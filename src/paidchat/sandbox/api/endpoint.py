@@ -9,10 +9,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from paidchat.sandbox.api.calls import Call, new_request_id, read_call
+from paidchat.sandbox.api.calls import Call, read_call
 from paidchat.sandbox.api.idempotency import Idempotency, Reply
 from paidchat.sandbox.api.resources import RESOURCES, Resource, act
 from paidchat.sandbox.errors import ApiError, ExecutionError
+from paidchat.sandbox.ids import new_id
 from paidchat.sandbox.objects.account import API_VERSION
 from paidchat.sandbox.parts import Parts
 
@@ -39,7 +40,7 @@ class _Api:
         """Return the HTTP endpoint of a resource."""
 
         async def endpoint(request: Request) -> Response:
-            request_id = new_request_id()
+            request_id = new_id("req_")
             try:
                 call = await read_call(request, request_id)
                 return await self._answer(call, resource)
@@ -76,9 +77,8 @@ class _Api:
 class CutOff(Response):
     """No answer: promises a body and closes the connection without one, as a broken network would."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Begin an answer and leave it there."""
-        del scope, receive
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
 
 
@@ -91,8 +91,7 @@ def _break(status: int | None) -> None:
         raise ExecutionError("The sandbox was told to fail.", status=status, kind="api_error")
 
 
-def _unknown_url(parts: Parts, call: Call) -> dict[str, object]:
-    del parts
+def _unknown_url(_parts: Parts, call: Call) -> dict[str, object]:
     raise ApiError(f"Unrecognized request URL ({call.method}: {call.path}).", status=404)
 
 

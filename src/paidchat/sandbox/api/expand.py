@@ -1,12 +1,9 @@
 """Expansion: ids replaced by the objects they name, on request (docs.stripe.com/api/expanding_objects)."""
 
-from typing import Any
-
 from paidchat.sandbox import errors
 from paidchat.sandbox.api.lists import list_object
+from paidchat.sandbox.shapes import Json
 from paidchat.sandbox.store import Store
-
-Json = dict[str, Any]
 
 _DEEPEST = 4
 

@@ -1,11 +1,9 @@
 """The ledger: what the sandbox knows to be true, for checks against what an application made of it."""
 
 import json
-from typing import Any
 
+from paidchat.sandbox.shapes import Json
 from paidchat.sandbox.store import Store
-
-Json = dict[str, Any]
 
 _HELD = ("needs_response", "under_review", "lost")
 

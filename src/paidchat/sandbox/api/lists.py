@@ -4,9 +4,8 @@ from typing import Any
 
 from paidchat.sandbox import errors
 from paidchat.sandbox.api.parameters import Array, Boolean, Integer, Kind, Record, Text
+from paidchat.sandbox.shapes import Json
 from paidchat.sandbox.store import Store
-
-Json = dict[str, Any]
 
 _DEFAULT_LIMIT = 10
 _RANGE = Record(dict.fromkeys(("gt", "gte", "lt", "lte"), Integer()))

@@ -137,6 +137,11 @@ class NotOffered:
         raise errors.not_offered(param)
 
 
+def not_offered(*names: str) -> dict[str, Kind]:
+    """Return fields that Stripe knows and that are not acted on here."""
+    return dict.fromkeys(names, NotOffered())
+
+
 def _join(outer: str, name: str) -> str:
     return f"{outer}[{name}]" if outer else name
 

@@ -1,7 +1,6 @@
 """Resources: what each call of the API does, as functions from a call to the JSON that answers it."""
 
 from collections.abc import Callable
-from typing import Any
 
 from paidchat.sandbox import errors
 from paidchat.sandbox.api.calls import Call
@@ -13,9 +12,9 @@ from paidchat.sandbox.lifecycle.refunds import create_refund
 from paidchat.sandbox.lifecycle.sessions import create_session, expire_session
 from paidchat.sandbox.objects.account import account, tax_settings, webhook_endpoint
 from paidchat.sandbox.parts import Parts
+from paidchat.sandbox.shapes import Json
 from paidchat.sandbox.tax import load_tax
 
-Json = dict[str, Any]
 Resource = Callable[[Parts, Call], Json]
 
 _EXPAND = Array(of=Text(), most=20)
@@ -30,18 +29,12 @@ _ALL_OF_THEM = Record(
 )
 
 
-def _create_session(parts: Parts, call: Call) -> Json:
-    return create_session(parts, call.params, api_version=call.api_version)
-
-
 def _expire_session(parts: Parts, call: Call) -> Json:
     _RETRIEVE.read(call.params)
     try:
         return expire_session(parts, call.ids["id"], call.cause)
     except UnknownObjectError:
         raise errors.no_such("checkout.session", call.ids["id"], "session") from None
-    except StateError as error:
-        raise ExecutionError(str(error)) from None
 
 
 def _line_items(parts: Parts, call: Call) -> Json:
@@ -49,10 +42,6 @@ def _line_items(parts: Parts, call: Call) -> Json:
     if parts.store.get("checkout.session", call.ids["id"]) is None:
         raise errors.no_such("checkout.session", call.ids["id"], "session")
     return list_object(parts.store.private(call.ids["id"])["lines"], call.path)
-
-
-def _create_refund(parts: Parts, call: Call) -> Json:
-    return create_refund(parts, call.params, call.cause)
 
 
 def _webhook_endpoints(parts: Parts, call: Call) -> Json:
@@ -65,8 +54,7 @@ def _tax_settings(parts: Parts, call: Call) -> Json:
     return tax_settings(head_office=load_tax(parts.store).head_office)
 
 
-def _account(parts: Parts, call: Call) -> Json:
-    del parts
+def _account(_parts: Parts, call: Call) -> Json:
     _RETRIEVE.read(call.params)
     return account()
 
@@ -100,7 +88,7 @@ def _delivered(parts: Parts, found: Json) -> Json:
 
 
 RESOURCES: tuple[tuple[str, str, Resource], ...] = (
-    ("POST", "/checkout/sessions", _create_session),
+    ("POST", "/checkout/sessions", lambda parts, call: create_session(parts, call.params, call.api_version)),
     ("GET", "/checkout/sessions", _list("checkout.session")),
     ("GET", "/checkout/sessions/{id}", _retrieve("checkout.session")),
     ("POST", "/checkout/sessions/{id}/expire", _expire_session),
@@ -109,7 +97,7 @@ RESOURCES: tuple[tuple[str, str, Resource], ...] = (
     ("GET", "/payment_intents/{id}", _retrieve("payment_intent")),
     ("GET", "/charges", _list("charge")),
     ("GET", "/charges/{id}", _retrieve("charge")),
-    ("POST", "/refunds", _create_refund),
+    ("POST", "/refunds", lambda parts, call: create_refund(parts, call.params, call.cause)),
     ("GET", "/refunds", _list("refund")),
     ("GET", "/refunds/{id}", _retrieve("refund")),
     ("GET", "/disputes", _list("dispute")),
@@ -129,6 +117,9 @@ def act(parts: Parts, call: Call, resource: Resource) -> Json:
     Raises:
         ApiError: Stripe would refuse it.
     """
-    answer = resource(parts, call)
+    try:
+        answer = resource(parts, call)
+    except StateError as error:
+        raise ExecutionError(str(error), code=error.code) from None
     expand(parts.store, answer, call.params.get("expand", []))
     return answer

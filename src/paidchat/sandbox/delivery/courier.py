@@ -5,11 +5,11 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
 import httpx
 
@@ -56,45 +56,44 @@ class Courier:
     What is pending lives in the store; a restart goes on where the last process stopped.
     """
 
-    def __init__(self, settings: SandboxSettings, store: Store, clock: Clock, faults: Faults) -> None:
+    def __init__(self, settings: SandboxSettings, store: Store, clock: Clock, faults: Faults, upkeep: Upkeep) -> None:
         self._settings = settings
         self._store = store
         self._clock = clock
         self._faults = faults
+        self._upkeep = upkeep
         self._wake = asyncio.Event()
-        self._flying: dict[str, asyncio.Task[None]] = {}
+        self._flying: set[str] = set()  # events
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._client: httpx.AsyncClient | None = None
-        self._loop = Upkeep("sandbox courier", self._run)
 
-    def start(self) -> None:
-        """Begin delivering, on the running event loop."""
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Hold the connections to the receiver. Deliveries end before the block does.
+
+        Attempts under way count as not made and are made again after a restart.
+        """
         limits = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=_KEEPALIVE_S)
         timeout = httpx.Timeout(_ATTEMPT_TIMEOUT_S, pool=None)
         secure = self._settings.webhook_url.startswith("https:")  # no certificates to load for plain HTTP
-        self._client = httpx.AsyncClient(verify=secure, trust_env=False, limits=limits, timeout=timeout)
+        async with httpx.AsyncClient(verify=secure, trust_env=False, limits=limits, timeout=timeout) as self._client:
+            try:
+                yield
+            finally:
+                for waiters in self._waiting.values():
+                    _release(waiters)
+
+    def start(self) -> None:
+        """Begin delivering, on the running event loop."""
         self._wake = asyncio.Event()  # bound to this event loop
         self._store.after_commit = self._wake.set
-        self._loop.start()
-
-    async def stop(self) -> None:
-        """Stop at once; attempts under way count as not made and are made again after a restart."""
-        self._store.after_commit = lambda: None
-        await self._loop.stop()
-        tasks = list(self._flying.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for waiters in self._waiting.values():
-            _release(waiters)
-        if self._client is not None:
-            await self._client.aclose()
+        self._upkeep.keep("sandbox courier", self._run)
 
     def wake(self) -> None:
         """Look again for what is due; called after the clock was advanced."""
         self._wake.set()
 
-    async def first_answer(self, event_id: str, at_most_s: float = REDIRECT_WAIT_S) -> None:
+    async def first_answer(self, event_id: str) -> None:
         """Wait until an event's first attempt has been answered, or has failed.
 
         Returns at once when that has happened already or when a fault delays the event.
@@ -105,7 +104,7 @@ class Courier:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(event_id, []).append(waiter)
         with suppress(TimeoutError):
-            async with asyncio.timeout(at_most_s):
+            async with asyncio.timeout(REDIRECT_WAIT_S):
                 await waiter
 
     async def resend(self, event_id: str) -> Answer | None:
@@ -158,16 +157,17 @@ class Courier:
             if row["due"] > now:
                 return float(row["due"])
             if len(self._flying) < _MOST_AT_ONCE:
-                self._fly(row["event"], self._deliver(row))
+                self._fly(row)
         return None
 
-    def _fly(self, event_id: str, flight: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(flight, name=f"deliver {event_id}")
-        self._flying[event_id] = task
+    def _fly(self, row: sqlite3.Row) -> None:
+        event_id = row["event"]
+        self._flying.add(event_id)
+        task = self._upkeep.start(f"deliver {event_id}", partial(self._deliver, row))
         task.add_done_callback(lambda _: self._landed(event_id))
 
     def _landed(self, event_id: str) -> None:
-        self._flying.pop(event_id, None)
+        self._flying.discard(event_id)
         _release(self._waiting.pop(event_id, []))
         self._wake.set()
 

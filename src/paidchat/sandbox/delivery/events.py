@@ -1,16 +1,14 @@
 """Events: what happened, written down as Stripe's `event` objects and queued for the webhook endpoint."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from paidchat.sandbox.clock import Clock
 from paidchat.sandbox.delivery.foreign import sell_elsewhere
 from paidchat.sandbox.faults import Faults
 from paidchat.sandbox.ids import new_id
 from paidchat.sandbox.objects.account import API_VERSION, SUBSCRIBED
+from paidchat.sandbox.shapes import Json
 from paidchat.sandbox.store import Store
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

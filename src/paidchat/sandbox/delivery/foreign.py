@@ -1,13 +1,11 @@
 """Foreign sales: what another application on the same account sold, for events that are not ours."""
 
 import secrets
-from typing import Any
 
 from paidchat.sandbox.objects.checkout import checkout_session, customer_details, line_item
 from paidchat.sandbox.objects.payment import Method, charge, dispute, payment_intent, refund, succeeded
+from paidchat.sandbox.shapes import Json
 from paidchat.sandbox.store import Store
-
-Json = dict[str, Any]
 
 _UNPAID = ("checkout.session.expired", "checkout.session.async_payment_failed")
 _METHOD = Method("card", "4242")

@@ -1,29 +1,56 @@
 """Disputes: a cardholder asks the bank for the money back, and someone wins."""
 
-from typing import Any
-
 from paidchat.sandbox.errors import StateError
 from paidchat.sandbox.ids import new_id
 from paidchat.sandbox.lifecycle.refunds import paid_charge
+from paidchat.sandbox.lifecycle.state import State
 from paidchat.sandbox.objects.payment import dispute
 from paidchat.sandbox.parts import Parts
-
-Json = dict[str, Any]
+from paidchat.sandbox.shapes import Json
 
 _FEE = 1500
-OPEN_DISPUTES = ("needs_response", "under_review")
-OPEN_INQUIRIES = ("warning_needs_response", "warning_under_review")
-CHARGEBACKS = (*OPEN_DISPUTES, "won", "lost")
+_OPEN = ("needs_response", "under_review")
 
 
-def open_dispute(parts: Parts, session_id: str) -> Json:
-    """Open a dispute over a paid session, or let its open inquiry become one; the money is withdrawn.
+def disputable(state: State) -> Json:
+    """Return the charge that paid a session, if it can be disputed.
 
     Raises:
         StateError: Not paid, wholly refunded, or disputed already.
     """
-    charge = _disputable(parts, session_id)
-    inquiry = open_inquiry(parts, session_id)
+    charge = paid_charge(state)
+    if charge["refunded"]:
+        raise StateError("A wholly refunded payment cannot be disputed.")
+    if state.chargeback is not None:
+        raise StateError(f"This payment has been disputed already: {state.chargeback['status']}.")
+    return charge
+
+
+def inquirable(state: State) -> Json:
+    """Return the open inquiry, which can be closed, or else the charge an inquiry can be opened over.
+
+    Raises:
+        StateError: Not paid, wholly refunded, or disputed already.
+    """
+    return state.inquiry or disputable(state)
+
+
+def undecided(state: State) -> Json:
+    """Return the dispute that waits for a decision.
+
+    Raises:
+        StateError: No dispute is open.
+    """
+    found = next((item for item in state.disputes if item["status"] in _OPEN), None)
+    if found is None:
+        raise StateError("No dispute is open.")
+    return found
+
+
+def open_dispute(parts: Parts, session_id: str) -> Json:
+    """Open a dispute over a paid session, or let its open inquiry become one; the money is withdrawn."""
+    state = State(parts, session_id)
+    charge, inquiry = disputable(state), state.inquiry
     with parts.store.transaction():
         if inquiry is None:
             opened = _open(parts, session_id, charge, "needs_response")
@@ -38,25 +65,18 @@ def open_dispute(parts: Parts, session_id: str) -> Json:
 
 
 def inquire(parts: Parts, session_id: str) -> Json:
-    """Open an inquiry over a paid session; when one is open, close it. No money moves either way.
-
-    Raises:
-        StateError: Not paid, wholly refunded, or disputed already.
-    """
-    inquiry = open_inquiry(parts, session_id)
+    """Open an inquiry over a paid session; when one is open, close it. No money moves either way."""
+    state = State(parts, session_id)
+    found = inquirable(state)
     with parts.store.transaction():
-        if inquiry is None:
-            return _open(parts, session_id, _disputable(parts, session_id), "warning_needs_response")
-        return _close(parts, session_id, inquiry, "warning_closed")
+        if state.inquiry is None:
+            return _open(parts, session_id, found, "warning_needs_response")
+        return _close(parts, session_id, found, "warning_closed")
 
 
 def win_dispute(parts: Parts, session_id: str) -> Json:
-    """Decide the open dispute for the account: the money comes back.
-
-    Raises:
-        StateError: No dispute is open.
-    """
-    found = _open_one(parts, session_id)
+    """Decide the open dispute for the account: the money comes back."""
+    found = undecided(State(parts, session_id))
     with parts.store.transaction():
         found["status"] = "won"
         found["balance_transactions"].append(_transaction(parts, found, withdrawn=False))
@@ -66,19 +86,10 @@ def win_dispute(parts: Parts, session_id: str) -> Json:
 
 
 def lose_dispute(parts: Parts, session_id: str) -> Json:
-    """Decide the open dispute for the cardholder: the money stays gone.
-
-    Raises:
-        StateError: No dispute is open.
-    """
-    found = _open_one(parts, session_id)
+    """Decide the open dispute for the cardholder: the money stays gone."""
+    found = undecided(State(parts, session_id))
     with parts.store.transaction():
         return _close(parts, session_id, found, "lost")
-
-
-def open_inquiry(parts: Parts, session_id: str) -> Json | None:
-    """Return a session's open inquiry, if there is one."""
-    return _latest(parts, session_id, OPEN_INQUIRIES)
 
 
 def _open(parts: Parts, session_id: str, charge: Json, status: str) -> Json:
@@ -95,29 +106,6 @@ def _close(parts: Parts, session_id: str, found: Json, status: str) -> Json:
     parts.store.save(found)
     parts.events.record("charge.dispute.closed", found, session=session_id)
     return found
-
-
-def _disputable(parts: Parts, session_id: str) -> Json:
-    charge = paid_charge(parts, session_id)
-    if charge["refunded"]:
-        raise StateError("A wholly refunded payment cannot be disputed.")
-    held = [item for item in parts.store.of_session(session_id, "dispute") if item["status"] in CHARGEBACKS]
-    if held:
-        raise StateError(f"This payment has been disputed already: {held[0]['status']}.")
-    return charge
-
-
-def _open_one(parts: Parts, session_id: str) -> Json:
-    paid_charge(parts, session_id)
-    found = _latest(parts, session_id, OPEN_DISPUTES)
-    if found is None:
-        raise StateError("No dispute is open.")
-    return found
-
-
-def _latest(parts: Parts, session_id: str, statuses: tuple[str, ...]) -> Json | None:
-    disputes = parts.store.of_session(session_id, "dispute")
-    return next((item for item in disputes if item["status"] in statuses), None)
 
 
 def _transaction(parts: Parts, found: Json, *, withdrawn: bool) -> Json:

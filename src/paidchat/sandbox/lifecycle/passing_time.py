@@ -14,12 +14,21 @@ _LOOK_EVERY_S = 0.5
 _AT_ONCE = 100
 
 
+LONGEST_ADVANCE_S = 366 * 24 * 3600
+
+
+def advance(parts: Parts, seconds: float) -> None:
+    """Advance the sandbox's clock, and do everything whose moment comes by that."""
+    parts.clock.advance(seconds)
+    let_time_pass(parts)
+
+
 def let_time_pass(parts: Parts) -> None:
     """Do everything whose moment has come, each in a transaction of its own, and wake the courier."""
     while overdue := parts.store.overdue(parts.clock.now(), _AT_ONCE):
         for body in overdue:
             if body["object"] == "refund":
-                settle_refund(parts, body["id"])
+                settle_refund(parts, body)
             else:
                 expire_session(parts, body["id"])
     parts.courier.wake()

@@ -1,26 +1,16 @@
 """Payments: what a buyer, and later the bank, does with a checkout session."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from paidchat.sandbox.errors import StateError
 from paidchat.sandbox.ids import new_id
 from paidchat.sandbox.lifecycle.cards import BANK_REFUSED, GOOD_CARD, decline_of
-from paidchat.sandbox.lifecycle.sessions import find_session
+from paidchat.sandbox.lifecycle.state import State
 from paidchat.sandbox.objects.checkout import customer_details
-from paidchat.sandbox.objects.payment import (
-    Decline,
-    Method,
-    charge,
-    failed,
-    payment_error,
-    payment_intent,
-    succeeded,
-)
+from paidchat.sandbox.objects.payment import Decline, Method, charge, failed, payment_error, payment_intent, succeeded
 from paidchat.sandbox.parts import Parts
+from paidchat.sandbox.shapes import Json
 from paidchat.sandbox.tax import apply_tax, load_tax
-
-Json = dict[str, Any]
 
 DEFAULT_EMAIL = "buyer@example.com"
 _COUNTRY = "US"
@@ -45,12 +35,32 @@ class _Try:
     charge: Json
 
 
-def pay_by_card(parts: Parts, session_id: str, *, card: str = GOOD_CARD, email: str | None = None) -> Outcome:
-    """Pay with a card given by its digits; a refused one leaves the session open.
+def payable(state: State, method: str) -> Json:
+    """Return the session if it can be paid by this method.
 
     Raises:
-        StateError: The session is not open, or takes no cards.
+        StateError: It is not open, or does not take the method.
     """
+    if state.session["status"] != "open":
+        raise StateError(f"This session can no longer be paid: it is {state.session['status']}.")
+    if method not in state.session["payment_method_types"]:
+        raise StateError(f"This session does not take the payment method {method}.")
+    return state.session
+
+
+def under_way(state: State) -> _Try:
+    """Return the bank debit that is on its way.
+
+    Raises:
+        StateError: None is.
+    """
+    if state.intent is None or state.charge is None or state.charge["status"] != "pending":
+        raise StateError("No bank debit is on its way for this session.")
+    return _Try(state.session, state.intent, state.charge)
+
+
+def pay_by_card(parts: Parts, session_id: str, *, card: str = GOOD_CARD, email: str | None = None) -> Outcome:
+    """Pay with a card given by its digits; a refused one leaves the session open."""
     decline = decline_of(card)
     with parts.store.transaction():
         attempt = _start(parts, session_id, Method("card", card[-4:]), email)
@@ -63,30 +73,19 @@ def pay_by_card(parts: Parts, session_id: str, *, card: str = GOOD_CARD, email: 
 
 
 def pay_by_bank_debit(parts: Parts, session_id: str, *, email: str | None = None) -> Outcome:
-    """Pay by bank debit: the session completes unpaid, and the money is on its way for days.
-
-    Raises:
-        StateError: The session is not open, or takes no bank debits.
-    """
+    """Pay by bank debit: the session completes unpaid, and the money is on its way for days."""
     with parts.store.transaction():
         attempt = _start(parts, session_id, Method("us_bank_account", _BANK_LAST4), email)
-        parts.store.save(attempt.charge)
         attempt.intent |= {"status": "processing", "latest_charge": attempt.charge["id"]}
-        parts.store.save(attempt.intent)
-        parts.events.record("charge.pending", attempt.charge, session=session_id)
-        parts.events.record("payment_intent.processing", attempt.intent, session=session_id)
+        _record(parts, attempt, "charge.pending", "payment_intent.processing")
         event = _complete(parts, attempt.session, email, payment_status="unpaid")
     return Outcome(attempt.session, completed_event=event)
 
 
 def settle(parts: Parts, session_id: str) -> Json:
-    """Let a bank debit arrive.
-
-    Raises:
-        StateError: None is on its way.
-    """
+    """Let a bank debit arrive."""
     with parts.store.transaction():
-        attempt = _processing(parts, session_id)
+        attempt = under_way(State(parts, session_id))
         _succeed(parts, attempt)
         attempt.session["payment_status"] = "paid"
         parts.store.save(attempt.session)
@@ -95,13 +94,9 @@ def settle(parts: Parts, session_id: str) -> Json:
 
 
 def settle_fail(parts: Parts, session_id: str) -> Json:
-    """Let the bank refuse a debit; the session stays complete and unpaid.
-
-    Raises:
-        StateError: None is on its way.
-    """
+    """Let the bank refuse a debit; the session stays complete and unpaid."""
     with parts.store.transaction():
-        attempt = _processing(parts, session_id)
+        attempt = under_way(State(parts, session_id))
         _fail(parts, attempt, BANK_REFUSED)
         parts.events.record("checkout.session.async_payment_failed", attempt.session, session=session_id)
     return attempt.session
@@ -109,14 +104,9 @@ def settle_fail(parts: Parts, session_id: str) -> Json:
 
 def _start(parts: Parts, session_id: str, method: Method, email: str | None) -> _Try:
     """Begin a charge; the session gets its intent the first time a buyer tries."""
-    session = find_session(parts, session_id)
-    if session["status"] != "open":
-        raise StateError(f"This session can no longer be paid: it is {session['status']}.")
-    if method.type not in session["payment_method_types"]:
-        raise StateError(f"This session does not take the payment method {method.type}.")
-    intent = parts.store.get("payment_intent", session["payment_intent"] or "")
-    if intent is None:
-        intent = _create_intent(parts, session)
+    state = State(parts, session_id)
+    session = payable(state, method.type)
+    intent = state.intent or _create_intent(parts, session)
     intent["payment_method"] = new_id("pm_1")
     started = charge(intent, method, email=email or _email(session), created=parts.clock.stamp())
     parts.store.insert(started, session=session_id)
@@ -135,17 +125,6 @@ def _create_intent(parts: Parts, session: Json) -> Json:
     return intent
 
 
-def _processing(parts: Parts, session_id: str) -> _Try:
-    session = find_session(parts, session_id)
-    intent = parts.store.get("payment_intent", session["payment_intent"] or "")
-    if intent is None or intent["status"] != "processing":
-        raise StateError("No bank debit is on its way for this session.")
-    pending = parts.store.get("charge", intent["latest_charge"])
-    if pending is None:
-        raise StateError("No bank debit is on its way for this session.")
-    return _Try(session, intent, pending)
-
-
 def _succeed(parts: Parts, attempt: _Try) -> None:
     attempt.charge = succeeded(attempt.charge)
     attempt.intent |= {
@@ -154,11 +133,7 @@ def _succeed(parts: Parts, attempt: _Try) -> None:
         "latest_charge": attempt.charge["id"],
         "last_payment_error": None,
     }
-    parts.store.save(attempt.charge)
-    parts.store.save(attempt.intent)
-    session_id = attempt.session["id"]
-    parts.events.record("charge.succeeded", attempt.charge, session=session_id)
-    parts.events.record("payment_intent.succeeded", attempt.intent, session=session_id)
+    _record(parts, attempt, "charge.succeeded", "payment_intent.succeeded")
 
 
 def _fail(parts: Parts, attempt: _Try, decline: Decline) -> None:
@@ -169,11 +144,15 @@ def _fail(parts: Parts, attempt: _Try, decline: Decline) -> None:
         "last_payment_error": payment_error(attempt.charge, decline),
         "payment_method": None,
     }
+    _record(parts, attempt, "charge.failed", "payment_intent.payment_failed")
+
+
+def _record(parts: Parts, attempt: _Try, of_charge: str, of_intent: str) -> None:
+    """Save the charge and the intent as they are now, and record these events of them."""
     parts.store.save(attempt.charge)
     parts.store.save(attempt.intent)
-    session_id = attempt.session["id"]
-    parts.events.record("charge.failed", attempt.charge, session=session_id)
-    parts.events.record("payment_intent.payment_failed", attempt.intent, session=session_id)
+    parts.events.record(of_charge, attempt.charge, session=attempt.session["id"])
+    parts.events.record(of_intent, attempt.intent, session=attempt.session["id"])
 
 
 def _complete(parts: Parts, session: Json, email: str | None, *, payment_status: str) -> str:

@@ -1,17 +1,14 @@
 """Refunds: money sent back, at once for cards, after days for bank debits, and sometimes in vain."""
 
-from typing import Any
-
 from paidchat.sandbox import errors
-from paidchat.sandbox.api.parameters import Array, Boolean, Integer, Metadata, NotOffered, Record, Text
+from paidchat.sandbox.api.parameters import Array, Boolean, Integer, Metadata, Record, Text, not_offered
 from paidchat.sandbox.delivery.events import BY_ITSELF, Cause
 from paidchat.sandbox.errors import ApiError, ExecutionError, StateError
-from paidchat.sandbox.lifecycle.sessions import find_session
+from paidchat.sandbox.lifecycle.state import State
 from paidchat.sandbox.money import in_words
 from paidchat.sandbox.objects.payment import refund
 from paidchat.sandbox.parts import Parts
-
-Json = dict[str, Any]
+from paidchat.sandbox.shapes import Json
 
 _LIVE = ("pending", "succeeded")
 _BANK_REFUND_S = 5 * 24 * 3600
@@ -20,37 +17,81 @@ CREATE = Record(
     {
         "amount": Integer(least=1),
         "charge": Text(),
-        "currency": NotOffered(),
-        "customer": NotOffered(),
         "expand": Array(of=Text(), most=20),
         "instructions_email": Text(),
         "metadata": Metadata(),
-        "origin": NotOffered(),
         "payment_intent": Text(),
         "reason": Text(choices=("duplicate", "fraudulent", "requested_by_customer")),
         "refund_application_fee": Boolean(),
         "reverse_transfer": Boolean(),
+        **not_offered("currency", "customer", "origin"),
     }
 )
+
+
+def paid_charge(state: State) -> Json:
+    """Return the charge that paid a session.
+
+    Raises:
+        StateError: It has not been paid.
+    """
+    if state.charge is None or state.charge["status"] != "succeeded":
+        raise StateError("This session has not been paid.")
+    return state.charge
+
+
+def refundable(state: State, *, partly: bool = False) -> Json:
+    """Return the charge that paid a session, if what is left of it can be refunded, or half of that.
+
+    Raises:
+        StateError: It has not been paid, nothing is left, a dispute holds the money, or what is left has no half.
+    """
+    charge = paid_charge(state)
+    if _left(charge) == 0:
+        raise StateError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
+    if state.chargeback is not None:
+        message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
+        raise StateError(message, code="charge_disputed")
+    if partly and _left(charge) == 1:
+        raise StateError("What is left of this payment is too little to refund half of it.")
+    return charge
+
+
+def failable(state: State) -> Json | None:
+    """Return the refund that would fail: the latest live one, or None if one must be attempted first.
+
+    Raises:
+        StateError: There is none, and none can be attempted.
+    """
+    live = next((item for item in state.refunds if item["status"] in _LIVE), None)
+    if live is None:
+        refundable(state)
+    return live
+
+
+def pending_refunds(state: State) -> list[Json]:
+    """Return the refunds that are on their way.
+
+    Raises:
+        StateError: None is.
+    """
+    pending = [item for item in state.refunds if item["status"] == "pending"]
+    if not pending:
+        raise StateError("No refund is pending.")
+    return pending
 
 
 def create_refund(parts: Parts, params: Json, cause: Cause) -> Json:
     """Refund a charge, named by itself or by its intent, wholly or in part, and return the refund.
 
     Raises:
-        ApiError: Bad parameters, nothing to refund, more than is left, or a charge under dispute.
+        ApiError: Bad parameters, no such charge, or more than is left of it.
+        StateError: See `refundable`.
     """
     given = CREATE.read(params)
-    charge = _named_charge(parts, given)
-    left = charge["amount"] - charge["amount_refunded"]
-    if charge["status"] != "succeeded":
-        raise ExecutionError(f"Charge {charge['id']} has not succeeded, so it cannot be refunded.")
-    if left == 0:
-        message = f"Charge {charge['id']} has already been refunded."
-        raise ExecutionError(message, code="charge_already_refunded")
-    if _chargeback(parts, charge):
-        message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
-        raise ExecutionError(message, code="charge_disputed")
+    named = _named_charge(parts, given)
+    charge = refundable(State(parts, parts.store.session_of(named["id"]) or ""))
+    left = _left(charge)
     if given.setdefault("amount", left) > left:
         money = in_words(left, charge["currency"])
         message = f"Refund amount is greater than the unrefunded amount on the charge ({money})."
@@ -59,18 +100,9 @@ def create_refund(parts: Parts, params: Json, cause: Cause) -> Json:
 
 
 def refund_session(parts: Parts, session_id: str, *, partly: bool) -> Json:
-    """Refund what is left of a session's payment, or half of that, as the account's owner would by hand.
-
-    Raises:
-        StateError: There is nothing to refund.
-    """
-    charge = paid_charge(parts, session_id)
-    left = charge["amount"] - charge["amount_refunded"]
-    amount = left // 2 if partly else left
-    if amount == 0:
-        raise StateError("There is nothing left to refund.")
-    if _chargeback(parts, charge):
-        raise StateError("A charge under dispute cannot be refunded.")
+    """Refund what is left of a session's payment, or half of that, as the account's owner would by hand."""
+    charge = refundable(State(parts, session_id), partly=partly)
+    amount = _left(charge) // 2 if partly else _left(charge)
     return _refund(parts, charge, {"amount": amount, "reason": "requested_by_customer"}, BY_ITSELF)
 
 
@@ -78,15 +110,10 @@ def fail_refund(parts: Parts, session_id: str) -> Json:
     """Let the latest refund of a session fail: the money is back on the account.
 
     With no refund that could fail, a whole one is attempted first.
-
-    Raises:
-        StateError: There is nothing to refund.
     """
-    charge = paid_charge(parts, session_id)
-    live = [item for item in parts.store.of_session(session_id, "refund") if item["status"] in _LIVE]
     with parts.store.transaction():
-        latest = live[0] if live else refund_session(parts, session_id, partly=False)
-        charge = paid_charge(parts, session_id)
+        latest = failable(State(parts, session_id)) or refund_session(parts, session_id, partly=False)
+        charge = paid_charge(State(parts, session_id))  # as a refund just made has left it
         before = latest["status"]
         latest |= {"status": "failed", "failure_reason": "expired_or_canceled_card"}
         charge["amount_refunded"] -= latest["amount"]
@@ -100,48 +127,20 @@ def fail_refund(parts: Parts, session_id: str) -> Json:
     return latest
 
 
-def settle_refund(parts: Parts, refund_id: str) -> Json:
-    """Let a pending refund arrive.
-
-    Raises:
-        StateError: It is not pending.
-    """
-    found = parts.store.get("refund", refund_id)
-    if found is None or found["status"] != "pending":
-        raise StateError("This refund is not pending.")
+def settle_refund(parts: Parts, pending: Json) -> None:
+    """Let a pending refund arrive."""
     with parts.store.transaction():
-        found["status"] = "succeeded"
-        parts.store.save(found)
-        parts.store.set_due(refund_id, None)
-        session_id = parts.store.session_of(refund_id)
-        parts.events.record("refund.updated", found, session=session_id, previous={"status": "pending"})
-    return found
+        pending["status"] = "succeeded"
+        parts.store.save(pending)
+        parts.store.set_due(pending["id"], None)
+        session_id = parts.store.session_of(pending["id"])
+        parts.events.record("refund.updated", pending, session=session_id, previous={"status": "pending"})
 
 
 def settle_refunds(parts: Parts, session_id: str) -> None:
-    """Let every pending refund of a session arrive.
-
-    Raises:
-        StateError: None is pending.
-    """
-    pending = [item for item in parts.store.of_session(session_id, "refund") if item["status"] == "pending"]
-    if not pending:
-        raise StateError("No refund is pending.")
-    for item in pending:
-        settle_refund(parts, item["id"])
-
-
-def paid_charge(parts: Parts, session_id: str) -> Json:
-    """Return the charge that paid a session.
-
-    Raises:
-        StateError: It has not been paid.
-    """
-    find_session(parts, session_id)
-    for charge in parts.store.of_session(session_id, "charge"):
-        if charge["status"] == "succeeded":
-            return charge
-    raise StateError("This session has not been paid.")
+    """Let every pending refund of a session arrive."""
+    for item in pending_refunds(State(parts, session_id)):
+        settle_refund(parts, item)
 
 
 def _refund(parts: Parts, charge: Json, given: Json, cause: Cause) -> Json:
@@ -168,6 +167,8 @@ def _named_charge(parts: Parts, given: Json) -> Json:
         charge = parts.store.get("charge", given["charge"])
         if charge is None:
             raise errors.no_such("charge", given["charge"], "charge")
+        if charge["status"] != "succeeded":
+            raise ExecutionError(f"Charge {charge['id']} has not succeeded, so it cannot be refunded.")
         return charge
     if "payment_intent" not in given:
         raise errors.missing("charge")
@@ -181,8 +182,6 @@ def _named_charge(parts: Parts, given: Json) -> Json:
     return charge
 
 
-def _chargeback(parts: Parts, charge: Json) -> bool:
-    """Whether a dispute holds the charge's money; an inquiry does not."""
-    session_id = parts.store.session_of(charge["id"])
-    disputes = parts.store.of_session(session_id or "", "dispute")
-    return any(not item["is_charge_refundable"] for item in disputes)
+def _left(charge: Json) -> int:
+    remaining: int = charge["amount"] - charge["amount_refunded"]
+    return remaining

@@ -1,19 +1,18 @@
 """Checkout sessions: creating one from the API's parameters, and letting one expire."""
 
 import re
-from typing import Any
 from urllib.parse import urlsplit
 
 from paidchat.sandbox import errors
-from paidchat.sandbox.api.parameters import Array, Boolean, Integer, Metadata, NotOffered, Record, Text
+from paidchat.sandbox.api.parameters import Array, Boolean, Integer, Metadata, Record, Text, not_offered
 from paidchat.sandbox.delivery.events import BY_ITSELF, Cause
-from paidchat.sandbox.errors import ApiError, StateError, UnknownObjectError
+from paidchat.sandbox.errors import ApiError, StateError
+from paidchat.sandbox.lifecycle.state import State
 from paidchat.sandbox.money import MINIMUM, MULTIPLE_OF, is_currency
 from paidchat.sandbox.objects.checkout import checkout_session, line_item
 from paidchat.sandbox.parts import Parts
+from paidchat.sandbox.shapes import Json
 from paidchat.sandbox.tax import load_tax
-
-Json = dict[str, Any]
 
 _SHORTEST_LIFE_S = 30 * 60
 _LONGEST_LIFE_S = 24 * 3600
@@ -32,8 +31,8 @@ _PRODUCT = Record(
         "metadata": Metadata(),
         "name": Text(),
         "tax_code": Text(),
-        "tax_details": NotOffered(),
         "unit_label": Text(),
+        **not_offered("tax_details"),
     },
     required=("name",),
 )
@@ -41,49 +40,40 @@ _PRODUCT = Record(
 _PRICE = Record(
     {
         "currency": Text(longest=3),
-        "product": NotOffered(),
         "product_data": _PRODUCT,
-        "recurring": NotOffered(),
         "tax_behavior": Text(choices=("exclusive", "inclusive", "unspecified")),
         "unit_amount": Integer(least=0, most=_MOST_AMOUNT),
-        "unit_amount_decimal": NotOffered(),
+        **not_offered("product", "recurring", "unit_amount_decimal"),
     },
     required=("currency", "product_data", "unit_amount"),
 )
 
 _LINE = Record(
     {
-        "adjustable_quantity": NotOffered(),
         "metadata": Metadata(),
-        "price": NotOffered(),
         "price_data": _PRICE,
         "quantity": Integer(least=1, most=999_999),
-        "tax_rates": NotOffered(),
+        **not_offered("adjustable_quantity", "price", "tax_rates"),
     },
     required=("price_data",),
 )
 
 _INTENT_DATA = Record(
     {
-        "application_fee_amount": NotOffered(),
         "capture_method": Text(choices=("automatic", "automatic_async")),
         "description": Text(),
         "metadata": Metadata(),
-        "on_behalf_of": NotOffered(),
         "receipt_email": Text(longest=512),
-        "setup_future_usage": NotOffered(),
-        "shipping": NotOffered(),
         "statement_descriptor": Text(longest=22),
         "statement_descriptor_suffix": Text(longest=22),
-        "transfer_data": NotOffered(),
         "transfer_group": Text(),
+        **not_offered("application_fee_amount", "on_behalf_of", "setup_future_usage", "shipping", "transfer_data"),
     }
 )
 
 CREATE = Record(
     {
         "adaptive_pricing": _ENABLED,
-        "after_expiration": NotOffered(),
         "allow_promotion_codes": Boolean(),
         "allowed_payment_method_types": Array(of=Text()),
         "automatic_tax": Record(
@@ -91,12 +81,8 @@ CREATE = Record(
             required=("enabled",),
         ),
         "billing_address_collection": Text(choices=("auto", "required")),
-        "branding_settings": NotOffered(),
         "cancel_url": _URL,
         "client_reference_id": Text(longest=200),
-        "consent_collection": NotOffered(),
-        "currency": NotOffered(),
-        "custom_fields": NotOffered(),
         "custom_text": Record(
             {
                 "after_submit": _MESSAGE,
@@ -105,50 +91,57 @@ CREATE = Record(
                 "terms_of_service_acceptance": _MESSAGE,
             }
         ),
-        "customer": NotOffered(),
-        "customer_account": NotOffered(),
         "customer_creation": Text(choices=("if_required",)),
         "customer_email": Text(longest=800),
-        "customer_update": NotOffered(),
-        "discounts": NotOffered(),
         "excluded_payment_method_types": Array(of=Text()),
         "expand": Array(of=Text(), most=20),
         "expires_at": Integer(),
         "integration_identifier": Text(longest=100),
-        "invoice_creation": NotOffered(),
         "line_items": Array(of=_LINE),
         "locale": Text(longest=10),
         "managed_payments": Record({"enabled": Boolean()}),
         "metadata": Metadata(),
         "mode": Text(choices=("payment", "setup", "subscription")),
-        "name_collection": NotOffered(),
-        "optional_items": NotOffered(),
         "origin_context": Text(choices=("mobile_app", "web")),
         "payment_intent_data": _INTENT_DATA,
-        "payment_method_collection": NotOffered(),
-        "payment_method_configuration": NotOffered(),
-        "payment_method_data": NotOffered(),
-        "payment_method_options": NotOffered(),
-        "permissions": NotOffered(),
-        "phone_number_collection": NotOffered(),
-        "redirect_on_completion": NotOffered(),
-        "return_url": NotOffered(),
-        "saved_payment_method_options": NotOffered(),
-        "setup_intent_data": NotOffered(),
-        "shipping_address_collection": NotOffered(),
-        "shipping_options": NotOffered(),
         "submit_type": Text(choices=("auto", "book", "donate", "pay", "subscribe")),
-        "subscription_data": NotOffered(),
         "success_url": _URL,
-        "tax_id_collection": NotOffered(),
         "ui_mode": Text(choices=("elements", "embedded_page", "form", "hosted_page")),
-        "wallet_options": NotOffered(),
+        **not_offered(
+            "after_expiration",
+            "branding_settings",
+            "consent_collection",
+            "currency",
+            "custom_fields",
+            "customer",
+            "customer_account",
+            "customer_update",
+            "discounts",
+            "invoice_creation",
+            "name_collection",
+            "optional_items",
+            "payment_method_collection",
+            "payment_method_configuration",
+            "payment_method_data",
+            "payment_method_options",
+            "permissions",
+            "phone_number_collection",
+            "redirect_on_completion",
+            "return_url",
+            "saved_payment_method_options",
+            "setup_intent_data",
+            "shipping_address_collection",
+            "shipping_options",
+            "subscription_data",
+            "tax_id_collection",
+            "wallet_options",
+        ),
     },
     required=("mode",),
 )
 
 
-def create_session(parts: Parts, params: Json, *, api_version: str) -> Json:
+def create_session(parts: Parts, params: Json, api_version: str) -> Json:
     """Create an open session from decoded parameters and return it.
 
     Raises:
@@ -171,27 +164,21 @@ def create_session(parts: Parts, params: Json, *, api_version: str) -> Json:
     return session
 
 
-def find_session(parts: Parts, session_id: str) -> Json:
-    """Return a session.
-
-    Raises:
-        UnknownObjectError: There is none by that id.
-    """
-    session = parts.store.get("checkout.session", session_id)
-    if session is None:
-        raise UnknownObjectError(f"No such checkout.session: '{session_id}'")
-    return session
-
-
-def expire_session(parts: Parts, session_id: str, cause: Cause = BY_ITSELF) -> Json:
-    """Close an open session for good; an intent the buyer had started is cancelled.
+def expirable(state: State) -> Json:
+    """Return the session if it can be expired.
 
     Raises:
         StateError: It is not open.
     """
-    session = find_session(parts, session_id)
-    if session["status"] != "open":
-        raise StateError(f"Only open Checkout Sessions can be expired; this one is {session['status']}.")
+    if state.session["status"] != "open":
+        message = f"Only open Checkout Sessions can be expired; this one is {state.session['status']}."
+        raise StateError(message)
+    return state.session
+
+
+def expire_session(parts: Parts, session_id: str, cause: Cause = BY_ITSELF) -> Json:
+    """Close an open session for good; an intent the buyer had started is cancelled."""
+    session = expirable(State(parts, session_id))
     with parts.store.transaction():
         session |= {"status": "expired", "url": None}
         parts.store.save(session)

@@ -1,8 +1,6 @@
 """The objects of the account behind the sandbox: account, webhook endpoint, tax settings."""
 
-from typing import Any
-
-Json = dict[str, Any]
+from paidchat.sandbox.shapes import NO_ADDRESS, Json
 
 API_VERSION = "2026-10-28.endive"
 """The account's default API version, used when a call names none."""
@@ -25,7 +23,6 @@ SUBSCRIBED = (
 _CREATED = 1_700_000_000
 _ACCOUNT_ID = "acct_1SandboxOnly0000000"
 _ENDPOINT_ID = "we_1SandboxOnly00000000000000"
-_NO_ADDRESS = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
 
 
 def webhook_endpoint(url: str) -> Json:
@@ -47,7 +44,7 @@ def webhook_endpoint(url: str) -> Json:
 
 def tax_settings(*, head_office: bool) -> Json:
     """Return the tax settings; without a head office they are `pending` and no tax can be calculated."""
-    office = {"address": _NO_ADDRESS | {"country": "US", "state": "CA"}} if head_office else None
+    office = {"address": NO_ADDRESS | {"country": "US", "state": "CA"}} if head_office else None
     active: Json = {"active": {}}
     pending: Json = {"pending": {"missing_fields": ["head_office"]}}
     return {

@@ -1,10 +1,7 @@
 """The objects around a checkout session as the API shows them: session, line item, price."""
 
-from typing import Any
-
 from paidchat.sandbox.ids import new_id
-
-Json = dict[str, Any]
+from paidchat.sandbox.shapes import NO_ADDRESS, Json
 
 _ECHOED = {
     "after_expiration": None,
@@ -25,6 +22,9 @@ _ECHOED = {
     "success_url": None,
 }
 """Parameters that come back on the session unchanged, with what stands there when they are not given."""
+
+_SENTENCES = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
+"""The four places where a merchant may add one, in `custom_text`."""
 
 
 def checkout_session(params: Json, *, created: int, public_url: str, lines: list[Json]) -> Json:
@@ -50,7 +50,7 @@ def checkout_session(params: Json, *, created: int, public_url: str, lines: list
         "currency": lines[0]["currency"],
         "currency_conversion": None,
         "custom_fields": [],
-        "custom_text": custom_text(params.get("custom_text", {})),
+        "custom_text": dict.fromkeys(_SENTENCES) | params.get("custom_text", {}),
         "customer": None,
         "customer_account": None,
         "customer_details": customer_details(email) if email else None,
@@ -92,24 +92,10 @@ def checkout_session(params: Json, *, created: int, public_url: str, lines: list
     return session | {name: params.get(name, default) for name, default in _ECHOED.items()}
 
 
-def custom_text(given: Json) -> Json:
-    """Return the four places where a merchant may add a sentence."""
-    places = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
-    return {place: given.get(place) for place in places}
-
-
 def customer_details(email: str | None, *, country: str | None = None) -> Json:
     """Return what is known of the buyer; the address is filled when the buyer has gone through the page."""
-    address = {
-        "city": None,
-        "country": country,
-        "line1": None,
-        "line2": None,
-        "postal_code": None,
-        "state": None,
-    }
     return {
-        "address": address if country else None,
+        "address": NO_ADDRESS | {"country": country} if country else None,
         "business_name": None,
         "email": email,
         "individual_name": None,

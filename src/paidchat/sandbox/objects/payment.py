@@ -1,14 +1,11 @@
 """The objects of a payment as the API shows them: payment intent, charge, refund, dispute."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from paidchat.sandbox.ids import new_id
-
-Json = dict[str, Any]
+from paidchat.sandbox.shapes import NO_ADDRESS, Json
 
 _EVIDENCE_WINDOW_S = 9 * 24 * 3600
-_NO_ADDRESS = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
 _EVIDENCE = (
     "access_activity_log",
     "billing_address",
@@ -120,7 +117,7 @@ def charge(intent: Json, method: Method, *, email: str | None, created: int) -> 
         "application_fee_amount": None,
         "balance_transaction": None,  # captured asynchronously, so not known when the charge succeeds
         "billing_details": {
-            "address": dict(_NO_ADDRESS),
+            "address": dict(NO_ADDRESS),
             "email": email,
             "name": None,
             "phone": None,

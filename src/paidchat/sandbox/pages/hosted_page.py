@@ -1,7 +1,5 @@
 """The hosted page `/pay/{session_id}`: where a buyer pays, on a page that says plainly no money moves."""
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -10,12 +8,11 @@ from paidchat.sandbox.api.forms import decode
 from paidchat.sandbox.errors import StateError, UnknownObjectError
 from paidchat.sandbox.lifecycle.cards import GOOD_CARD, InvalidCardNumberError, card_digits
 from paidchat.sandbox.lifecycle.payments import Outcome, pay_by_bank_debit, pay_by_card
-from paidchat.sandbox.lifecycle.sessions import find_session
+from paidchat.sandbox.lifecycle.state import find_session
 from paidchat.sandbox.pages.hosted_pages import closed_page, missing_page, pay_page
 from paidchat.sandbox.parts import Parts
+from paidchat.sandbox.shapes import Json
 from paidchat.sandbox.tax import apply_tax, load_tax
-
-Json = dict[str, Any]
 
 _PLACEHOLDER = "{CHECKOUT_SESSION_ID}"
 _LONGEST_EMAIL = 254

@@ -1,12 +1,9 @@
 """Pages: the hosted page's HTML in its states, form, finished and unknown."""
 
-from typing import Any
-
 from paidchat.sandbox.lifecycle.payments import DEFAULT_EMAIL
 from paidchat.sandbox.money import in_words
-from paidchat.sandbox.pages.markup import Markup, html, join, template
-
-Json = dict[str, Any]
+from paidchat.sandbox.pages.markup import Markup, checked, html, join, template
+from paidchat.sandbox.shapes import Json
 
 _DEFAULT_CARD = "4242 4242 4242 4242"
 _BANK_DEBIT = """
@@ -23,7 +20,7 @@ def pay_page(session: Json, lines: list[Json], form: dict[str, str], error: str 
     method = form.get("method", "card")
     takes = session["payment_method_types"]
     alert = html('<p class="alert" role="alert" id="error">{error}</p>', error=error) if error else Markup("")
-    debit = html(_BANK_DEBIT, checked=_checked(method == "bank_debit" or "card" not in takes))
+    debit = html(_BANK_DEBIT, checked=checked(method == "bank_debit" or "card" not in takes))
     cancel = session["cancel_url"]
     back = (
         html('<a class="quiet" id="cancel" href="{url}">Cancel and go back</a>', url=cancel) if cancel else Markup("")
@@ -35,7 +32,7 @@ def pay_page(session: Json, lines: list[Json], form: dict[str, str], error: str 
         total=in_words(session["amount_total"], session["currency"]),
         card=form.get("card", _DEFAULT_CARD),
         email=form.get("email") or session["customer_email"] or DEFAULT_EMAIL,
-        card_checked=_checked(method != "bank_debit" and "card" in takes),
+        card_checked=checked(method != "bank_debit" and "card" in takes),
         bank_debit=debit if "us_bank_account" in takes else Markup(""),
         cancel=back,
     )
@@ -45,19 +42,12 @@ def pay_page(session: Json, lines: list[Json], form: dict[str, str], error: str 
 def closed_page(session: Json, success_url: str, base: str) -> Markup:
     """Return the page of a session that can no longer be paid, with the way back."""
     if session["status"] == "expired":
-        title, text, url = (
-            "This page has expired",
-            "Nothing was paid. Start again from the shop.",
-            session["cancel_url"],
-        )
+        title, text = "This page has expired", "Nothing was paid. Start again from the shop."
+        url = session["cancel_url"]
     elif session["payment_status"] == "paid":
         title, text, url = "Paid", "This has been paid already.", success_url
     else:
-        title, text, url = (
-            "On its way",
-            "The bank debit has been ordered; it takes days to arrive.",
-            success_url,
-        )
+        title, text, url = "On its way", "The bank debit has been ordered; it takes days to arrive.", success_url
     back = html('<a class="button" id="back" href="{url}">Go back</a>', url=url) if url else Markup("")
     return _whole(title, html(template("closed.html"), title=title, text=text, back=back), base)
 
@@ -92,7 +82,3 @@ def _amounts(session: Json, lines: list[Json]) -> Markup:
         rows.append(html(_ROW, extra="", name="Tax, included" if included else "Tax", amount=in_words(tax, currency)))
     rows.append(html(_ROW, extra=" total", name="Total", amount=in_words(session["amount_total"], currency)))
     return join(rows)
-
-
-def _checked(checked: bool) -> Markup:
-    return Markup(" checked" if checked else "")

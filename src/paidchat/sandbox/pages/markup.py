@@ -36,6 +36,11 @@ def join(parts: Iterable[Markup]) -> Markup:
     return Markup("".join(parts))
 
 
+def checked(holds: bool) -> Markup:
+    """Return the attribute of a box or a choice that is ticked, or nothing."""
+    return Markup(" checked" if holds else "")
+
+
 @cache
 def template(name: str) -> str:
     """Return a template of this package."""

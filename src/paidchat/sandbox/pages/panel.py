@@ -7,15 +7,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from paidchat.sandbox.errors import StateError, UnknownObjectError
-from paidchat.sandbox.lifecycle.passing_time import let_time_pass
+from paidchat.sandbox.errors import StateError
+from paidchat.sandbox.lifecycle.passing_time import LONGEST_ADVANCE_S, advance
 from paidchat.sandbox.lifecycle.verbs import do
 from paidchat.sandbox.pages.hosted_page import PAGE_HEADERS, base_path, form_fields
 from paidchat.sandbox.pages.panel_pages import live_part, panel_page
 from paidchat.sandbox.parts import Parts
 from paidchat.sandbox.tax import Tax, load_tax, save_tax
 
-_LONGEST_ADVANCE_S = 366 * 24 * 3600
 _LONGEST_SAYING = 300
 
 
@@ -61,15 +60,14 @@ class _Panel:
         """Send an event once more."""
         answer = await self._parts.courier.resend(request.path_params["id"])
         if answer is None:
-            return _back(request, str(UnknownObjectError("There is no such event.")))
+            return _back(request, "There is no such event.")
         return _back(request, f"Sent again; the answer was {answer.status or answer.note}.")
 
     async def advance(self, request: Request) -> Response:
         """Let time pass."""
         form = await form_fields(request)
         seconds = int(form.get("advance_s", "0")) if form.get("advance_s", "").isdigit() else 0
-        self._parts.clock.advance(min(seconds, _LONGEST_ADVANCE_S))
-        let_time_pass(self._parts)
+        advance(self._parts, min(seconds, LONGEST_ADVANCE_S))
         return _back(request, "Time has passed.")
 
     async def set_faults(self, request: Request) -> Response:

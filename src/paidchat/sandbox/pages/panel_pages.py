@@ -3,16 +3,14 @@
 import json
 import time
 from datetime import UTC, datetime
-from typing import Any
 
-from paidchat.sandbox.lifecycle.disputes import open_inquiry
+from paidchat.sandbox.lifecycle.state import State
 from paidchat.sandbox.lifecycle.verbs import allowed
 from paidchat.sandbox.money import in_words
-from paidchat.sandbox.pages.markup import Markup, html, join, template
+from paidchat.sandbox.pages.markup import Markup, checked, html, join, template
 from paidchat.sandbox.parts import Parts
+from paidchat.sandbox.shapes import Json
 from paidchat.sandbox.tax import load_tax
-
-Json = dict[str, Any]
 
 _SESSIONS_SHOWN = 25
 _DELIVERIES_SHOWN = 40
@@ -66,15 +64,15 @@ def panel_page(parts: Parts, base: str, said: str) -> Markup:
         drop=webhook.drop,
         duplicate=webhook.duplicate,
         delay_s=f"{webhook.delay_s:g}",
-        reorder=_checked(webhook.reorder),
-        foreign_events=_checked(webhook.foreign_events),
+        reorder=checked(webhook.reorder),
+        foreign_events=checked(webhook.foreign_events),
         hang_s=f"{api.hang_s:g}",
         status_none=_selected(api.status is None),
         status_500=_selected(api.status == 500),  # noqa: PLR2004 - the choices of the form
         status_429=_selected(api.status == 429),  # noqa: PLR2004
         drop_answer=api.drop_answer,
         count="" if api.count is None else api.count,
-        head_office=_checked(load_tax(parts.store).head_office),
+        head_office=checked(load_tax(parts.store).head_office),
     )
     return html(template("panel_frame.html"), base=base, body=body)
 
@@ -94,37 +92,35 @@ def live_part(parts: Parts, base: str) -> Markup:
 
 def _session(parts: Parts, session: Json, base: str) -> Markup:
     private = parts.store.private(session["id"])
-    verbs = [] if private.get("foreign") else allowed(parts, session)
-    words = {"inquiry": "Close inquiry"} if open_inquiry(parts, session["id"]) else {}
+    state = State(parts, session["id"])
+    verbs = [] if private.get("foreign") else allowed(state)
+    words = {"inquiry": "Close inquiry"} if state.inquiry else {}
     buttons = [
         html(_VERB, base=base, id=session["id"], verb=verb, words=words.get(verb, _WORDS[verb])) for verb in verbs
     ]
-    state = session["status"] if session["status"] != "complete" else session["payment_status"]
+    status = session["status"] if session["status"] != "complete" else session["payment_status"]
     page = '<a href="{base}/pay/{id}">Payment page</a>'
     return html(
         template("panel_session.html"),
         id=session["id"],
         short=session["id"][-8:],
-        state="on its way" if state == "unpaid" else state,
+        state="on its way" if status == "unpaid" else status,
         kind="foreign" if private.get("foreign") else session["status"],
         amount=in_words(session["amount_total"], session["currency"]),
         created=_moment(session["created"]),
         reference=session["client_reference_id"] or "no reference",
-        money=_money(parts, session["id"]),
+        money=_money(state),
         page=html(page, base=base, id=session["id"]) if session["status"] == "open" else Markup(""),
         verbs=join(buttons),
     )
 
 
-def _money(parts: Parts, session_id: str) -> str:
+def _money(state: State) -> str:
     """Return what happened to the money afterwards, in words."""
     refunds = [
-        f"refund of {in_words(refund['amount'], refund['currency'])} {refund['status']}"
-        for refund in parts.store.of_session(session_id, "refund")
+        f"refund of {in_words(refund['amount'], refund['currency'])} {refund['status']}" for refund in state.refunds
     ]
-    disputes = [
-        f"dispute {dispute['status'].replace('_', ' ')}" for dispute in parts.store.of_session(session_id, "dispute")
-    ]
+    disputes = [f"dispute {dispute['status'].replace('_', ' ')}" for dispute in state.disputes]
     return "; ".join(refunds + disputes)
 
 
@@ -155,10 +151,6 @@ def _duration(seconds: float) -> str:
 def _moment(created: int) -> Markup:
     exact = datetime.fromtimestamp(created, UTC).isoformat().replace("+00:00", "Z")
     return html('<time datetime="{exact}">{ago} ago</time>', exact=exact, ago=_duration(max(0, time.time() - created)))
-
-
-def _checked(checked: bool) -> Markup:
-    return Markup(" checked" if checked else "")
 
 
 def _selected(selected: bool) -> Markup:

@@ -1,0 +1,5 @@
+"""Shapes: the type of decoded JSON."""
+
+from typing import Any
+
+Json = dict[str, Any]
