@@ -85,7 +85,7 @@ def test_without_pip(project: Path, no_pip: str) -> None:
     code, _, errors = run(project, "demo", PYTHONPATH=no_pip)
     assert code == 1
     assert len(errors.splitlines()) == 2
-    assert errors.endswith("has no pip. On Debian or Ubuntu: apt-get install python3-pip; then repeat.\n")
+    assert errors.endswith("has no pip. On Debian or Ubuntu, run apt-get install python3-pip, then try again.\n")
     assert not (project / ".venv" / ".unfinished").exists()
 
 
