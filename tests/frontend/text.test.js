@@ -73,7 +73,7 @@ test("joined emoji, marks for the direction of text and private use characters a
 
 test("what shows nothing is refused", () => {
   for (const text of ["\u200b", "\ufeff", "\u2060\u200d", "\u115f\u1160", "\u3164", "\uffa0", "\u2800\u2800", "\u0301"]) {
-    assert.equal(textProblem(text, 500), "There is nothing to see in it yet.", JSON.stringify(text));
+    assert.equal(textProblem(text, 500), "It has no visible characters yet.", JSON.stringify(text));
     assert.notEqual(authorProblem(text, 50), null, JSON.stringify(text));
   }
 });
