@@ -1,7 +1,7 @@
 """Measures what a viewer, a message and a process cost, and extrapolates to 10^5 to 10^7 viewers.
 
-One board on SQLite with its sandbox; the viewers are in this process. CPU is the board's own, from /proc. The last table
-is computed from the measurements: to try other assumptions, change those at the top and run it again.
+One board on SQLite with its sandbox; the viewers are in this process. CPU is the board's own, from /proc. The last
+table is computed from the measurements: to try other assumptions, change those at the top and run it again.
 ./dev bench cost
 """
 

@@ -1,4 +1,4 @@
-"""Parts: everything one sandbox consists of, handed to whoever acts on it."""
+"""Parts: the components of one sandbox, passed to the functions that work on it."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Parts:
     courier: Courier
 
     def open(self) -> None:
-        """Open the store, take over what it has kept, and begin to deliver events."""
+        """Open the store, load the stored clock and faults, and start to deliver events."""
         self.store.open()
         self.clock.load()
         self.faults.load()
@@ -35,7 +35,7 @@ class Parts:
 
 
 def build_parts(settings: SandboxSettings) -> Parts:
-    """Put the parts together; nothing is opened yet."""
+    """Build the parts; nothing is opened yet."""
     store = Store(settings.data / "sandbox.db")
     clock = Clock(store)
     faults = Faults(store)

@@ -1,4 +1,4 @@
-"""Upkeep: work that goes on until the sandbox closes, and is begun again when it ends before."""
+"""Upkeep: background work that runs until the sandbox closes, and is restarted if it ends before."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ _PAUSE_S = 0.5
 
 
 class Upkeep:
-    """Keeps one piece of work running in a task of this name, whatever ends it."""
+    """Keeps one piece of work running in a task with this name, and restarts it whenever it ends."""
 
     def __init__(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._name = name
@@ -20,13 +20,13 @@ class Upkeep:
         self._stopping = False
 
     def start(self) -> None:
-        """Begin, on the running event loop."""
+        """Start, on the running event loop."""
         self._stopping = False
         self._task = asyncio.create_task(self._run(), name=self._name)
         self._task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
-        """End it, and wait for that."""
+        """Stop the task, and wait for it."""
         self._stopping = True
         if self._again is not None:
             self._again.cancel()
@@ -42,4 +42,4 @@ class Upkeep:
         if self._stopping:
             return
         self._again = asyncio.get_running_loop().call_later(_PAUSE_S, self.start)
-        _LOG.error("The %s ended and is begun again", self._name, exc_info=error)
+        _LOG.error("The %s ended and will be restarted", self._name, exc_info=error)

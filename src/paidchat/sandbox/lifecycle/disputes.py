@@ -1,4 +1,4 @@
-"""Disputes: a cardholder asks the bank for the money back, and someone wins."""
+"""Disputes and inquiries: a cardholder asks the bank for the money back, and wins or loses."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ CHARGEBACKS = (*OPEN_DISPUTES, "won", "lost")
 
 
 def open_dispute(parts: Parts, session_id: str) -> Json:
-    """Open a dispute over a paid session, or let its open inquiry become one; the money is withdrawn.
+    """Open a dispute over a paid session, or turn its open inquiry into one; the money is withdrawn.
 
     Raises:
-        StateError: Not paid, wholly refunded, or disputed already.
+        StateError: Not paid, fully refunded, or disputed already.
     """
     charge = _disputable(parts, session_id)
     inquiry = open_inquiry(parts, session_id)
@@ -38,10 +38,10 @@ def open_dispute(parts: Parts, session_id: str) -> Json:
 
 
 def inquire(parts: Parts, session_id: str) -> Json:
-    """Open an inquiry over a paid session; when one is open, close it. No money moves either way.
+    """Open an inquiry over a paid session, or close the open one. No money moves either way.
 
     Raises:
-        StateError: Not paid, wholly refunded, or disputed already.
+        StateError: Not paid, fully refunded, or disputed already.
     """
     inquiry = open_inquiry(parts, session_id)
     with parts.store.transaction():
@@ -51,7 +51,7 @@ def inquire(parts: Parts, session_id: str) -> Json:
 
 
 def win_dispute(parts: Parts, session_id: str) -> Json:
-    """Decide the open dispute for the account: the money comes back.
+    """Decide the open dispute for the merchant: the money comes back.
 
     Raises:
         StateError: No dispute is open.
@@ -66,7 +66,7 @@ def win_dispute(parts: Parts, session_id: str) -> Json:
 
 
 def lose_dispute(parts: Parts, session_id: str) -> Json:
-    """Decide the open dispute for the cardholder: the money stays gone.
+    """Decide the open dispute for the cardholder: the money does not come back.
 
     Raises:
         StateError: No dispute is open.
@@ -77,7 +77,7 @@ def lose_dispute(parts: Parts, session_id: str) -> Json:
 
 
 def open_inquiry(parts: Parts, session_id: str) -> Json | None:
-    """Return a session's open inquiry, if there is one."""
+    """Return a session's open inquiry, or None."""
     return _latest(parts, session_id, OPEN_INQUIRIES)
 
 
@@ -100,10 +100,10 @@ def _close(parts: Parts, session_id: str, found: Json, status: str) -> Json:
 def _disputable(parts: Parts, session_id: str) -> Json:
     charge = paid_charge(parts, session_id)
     if charge["refunded"]:
-        raise StateError("A wholly refunded payment cannot be disputed.")
+        raise StateError("A fully refunded payment cannot be disputed.")
     held = [item for item in parts.store.of_session(session_id, "dispute") if item["status"] in CHARGEBACKS]
     if held:
-        raise StateError(f"This payment has been disputed already: {held[0]['status']}.")
+        raise StateError(f"This payment already has a dispute: {held[0]['status']}.")
     return charge
 
 
@@ -111,7 +111,7 @@ def _open_one(parts: Parts, session_id: str) -> Json:
     paid_charge(parts, session_id)
     found = _latest(parts, session_id, OPEN_DISPUTES)
     if found is None:
-        raise StateError("No dispute is open.")
+        raise StateError("There is no open dispute.")
     return found
 
 
@@ -121,7 +121,7 @@ def _latest(parts: Parts, session_id: str, statuses: tuple[str, ...]) -> Json | 
 
 
 def _transaction(parts: Parts, found: Json, *, withdrawn: bool) -> Json:
-    """Return a movement of the account's balance; losing the money also costs a fee."""
+    """Return a transaction on the account's balance; a withdrawal also costs a fee."""
     amount = -found["amount"] if withdrawn else found["amount"]
     fee = _FEE if withdrawn else 0
     now = parts.clock.stamp()

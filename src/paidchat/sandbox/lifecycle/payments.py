@@ -1,4 +1,4 @@
-"""Payments: what a buyer, and later the bank, does with a checkout session."""
+"""Payments: paying a checkout session by card or bank debit, and what the bank does with the debit."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +29,7 @@ _BANK_LAST4 = "6789"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a buyer's try: the session now, why it was refused, the event Checkout waits for."""
+    """The result of a buyer's attempt: the session now, why it was declined, the event Checkout waits for."""
 
     session: Json
     decline: Decline | None = None
@@ -38,7 +38,7 @@ class Outcome:
 
 @dataclass
 class _Try:
-    """One charge under way, with the session and the intent it belongs to."""
+    """One charge in progress, with its session and payment intent."""
 
     session: Json
     intent: Json
@@ -46,10 +46,10 @@ class _Try:
 
 
 def pay_by_card(parts: Parts, session_id: str, *, card: str = GOOD_CARD, email: str | None = None) -> Outcome:
-    """Pay with a card given by its digits; a refused one leaves the session open.
+    """Pay with a card, given by its digits; if it is declined, the session stays open.
 
     Raises:
-        StateError: The session is not open, or takes no cards.
+        StateError: The session is not open, or does not accept cards.
     """
     decline = decline_of(card)
     with parts.store.transaction():
@@ -63,10 +63,10 @@ def pay_by_card(parts: Parts, session_id: str, *, card: str = GOOD_CARD, email: 
 
 
 def pay_by_bank_debit(parts: Parts, session_id: str, *, email: str | None = None) -> Outcome:
-    """Pay by bank debit: the session completes unpaid, and the money is on its way for days.
+    """Pay by bank debit: the session completes unpaid, and the money takes days.
 
     Raises:
-        StateError: The session is not open, or takes no bank debits.
+        StateError: The session is not open, or does not accept bank debits.
     """
     with parts.store.transaction():
         attempt = _start(parts, session_id, Method("us_bank_account", _BANK_LAST4), email)
@@ -80,10 +80,10 @@ def pay_by_bank_debit(parts: Parts, session_id: str, *, email: str | None = None
 
 
 def settle(parts: Parts, session_id: str) -> Json:
-    """Let a bank debit arrive.
+    """Let a pending bank debit succeed.
 
     Raises:
-        StateError: None is on its way.
+        StateError: There is none.
     """
     with parts.store.transaction():
         attempt = _processing(parts, session_id)
@@ -95,10 +95,10 @@ def settle(parts: Parts, session_id: str) -> Json:
 
 
 def settle_fail(parts: Parts, session_id: str) -> Json:
-    """Let the bank refuse a debit; the session stays complete and unpaid.
+    """Let a pending bank debit fail; the session stays complete and unpaid.
 
     Raises:
-        StateError: None is on its way.
+        StateError: There is none.
     """
     with parts.store.transaction():
         attempt = _processing(parts, session_id)
@@ -108,12 +108,12 @@ def settle_fail(parts: Parts, session_id: str) -> Json:
 
 
 def _start(parts: Parts, session_id: str, method: Method, email: str | None) -> _Try:
-    """Begin a charge; the session gets its intent the first time a buyer tries."""
+    """Create a charge; the session gets its payment intent at the first attempt."""
     session = find_session(parts, session_id)
     if session["status"] != "open":
         raise StateError(f"This session can no longer be paid: it is {session['status']}.")
     if method.type not in session["payment_method_types"]:
-        raise StateError(f"This session does not take the payment method {method.type}.")
+        raise StateError(f"This session does not accept the payment method {method.type}.")
     intent = parts.store.get("payment_intent", session["payment_intent"] or "")
     if intent is None:
         intent = _create_intent(parts, session)

@@ -1,4 +1,4 @@
-"""Refunds: money sent back, at once for cards, after days for bank debits, and sometimes in vain."""
+"""Refunds: they succeed at once for cards, after days for bank debits, and sometimes fail."""
 
 from typing import Any
 
@@ -35,10 +35,10 @@ CREATE = Record(
 
 
 def create_refund(parts: Parts, params: Json, cause: Cause) -> Json:
-    """Refund a charge, named by itself or by its intent, wholly or in part, and return the refund.
+    """Refund a charge, given by its id or by its intent's, fully or partly, and return the refund.
 
     Raises:
-        ApiError: Bad parameters, nothing to refund, more than is left, or a charge under dispute.
+        ApiError: Bad parameters, nothing to refund, more than is left, or a disputed charge.
     """
     given = CREATE.read(params)
     charge = _named_charge(parts, given)
@@ -59,7 +59,7 @@ def create_refund(parts: Parts, params: Json, cause: Cause) -> Json:
 
 
 def refund_session(parts: Parts, session_id: str, *, partly: bool) -> Json:
-    """Refund what is left of a session's payment, or half of that, as the account's owner would by hand.
+    """Refund what is left of a session's payment, or half of that, as a merchant would in the Dashboard.
 
     Raises:
         StateError: There is nothing to refund.
@@ -70,14 +70,14 @@ def refund_session(parts: Parts, session_id: str, *, partly: bool) -> Json:
     if amount == 0:
         raise StateError("There is nothing left to refund.")
     if _chargeback(parts, charge):
-        raise StateError("A charge under dispute cannot be refunded.")
+        raise StateError("A disputed charge cannot be refunded.")
     return _refund(parts, charge, {"amount": amount, "reason": "requested_by_customer"}, BY_ITSELF)
 
 
 def fail_refund(parts: Parts, session_id: str) -> Json:
-    """Let the latest refund of a session fail: the money is back on the account.
+    """Let the latest refund of a session fail: the money goes back to the account.
 
-    With no refund that could fail, a whole one is attempted first.
+    If there is no refund that could fail, the payment is fully refunded first.
 
     Raises:
         StateError: There is nothing to refund.
@@ -101,7 +101,7 @@ def fail_refund(parts: Parts, session_id: str) -> Json:
 
 
 def settle_refund(parts: Parts, refund_id: str) -> Json:
-    """Let a pending refund arrive.
+    """Let a pending refund succeed.
 
     Raises:
         StateError: It is not pending.
@@ -119,7 +119,7 @@ def settle_refund(parts: Parts, refund_id: str) -> Json:
 
 
 def settle_refunds(parts: Parts, session_id: str) -> None:
-    """Let every pending refund of a session arrive.
+    """Let every pending refund of a session succeed.
 
     Raises:
         StateError: None is pending.
@@ -145,7 +145,7 @@ def paid_charge(parts: Parts, session_id: str) -> Json:
 
 
 def _refund(parts: Parts, charge: Json, given: Json, cause: Cause) -> Json:
-    """Refund `given["amount"]`, with `metadata` and `reason` if given; to cards at once, to banks later."""
+    """Refund `given["amount"]`, with `metadata` and `reason` if given; cards at once, bank debits later."""
     now = parts.clock.stamp()
     session_id = parts.store.session_of(charge["id"])
     made = refund(charge, given, created=now)

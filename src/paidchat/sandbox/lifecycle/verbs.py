@@ -1,4 +1,4 @@
-"""Verbs: what a person, a bank or time does to a session, by the names the controls and the panel use."""
+"""Verbs: what a person, a bank or time does to a session, under the names used by the controls and the panel."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,11 +38,11 @@ VERBS: dict[str, Verb] = {
     "lose_dispute": lose_dispute,
     "inquiry": inquire,
 }
-"""Each takes the parts and a session id, and raises `StateError` when the state forbids it."""
+"""Each takes the parts and a session id, and raises `StateError` if the state forbids it."""
 
 
 def allowed(parts: Parts, session: Json) -> list[str]:
-    """Return the verbs a session's state allows, in the order of `VERBS`."""
+    """Return the verbs that a session's state allows, in the order of `VERBS`."""
     if session["status"] != "complete":
         return ["pay", "decline", "pay_later", "expire"] if session["status"] == "open" else []
     charges = parts.store.of_session(session["id"], "charge")
@@ -83,7 +83,7 @@ def _allowed_disputes(charge: Json, disputes: list[str]) -> set[str]:
 async def do(parts: Parts, verb: str, session_id: str) -> Json:
     """Do one verb and return the session as it is afterwards.
 
-    Completing a session waits for the first answer to its event, as the redirect of Checkout does.
+    If it completes the session, this waits for the webhook's first response, as Checkout's redirect does.
 
     Raises:
         UnknownObjectError: No such verb or session.
