@@ -199,7 +199,7 @@ def _check_log(books: Books, findings: Findings) -> None:
     for entry in books.entries:
         expected = {"posted": None, "removed": True, "restored": False}[entry.kind]
         if shown.get(entry.message_id) is not expected:
-            findings.wrong.append(f"log entry {entry.seq}: message {entry.message_id} can't be {entry.kind} at this point")
+            findings.wrong.append(f"log entry {entry.seq}: message {entry.message_id} can't be {entry.kind} here")
         shown[entry.message_id] = entry.kind != "removed"
     for message in books.messages:
         if shown.get(message.id) is bool(message.hidden):

@@ -243,9 +243,7 @@ def _huge(scene: Scene) -> Cases:
     yield "escapes", _raw(scene, json.dumps(harmless)[:-1] + ', "e": "' + "\\u0041" * 60_000 + '"}')
 
 
-@idea(
-    "money that did not move", "The event reports a refund or dispute that Stripe's API does not know.", NOT_OURS_YET
-)
+@idea("money that did not move", "The event reports a refund or dispute that Stripe's API does not know.", NOT_OURS_YET)
 def _money(scene: Scene) -> Cases:
     intent = scene.posted["payment_intent"]
     refund: Json = {"id": "re_1", "object": "refund", "status": "succeeded", "amount": 100, "payment_intent": intent}

@@ -156,9 +156,7 @@ SABOTAGES: dict[str, Sabotage] = {
         "doubled:",
         "looks, then writes: no unique key, no condition on the update, no lock, no single writer",
     ),
-    "sweep": Sabotage(
-        _no_sweep, "lost-events", "was paid and is not shown", "the reconciler does not ask Stripe"
-    ),
+    "sweep": Sabotage(_no_sweep, "lost-events", "was paid and is not shown", "the reconciler does not ask Stripe"),
     "poisoned": Sabotage(
         unplugged.read_all_or_nothing,
         "lost-events",
@@ -191,9 +189,7 @@ SABOTAGES: dict[str, Sabotage] = {
         "removed messages are replayed",
         30,
     ),
-    "deadlines": Sabotage(
-        unplugged.wait_for_everybody, "hardening", "waited for longer", "requests have no deadline"
-    ),
+    "deadlines": Sabotage(unplugged.wait_for_everybody, "hardening", "waited for longer", "requests have no deadline"),
     "handshakes": Sabotage(
         unplugged.shake_any_hand, "hardening", "a handshake", "bad handshakes are left to the WebSocket library"
     ),
@@ -204,9 +200,7 @@ SABOTAGES: dict[str, Sabotage] = {
         unplugged.count_no_frames, "hardening", "a flood of pings", "viewers may send any number of frames"
     ),
     "redaction": Sabotage(unplugged.log_everything, "hardening", "is in the log", "logs are not redacted"),
-    "backlog": Sabotage(
-        unplugged.wait_for_readers, "stalled", "were held for", "a viewer's buffer is unbounded"
-    ),
+    "backlog": Sabotage(unplugged.wait_for_readers, "stalled", "were held for", "a viewer's buffer is unbounded"),
     "restart": Sabotage(
         unplugged.leave_tasks_dead, "task-kills", "does not get ready again", "background tasks are not restarted"
     ),

@@ -55,7 +55,7 @@ def closed_page(session: Json, success_url: str, base: str) -> Markup:
     else:
         title, text, url = (
             "Payment processing",
-            "The bank debit has been submitted and takes several days.",
+            "The bank debit has been submitted; it takes days to arrive.",
             success_url,
         )
     back = html('<a class="button" id="back" href="{url}">Go back</a>', url=url) if url else Markup("")
