@@ -1,4 +1,4 @@
-"""The command: walks the loop in each browser that is there, and prints what was seen."""
+"""The command: runs the flow in each installed browser, and prints the results."""
 
 import argparse
 import logging
@@ -20,7 +20,7 @@ NOT_FOUND = 2
 
 
 def main() -> int:
-    """Return 0 when every browser walked the whole loop, 1 when one did not, 2 when there is none."""
+    """Return 0 if every browser completed the flow, 1 if one did not, 2 if there is none."""
     parser = argparse.ArgumentParser(prog="./dev browsers", description="The loop in browsers of other makers.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(KINDS)} (all of them)")
     parser.add_argument(

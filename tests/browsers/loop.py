@@ -1,4 +1,4 @@
-"""The loop, step by step: open the page, write, pay, come back to one's message; and a second window that sees it."""
+"""The flow, step by step: open the page, write, pay, come back to the message; and a second window that sees it."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Step = tuple[str, Callable[[], None]]
 
 @dataclass
 class Walk:
-    """One walk through the loop in one browser: what was seen, and how long each step took."""
+    """One run of the flow in one browser: the results, and the time of each step."""
 
     browser: Browser
     url: str

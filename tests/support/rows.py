@@ -1,4 +1,4 @@
-"""Rows written straight into a board's database, as another process would write them."""
+"""Rows written directly into a board's database, as another process would write them."""
 
 import asyncio
 import uuid
@@ -15,12 +15,12 @@ from paidchat.storage.database import Database
 
 
 def opened(url: str) -> Database:
-    """Return a database that is there already; open it with `async with`."""
+    """Return an existing database; open it with `async with`."""
     return Database(url)
 
 
 async def first_sweep_over(url: str) -> None:
-    """Wait until the sweep that every start makes is over; the next one comes after a whole period."""
+    """Wait until the reconciler's first pass is over; the next one starts a whole period later."""
     async with opened(url) as database:
         for _ in range(200):
             async with database.reading() as connection:
@@ -32,7 +32,7 @@ async def first_sweep_over(url: str) -> None:
 
 
 def payment_row(**changes: Any) -> dict[str, Any]:
-    """Return the columns of a payment that was started just now and that Stripe was not asked about yet."""
+    """Return the columns of a payment that was just started and that Stripe has not been asked about."""
     now = datetime.now(UTC)
     return {
         "id": str(uuid.uuid4()),
@@ -61,7 +61,7 @@ async def write_payment(connection: AsyncConnection, **changes: Any) -> str:
 
 
 async def write_messages(database: Database, count: int, text: str = "Hello") -> list[int]:
-    """Post messages, each of a payment of its own, in one transaction, and return their ids."""
+    """Post messages, each for its own payment, in one transaction, and return their ids."""
     now = datetime.now(UTC)
     async with database.transaction() as connection:
         rows = [payment_row(status="fulfilled", paid=True, text=text) for _ in range(count)]
