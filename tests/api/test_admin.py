@@ -171,7 +171,7 @@ async def test_a_restored_message_comes_back_at_its_place(administered: Served) 
                 answer = await restore(client, message["id"])
                 assert (answer.status_code, answer.json()) == (200, message)
             while (restored := await follower.receive())["type"] != "message.restored":
-                pass  # the removal, where the snapshot was older
+                pass  # the removal, if the snapshot was older
             assert restored == {"type": "message.restored", "seq": message["id"] + 2, "message": message}
             await follower.nothing()
         assert await messages_with(client, "To be restored") == [message]
@@ -249,7 +249,7 @@ async def test_a_refund_that_failed_is_sent_again(tmp_path: Path, fault: Json) -
             assert (await client.get(f"/api/messages/{message['id']}")).status_code == 410
             await client.delete("/sandbox/test/faults")
             async with opened(served.settings.database_url) as database, database.transaction() as connection:
-                # Trying again is not due before some seconds; the test is in a hurry.
+                # A retry is only due after some seconds; the test does not wait for that.
                 await connection.execute(update(queries.refund).values(due_at=datetime.now(UTC)))
             await until_refunded(client, payment_id)
 

@@ -56,7 +56,7 @@ async def kill(served: Served, name: str, times: int = 1) -> None:
         for _ in range(times):
             async with asyncio.timeout(HEALED_WITHIN_S):
                 while not (found := tasks_named(name)):  # noqa: ASYNC110 - what it waits for sets no event
-                    await asyncio.sleep(0)  # one that runs on demand is soon gone again
+                    await asyncio.sleep(0)  # a task that runs on demand ends soon
             found[0].cancel()
             await asyncio.wait(found)
 

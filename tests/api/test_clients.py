@@ -140,7 +140,7 @@ LOOPS: dict[str, Loop] = {
     "requests": requests_loop,
     "node": lambda served, text: program_loop(served, text, "node", str(PROGRAMS / "loop.mjs")),
 }
-if shutil.which("java") and shutil.which("javac"):  # Java is not ours to install
+if shutil.which("java") and shutil.which("javac"):  # we do not install Java
     quick = ("-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:+UseSerialGC")
     LOOPS["java"] = lambda served, text: program_loop(served, text, "java", *quick, str(PROGRAMS / "Loop.java"))
 

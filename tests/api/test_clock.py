@@ -58,5 +58,5 @@ async def test_a_wrong_clock_is_told_from_a_forgery(tmp_path: Path, ahead_s: int
 async def test_clocks_that_agree_are_not_spoken_of(client: httpx.AsyncClient) -> None:
     """While Stripe's clock agrees with ours, the offset is about 0 and webhooks are accepted."""
     assert (await deliver(client, event("customer.created", {"id": "cus_1"}))).status_code == 200
-    # Not always 0: on a busy machine a server writes the Date header late.
+    # Not always 0, because on a busy machine a server writes the Date header late.
     assert await metric(client, "paidchat_clock_offset_seconds") == pytest.approx(0, abs=20)

@@ -88,7 +88,7 @@ async def test_an_upgrade_is_ignored_and_the_body_read(board: Served, name: str,
     answer = await connection.answer()
     assert answer.status == 201, answer
     assert answer.json["text"] == "By hand"
-    connection.send(get())  # and the connection goes on
+    connection.send(get())  # and the connection stays usable
     assert (await connection.answer()).status == 200
     connection.close()
 

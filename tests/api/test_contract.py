@@ -29,7 +29,7 @@ pytestmark = pytest.mark.any_database
 Answered = set[tuple[str, str]]  # operations and codes
 TOKEN = "token-of-the-contract"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
-# They need nothing that could fail: only a bug of the layers around them could answer 500 here.
+# They depend on nothing that could fail: only a bug in the layers around them could cause a 500 here.
 INFALLIBLE = {("get_health", "internal_error"), ("open_feed", "internal_error")}
 
 

@@ -78,7 +78,9 @@ async def test_a_configured_origin_may_read(open_board: Served) -> None:
             await client.post("/api/payments", json={"text": ""}, headers={"Origin": SPA}),
             await client.get("/api/nothing", headers={"Origin": SPA}),
             await client.put("/api/payments", headers={"Origin": SPA}),
-            await client.options("/api/payments", headers={"Origin": SPA}),  # no preflight: it asks for no method
+            await client.options(
+                "/api/payments", headers={"Origin": SPA}
+            ),  # not a preflight, because it has no Access-Control-Request-Method
             await client.post("/api/payments", content=b"x" * 100_000, headers={"Origin": SPA}),
             await client.post("/api/payments", content=b"", headers={"Origin": SPA}),
             await client.get("/api/messages", headers={"Origin": SPA, "If-None-Match": "*"}),

@@ -172,7 +172,7 @@ async def test_a_new_epoch_begins_far_beyond_the_old_one(tmp_path: Path) -> None
             assert await write_messages(database, 2) == [head + 1, head + 2]
             await _seen(served, head + 2)
             await _check_epoch(served, head + 2, unserved=[3, head - 1], served_from=head)
-    with served_board(tmp_path) as served:  # a process that was not there when it began
+    with served_board(tmp_path) as served:  # a process that was not running when it began
         await _check_epoch(served, head + 2, unserved=[3, head - 1], served_from=head)
         async with http_client(served) as client:
             assert (await client.get("/api/messages/4")).status_code == 404

@@ -73,7 +73,7 @@ READ = [
 ]
 
 
-MOVING = {"/metrics", "/sandbox/", "/sandbox/panel/live", "/sandbox/test/clock"}  # what these hold may get longer
+MOVING = {"/metrics", "/sandbox/", "/sandbox/panel/live", "/sandbox/test/clock"}  # the length of these may change
 
 
 @pytest.mark.parametrize("path", READ)

@@ -136,7 +136,7 @@ async def test_the_payer_is_told(client: httpx.AsyncClient, board: Served) -> No
     async with following(board) as follower:
         await follower.watch(payment["id"])
         while (frame := await follower.receive())["type"] != "payment.updated":
-            pass  # the post, where the snapshot was older
+            pass  # the post, if the snapshot was older
         assert frame["payment"]["status"] == "fulfilled"
         await act(client, payment, "refund")
         assert (await follower.receive())["type"] == "message.removed"

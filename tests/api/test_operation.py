@@ -100,7 +100,7 @@ async def test_readyz_obeys_a_newer_schema(tmp_path: Path, works_with: str, stat
 async def test_metrics_count_what_happens(client: httpx.AsyncClient) -> None:
     """The metrics are in Prometheus's format and count payments; they contain no text, name or id of a payer."""
     message = await post(client, "CanaryText", author="CanaryName")
-    for _ in range(100):  # a lookup may be quicker than the feed
+    for _ in range(100):  # a lookup may be faster than the feed
         answer = await client.get("/metrics")
         if re.search(rf"^paidchat_log_position {message['id']}\.0", answer.text, re.MULTILINE):
             break

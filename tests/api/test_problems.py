@@ -225,7 +225,7 @@ async def raw(served: Served, head: str, body: bytes = b"", repeat: int = 0) -> 
             writer.write(body)
             await writer.drain()
     except ConnectionError:
-        pass  # the server has said what it had to say
+        pass  # the server has sent its response and closed
     try:
         async with asyncio.timeout(10):
             return await reader.read()

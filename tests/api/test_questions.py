@@ -22,7 +22,7 @@ OPEN_SESSION = {
     "livemode": False,
     "metadata": {},
 }
-# The budget, as docs/operations.md has it: questions a second, and as many again twice at once.
+# The budget, as in docs/operations.md: questions a second, and twice as many at once in a burst.
 PER_SECOND, PER_CLIENT_SECOND = 10, 5
 SOON_S = 15
 
@@ -71,7 +71,7 @@ async def test_lookups_ask_within_a_budget(tmp_path: Path, stripe: Echo, clients
         ids = await write_pending(served, 100)
         stripe.asked.clear()
         took = await look_at_all(served, ids, clients, seconds=3)
-        while not questions(stripe) and took < SOON_S:  # it is asked after the answer
+        while not questions(stripe) and took < SOON_S:  # Stripe is asked after the response
             await asyncio.sleep(0.1)
             took += 0.1
     assert 1 <= questions(stripe) <= per_second * (took + 2) + 1

@@ -353,7 +353,7 @@ async def test_what_cannot_be_read_is_taken_logged_and_counted(client: httpx.Asy
     """A signed event that cannot be read is 200 `received`, logged as an error, and counted as unreadable."""
     body = sent if isinstance(sent, bytes) else json.dumps(_without_gaps(_unique(sent))).encode()
     if name in {"null", "a list", "deep lists"}:
-        body += b" " * (uuid.uuid4().int % 100_000)  # else what came before is remembered
+        body += b" " * (uuid.uuid4().int % 100_000)  # a unique body, because earlier ones are remembered
     before = await _counted(client, "unreadable")
     with structlog.testing.capture_logs() as logs:
         answer = await deliver(client, body)

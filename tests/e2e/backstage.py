@@ -9,7 +9,7 @@ import httpx
 
 from tests.support.served import Served
 
-PATIENCE_S = 30  # for what takes milliseconds on a machine that does nothing else
+PATIENCE_S = 30  # long, for steps that take milliseconds on an idle machine
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from tests.e2e.backstage import Backstage
 from tests.e2e.conftest import Windows
 from tests.e2e.window import Window
 
-MOST_TABS = 25  # presses of the Tab key until whatever is looked for must have had the focus
+MOST_TABS = 25  # presses of the Tab key within which the element must have had the focus
 
 
 async def test_the_loop_in_two_windows(windows: Windows) -> None:

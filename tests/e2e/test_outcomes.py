@@ -64,7 +64,7 @@ async def test_a_late_webhook_never_looks_like_lost_money(windows: Windows, back
     """While Stripe's event is late the page thanks, waits and prevents paying twice; then it shows the message."""
     buyer = await windows.open()
     checkout = await buyer.go_to_checkout("Paid, and told late")
-    # The page's return asks Stripe as well, which must not be quicker here.
+    # The page's lookup asks Stripe as well, and must not be faster here.
     await backstage.set_faults(webhook={"delay_s": 3}, api={"hang_s": 3})
     await checkout.pay()
 

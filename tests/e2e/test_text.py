@@ -7,7 +7,7 @@ from tests.e2e.conftest import Windows
 from tests.support.served import Served
 
 MAX_LENGTH = 500
-NOTHING = ("", "   \n \n", "\u200b\u2060", "\u3164")  # empty, blank, of no width, a letter that is blank
+NOTHING = ("", "   \n \n", "\u200b\u2060", "\u3164")  # empty, blank, zero-width, a blank letter
 HOSTILE = {
     "a script": "<script>window.hacked = 1; alert(1)</script>",
     "an image that runs": '<img src=x onerror="window.hacked = 1">',

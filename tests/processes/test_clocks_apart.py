@@ -89,7 +89,7 @@ async def test_only_one_sweeps(own_cluster: Cluster, holding_s: int, asking_s: i
     async with httpx.AsyncClient(trust_env=False) as client:
         await client.put(faults, json={"api": {"hang_s": 5}})
         holder = wrong.start_node()
-        await asyncio.sleep(2)  # its first sweep comes half a second after the start
+        await asyncio.sleep(2)  # the reconciler's first pass starts half a second after the start
         asking = {**own_cluster.environment, **ahead_by(asking_s)}
         done = await asyncio.to_thread(paidchat, "reconcile", **asking)
         await client.delete(faults)

@@ -21,12 +21,12 @@ MIB = 2**20
 EACH = 300  # connections of each kind
 GONE_WITHIN_S = 30 + 10  # for a busy machine
 MOST_GROWTH = 8 * MIB
-SOON = ("a handshake", "misuse", "a broken")  # kinds that are sent away at once
-AT_ONCE = 100  # connections being made
+SOON = ("a handshake", "misuse", "a broken")  # kinds that are closed at once
+AT_ONCE = 100  # connections being opened
 
 POST = b"POST /stripe/webhook HTTP/1.1\r\nHost: board\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
-# What is sent first, and then every few seconds for as long as the other side is there.
+# What is sent first, and then every few seconds until the other side closes.
 KINDS: dict[str, tuple[bytes, bytes]] = {
     "silence": (b"", b""),
     "a slow head": (b"POST /stripe/webhook HTTP/1.1\r\nX-Y: ", b"a"),
@@ -117,7 +117,7 @@ async def test_connections_that_come_to_nothing_leave_nothing(tmp_path: Path) ->
     port = free_port()
     with process_anew("serve", "--port", str(port), **environment(tmp_path, port)) as board:
         assert await sockets_left(board, port, KINDS.values()) <= 0
-        # They have made room for as many as there were; those that come now must find it empty.
+        # They have grown the process's memory as far as needed; from those that follow, nothing may be left.
         memory = resident(board.pid)
         assert await sockets_left(board, port, [kind for name, kind in KINDS.items() if name.startswith(SOON)]) <= 0
         assert resident(board.pid) - memory < MOST_GROWTH

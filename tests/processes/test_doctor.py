@@ -186,7 +186,7 @@ async def test_the_key_is_looked_at(key: str, level: Level, words: str) -> None:
     )
     async for found in examine(settings):
         if found.subject == "key":
-            break  # what comes after asks Stripe itself
+            break  # the later checks ask Stripe itself
     assert (found.subject, found.level) == ("key", level)
     assert words in found.found
     assert ("restricted key" in found.remedy) is (level is Level.WARNING)

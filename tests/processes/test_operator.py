@@ -100,7 +100,7 @@ async def test_reconcile_posts_what_was_never_told(own_cluster: Cluster) -> None
         payment = (await client.post("/api/payments", json={"text": "Nobody said"})).json()
         own_cluster.nodes[0].stop()
         await own_cluster.act(client, payment, "pay")
-    for _ in range(60):  # the server may have held the sweep when it left
+    for _ in range(60):  # the server may have held the lease when it stopped
         done = paidchat("reconcile", **own_cluster.environment)
         if "sweeping just now" not in done.stderr:
             break
@@ -116,9 +116,9 @@ async def test_one_process_sweeps_at_a_time(own_cluster: Cluster) -> None:
     async with client_of(own_cluster.nodes[0]) as client:
         await client.post("/api/payments", json={"text": "Asked about"})
         await client.put(f"{own_cluster.sandbox_url}/test/faults", json={"api": {"hang_s": 5}})
-        await asyncio.sleep(2)  # it sweeps every second
+        await asyncio.sleep(2)  # its reconciler runs every second
         said = [paidchat("reconcile", **own_cluster.environment) for _ in range(3)]
-    # The server sweeps every second, and each sweep now takes many: one of three at least meets it.
+    # The server's reconciler runs every second, and each pass now takes many: at least one of three overlaps with it.
     assert any(done.returncode == 1 and "sweeping just now" in done.stderr for done in said)
 
 
@@ -132,7 +132,7 @@ async def test_what_a_backup_lost_is_posted_by_hand(cluster: Cluster) -> None:
         listed = await asyncio.to_thread(paidchat, "migrate", "--new-epoch", **cluster.environment)
         command = ("payments", "adopt", session_of(payment))
         assert f"paidchat {' '.join(command)} --text" in listed.stdout
-        await asyncio.sleep(1)  # both boards have seen that a new epoch began
+        await asyncio.sleep(1)  # so that both boards notice the new epoch
         async with following(cluster.nodes[1]) as follower:
             before = follower.first["seq"]
             done = await asyncio.to_thread(

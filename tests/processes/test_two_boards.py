@@ -87,7 +87,7 @@ async def test_the_rate_limit_is_one_across_processes(cluster: Cluster) -> None:
     first, second = limited.start_node(), limited.start_node()
     async with client_of(first) as here, client_of(second) as there:
         answers = [await client.post("/api/payments", json={"text": "Quick"}) for client in (here, there, here, there)]
-    # Other tests of this database come from the same address.
+    # Other tests on this database use the same address.
     assert answers[-1].status_code == 429
     assert answers[-1].json()["code"] == "rate_limited"
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
@@ -126,7 +126,7 @@ async def test_a_new_epoch_sends_everybody_a_snapshot(cluster: Cluster, new_epoc
     arguments = ["migrate", "--new-epoch"] if new_epoch else ["migrate"]
     done = paidchat(*arguments, **cluster.environment)
     assert done.returncode == 0, done.stderr
-    await asyncio.sleep(1)  # the feed reads its log at least twice in it
+    await asyncio.sleep(1)  # in which the feed reads its log at least twice
     async with following(cluster.nodes[1], after=after, epoch=epoch) as follower:
         assert follower.first["type"] == ("snapshot" if new_epoch else "resumed")
         assert (follower.first["epoch"] != epoch) is new_epoch

@@ -160,7 +160,7 @@ class Crowd:
         """Make payments until something else is done."""
         while not done.done():
             await self.pay(clients)
-            await asyncio.sleep(0.1)  # what is being waited for needs the processor, too
+            await asyncio.sleep(0.1)  # the processes under test need the CPU too
         return done.result()
 
     async def _pay(self, client: httpx.AsyncClient, told: httpx.AsyncClient, count: int) -> None:

@@ -13,7 +13,7 @@ from paidchat.storage.database import Database
 from tests.support.rows import payment_row, write_messages, write_payment
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-# What both databases call a refusal, each in its sentence.
+# The words that both databases use in their errors.
 UNIQUE = r"(?i)\bunique constraint"
 CHECK = r"(?i)\bcheck constraint"
 FOREIGN_KEY = r"(?i)\bforeign key constraint"

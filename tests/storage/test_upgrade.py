@@ -18,7 +18,7 @@ from tests.support.rows import opened, write_messages
 
 NEXT = f"{int(schema.HEAD) + 1:04}"
 
-# What a database says of itself, and what this program makes of it: revision, works_with (None: no row), fit, words.
+# What a database says, and what this program concludes: revision, works_with (None: no row), fit, text.
 AGES = [
     pytest.param(schema.HEAD, schema.HEAD, Fit.CURRENT, f"at revision {schema.HEAD}.", id="its own"),
     pytest.param(schema.HEAD, "9999", Fit.CURRENT, f"at revision {schema.HEAD}.", id="its own, whatever it says"),

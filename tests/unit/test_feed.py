@@ -109,7 +109,7 @@ async def test_an_entry_is_encoded_once_for_all(feed: Feed, database: Database) 
     assert len({id(wire.written[-1]) for wire in wires}) == 1
 
 
-CROWD = 600  # the tailer lets others have a turn twice while it serves so many
+CROWD = 600  # the tailer yields twice while it serves this many
 
 
 def seqs(wire: Wire) -> list[int]:

@@ -24,7 +24,7 @@ def logged() -> Iterator[None]:
     root, config = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers, root.level
     configure_logging("json")
-    structlog.configure(cache_logger_on_first_use=False)  # tests after these look at logs
+    structlog.configure(cache_logger_on_first_use=False)  # later tests read the log
     handler = root.handlers[0]
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(io.StringIO())

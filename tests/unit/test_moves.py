@@ -60,7 +60,7 @@ def test_any_other_move_is_refused(current: str, target: str) -> None:
         move(PaymentStatus(current), PaymentStatus(target))
 
 
-# What is true of a payment in the end, whatever order its facts came in.
+# The final state, whatever order the facts came in.
 OUTCOMES = [
     ((Fact.PAID,), "fulfilled"),
     ((Fact.PROCESSING, Fact.PAID), "fulfilled"),
