@@ -29,5 +29,5 @@ def test_the_layers_name_every_module() -> None:
 
 def test_the_sandbox_may_import_no_sibling() -> None:
     """The sandbox is forbidden to import anything else in the package."""
-    forbidden = set(contract("The sandbox is a stranger")["forbidden_modules"])
+    forbidden = set(contract("The sandbox imports nothing else from the package")["forbidden_modules"])
     assert forbidden == {f"paidchat.{module}" for module in MODULES - {"sandbox", "__main__"}} | {"stripe"}
