@@ -1,9 +1,9 @@
-# Two stages: what builds stays behind, what serves has no compiler, no installer and no root.
+# Two stages, so that the final image has no compiler and no installer; it doesn't run as root.
 FROM python:3.13-slim AS build
 RUN pip install --no-cache-dir --disable-pip-version-check uv
 RUN python -m venv --without-pip /opt/paidchat
 WORKDIR /src
-# The dependencies have a layer of their own: they change less often than the code.
+# The dependencies get their own layer, because they change less often than the code.
 COPY pyproject.toml constraints.txt ./
 RUN uv pip install --no-cache --compile-bytecode --python /opt/paidchat/bin/python \
     --constraints constraints.txt --requirements pyproject.toml
@@ -14,7 +14,7 @@ RUN uv build --no-cache --wheel --out-dir /dist \
     && uv pip install --no-cache --compile-bytecode --no-deps --python /opt/paidchat/bin/python /dist/*.whl
 
 FROM python:3.13-slim
-# Numbers, so that an orchestrator can tell that this user is not root.
+# Numeric ids, so that an orchestrator can tell that this user is not root.
 RUN groupadd --gid 10001 paidchat \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin paidchat \
     && install --directory --owner=10001 --group=10001 /data
@@ -23,7 +23,7 @@ ENV PATH=/opt/paidchat/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PAIDCHAT_DATABASE_URL=sqlite:////data/paidchat.db
-# The only place that is written to: the rest may be a read-only file system.
+# The only folder the board writes to: everything else may be read-only.
 VOLUME /data
 WORKDIR /data
 USER 10001:10001

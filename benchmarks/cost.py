@@ -1,7 +1,7 @@
-"""What a viewer, a message and a process cost, measured here, and what that makes of 10^5 to 10^7 viewers.
+"""Measures what a viewer, a message and a process cost, and extrapolates to 10^5 to 10^7 viewers.
 
-One board on SQLite, a sandbox beside it, viewers in this process. CPU is the board's own, from /proc. The model below
-the measurements is arithmetic with these figures: change the assumptions at the top and run it again.
+One board on SQLite with its sandbox; the viewers are in this process. CPU is the board's own, from /proc. The last
+table is computed from the measurements: to try other assumptions, change those at the top and run it again.
 ./dev bench cost
 """
 
@@ -32,14 +32,14 @@ MESSAGES_PER_SECOND = 1.0
 FRAME_BYTES = 350
 CORES_PER_MACHINE, GIB_PER_MACHINE, GBIT_PER_MACHINE = 8, 32, 10
 HEADROOM = 0.5  # how much of a core a process should use
-POLLS_PER_SECOND = 2  # of each process, of the database
+POLLS_PER_SECOND = 2  # of the database, by each process
 
 SECRET = "whsec_of_the_benchmark"  # noqa: S105 - of a board that lives for a minute
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Board:
-    """A running board: its address, and what it uses."""
+    """A running board: its address, and its CPU and memory use."""
 
     def __init__(self, url: str, sandbox: str, process: subprocess.Popen[str]) -> None:
         self.url = url
@@ -58,7 +58,7 @@ class Board:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on just now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -103,7 +103,7 @@ def board(data: Path) -> Iterator[Board]:
 
 
 class Viewer(asyncio.Protocol):
-    """A viewer that only counts bytes, so that it costs next to nothing here."""
+    """A viewer that only counts bytes, so that it takes almost no CPU of this process."""
 
     received = 0
 
@@ -122,7 +122,7 @@ class Viewer(asyncio.Protocol):
 
 
 async def connect(port: int, count: int) -> list[asyncio.BaseTransport]:
-    """Open viewers, some at a time."""
+    """Connect viewers, 50 at a time."""
     loop = asyncio.get_running_loop()
     transports: list[asyncio.BaseTransport] = []
     for start in range(0, count, 50):
@@ -142,7 +142,7 @@ async def post(client: httpx.AsyncClient, sandbox: str, text: str) -> None:
 
 
 async def measure_viewers(running_board: Board) -> tuple[float, float, float]:
-    """Return µs of CPU per delivery, KiB per viewer, and ms of CPU per message with nobody watching."""
+    """Return µs of CPU per delivery, KiB per viewer, and ms of CPU per message without viewers."""
     port = int(running_board.url.rsplit(":", 1)[1])
     cpu, memory = [], []
     async with httpx.AsyncClient(base_url=running_board.url, trust_env=False, timeout=30) as client:
@@ -206,7 +206,7 @@ async def measure_idle(running_board: Board) -> float:
 
 
 def model(per_delivery_us: float, per_viewer_kib: float) -> None:
-    """Print what these figures make of more viewers."""
+    """Print what more viewers would need."""
     print(f"\nModel: {MESSAGES_PER_SECOND:g} message/s of {FRAME_BYTES} bytes, processes at {HEADROOM:.0%} of a core")
     print("     viewers  processes  memory GiB  egress Gbit/s  machines   polls/s")
     for viewers in (10**4, 10**5, 10**6, 10**7):
@@ -224,7 +224,7 @@ def model(per_delivery_us: float, per_viewer_kib: float) -> None:
 
 
 async def main() -> None:
-    """Measure, print, model."""
+    """Measure, and print the measurements and the model."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         with board(data) as running_board:
@@ -232,7 +232,7 @@ async def main() -> None:
             per_delivery, per_viewer, per_message = await measure_viewers(running_board)
         print(f"a delivery          {per_delivery:8.1f} µs of CPU")
         print(f"an idle viewer      {per_viewer:8.1f} KiB")
-        print(f"a paid message      {per_message:8.1f} ms of CPU, checkout included, nobody watching")
+        print(f"a paid message      {per_message:8.1f} ms of CPU, checkout included, no viewers")
         print(f"an idle process     {idle:8.1%} of a core")
         pages = {}
         for count in STORED:

@@ -1,4 +1,4 @@
-"""From the click on Pay to the message in another window: a real demo, two real windows, in milliseconds.
+"""Measures the time from the click on Pay to the message in another window: a real demo, two real windows.
 
 The clock runs in the browser: from the click on the sandbox's Pay button, over its webhook, the commit and the feed,
 to the item in the second window's list. ./dev bench pay_to_seen [rounds]
@@ -23,7 +23,7 @@ TARGET_MS = 300
 BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
 LAUNCH_ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
-# The board and the checkout page are of one origin here, so what the one notes down the other finds.
+# The board and the checkout page have the same origin here, so they share localStorage.
 NOTE_CLICK = """() => document.querySelector("#pay").addEventListener("click", () =>
   localStorage.setItem("clicked", performance.timeOrigin + performance.now()))"""
 NOTE_MESSAGES = """() => {
@@ -37,7 +37,7 @@ NOTE_MESSAGES = """() => {
 
 @contextlib.contextmanager
 def demo() -> Iterator[str]:
-    """Run a demo on a free port with a fresh folder; gives its address."""
+    """Run a demo on a free port with an empty folder; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -55,7 +55,7 @@ def demo() -> Iterator[str]:
 
 @contextlib.contextmanager
 def two_windows() -> Iterator[tuple[Page, Page]]:
-    """Run Chromium with a window for the buyer and one for the watcher, each a device of its own."""
+    """Run Chromium with a window for the buyer and one for the watcher, in separate browser contexts."""
     found = os.environ.get("PAIDCHAT_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     assert found, f"no browser: set PAIDCHAT_CHROMIUM, or put one of {', '.join(BROWSERS)} on the PATH"
     with sync_playwright() as playwright:
@@ -65,7 +65,7 @@ def two_windows() -> Iterator[tuple[Page, Page]]:
 
 
 def measure(buyer: Page, watcher: Page, text: str) -> float:
-    """Pay for one message; gives the milliseconds from the click to the other window's list."""
+    """Pay for one message; return the milliseconds from the click until it is in the other window's list."""
     buyer.get_by_label("Message", exact=True).fill(text)
     buyer.locator("#pay").click()
     buyer.wait_for_url("**/sandbox/pay/*")
@@ -79,7 +79,7 @@ def measure(buyer: Page, watcher: Page, text: str) -> float:
 
 
 def main(rounds: int = ROUNDS) -> None:
-    """Measure, and print what a person would feel."""
+    """Measure, and print the median and the worst."""
     with demo() as url, two_windows() as (buyer, watcher):
         for page in (buyer, watcher):
             page.goto(url)
@@ -88,7 +88,7 @@ def main(rounds: int = ROUNDS) -> None:
         times = [measure(buyer, watcher, f"Message number {number}") for number in range(WARM_UP + rounds)]
     times = sorted(times[WARM_UP:])
     load = os.getloadavg()[0]
-    print(f"click on Pay to seen in another window, {len(times)} rounds, {os.cpu_count()} cores, load {load:.1f}")
+    print(f"from Pay to seen in another window, {len(times)} rounds, {os.cpu_count()} cores, load {load:.1f}")
     print(f"median {statistics.median(times):.0f} ms, worst {times[-1]:.0f} ms, target {TARGET_MS} ms")
     print(f"median / target: {statistics.median(times) / TARGET_MS:.2f}")
 

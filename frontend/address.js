@@ -1,9 +1,9 @@
-/** The page's address: what checkout put into it, and the permalinks of messages. Pure. */
+/** The page's URL: what checkout added to it, and the permalinks of messages. Pure. */
 
 const RETURN_PARAMETERS = ["payment", "cancelled"];
 
 /**
- * What checkout sent the buyer back with.
+ * What checkout added to the URL when it sent the buyer back; null if nothing.
  *
  * @param {string} search the query, `?` included
  * @returns {{ id: string, stage: "returned" | "cancelled" } | null}
@@ -17,7 +17,7 @@ export function readReturn(search) {
 }
 
 /**
- * Path, query and hash without checkout's own parameters; every other byte stays as it was.
+ * Path, query and hash without checkout's parameters; the rest is unchanged.
  *
  * @param {{ pathname: string, search: string, hash: string }} location
  */

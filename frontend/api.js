@@ -1,8 +1,8 @@
-/** The HTTP side of the contract: a method per call, errors as classes. */
+/** The HTTP API: one method per call, and classes for the errors. */
 
-const TIMEOUT_MS = 12_000; // the server answers within 9 s, even when Stripe does not
+const TIMEOUT_MS = 12_000; // the server responds within 9 s, even if Stripe does not
 
-/** An answer that says no: `application/problem+json`, or whatever stood in for it. */
+/** An error response: `application/problem+json`, or whatever a proxy sent instead. */
 export class ProblemError extends Error {
   /**
    * @param {number} status
@@ -18,14 +18,14 @@ export class ProblemError extends Error {
   }
 }
 
-/** No answer, or none that can be read: the server may or may not have acted. */
+/** No response, or an unreadable one: the server may or may not have acted. */
 export class NoAnswerError extends Error {}
 
-/** Every call rejects with `ProblemError` or `NoAnswerError`. */
+/** A client of the API. Its calls reject with `ProblemError` or `NoAnswerError`. */
 export class Api {
   #origin;
 
-  /** @param {string} origin where the API is; empty: the page's own */
+  /** @param {string} origin of the API; empty for the page's own */
   constructor(origin = "") {
     this.#origin = origin;
   }
@@ -47,7 +47,7 @@ export class Api {
 
   /**
    * @param {number} id
-   * @returns {Promise<Message>} rejects with status 410 once removed
+   * @returns {Promise<Message>} rejects with status 410 if it was removed
    */
   message(id) {
     return this.#call(`/api/messages/${id}`);
@@ -96,7 +96,7 @@ export class Api {
 
 /**
  * @param {string} body
- * @returns {any} undefined when it is no JSON
+ * @returns {any} undefined if it is not JSON
  */
 function parse(body) {
   try {

@@ -1,4 +1,4 @@
-/** Backoff: how long to wait before trying again, growing and jittered so that a crowd spreads out. */
+/** Backoff: how long to wait before the next attempt, exponential with jitter so that clients don't retry in step. */
 
 /**
  * @param {number} attempt 0 is the first retry

@@ -1,4 +1,4 @@
-/** The board's state: the messages known so far, and the stretches of history not read yet. Pure; view.js draws it. */
+/** The board's state: the messages read so far, and the gaps of unread history. Pure; view.js draws it. */
 
 /** @returns {Board} */
 export function emptyBoard() {
@@ -6,7 +6,7 @@ export function emptyBoard() {
 }
 
 /**
- * The board after one more frame; frames must come in order (feed.js sees to it).
+ * The board after one more frame; frames must come in order, which feed.js ensures.
  *
  * @param {Board} board
  * @param {BoardFrame} frame
@@ -31,13 +31,13 @@ export function receive(board, frame) {
 }
 
 /**
- * The board with a page of history merged in: upserts by id, order by id, and what the socket said after the page was
- * read wins. Nothing changes by a page of another epoch (the feed is about to bring a snapshot of it), or by one read
- * before the snapshot (a removal in between was never heard of).
+ * The board with a page of history merged in: upserts by id, ordered by id; frames with a seq beyond the page's win.
+ * A page from another epoch is ignored, because the feed is about to send a snapshot, and so is one that was read before
+ * the snapshot, because a removal in between would be unknown.
  *
  * @param {Board} board
  * @param {Page} page
- * @param {Place} place where the page was read
+ * @param {Place} place that the page was requested for
  * @returns {Board}
  */
 export function mergePage(board, page, place) {
@@ -52,7 +52,7 @@ export function mergePage(board, page, place) {
 }
 
 /**
- * The board with its newest messages alone, so that a page left open for days stays light. The others count as unread
+ * The board with only its newest messages, so that a page left open for days stays small. The others count as unread
  * history again.
  *
  * @param {Board} board
@@ -90,7 +90,7 @@ export function hasOlder(board) {
 }
 
 /**
- * What to draw from top to bottom: the messages, and a row wherever history between two of them is unread.
+ * The rows to draw from top to bottom: the messages, and a row for each gap between two of them.
  *
  * @param {Board} board
  * @returns {Row[]}
@@ -119,8 +119,7 @@ function fromSnapshot({ epoch, seq, messages, has_more }) {
 }
 
 /**
- * Puts a message back, unless its place is in history not read yet: there it would hang in mid-air, and the word kept
- * here brings it once its history is read.
+ * Puts a message back, unless its id is in a gap: then it is kept in `words`, and shown once the history around it is read.
  *
  * @param {Board} board
  * @param {Message} message
@@ -134,7 +133,7 @@ function restore(board, message, seq) {
 }
 
 /**
- * The ids a page speaks for.
+ * The ids that a page covers.
  *
  * @param {Page} page
  * @param {Place} place

@@ -1,4 +1,4 @@
-/** The buyer's side: from the draft to checkout, and from there to the message on the board. */
+/** Buying a message: from the draft to checkout, and from there to the message on the board. */
 
 import { PaymentCard } from "./card.js";
 import { checkOut } from "./checkout.js";
@@ -7,9 +7,9 @@ import { abandonIntent, clearPosted, content, draftFrom, refill, same } from "./
 import { cardFor, followedFrom, isForgettable, isSpent, mayBePaid } from "./payment.js";
 import { Tracker } from "./tracker.js";
 
-const LEAVING_MS = 15_000; // should the browser not get to checkout by then, the button is given back
+const LEAVING_MS = 15_000; // if the browser has not reached checkout by then, the button works again
 
-/** Holds the draft and the payment of this tab. */
+/** Keeps the draft and the payment of this tab. */
 export class Buyer {
   /** @type {Draft} */
   #draft;
@@ -17,9 +17,9 @@ export class Buyer {
   #card;
   #tracker;
   /** @type {string | null} */
-  #arriving = null; // the payment whose message the buyer is being or has been taken to
+  #arriving = null; // the payment whose message is being or has been scrolled to
   /** @type {string | null} */
-  #refilled = null; // the payment whose text was given back
+  #refilled = null; // the payment whose text was put back into the form
   #parts;
 
   /** @param {BuyerParts} parts */
@@ -39,9 +39,9 @@ export class Buyer {
   }
 
   /**
-   * The page opens, or comes out of the back-forward cache.
+   * The page was opened, or restored from the back-forward cache.
    *
-   * @param {{ id: string, stage: Stage } | null} back what checkout sent the buyer back with
+   * @param {{ id: string, stage: Stage } | null} back what the URL says if the buyer came back from checkout
    */
   arrive(back) {
     this.#composer.hold("sending", false);
@@ -53,17 +53,17 @@ export class Buyer {
     this.#tracker.follow(followed.id, followed.stage, followed.since);
   }
 
-  /** @param {Payment} payment as the feed told */
+  /** @param {Payment} payment from the feed */
   hear(payment) {
     this.#tracker.hear(payment);
   }
 
-  /** The page is looked at again. */
+  /** The page became visible again. */
   wake() {
     this.#tracker.wake();
   }
 
-  /** Time has passed. */
+  /** Called every now and then, because the card changes with time. */
   refresh() {
     this.#card.render(cardFor(this.#tracker.followed, Date.now()));
   }
@@ -109,7 +109,7 @@ export class Buyer {
       case "limited":
         this.#composer.hold("limited", true);
         setTimeout(() => this.#composer.hold("limited", false), outcome.waitMs);
-        notice.show("Too many payments were started from here. You can go on in", { tone: "error", ...outcome });
+        notice.show("Too many payments were started from here. You can try again in", { tone: "error", ...outcome });
         break;
       case "down":
         notice.show("The payment service can’t be reached right now. Nothing was charged; your text is kept.", {
@@ -118,7 +118,7 @@ export class Buyer {
         });
         break;
       case "unanswered":
-        notice.show("The board did not answer. Nothing was charged, and trying again is safe.", {
+        notice.show("The board did not respond. Nothing was charged, and it is safe to try again.", {
           tone: "error",
           action: again,
         });
@@ -159,7 +159,7 @@ export class Buyer {
   }
 
   /**
-   * Takes the button away while money for this very text may be under way, so that nobody pays twice.
+   * Disables the button while a payment for the same text may be in progress, so that nobody pays twice.
    *
    * @param {Followed | null} followed
    */
@@ -175,7 +175,7 @@ export class Buyer {
     this.#keepAndFill(clearPosted(this.#draft, payment));
     const found = await this.#parts.goTo(payment.message_id, !this.#composer.focused);
     if (found.kind === "failed") {
-      this.#arriving = null; // the feed tells again when it is back
+      this.#arriving = null; // the feed reports the payment again after reconnecting
       return;
     }
     this.#parts.tab.write("payment", null);
@@ -184,7 +184,7 @@ export class Buyer {
   }
 
   /**
-   * Once per payment: who then empties the text box wants it empty.
+   * Only once per payment, so that a buyer can then clear the text box.
    *
    * @param {Payment} payment
    */

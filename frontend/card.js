@@ -1,11 +1,11 @@
-/** The payment card: tells a buyer how the payment stands. */
+/** The payment card: shows a buyer the state of the payment. */
 
 import { onClick, part, setText } from "./elements.js";
 
 /** @type {Action[]} */
 const ACTIONS = ["show", "copy", "retry", "dismiss"];
 
-/** Draws what payment.js has to say. */
+/** Draws the card that payment.js describes. */
 export class PaymentCard {
   #card = part("#payment-card", HTMLElement);
   #title = part("#payment-title", HTMLElement);

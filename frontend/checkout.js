@@ -1,21 +1,22 @@
-/** The way to checkout: from a draft to the address to send the buyer to, by one payment however often it is tried. */
+/** Starting a checkout: turns a draft into the URL to send the buyer to. Retries use the same payment. */
 
 import { isWebAddress } from "./address.js";
 import { NoAnswerError, ProblemError } from "./api.js";
 import { abandonIntent, intend } from "./draft.js";
 import { isSpent } from "./payment.js";
 
-const IN_PROGRESS_MS = 35_000; // the server lets go of a try that died after 30 s
+const IN_PROGRESS_MS = 35_000; // the server gives up an attempt that died after 30 s
 const IN_PROGRESS_STEP_MS = 1_000;
-const LIMITED_MS = 30_000; // where the server does not say for how long
+const LIMITED_MS = 30_000; // if the server does not say how long
 
 /**
- * Asks for the checkout of a draft. An intent that has ended unpaid (expired, refused, refunded) is followed by one new.
+ * Starts the checkout of a draft. If its intent has already ended without a post (expired, failed, refunded), it is
+ * replaced by a new one, once.
  *
  * @param {object} options
  * @param {Pick<import("./api.js").Api, "createPayment">} options.api
  * @param {Draft} options.draft
- * @param {(draft: Draft) => void} options.save called **before** an intent is sent, so that no reload loses its key
+ * @param {(draft: Draft) => void} options.save called **before** an intent is sent, so that a reload keeps its key
  * @param {() => string} [options.newKey]
  * @param {(ms: number) => Promise<void>} [options.sleep]
  * @returns {Promise<Outcome>}
@@ -68,7 +69,7 @@ function readPayment(payment) {
 function readError(error) {
   if (error instanceof NoAnswerError) return { kind: "unanswered" };
   if (!(error instanceof ProblemError)) throw error;
-  if (error.code === "idempotency_conflict") return "spent"; // the key went with other words: this is a new intent
+  if (error.code === "idempotency_conflict") return "spent"; // the key was used with other content
   if (error.code === "payment_provider_unavailable") return { kind: "down" };
   if (error.status === 429) return { kind: "limited", waitMs: error.retryAfterMs ?? LIMITED_MS };
   if (error.status !== 422 && error.status !== 413) return { kind: "unanswered" };
@@ -76,8 +77,7 @@ function readError(error) {
 }
 
 /**
- * A random UUID (RFC 9562, version 4). Browsers keep `crypto.randomUUID` from pages that come over plain HTTP, except from
- * this very machine.
+ * A random UUID (RFC 9562, version 4). Over plain HTTP, browsers offer `crypto.randomUUID` only on localhost.
  */
 export function randomUuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

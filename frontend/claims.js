@@ -1,10 +1,10 @@
-/** The claims: which messages are this device's own, and which earlier payments of this tab may yet become one. */
+/** The claims: which messages were paid for on this device, and which payments of this tab may still become one. */
 
 import { isSpent } from "./payment.js";
 
 const MOST = 500;
 
-/** Remembers own messages on the device, and payments to wait for in the tab. */
+/** Stores own messages on the device, and pending payments in the tab. */
 export class Claims {
   /** @type {Own[]} */
   #mine = [];
@@ -40,7 +40,7 @@ export class Claims {
   }
 
   /**
-   * The buyer goes on to another payment before this one's message is there.
+   * The buyer starts another payment before this one's message has arrived.
    *
    * @param {string} paymentId
    */
@@ -50,7 +50,7 @@ export class Claims {
     this.#keepAwaited();
   }
 
-  /** @param {Payment} payment as the feed told */
+  /** @param {Payment} payment from the feed */
   async hear(payment) {
     if (!this.#awaited.has(payment.id)) return;
     if (isSpent(payment.status)) this.#settle(payment.id);
@@ -59,7 +59,7 @@ export class Claims {
       this.add(await this.#parts.api.message(payment.message_id));
       this.#settle(payment.id);
     } catch {
-      // taken down already, or no network: the feed tells again after the next connect
+      // already removed, or no network: the feed reports the payment again after the next connect
     }
   }
 
@@ -82,7 +82,7 @@ export class Claims {
 
 /**
  * @param {unknown} stored
- * @returns {any[]} empty for what is no list
+ * @returns {any[]} empty if it is not a list
  */
 function listIn(stored) {
   return Array.isArray(stored) ? stored : [];

@@ -1,13 +1,13 @@
-/** The composer: the form a message is written in, with its counter, its errors and its button. */
+/** The composer: the form for writing a message, with its counter, errors and button. */
 
 import { part, setText } from "./elements.js";
 import { payLabel } from "./format.js";
 import { authorProblem, countCodePoints, textProblem } from "./text.js";
 
-const NEAR_LIMIT = 50; // from here on the counter stands out
+const NEAR_LIMIT = 50; // code points left when the counter starts to stand out
 const FIELDS = /** @type {const} */ (["text", "author"]);
 
-/** The form. It keeps no draft: what is typed is told, what is to stand there is set. */
+/** The form. It does not keep the draft: `onInput` reports what is typed, and `fill` sets it. */
 export class Composer {
   #form = part("#composer", HTMLFormElement);
   #fields = { text: part("#message-text", HTMLTextAreaElement), author: part("#author", HTMLInputElement) };
@@ -30,7 +30,7 @@ export class Composer {
       if (this.#holds.size === 0 && this.#info && this.#isFine()) onSubmit();
     });
     this.#fields.text.addEventListener("keydown", (event) => {
-      // While an input method composes, Enter belongs to it.
+      // While an input method is composing, Enter confirms its text.
       if (event.key !== "Enter" || event.isComposing || !(event.ctrlKey || event.metaKey)) return;
       event.preventDefault();
       this.#form.requestSubmit();
@@ -53,7 +53,7 @@ export class Composer {
   }
 
   /**
-   * Takes the button away for a reason, or gives it back.
+   * Disables the button for a reason, or removes that reason.
    *
    * @param {Hold} reason
    * @param {boolean} on
@@ -64,7 +64,7 @@ export class Composer {
     this.#draw();
   }
 
-  /** Whether somebody is writing, so that the focus must not be taken away. */
+  /** Whether the user is writing, so that the focus must not move. */
   get focused() {
     return FIELDS.some((name) => document.activeElement === this.#fields[name]);
   }
@@ -74,10 +74,10 @@ export class Composer {
   }
 
   /**
-   * Shows what the server refused, at its field.
+   * Shows the server's errors beside their fields.
    *
    * @param {FieldError[]} errors
-   * @returns {boolean} false when none is about a field of this form
+   * @returns {boolean} false if none is about a field of this form
    */
   showErrors(errors) {
     const known = FIELDS.filter((name) => {
@@ -97,7 +97,7 @@ export class Composer {
     return !wrong;
   }
 
-  /** Counts, and takes errors back or rewords them; while one types no new ones come up. */
+  /** Updates the counter, and updates or hides errors; no new errors appear while typing. */
   #look() {
     const problems = this.#problems();
     for (const name of FIELDS) if (!this.#errors[name].hidden) this.#showError(name, problems[name]);

@@ -1,21 +1,21 @@
-/** The connection to the feed: how far its log was read, whether it is live, and when to try again. Pure; see feed.js. */
+/** The connection to the feed: its cursor, whether it is live, and when to reconnect. Pure; see feed.js. */
 
 import { backoff } from "./backoff.js";
 
 export const SILENCE_MS = 45_000; // the server sends a heartbeat every 20 s
 export const HANDSHAKE_MS = 15_000; // until the first frame
-const STABLE_MS = 10_000; // a connection that held this long clears the record of failures
+const STABLE_MS = 10_000; // a connection that lasts this long resets the backoff
 const RETRY = { baseMs: 1_000, capMs: 30_000 };
 const REFUSED = { baseMs: 120_000, capMs: 120_000 };
 const MISUSE = 1008;
 
 /**
- * The cursor after one more frame. The server promises n + 1, n + 2, … after a `snapshot` or `resumed` at n; whatever
- * breaks the promise means that something was missed, and the only cure is to connect plain, for a snapshot.
+ * The cursor after one more frame. The server promises n + 1, n + 2, … after a `snapshot` or `resumed` at n. Anything else
+ * means that an entry was missed; the page must then reconnect without a cursor, to get a snapshot.
  *
  * @param {Cursor | null} cursor null before the first snapshot
  * @param {Frame} frame
- * @returns {Cursor | null | "gap"} "gap": entries are missing, doubled or out of order
+ * @returns {Cursor | null | "gap"} "gap" if entries are missing, duplicated or out of order
  */
 export function advance(cursor, frame) {
   switch (frame.type) {
@@ -31,7 +31,7 @@ export function advance(cursor, frame) {
     case "heartbeat":
       return cursor && frame.seq > cursor.seq ? "gap" : cursor;
     default:
-      return cursor; // no place in the log, or a kind this page does not know yet
+      return cursor; // not a log entry, or a type that this page does not know
   }
 }
 
@@ -59,7 +59,7 @@ export function connecting(connection) {
 }
 
 /**
- * The first frame came.
+ * The first frame arrived.
  *
  * @param {Connection} connection
  * @param {number} now
@@ -70,11 +70,11 @@ export function live(connection, now) {
 }
 
 /**
- * The connection ended, or never came about.
+ * The connection ended, or could not be made.
  *
  * @param {Connection} connection
  * @param {{ code?: number | undefined, now: number, random?: () => number }} end `code` is the close code
- * @returns {{ connection: Connection, delayMs: number }} `delayMs`: until the next try
+ * @returns {{ connection: Connection, delayMs: number }} `delayMs`: until the next attempt
  */
 export function lost(connection, { code, now, random = Math.random }) {
   const held = connection.phase === "live" && now - connection.liveSince >= STABLE_MS;
@@ -85,10 +85,10 @@ export function lost(connection, { code, now, random = Math.random }) {
 }
 
 /**
- * What the reader is told.
+ * What the page shows about the connection.
  *
  * @param {Connection} connection
- * @param {boolean} online what the browser says of the network; a live connection proves it wrong
+ * @param {boolean} online whether the browser reports a network; ignored while the connection is live
  * @returns {Indicator}
  */
 export function indicator(connection, online) {

@@ -1,9 +1,9 @@
-/** The draft: what is being written, and the one intent to pay for it. Pure. */
+/** The draft: what is being written, and the intent to pay for it. Pure. */
 
 import { clean } from "./text.js";
 
 /**
- * A draft as this tab stored it; an empty one when it stored none, or something else.
+ * The draft that this tab stored; an empty one if there is none, or something else is stored.
  *
  * @param {any} stored
  * @returns {Draft}
@@ -27,7 +27,7 @@ export function content(draft) {
 }
 
 /**
- * The draft with an intent to pay for exactly what it says: the one it has, or a new one.
+ * The draft with an intent to pay for exactly its content: the one it has, or a new one.
  *
  * @param {Draft} draft
  * @param {() => string} newKey
@@ -40,7 +40,7 @@ export function intend(draft, newKey) {
 }
 
 /**
- * The draft once an intent came to an end without a post: paying for the same words again is a new one.
+ * The draft after an intent ended without a post: paying for the same content again needs a new intent.
  *
  * @param {Draft} draft
  * @param {Content} ended what the intent was for
@@ -51,8 +51,8 @@ export function abandonIntent(draft, ended) {
 }
 
 /**
- * The draft after a payment's message was posted: the text goes if it is still that message, the name is kept for the
- * next one, and the intent is spent.
+ * The draft after a payment's message was posted: the text is cleared if it is still that message, the name is kept for
+ * the next one, and the intent is dropped.
  *
  * @param {Draft} draft
  * @param {Payment} payment
@@ -64,8 +64,8 @@ export function clearPosted(draft, payment) {
 }
 
 /**
- * The draft filled from a payment that came to nothing, where this tab has no text of its own (the buyer came back in
- * another tab, say).
+ * The draft, filled from a payment that ended without a post if this tab has no text of its own (for example because the
+ * buyer came back in another tab).
  *
  * @param {Draft} draft
  * @param {Payment} payment

@@ -1,9 +1,9 @@
-/** The elements of index.html, found by selector and checked by kind. */
+/** Finds elements of index.html by selector, and checks their class. */
 
 /**
  * @template {Element} T
  * @param {string} selector
- * @param {new () => T} kind the class it must be of
+ * @param {new () => T} kind the class that it must have
  * @param {ParentNode} [parent]
  * @returns {T}
  */
@@ -34,7 +34,7 @@ export function copyOf(selector) {
 }
 
 /**
- * Sets the text only when it differs, so that nothing is repainted or announced twice.
+ * Sets the text only if it differs, so that nothing is repainted or announced twice.
  *
  * @param {Element} target
  * @param {string} text

@@ -1,4 +1,4 @@
-/** The live feed: one WebSocket that is always on its way back, and never skips a log entry. */
+/** The live feed: one WebSocket that reconnects by itself and never skips a log entry. */
 
 import {
   advance,
@@ -13,8 +13,8 @@ import {
 } from "./connection.js";
 
 /**
- * Delivers every frame in order. After a loss it resumes with its cursor; where the server can't resume, or an entry is
- * missing, the next frame is a `snapshot`, which replaces all that came before it.
+ * Delivers every frame in order. After losing the connection it resumes with its cursor. If the server can't resume, or an
+ * entry is missing, the next frame is a `snapshot`, which replaces everything before it.
  */
 export class Feed {
   #connection = initialConnection();
@@ -26,7 +26,7 @@ export class Feed {
   /** @type {Set<string>} */
   #watched = new Set();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer; // the wait before the next try, or the patience with a silent connection
+  #timer; // until the next attempt, or until a silent connection is given up
   #lastHeard = 0;
   #options;
 
@@ -35,14 +35,14 @@ export class Feed {
     this.#options = options;
   }
 
-  /** Connects, and from then on stays connected. */
+  /** Connects, and keeps reconnecting from then on. */
   start() {
     this.#connect();
   }
 
   /**
-   * It may be worth trying now: the network is back, or the page is looked at again. Ends a wait (unless the server
-   * refused us), and replaces a connection that was silent for too long.
+   * The network is back, or the page became visible again: connects now if it was waiting (unless the server refused us),
+   * and replaces a connection that has been silent for too long.
    */
   wake() {
     const { phase, refused } = this.#connection;
@@ -51,13 +51,13 @@ export class Feed {
     else this.#tell();
   }
 
-  /** The browser says that the network is gone. It may be wrong (a board on this very machine), so that is tried out. */
+  /** The browser reports that the network is gone. It may be wrong (a board on localhost), so this reconnects to find out. */
   doubt() {
     if (this.#connection.phase === "waiting") this.#tell();
     else this.#connect();
   }
 
-  /** Lets go, so that the page may enter the back-forward cache; `wake` comes back. */
+  /** Disconnects, so that the page may enter the back-forward cache; `wake` reconnects. */
   suspend() {
     this.#drop();
     this.#connection = { ...this.#connection, phase: "waiting", refused: false };
@@ -76,7 +76,7 @@ export class Feed {
 
   /** @param {string} paymentId */
   unwatch(paymentId) {
-    this.#watched.delete(paymentId); // the server forgets it with the connection
+    this.#watched.delete(paymentId); // the server drops the watch with the connection
   }
 
   #connect() {
@@ -125,7 +125,7 @@ export class Feed {
     this.#tell();
   }
 
-  /** Stops listening before closing: a dead network may take minutes to say that it closed. */
+  /** Stops listening before closing: on a dead network the close event may take minutes. */
   #drop() {
     clearTimeout(this.#timer);
     this.#listeners.abort();

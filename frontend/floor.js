@@ -1,6 +1,6 @@
 /*
  * The floor: starts the page in browsers that are new enough, and asks for a newer one in all others. It runs first, and is
- * a classic script without modern syntax, because old browsers must be able to parse it.
+ * a classic script without modern syntax, so that old browsers can parse it.
  */
 (function () {
   var BROWSERS = "Chrome or Edge 105, Firefox 115, Safari 16, or anything newer";
@@ -12,7 +12,7 @@
   if (isNewEnough() && script) start(script.getAttribute("data-page"));
   else say(TOO_OLD);
 
-  /** Whether the browser has everything the page needs, and is no older than those it is written for. */
+  /** Whether the browser has everything the page needs, and is one of the supported versions. */
   function isNewEnough() {
     try {
       return (
@@ -43,7 +43,7 @@
           HTMLFormElement.prototype.requestSubmit,
         ].every(isFunction) &&
         new RegExp("^\\p{Lu}$", "u").test("A") &&
-        CSS.supports("container-type", "inline-size") // nothing here needs it, but nothing below the floor has it
+        CSS.supports("container-type", "inline-size") // not used here, but no older browser has it
       );
     } catch (_) {
       return false;
@@ -76,7 +76,7 @@
     find("log").setAttribute("aria-busy", "false");
     find("composer").hidden = true;
     find("connection").hidden = true;
-    find("skip").hidden = true; // it leads to the composer
+    find("skip").hidden = true; // it links to the composer
   }
 
   /** @param {string} id */

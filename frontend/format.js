@@ -1,6 +1,6 @@
-/** Formats: prices and times in words, in the page's language. */
+/** Formats prices and times in the page's language. */
 
-const LANGUAGE = "en"; // the page's own, so that its sentences do not mix two languages
+const LANGUAGE = "en"; // the page's own, so that sentences don't mix two languages
 
 // Stripe's minor units, https://docs.stripe.com/currencies: ISK and UGX count as two-decimal there, unlike in ISO 4217.
 const ZERO_DECIMAL = new Set("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split(" "));
@@ -37,7 +37,7 @@ export function formatPrice(amount, currency) {
  * What the pay button says.
  *
  * @param {{ amount: number, currency: string }} price
- * @param {"exclusive" | "inclusive" | null} taxBehavior exclusive tax comes on top, so the button says so
+ * @param {"exclusive" | "inclusive" | null} taxBehavior exclusive tax is added to the price, so the button says so
  */
 export function payLabel(price, taxBehavior) {
   const label = `Pay ${formatPrice(price.amount, price.currency)} and send`;
@@ -45,7 +45,7 @@ export function payLabel(price, taxBehavior) {
 }
 
 /**
- * How long ago, in few words; a date once it is a week old.
+ * How long ago, in short form; the date if it is a week old or more.
  *
  * @param {string} time
  * @param {number} now
@@ -53,7 +53,7 @@ export function payLabel(price, taxBehavior) {
 export function relativeTime(time, now) {
   const then = Date.parse(time);
   const age = now - then;
-  if (age < MINUTE_MS) return "just now"; // also when this device's clock is behind
+  if (age < MINUTE_MS) return "just now"; // also if this device's clock is slow
   if (age < HOUR_MS) return relative.format(-Math.floor(age / MINUTE_MS), "minute");
   if (age < DAY_MS) return relative.format(-Math.floor(age / HOUR_MS), "hour");
   if (age < 7 * DAY_MS) return relative.format(-Math.floor(age / DAY_MS), "day");
@@ -61,7 +61,7 @@ export function relativeTime(time, now) {
   return format.format(then);
 }
 
-/** @param {string} time told in full, in the reader's time zone */
+/** @param {string} time to format in full, in the reader's time zone */
 export function exactTime(time) {
   return exact.format(Date.parse(time));
 }

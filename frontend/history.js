@@ -1,11 +1,11 @@
-/** The reader of history: fetches pages of older messages and merges them into the board. */
+/** History: fetches pages of older messages and merges them into the board. */
 
 import { mergePage } from "./board.js";
 
 const PAGE = 50;
 const AROUND = 25;
 
-/** Reads pages over HTTP, none twice at a time. All its calls reject like `Api`'s. */
+/** Reads pages over HTTP; concurrent requests for the same page are shared. All its calls reject like `Api`'s. */
 export class History {
   /** @type {Map<string, Promise<void>>} */
   #reading = new Map();
@@ -21,28 +21,28 @@ export class History {
     this.#board = board;
   }
 
-  /** Whether a page is on its way. */
+  /** Whether a page is being loaded. */
   get busy() {
     return this.#reading.size > 0;
   }
 
-  /** The newest page: for a start without the feed. */
+  /** Reads the newest page, for a start without the feed. */
   newest() {
     return this.#read({}, PAGE);
   }
 
-  /** The page before the oldest message. */
+  /** Reads the page before the oldest message. */
   older() {
     const oldest = this.#board.read().messages[0];
     return this.#read(oldest ? { before: oldest.id } : {}, PAGE);
   }
 
-  /** @param {Span} gap whose next page is read, from its old end */
+  /** @param {Span} gap whose next page is read, starting at its oldest id */
   within(gap) {
     return this.#read({ after: gap.from - 1 }, PAGE);
   }
 
-  /** @param {number} id of a message to read, and what stands on both sides of it */
+  /** @param {number} id of a message to read, together with its neighbours */
   async around(id) {
     await Promise.all([this.#read({ before: id + 1 }, AROUND), this.#read({ after: id }, AROUND)]);
   }

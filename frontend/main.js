@@ -1,4 +1,4 @@
-/** The page: puts its parts together, and carries news from one to the other. */
+/** The page: creates its parts and passes events between them. */
 
 import { messageInHash, permalink, readReturn, withoutReturn } from "./address.js";
 import { Api } from "./api.js";
@@ -11,7 +11,7 @@ import { Notice } from "./notice.js";
 import { PageFrame } from "./page.js";
 import { Reader } from "./reader.js";
 
-const TICK_MS = 20_000; // how often relative times are brought up to date
+const TICK_MS = 20_000; // how often relative times are updated
 const INFO_RETRY = { baseMs: 1_000, capMs: 30_000 };
 
 const tab = new Memory(() => sessionStorage);
@@ -51,7 +51,7 @@ function start() {
   addEventListener("unhandledrejection", sayBroken);
   const back = readReturn(location.search);
   if (back) history.replaceState(history.state, "", withoutReturn(location));
-  history.scrollRestoration = "manual"; // the list is not there yet when the browser would restore it
+  history.scrollRestoration = "manual"; // the list is still empty when the browser would restore the scroll position
   void configure();
   buyer.arrive(back);
   if (!back) void followHash();
@@ -72,7 +72,7 @@ function sayBroken() {
   if (saidBroken) return;
   saidBroken = true;
   const action = { label: "Reload", act: () => location.reload() };
-  notice.show("This page ran into an error, and may not work as it should until it is reloaded.", { tone: "error", action });
+  notice.show("This page ran into an error. It may not work properly until you reload it.", { tone: "error", action });
 }
 
 /**
@@ -84,7 +84,7 @@ function isOurs({ filename, message }) {
   return !/^[a-z-]+-extension:/.test(filename) && !message.startsWith("ResizeObserver loop");
 }
 
-/** Asks for title, price and limits until they are known: without them nothing can be sent. */
+/** Fetches title, price and limits, and retries until it has them: without them nothing can be sent. */
 async function configure(attempt = 0) {
   clearTimeout(configuring);
   let info;
@@ -121,7 +121,7 @@ function showConnection(indicator) {
   reader.connectionChanged(indicator);
 }
 
-/** Looked at again, or back on the network. */
+/** The page became visible again, or the network is back. */
 function wake() {
   if (!configured) void configure();
   feed.wake();
@@ -129,7 +129,7 @@ function wake() {
   tick();
 }
 
-/** Out of the back-forward cache: the buyer pressed Back at checkout, say. */
+/** The page was restored from the back-forward cache, for example because the buyer pressed Back at checkout. */
 function comeBack() {
   buyer.arrive(null);
   wake();
@@ -150,7 +150,7 @@ async function followHash() {
   if (id === null) return;
   const { kind } = await reader.goTo({ id, mark: "target", focus: true });
   if (kind === "removed") notice.show("That message was taken off the board.");
-  if (kind === "unknown") notice.show("There is no message at that link.");
+  if (kind === "unknown") notice.show("That link doesn’t lead to a message.");
   if (kind !== "failed") return;
   const action = { label: "Try again", act: () => void followHash() };
   notice.show("That message couldn’t be loaded.", { tone: "error", action });
@@ -158,11 +158,11 @@ async function followHash() {
 
 /** @param {number} id */
 async function copyLink(id) {
-  const { clipboard } = /** @type {{ clipboard?: Clipboard }} */ (navigator); // missing where the page comes over plain HTTP
+  const { clipboard } = /** @type {{ clipboard?: Clipboard }} */ (navigator); // undefined over plain HTTP
   const copied = await clipboard?.writeText(permalink(location.href, id)).then(
     () => true,
-    () => false, // without the permission
+    () => false, // not permitted
   );
   if (!copied) history.replaceState(history.state, "", `#m${id}`);
-  notice.show(copied ? "Link copied." : "The link is in the address bar, ready to be copied.");
+  notice.show(copied ? "Link copied." : "The link is in the address bar; copy it from there.");
 }

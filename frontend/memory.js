@@ -1,22 +1,22 @@
-/** What the browser remembers for the page: for this tab, or on this device. */
+/** What the page stores in the browser: for this tab, or on this device. */
 
 /**
- * JSON values under the page's own names. Where the browser refuses to store (private windows, full disks), they are kept
- * for as long as the page is open.
+ * JSON values by name. If the browser refuses to store them (private windows, full disks), they are kept until the page
+ * closes.
  */
 export class Memory {
   /** @type {Map<string, string>} */
   #fallback = new Map();
   #storage;
 
-  /** @param {() => Storage} storage a getter, since even looking at `window.localStorage` may throw */
+  /** @param {() => Storage} storage a getter, because even reading `window.localStorage` may throw */
   constructor(storage) {
     this.#storage = storage;
   }
 
   /**
    * @param {string} name
-   * @returns {unknown} the value written last; null when there is none, or it is no JSON
+   * @returns {unknown} the last value written; null if there is none, or it is not JSON
    */
   read(name) {
     const kept = this.#fallback.get(name) ?? "null";
@@ -29,7 +29,7 @@ export class Memory {
 
   /**
    * @param {string} name
-   * @param {unknown} value null forgets it
+   * @param {unknown} value null removes it
    */
   write(name, value) {
     const text = JSON.stringify(value);

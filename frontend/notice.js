@@ -1,8 +1,8 @@
-/** The notice: one sentence at a time on what just happened, with a way on. */
+/** The notice: one sentence on what just happened, and perhaps a button. */
 
 import { onClick, part, setText } from "./elements.js";
 
-/** Shows notices; a new one takes the place of the last. */
+/** Shows notices; a new one replaces the last. */
 export class Notice {
   #box = part("#notice", HTMLElement);
   #text = part("#notice-text", HTMLElement);

@@ -1,4 +1,4 @@
-/** The page around the board: title, connection, demo banner, pill, and what stands in for messages when there are none. */
+/** The page around the board: title, connection, demo banner, pill, and the placeholder for an empty board. */
 
 import { onClick, part, setText } from "./elements.js";
 import { formatPrice, windowTitle } from "./format.js";
@@ -9,11 +9,11 @@ const CONNECTION = {
   live: "Live",
   reconnecting: "Reconnecting…",
   offline: "Offline",
-  refused: "Refused by the server; next try in a few minutes",
+  refused: "Refused by the server; trying again in a few minutes",
 };
 const OLDER = { none: "", some: "Load older", loading: "Loading…", failed: "Couldn’t load older messages. Try again" };
 
-/** Draws all that is neither board, card, notice nor composer. */
+/** Draws everything except the board, the card, the notice and the composer. */
 export class PageFrame {
   #connection = part("#connection", HTMLElement);
   #banner = part("#demo-banner", HTMLElement);
@@ -27,7 +27,7 @@ export class PageFrame {
   /** @type {Placeholder} */
   #waitingFor = "loading";
   /** @type {string | null} */
-  #price = null; // until the server has told
+  #price = null; // until the server has sent it
 
   /** @param {PageParts} parts */
   constructor({ onPill, onOlder, onTryNow, onBannerClosed }) {
@@ -38,7 +38,7 @@ export class PageFrame {
       this.#banner.hidden = true;
       onBannerClosed();
     });
-    // A little before the button comes into sight, the older messages are on their way.
+    // Older messages start to load a little before the button becomes visible.
     this.#nearOlder = new IntersectionObserver(
       (entries) => {
         if (entries.at(-1)?.isIntersecting && this.#older.dataset["state"] === "some") onOlder();
@@ -69,26 +69,26 @@ export class PageFrame {
     setText(this.#connection, CONNECTION[indicator]);
   }
 
-  /** @param {number} count of new messages below what is in sight */
+  /** @param {number} count of new messages below the visible part */
   showPill(count) {
     this.#pill.hidden = count === 0;
     setText(this.#pill, count === 1 ? "1 new message" : `${count} new messages`);
   }
 
-  /** @param {number} count of messages that came while nobody looked */
+  /** @param {number} count of messages that arrived while the page was hidden */
   showUnread(count) {
     this.#unread = count;
     document.title = windowTitle(this.#title, count);
   }
 
-  /** @param {"none" | "some" | "loading" | "failed"} state of what is older than the list */
+  /** @param {"none" | "some" | "loading" | "failed"} state of the history older than the list */
   showOlder(state) {
     this.#older.hidden = state === "none";
     this.#older.dataset["state"] = state;
     this.#older.setAttribute("aria-busy", String(state === "loading"));
     setText(this.#older, OLDER[state]);
     this.#nearOlder.unobserve(this.#older);
-    this.#nearOlder.observe(this.#older); // afresh, since it may be in sight still
+    this.#nearOlder.observe(this.#older); // again, because it may still be visible
   }
 
   /** @param {Placeholder} kind */
@@ -100,19 +100,19 @@ export class PageFrame {
     const words = {
       loading: "Opening the board…",
       empty: emptyBoard(this.#price),
-      failed: "The board can’t be reached right now. This page keeps trying by itself.",
+      failed: "The board can’t be reached right now. This page will keep trying.",
       none: "",
     };
     setText(part("p", HTMLElement, this.#placeholder), words[kind]);
   }
 
-  /** @param {string} words read out by assistive technology, and seen by nobody */
+  /** @param {string} words for assistive technology only */
   announce(words) {
     part("#announcer", HTMLElement).textContent = words;
   }
 
   /**
-   * Tells the style sheet how much a sticky bar covers, so that nothing scrolled to hides behind it.
+   * Gives the style sheet the height of a sticky bar, so that nothing scrolled to is hidden behind it.
    *
    * @param {string} property
    * @param {HTMLElement} bar
@@ -124,7 +124,7 @@ export class PageFrame {
 }
 
 /**
- * The invitation to write the first message. The snapshot may come before the price is known.
+ * The invitation to write the first message. The snapshot may arrive before the price is known.
  *
  * @param {string | null} price
  */

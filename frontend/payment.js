@@ -1,11 +1,11 @@
-/** The payment this tab follows, and what its card tells the buyer. Pure; card.js draws it. */
+/** The payment that this tab follows, and the text of its card. Pure; card.js draws it. */
 
 import { backoff } from "./backoff.js";
 import { clip } from "./text.js";
 
 const LONG_WAIT_MS = 20_000;
 const POLL_PENDING = { baseMs: 2_000, capMs: 30_000 };
-const POLL_PROCESSING = { baseMs: 30_000, capMs: 300_000 }; // a bank takes days
+const POLL_PROCESSING = { baseMs: 30_000, capMs: 300_000 }; // banks take days
 const QUOTE = "{message}";
 const QUOTE_LENGTH = 60;
 
@@ -20,7 +20,7 @@ export function follow(id, stage, since) {
 }
 
 /**
- * What this tab stored of the payment it follows; null when it stored none, or something else.
+ * The payment that this tab stored as the one it follows; null if there is none, or something else is stored.
  *
  * @param {any} stored
  * @returns {{ id: string, stage: Stage, since: number } | null}
@@ -32,8 +32,8 @@ export function followedFrom(stored) {
 }
 
 /**
- * What is known after the server told. An answer that was overtaken on its way says nothing: no payment becomes pending
- * again, and only a pending one goes to processing.
+ * The state after a response or frame from the server. One that arrives late is ignored: no payment becomes pending again,
+ * and only a pending one becomes processing.
  *
  * @param {Followed} followed
  * @param {Payment} payment
@@ -48,7 +48,7 @@ export function told(followed, payment) {
 }
 
 /**
- * Whether money may be under way, so that paying for the same words again must be held back.
+ * Whether the payment may be in progress, so that the buyer must not pay for the same text again.
  *
  * @param {Followed} followed
  */
@@ -58,7 +58,7 @@ export function mayBePaid({ payment, missing, stage }) {
 }
 
 /**
- * Whether the payment ended without a post, so that the next try is a new one.
+ * Whether the payment ended without a post, so that the next attempt is a new payment.
  *
  * @param {PaymentStatus} status
  */
@@ -67,7 +67,7 @@ export function isSpent(status) {
 }
 
 /**
- * Whether a checkout that was left came to nothing, which is nobody's news.
+ * Whether the buyer left the checkout without paying and it is over, so that there is nothing to show.
  *
  * @param {Followed} followed
  */
@@ -76,12 +76,12 @@ export function isForgettable({ payment, missing, stage }) {
 }
 
 /**
- * When to ask for the payment again; each question also makes the server ask Stripe.
+ * When to ask for the payment again; each request also makes the server ask Stripe.
  *
  * @param {Followed} followed
- * @param {number} attempt questions asked so far
+ * @param {number} attempt requests made so far
  * @param {() => number} [random]
- * @returns {number | null} milliseconds; null: there is nothing to wait for
+ * @returns {number | null} milliseconds; null if there is nothing to wait for
  */
 export function pollDelay(followed, attempt, random = Math.random) {
   if (!mayBePaid(followed)) return null;
@@ -89,12 +89,12 @@ export function pollDelay(followed, attempt, random = Math.random) {
 }
 
 /**
- * The card for a payment. It claims no more than is known: coming back from checkout is not yet a payment, and a checkout
- * left open is nobody's news.
+ * The card for a payment. It only says what is known: a buyer who comes back from checkout may not have paid, and for a
+ * checkout that is still open there is no card.
  *
  * @param {Followed | null} followed
  * @param {number} now
- * @returns {Card | null} null: nothing to say
+ * @returns {Card | null} null if there is nothing to say
  */
 export function cardFor(followed, now) {
   if (!followed || isForgettable(followed)) return null;
@@ -124,12 +124,12 @@ const CARDS = {
   pending: [
     "waiting",
     "Thank you!",
-    "Your payment is being confirmed, and your message appears here by itself. No need to pay again.",
+    "Your payment is being confirmed, and your message will appear here automatically. No need to pay again.",
   ],
   processing: [
     "waiting",
     "Waiting for your bank",
-    `This way of paying can take several working days. ${QUOTE} is posted by itself once the payment arrives. No need to pay again.`,
+    `This payment method can take several working days. ${QUOTE} will be posted automatically once the payment arrives. No need to pay again.`,
     "dismiss",
   ],
   fulfilled: [
@@ -150,20 +150,20 @@ const CARDS = {
   expired: [
     "bad",
     "The checkout has expired",
-    "No payment arrived in time, so nothing was posted. Your text is kept, so you can try again. Should the money arrive after all, the message is posted by itself.",
+    "No payment arrived in time, so nothing was posted. Your text is kept, so you can try again. If the payment still arrives, the message will be posted automatically.",
     "retry",
     "dismiss",
   ],
   refunded: [
     "bad",
     "Your payment was refunded",
-    "The money goes back the way it came, and the message is not on the board.",
+    "The money is going back to the card or account you paid with, and the message is not on the board.",
     "dismiss",
   ],
   disputed: [
     "bad",
     "Your payment is disputed",
-    "It was contested with the bank, so the message is off the board.",
+    "The payment was disputed with the bank, so the message is off the board.",
     "dismiss",
   ],
 };
@@ -173,7 +173,7 @@ const STILL_PENDING = {
   status: "pending",
   tone: "waiting",
   title: "Still being confirmed",
-  text: "This takes longer than usual. Once the payment is confirmed your message is posted, even if you close this page. No need to pay again.",
+  text: "This is taking longer than usual. Your message will be posted once the payment is confirmed, even if you close this page. No need to pay again.",
   actions: [],
 };
 
@@ -182,7 +182,7 @@ const UNKNOWN = {
   status: "unknown",
   tone: "bad",
   title: "We can’t find that payment",
-  text: "The link may have been cut short, or it belongs to another board. If you paid here, your message is posted all the same.",
+  text: "The link may be incomplete, or it may belong to another board. If you paid here, your message will still be posted.",
   actions: ["dismiss"],
 };
 
@@ -191,6 +191,6 @@ const REMOVED = {
   status: "fulfilled",
   tone: "bad",
   title: "Your message is off the board",
-  text: "It was posted, and has been taken down since.",
+  text: "It was posted, but has since been taken down.",
   actions: ["dismiss"],
 };

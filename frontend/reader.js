@@ -1,23 +1,23 @@
-/** The reader's side: the board as it is read, live and back into history. */
+/** Reading the board: live, and back into history. */
 
 import { ProblemError } from "./api.js";
 import { emptyBoard, find, hasOlder, isLoaded, receive, trim } from "./board.js";
 import { History } from "./history.js";
 import { BoardView } from "./view.js";
 
-const MOST_SHOWN = 600; // a page left open for days drops its oldest from here on,
-const KEPT = 300; // down to these
-const MOST_READ_OUT = 5; // more at once are summed up
-const FIRST_FRAME_MS = 4_000; // then the first page is read over HTTP
+const MOST_SHOWN = 600; // beyond this many messages, the oldest are dropped
+const KEPT = 300; // how many then stay
+const MOST_READ_OUT = 5; // of more new messages, only the number is announced
+const FIRST_FRAME_MS = 4_000; // without a frame by then, the first page is read over HTTP
 
-/** Keeps the board's state, has it drawn, and takes the reader to messages. */
+/** Keeps the board's state, draws it, and scrolls to messages. */
 export class Reader {
   #board = emptyBoard();
   #view;
   #history;
-  #below = 0; // messages posted below what is in sight
+  #below = 0; // messages posted below the visible part
   #unseen = 0; // messages posted while the page was hidden
-  #news = 0; // messages posted since the last drawing
+  #news = 0; // messages posted since the board was last drawn
   #drawing = false;
   /** @type {Target | null} */
   #target = null;
@@ -54,7 +54,7 @@ export class Reader {
   }
 
   /**
-   * Takes the reader to a message, loading the history it stands in.
+   * Scrolls to a message, after loading the history around it.
    *
    * @param {Target} target
    * @returns {Promise<Found>}
@@ -94,7 +94,7 @@ export class Reader {
     }
   }
 
-  /** The page is looked at, or time has passed. */
+  /** The page became visible, or time has passed. */
   refresh() {
     this.#view.refresh();
     if (document.hidden) return;
@@ -102,7 +102,7 @@ export class Reader {
     this.#parts.page.showUnread(0);
   }
 
-  /** Tries again where nothing could be read. */
+  /** Tries again after nothing could be read. */
   retry() {
     this.#parts.page.showPlaceholder("loading");
     void this.#readWithoutFeed();
@@ -133,7 +133,7 @@ export class Reader {
   async #whyMissing(id) {
     try {
       await this.#parts.api.message(id);
-      return "failed"; // it was put back this very moment
+      return "failed"; // it has just been restored
     } catch (error) {
       const status = error instanceof ProblemError ? error.status : 0;
       return status === 410 ? "removed" : status === 404 ? "unknown" : "failed";
@@ -158,7 +158,7 @@ export class Reader {
     if (isLoaded(board)) this.#markLoaded();
     if (this.#drawing) return;
     this.#drawing = true;
-    // Once per painted frame, however many entries come in; a hidden page paints none.
+    // Once per animation frame, however many entries arrive; a hidden page has no animation frames.
     if (document.hidden) setTimeout(() => this.#draw());
     else requestAnimationFrame(() => this.#draw());
   }

@@ -1,6 +1,6 @@
 /**
- * The rules for what may be posted, the same as the server's, which stays the judge. Their sets of characters come from
- * one generated table; NFC alone is the browser's own, and what it doesn't know yet it leaves as it is.
+ * The rules for what may be posted, the same as the server's, which has the final say. Both use one generated table of
+ * characters. Only NFC is the browser's own; it leaves characters that it doesn't know unchanged.
  */
 
 import * as unicode from "./unicode.js";
@@ -12,7 +12,7 @@ const TAG_BASE = "\u{1F3F4}";
 const DIRECTION_MARK = /[\u200E\u200F\u061C]/u;
 const ZWNJ = "\u200C";
 const ZWJ = "\u200D";
-// Near enough for browsers without Intl.Segmenter: flags, emoji with their modifiers and joiners, marks on any base.
+// An approximation for browsers without Intl.Segmenter: flags, emoji with modifiers and joiners, marks on any base.
 const GRAPHEME =
   /(?:\p{RI}{2}|[^])(?:[\p{M}\p{EMod}\u200C\u1160-\u11FF\u{E0020}-\u{E007F}]|\u200D\p{ExtPict}?)*/gu;
 
@@ -22,7 +22,7 @@ const MAX_RAW_AUTHOR_LENGTH = 200;
 const MAX_STACKED_MARKS = 5; // on one base, after NFC
 const MAX_REPEATED_MARKS = 2; // the same one in a row
 const MAX_IGNORABLE = 8; // default-ignorable characters in a row
-const MAX_RAW_MARKS = 4 * (MAX_STACKED_MARKS + 1) + 3; // no fewer than MAX_STACKED_MARKS are left of more by NFC
+const MAX_RAW_MARKS = 4 * (MAX_STACKED_MARKS + 1) + 3; // of more, NFC leaves more than MAX_STACKED_MARKS
 
 const CONTROL = classOf(unicode.CONTROLS);
 const NOT_TEXT = classOf(unicode.NOT_TEXT);
@@ -41,15 +41,15 @@ const JOINED_SYMBOL = classOf(unicode.JOINED_SYMBOLS);
 
 /**
  * @param {string} ranges of the generated table
- * @param {string} [not] "^" for all other characters
+ * @param {string} [not] "^" to match all other characters
  */
 function classOf(ranges, not = "") {
   return new RegExp(`[${not}${ranges.trim().replace(/[0-9a-f]+/gu, "\\u{$&}").replace(/\s+/gu, "")}]`, "u");
 }
 
 /**
- * The text as the server would store it: CRLF to LF, trimmed of Unicode white space, NFC. One that is too long even as
- * typed stays as it is, whatever NFC would cost.
+ * The text as the server would store it: CRLF to LF, trimmed of Unicode white space, NFC. A text that is too long even as
+ * typed is returned unchanged, to save the cost of NFC.
  *
  * @param {string} text
  */
@@ -76,13 +76,13 @@ function isLongerThan(text, max) {
   return text.length > max && (text.length > 2 * max || Array.from(text).length > max);
 }
 
-/** @param {string} text whose code points are counted as the server does */
+/** @param {string} text whose code points are counted as the server counts them */
 export function countCodePoints(text) {
   return Array.from(clean(text)).length;
 }
 
 /**
- * The beginning of the cleaned text, cut between graphemes so that no emoji or accent is torn apart.
+ * The beginning of the cleaned text, cut between graphemes so that no emoji or accent is split.
  *
  * @param {string} text
  * @param {number} max code points
@@ -106,7 +106,7 @@ function graphemes(text) {
 }
 
 /**
- * Why a message would be refused, in words for the writer; null when it is fine.
+ * Why a message would be refused, as a sentence for the writer; null if it is fine.
  *
  * @param {string} text as typed
  * @param {number} max code points
@@ -115,7 +115,7 @@ export function textProblem(text, max) {
   if (isLongerThan(text, MAX_RAW_TEXT_LENGTH)) return tooLong(countCodePoints(text) - max);
   if (clean(text) === "") return "Write a message first.";
   const lines = clean(text).split(LINE_BREAK).length;
-  if (lines > MAX_LINES) return `That is ${lines} lines; up to ${MAX_LINES} fit.`;
+  if (lines > MAX_LINES) return `That is ${lines} lines; at most ${MAX_LINES} are allowed.`;
   return sharedProblem(text, max);
 }
 
@@ -128,7 +128,7 @@ export function textProblem(text, max) {
 export function authorProblem(author, max) {
   if (isLongerThan(author, MAX_RAW_AUTHOR_LENGTH)) return "This name is much too long.";
   if (clean(author) === "") return null;
-  if (LINE_BREAK.test(clean(author))) return "A name is one line.";
+  if (LINE_BREAK.test(clean(author))) return "A name must be on one line.";
   return sharedProblem(author, max) ?? (hasHidden(clean(author)) ? "There is an invisible character in the name." : null);
 }
 
@@ -150,7 +150,7 @@ function sharedProblem(raw, max) {
   if (NOT_TEXT.test(raw)) return "There is a broken character in it.";
   if (DIRECTION_CONTROL.test(raw)) return "Characters that override the text direction can’t be posted.";
   if (ANNOTATION.test(raw)) return "Annotation characters can’t be posted.";
-  if (!VISIBLE.test(text)) return "There is nothing to see in it yet.";
+  if (!VISIBLE.test(text)) return "It has no visible characters yet.";
   if (hasTooManyMarks(text)) return "Too many accents are stacked on one letter.";
   const untagged = text.replace(TAG_SEQUENCE, TAG_BASE);
   if (TAG.test(untagged)) return "There is an invisible tag character in it.";
@@ -193,13 +193,13 @@ function hasTooManyMarks(text) {
 }
 
 /**
- * Whether a name has default-ignorable characters that its script or its emoji have no need of.
+ * Whether a name has default-ignorable characters that its script or its emoji don't need.
  *
  * @param {string} author
  */
 function hasHidden(author) {
   const characters = Array.from(author);
-  let beforeMarks = ""; // the last character that is no mark
+  let beforeMarks = ""; // the last character that is not a mark
   return characters.some((character, index) => {
     const base = beforeMarks;
     if (!MARK.test(character)) beforeMarks = character;

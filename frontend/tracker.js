@@ -1,9 +1,9 @@
-/** The tracker: follows one payment over the feed, and by asking the server about it. */
+/** The tracker: follows one payment over the feed and by polling the server. */
 
 import { ProblemError } from "./api.js";
 import { follow, pollDelay, told } from "./payment.js";
 
-/** Follows the payment of this tab. Asking is more than a fallback: it makes the server ask Stripe. */
+/** Follows the payment of this tab. Polling is not just a fallback: it makes the server ask Stripe. */
 export class Tracker {
   /** @type {Followed | null} */
   #followed = null;
@@ -44,7 +44,7 @@ export class Tracker {
     this.#change(null);
   }
 
-  /** @param {Payment} payment as somebody was told; about another than ours is no news */
+  /** @param {Payment} payment from the feed or the API; ignored unless it is the followed one */
   hear(payment) {
     if (this.#followed?.id === payment.id) this.#change(told(this.#followed, payment));
   }
@@ -54,7 +54,7 @@ export class Tracker {
     if (this.#followed) this.#change({ ...this.#followed, removed: true });
   }
 
-  /** The page is looked at again: asks now if there is anything to wait for. */
+  /** The page became visible again: asks now if there is anything to wait for. */
   wake() {
     if (this.#followed && pollDelay(this.#followed, 0) !== null) void this.#ask();
   }

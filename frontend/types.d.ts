@@ -1,5 +1,5 @@
 /**
- * The shapes the page works with, known in every module without an import (this file is for tsc alone, and not served).
+ * The types that the page uses, available in every module without an import (this file is only for tsc, and not served).
  * First those of the public contract: money in Stripe's minor units, times RFC 3339 UTC.
  */
 
@@ -27,7 +27,7 @@ interface Payment {
   expires_at: string | null;
 }
 
-/** The answer of `GET /api/board`. */
+/** The response of `GET /api/board`. */
 interface BoardInfo {
   title: string;
   price: { amount: number; currency: string };
@@ -37,7 +37,7 @@ interface BoardInfo {
   test_mode: boolean;
 }
 
-/** One page of history, oldest first, read when the log stood at `seq`. */
+/** One page of history, oldest first, read when the log was at `seq`. */
 interface Page {
   messages: Message[];
   seq: number;
@@ -45,7 +45,7 @@ interface Page {
   has_more: boolean;
 }
 
-/** Where a page is read: before an id, after one, or with neither the newest. */
+/** Which page to read: before an id, after one, or the newest if neither is given. */
 interface Place {
   before?: number;
   after?: number;
@@ -69,7 +69,7 @@ interface Problem {
 
 type SnapshotFrame = Page & { type: "snapshot" };
 
-/** An entry of the log: the frames that carry the cursor on by one. */
+/** An entry of the log: each of these frames advances the cursor by one. */
 type EntryFrame =
   | { type: "message.posted" | "message.restored"; seq: number; message: Message }
   | { type: "message.removed"; seq: number; message_id: number; reason: string }
@@ -86,26 +86,26 @@ type Frame =
 
 // --- the board (board.js) ---------------------------------------------------------------------------
 
-/** A stretch of ids, both ends included; `to` is `Infinity` where it reaches up to whatever is newest. */
+/** A range of ids, both ends included; `to` is `Infinity` if it is open towards the newest. */
 interface Span {
   from: number;
   to: number;
 }
 
-/** What the socket last said about a message removed (null) or put back; a page read earlier must not undo it. */
+/** What the feed last said about a message: removed (null) or restored. A page read earlier must not undo it. */
 interface Word {
   seq: number;
   message: Message | null;
 }
 
 interface Board {
-  /** null before anything was read */
+  /** null until something was read */
   epoch: string | null;
-  /** the snapshot's seq: what the socket said before it is unknown */
+  /** the snapshot's seq: removals before it are unknown */
   since: number;
   /** ascending by id */
   messages: readonly Message[];
-  /** unread stretches of history, ascending */
+  /** unread ranges of history, ascending */
   gaps: readonly Span[];
   /** by message id */
   words: ReadonlyMap<number, Word>;
@@ -113,14 +113,14 @@ interface Board {
 
 type Row = { kind: "message"; message: Message } | { kind: "gap"; gap: Span };
 
-/** A message to take the reader to, how to mark it, and whether to focus it. */
+/** A message to scroll to, how to mark it, and whether to focus it. */
 interface Target {
   id: number;
   mark: "highlight" | "target";
   focus: boolean;
 }
 
-/** What became of going to a message. */
+/** The result of scrolling to a message. */
 type Found = { kind: "shown"; message: Message } | { kind: "removed" | "unknown" | "failed" };
 
 // --- the connection (connection.js) -----------------------------------------------------------------
@@ -133,11 +133,11 @@ interface Cursor {
 
 interface Connection {
   phase: "connecting" | "live" | "waiting";
-  /** failures since the last connection that held */
+  /** failures since the last stable connection */
   attempt: number;
-  /** when it last went live, in epoch milliseconds; 0: never */
+  /** when it last went live, in epoch milliseconds; 0 if never */
   liveSince: number;
-  /** the server closed it for misuse, so only a long wait is polite */
+  /** the server closed it for misuse, so the next attempt waits for long */
   refused: boolean;
 }
 
@@ -145,15 +145,15 @@ type Indicator = "connecting" | "live" | "reconnecting" | "offline" | "refused";
 
 // --- buying (draft.js, checkout.js, payment.js) -----------------------------------------------------
 
-/** A message's words: as typed in a draft, as the server stores them elsewhere. */
+/** A message's content: as typed in a draft, elsewhere as the server stores it. */
 interface Content {
   text: string;
   author: string | null;
 }
 
 /**
- * One wish to post one text, however often it is clicked, retried or reloaded: its key (the Idempotency-Key) makes the
- * server answer with the same payment each time.
+ * The intent to post one text. However often it is clicked, retried or reloaded, its key (the Idempotency-Key) makes the
+ * server return the same payment.
  */
 interface Intent extends Content {
   key: string;
@@ -162,15 +162,15 @@ interface Intent extends Content {
 interface Draft {
   text: string;
   author: string;
-  /** the last one acted on; it stays while other words are typed, so that typing back goes on with the same payment */
+  /** the last one sent; kept while the text differs, so that typing the same text again continues the same payment */
   intent: Intent | null;
 }
 
-/** What came of asking for a checkout. */
+/** The result of starting a checkout. */
 type Outcome =
   /** send the buyer to `url` */
   | { kind: "go"; url: string; payment: Payment }
-  /** this very intent has been paid, or its money is under way: nobody may pay twice */
+  /** this intent is paid already, or its payment is in progress: the buyer must not pay twice */
   | { kind: "known"; payment: Payment }
   /** the server refused a field */
   | { kind: "invalid"; errors: FieldError[]; detail: string }
@@ -181,7 +181,7 @@ type Outcome =
   /** the page itself failed; the same intent can be tried again */
   | { kind: "broken" };
 
-/** How this tab came to know a payment: it sent the buyer to checkout, or the buyer came back from there. */
+/** How far the buyer got with a payment in this tab: sent to checkout, or back from there. */
 type Stage = "opened" | "returned" | "cancelled";
 
 /** The payment a tab follows. */
@@ -190,17 +190,17 @@ interface Followed {
   stage: Stage;
   /** when the stage was entered, in epoch milliseconds */
   since: number;
-  /** null until the server has told */
+  /** null until the server has sent it */
   payment: Payment | null;
   /** the server does not know the id */
   missing: boolean;
-  /** posted, and taken off the board since */
+  /** posted, but taken off the board since */
   removed: boolean;
 }
 
 type Action = "show" | "copy" | "retry" | "dismiss";
 
-/** What the payment card says. */
+/** The content of the payment card. */
 interface Card {
   status: PaymentStatus | "unknown";
   tone: "waiting" | "good" | "bad";
@@ -209,7 +209,7 @@ interface Card {
   actions: Action[];
 }
 
-/** A message paid for on this device. After a backup was restored an id alone may be somebody else's, so: with its time. */
+/** A message paid for on this device, with its time: after a backup is restored, the id may belong to another message. */
 interface Own {
   id: number;
   posted_at: string;
@@ -219,13 +219,13 @@ interface Own {
 
 interface NoticeOptions {
   tone?: "info" | "error";
-  /** a button; the notice goes when it is pressed */
+  /** a button; pressing it hides the notice */
   action?: { label: string; act: () => void };
-  /** counts down, and then the notice goes by itself */
+  /** shows a countdown, and then hides the notice */
   waitMs?: number;
 }
 
-/** What stands in for the messages when there are none. */
+/** What is shown in place of the messages if there are none. */
 type Placeholder = "loading" | "empty" | "failed" | "none";
 
 /** `Intl.Segmenter`, which not all browsers have. */
@@ -244,14 +244,14 @@ interface FeedParts {
   location: { protocol: string; host: string };
   onFrame: (frame: Frame) => void;
   onIndicator: (indicator: Indicator) => void;
-  /** what the browser believes about the network */
+  /** whether the browser reports a network */
   isOnline: () => boolean;
 }
 
 interface TrackerParts {
   api: Pick<import("./api.js").Api, "payment">;
   feed: Pick<import("./feed.js").Feed, "watch" | "unwatch">;
-  /** called after every word on the payment, changed or not */
+  /** called after every update about the payment, changed or not */
   onChange: (followed: Followed | null) => void;
 }
 
@@ -260,21 +260,21 @@ interface ClaimsParts {
   feed: Pick<import("./feed.js").Feed, "watch" | "unwatch">;
   tab: import("./memory.js").Memory;
   device: import("./memory.js").Memory;
-  /** other messages than before are this device's own */
+  /** the set of own messages changed */
   onChange: () => void;
 }
 
 interface BuyerParts {
   api: import("./api.js").Api;
   feed: import("./feed.js").Feed;
-  /** where the tab keeps its draft and its payment */
+  /** stores the tab's draft and payment */
   tab: import("./memory.js").Memory;
   claims: import("./claims.js").Claims;
   notice: import("./notice.js").Notice;
   announce: (words: string) => void;
-  /** takes the buyer to the message */
+  /** scrolls to the message */
   goTo: (id: number, focus: boolean) => Promise<Found>;
-  /** the link of the message is to be copied */
+  /** copies the link of the message */
   onCopy: (id: number) => void;
 }
 
@@ -283,22 +283,22 @@ interface ReaderParts {
   page: import("./page.js").PageFrame;
   notice: import("./notice.js").Notice;
   isMine: (message: Message) => boolean;
-  /** the link of a message is to be copied */
+  /** copies the link of a message */
   onCopy: (id: number) => void;
 }
 
 interface ViewParts {
   isMine: (message: Message) => boolean;
-  /** a gap is to be read */
+  /** reads a gap */
   onGap: (gap: Span) => void;
-  /** the link of a message is to be copied */
+  /** copies the link of a message */
   onCopy: (id: number) => void;
   onScroll: (atEnd: boolean) => void;
 }
 
 interface ComposerParts {
   onInput: (typed: { text: string; author: string }) => void;
-  /** the form is fine as far as the page can tell */
+  /** called only if the page finds no errors in the form */
   onSubmit: () => void;
 }
 

@@ -4,10 +4,10 @@ import { rows } from "./board.js";
 import { copyOf, onClick, part, setText } from "./elements.js";
 import { exactTime, formatPrice, relativeTime } from "./format.js";
 
-const END_PX = 96; // this near to the end counts as reading along
-const QUIET_MS = 1_000; // how long assistive technology is kept from reading out what is not news
+const END_PX = 96; // this close to the end, the list follows new messages
+const QUIET_MS = 1_000; // how long assistive technology does not read out a list that is being filled
 
-/** The list of messages. All text of strangers goes through `textContent`. */
+/** The list of messages. All user-written text goes through `textContent`. */
 export class BoardView {
   #list = part("#board", HTMLOListElement);
   #log = part("#log", HTMLElement);
@@ -16,7 +16,7 @@ export class BoardView {
   /** @type {WeakMap<Element, Message>} */
   #drawn = new WeakMap(); // what an item shows
   #atEnd = true;
-  #range = 0; // how far the page could be scrolled when last looked at
+  #range = 0; // how far the page could be scrolled when last measured
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #quiet;
   #parts;
@@ -29,16 +29,16 @@ export class BoardView {
     new ResizeObserver(() => this.#followEnd()).observe(document.body);
   }
 
-  /** Whether the reader is at the end of the list, reading along. */
+  /** Whether the reader is at the end of the list, so that it follows new messages. */
   get atEnd() {
     return this.#atEnd;
   }
 
   /**
-   * Draws the board. The reader's place stays where it is: at the end for who reads along, else at the message on top.
+   * Draws the board and keeps the reader's place: at the end if the reader was there, else at the topmost visible message.
    *
    * @param {Board} board
-   * @param {{ news: boolean }} options `news`: what is added was posted just now, and is worth reading out
+   * @param {{ news: boolean }} options `news`: the added messages were posted just now and should be read out
    */
   render(board, { news }) {
     if (!news) this.#hush();
@@ -52,7 +52,7 @@ export class BoardView {
     this.setBusy(false);
   }
 
-  /** @param {boolean} busy more of the list is on its way */
+  /** @param {boolean} busy whether more of the list is loading */
   setBusy(busy) {
     this.#log.setAttribute("aria-busy", String(busy));
   }
@@ -63,7 +63,7 @@ export class BoardView {
     this.#followEnd();
   }
 
-  /** @param {Target} target in the list, to go to and to mark */
+  /** @param {Target} target in the list, to scroll to and mark */
   reveal({ id, mark, focus }) {
     for (const marked of this.#list.querySelectorAll(`.${mark}`)) marked.classList.remove(mark);
     const item = document.getElementById(`m${id}`);
@@ -74,7 +74,7 @@ export class BoardView {
     if (focus) item?.focus({ preventScroll: true });
   }
 
-  /** Brings the relative times, and what is marked as one's own, up to date. */
+  /** Updates the relative times and the marks on own messages. */
   refresh() {
     for (const item of this.#items.values()) {
       const message = this.#drawn.get(item);
@@ -138,20 +138,20 @@ export class BoardView {
     setText(part("time", HTMLTimeElement, item), relativeTime(message.posted_at, Date.now()));
   }
 
-  /** Keeps a filling list from being read out from top to bottom. */
+  /** Stops assistive technology from reading out the whole list while it is filled. */
   #hush() {
     this.#log.setAttribute("aria-live", "off");
     clearTimeout(this.#quiet);
     this.#quiet = setTimeout(() => this.#log.setAttribute("aria-live", "polite"), QUIET_MS);
   }
 
-  /** Whatever was added or resized (the keyboard, a growing text box), who reads along stays at the end. */
+  /** Stays at the end, if the reader was there, after something was added or resized (keyboard, growing text box). */
   #followEnd() {
     if (this.#atEnd) scrollTo({ top: scrollRange(), behavior: "instant" });
     this.#range = scrollRange();
   }
 
-  /** A scroll that comes with a new size is the browser's doing, and takes nobody away from the end. */
+  /** Updates `atEnd`. A scroll together with a new size comes from the browser, so it does not leave the end. */
   #measureEnd() {
     const resized = this.#range !== scrollRange();
     if (!resized || !this.#atEnd) this.#atEnd = scrollRange() - scrollY <= END_PX;
@@ -159,7 +159,7 @@ export class BoardView {
     return this.#atEnd;
   }
 
-  /** The first item that can be seen, even in part. */
+  /** The first item that is at least partly visible. */
   #topItem() {
     const items = this.#list.children;
     let [low, high] = [0, items.length];
@@ -178,7 +178,7 @@ function scrollRange() {
 }
 
 /**
- * The same for as long as the same is to be seen: in another epoch an id may be another message.
+ * A key for a row. It includes the time, because the same id may be another message in another epoch.
  *
  * @param {Row} row
  */

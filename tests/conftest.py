@@ -1,4 +1,4 @@
-"""What every test folder shares: a board with its sandbox, served for the whole run."""
+"""Fixtures for every test folder: a board with its sandbox, served for the whole run."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -13,7 +13,7 @@ from tests.support.served import Served, served_board
 
 @pytest.fixture(scope="session", autouse=True)
 def _logs() -> None:
-    """Send the logs of boards in this process to pytest, which shows those of a test that fails."""
+    """Send the logs of boards in this process to pytest, which shows them for a failing test."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -35,7 +35,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A served board. Tests share it, so none may count on an empty one; who needs that serves its own."""
+    """A served board. Tests share it, so none may rely on it being empty; those that must serve their own."""
     with served_board(tmp_path_factory.mktemp("board")) as served:
         yield served
 

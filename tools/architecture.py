@@ -1,7 +1,7 @@
 """The picture in docs/architecture.md, drawn from the imports of the package: `tools/architecture.py [--check]`.
 
-An arrow goes from a module or folder to those that it imports. One that can also be reached by way of another is left
-out, so that the picture shows the floors and not every import.
+An arrow goes from a module or folder to those that it imports. Imports that also exist indirectly are left out, so that
+the picture shows the layers and not every import.
 """
 
 import sys
@@ -14,7 +14,7 @@ BEGIN, END = "<!-- drawn by tools/architecture.py -->\n", "<!-- end of the pictu
 
 
 def imports() -> dict[str, set[str]]:
-    """Return, for each module and folder right below the package, those that it imports."""
+    """Return, for each module and folder directly in the package, those that it imports."""
     graph = grimp.build_graph("paidchat")
     below = {child.rpartition(".")[2] for child in graph.find_children("paidchat")}
     found: dict[str, set[str]] = {name: set() for name in below - {"__main__"}}
@@ -27,7 +27,7 @@ def imports() -> dict[str, set[str]]:
 
 
 def reachable(found: dict[str, set[str]], start: str) -> set[str]:
-    """Return all that one can get to from a module."""
+    """Return everything that a module imports, directly or indirectly."""
     seen: set[str] = set()
     to_see = list(found[start])
     while to_see:
@@ -38,7 +38,7 @@ def reachable(found: dict[str, set[str]], start: str) -> set[str]:
 
 
 def picture() -> str:
-    """Return the picture in Mermaid's language."""
+    """Return the picture as Mermaid source."""
     found = imports()
     lines = ["```mermaid", "graph TD"]
     for name in sorted(found):
@@ -48,12 +48,12 @@ def picture() -> str:
 
 
 def main() -> None:
-    """Draw the picture anew, or say with `--check` that it is out of date."""
+    """Redraw the picture; with `--check`, exit with an error if it is out of date."""
     page = PAGE.read_text()
     before, after = page.split(BEGIN)[0], page.split(END)[1]
     drawn = f"{before}{BEGIN}{picture()}{END}{after}"
     if "--check" in sys.argv[1:] and drawn != page:
-        sys.exit("docs/architecture.md is out of date: .venv/bin/python tools/architecture.py")
+        sys.exit("docs/architecture.md is out of date; run .venv/bin/python tools/architecture.py")
     PAGE.write_text(drawn)
 
 

@@ -1,9 +1,9 @@
-"""Clients generated from openapi.json: each is generated, compiled, and completes the loop against a demo.
+"""Generates clients from openapi.json, compiles each and runs it through the flow against a demo.
 
     .venv/bin/python tools/clients.py [NAME …]
 
-The loop: start a payment, pay it in the sandbox, look it up until it has its message, read the message, and see that an
-unknown payment is a typed 404. The npm packages must be there, and node on the PATH: `./dev` sees to both.
+The flow: start a payment, pay it in the sandbox, look it up until it has its message, read the message, and check that
+an unknown payment is a typed 404. The npm packages must be installed, and node on the PATH; `./dev clients` does both.
 """
 
 import contextlib
@@ -78,7 +78,7 @@ CLIENTS = (
 
 @dataclass
 class Result:
-    """What became of a client: the seconds that each step took, what the loop printed, and what failed."""
+    """A client's result: the seconds that each step took, what the client printed, and what failed."""
 
     seconds: list[float] = field(default_factory=list)
     said: str = ""
@@ -87,7 +87,7 @@ class Result:
 
 @contextlib.contextmanager
 def demo() -> Iterator[str]:
-    """Run a demo in a folder of its own; gives its address."""
+    """Run a demo in an empty folder; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -104,7 +104,7 @@ def demo() -> Iterator[str]:
 
 
 def try_client(client: Client, board: str) -> Result:
-    """Generate a client, compile it, and let it complete the loop."""
+    """Generate a client, compile it, and run it through the flow."""
     result = Result()
     for step, command in (("generate", client.generate), ("compile", client.compile), ("run", (*client.run, board))):
         began = time.monotonic()
@@ -126,11 +126,11 @@ def try_client(client: Client, board: str) -> Result:
 
 
 def main(*names: str) -> None:
-    """Try the named clients, or all, print a table, and exit with 1 if one failed."""
+    """Try the named clients, or all; print a table, and exit with 1 if any failed."""
     clients = [client for client in CLIENTS if not names or client.name in names]
     with demo() as board:
         results = {client.name: try_client(client, board) for client in clients}
-    print(f"{'client':<22} {'generate':>9} {'compile':>9} {'loop':>9}  result")
+    print(f"{'client':<22} {'generate':>9} {'compile':>9} {'flow':>9}  result")
     for name, result in results.items():
         times = [f"{seconds:.1f} s" for seconds in result.seconds] + ["-"] * (3 - len(result.seconds))
         print(f"{name:<22} {times[0]:>9} {times[1]:>9} {times[2]:>9}  {'FAILED' if result.failed else result.said}")

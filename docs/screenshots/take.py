@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Takes the screenshots in this folder, of a demo it starts for itself: .venv/bin/python docs/screenshots/take.py.
+"""Takes the screenshots in this folder of a demo that it starts: .venv/bin/python docs/screenshots/take.py.
 
 It needs the dev packages and Chromium ($PAIDCHAT_CHROMIUM, or on the PATH). Look at each picture before committing it.
 """
@@ -31,7 +31,7 @@ LAUNCH_ARGUMENTS = [
 ]
 WIDE: ViewportSize = {"width": 1200, "height": 800}
 PHONE: ViewportSize = {"width": 320, "height": 640}
-MOST_BYTES = 150_000  # of a picture, since they lie in the repository
+MOST_BYTES = 150_000  # of a picture, because they are committed
 
 SAID_BEFORE = (
     ("Ada", "First! A dollar well spent."),
@@ -47,7 +47,7 @@ MESSAGE = "Good morning, board. I paid a dollar to say: it is going to be a fine
 
 @contextlib.contextmanager
 def demo() -> Iterator[str]:
-    """Run a demo on a free port with a fresh folder; gives its address."""
+    """Run a demo on a free port with an empty folder; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -76,7 +76,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def fill(url: str) -> None:
-    """Have the board say what was said before."""
+    """Post the earlier messages."""
     with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
         for author, text in SAID_BEFORE:
             payment = http.post("/api/payments", json={"text": text, "author": author}).raise_for_status().json()
@@ -85,7 +85,7 @@ def fill(url: str) -> None:
 
 
 def take(page: Page, name: str) -> None:
-    """Take a picture once nothing moves any more."""
+    """Take a picture once all animations have ended."""
     page.wait_for_function(
         """() => document.getAnimations().every((animation) =>
           animation.playState === "finished" || animation.effect.getComputedTiming().endTime === Infinity)"""
@@ -93,7 +93,7 @@ def take(page: Page, name: str) -> None:
     file = FOLDER / f"{name}.png"
     page.screenshot(path=file, scale="css", caret="initial")
     if file.stat().st_size > MOST_BYTES:
-        sys.exit(f"{file.name} is {file.stat().st_size} bytes, and {MOST_BYTES} are the most")
+        sys.exit(f"{file.name} has {file.stat().st_size} bytes; at most {MOST_BYTES} are allowed")
 
 
 def open_board(page: Page, url: str) -> None:
@@ -117,7 +117,7 @@ def write(page: Page, text: str, name: str) -> None:
 
 
 def take_boards(browser: Browser, url: str) -> None:
-    """The board as a reader finds it: light, dark and on a phone."""
+    """Take the board as a reader sees it: light, dark and on a phone."""
     page = browser.new_page(viewport=WIDE, color_scheme="light", reduced_motion="reduce")
     open_board(page, url)
     take(page, "board-light")
@@ -131,7 +131,7 @@ def take_boards(browser: Browser, url: str) -> None:
 
 
 def take_payment(browser: Browser, url: str) -> None:
-    """One payment: written, at checkout, on its way, and there."""
+    """Take the steps of one payment: composer, checkout, waiting, and the highlighted message."""
     page = browser.new_page(viewport=WIDE, color_scheme="light", reduced_motion="reduce")
     open_board(page, url)
     write(page, MESSAGE, "Lovis")
@@ -140,7 +140,7 @@ def take_payment(browser: Browser, url: str) -> None:
     take(page, "checkout")
     session = page.url.rsplit("/", 1)[1]
     with httpx.Client(base_url=f"{url}/sandbox/test", timeout=30, trust_env=False) as http:
-        # Neither the webhook nor the answer to the page's own question comes before the picture is taken.
+        # Neither the webhook nor Stripe's answer to the lookup arrives before the picture is taken.
         http.put("/faults", json={"webhook": {"drop": "all"}, "api": {"hang_s": 3}}).raise_for_status()
         page.get_by_role("button", name="Pay $1.00").click()
         expect(page.locator("#payment-card")).to_have_attribute("data-status", "pending")
@@ -153,14 +153,14 @@ def take_payment(browser: Browser, url: str) -> None:
 
 
 def resend(http: httpx.Client, session: str) -> None:
-    """Have the webhook of a paid session delivered after all."""
+    """Deliver the dropped webhook of a paid session."""
     deliveries = http.get("/ledger").json()["deliveries"]
     event = next(each["event"] for each in deliveries if each["session"] == session)
     http.post(f"/events/{event}/resend").raise_for_status()
 
 
 def main() -> None:
-    """Take them all."""
+    """Take all the screenshots."""
     with demo() as url, chromium() as browser:
         fill(url)
         take_boards(browser, url)

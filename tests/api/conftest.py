@@ -8,12 +8,12 @@ from tests.support.served import Served, databases, served_board
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark of tests that need not run twice."""
+    """Register the mark for tests that need not run twice."""
     config.addinivalue_line("markers", "any_database: what it finds cannot depend on the database; it runs on one")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the second run of such tests out."""
+    """Deselect the second run of such tests."""
     twice = [
         item
         for item in items
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"], autouse=True)
 def backend(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Serve every board of a test on this database. A board that outlives a test must ask for it by name."""
+    """Serve every board of a test on this database. A board that outlives a test must request it by name."""
     if request.param == "sqlite":
         yield "sqlite"
         return
@@ -37,6 +37,6 @@ def backend(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def board(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A board of the database under test, shared as the one of all tests is."""
+    """A board on the database under test, shared by all tests."""
     with served_board(tmp_path_factory.mktemp(backend)) as served:
         yield served

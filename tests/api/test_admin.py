@@ -1,4 +1,4 @@
-"""/api/admin: moderation and refunds, for who has the token and for nobody else."""
+"""/api/admin: moderation and refunds, for holders of the token and nobody else."""
 
 import asyncio
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ async def remove(client: httpx.AsyncClient, message_id: int, **query: Any) -> ht
 
 
 async def restore(client: httpx.AsyncClient, message_id: int) -> httpx.Response:
-    """Put a message back."""
+    """Restore a message."""
     return await client.post(f"/api/admin/messages/{message_id}/restore", headers=AUTHORIZED)
 
 
@@ -47,12 +47,12 @@ async def payment_of(served: Served, message: Json) -> str:
 
 
 async def refunded(client: httpx.AsyncClient, payment_id: str) -> list[int]:
-    """How much went back, for each session of a payment."""
+    """How much was refunded, for each session of a payment."""
     return [session["amount_refunded"] for session in await sessions_of(client, payment_id)]
 
 
 async def until_refunded(client: httpx.AsyncClient, payment_id: str) -> None:
-    """Wait until all of a payment's money went back."""
+    """Wait until all of a payment's money was refunded."""
     for _ in range(200):
         if await refunded(client, payment_id) == [100]:
             return
@@ -62,7 +62,7 @@ async def until_refunded(client: httpx.AsyncClient, payment_id: str) -> None:
 
 @pytest.mark.parametrize("headers", [{}, AUTHORIZED, {"Authorization": "Bearer None"}])
 async def test_without_a_token_there_is_nothing(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
-    """A board without a configured token has no administration, whatever is sent."""
+    """A board without a configured token has no admin API, whatever is sent."""
     message = await post(client)
     for method, path in (("DELETE", ""), ("POST", "/restore")):
         answer = await client.request(method, f"/api/admin/messages/{message['id']}{path}", headers=headers)
@@ -88,7 +88,7 @@ async def test_without_a_token_there_is_nothing(client: httpx.AsyncClient, heade
     ],
 )
 async def test_a_wrong_token_is_401(administered: Served, authorization: str | None) -> None:
-    """Any other token is 401, for messages that are there and that are not, and changes nothing."""
+    """Any other token is 401, for messages that exist and those that don't, and changes nothing."""
     headers = {} if authorization is None else {b"Authorization": authorization.encode("latin-1")}
     async with http_client(administered) as client:
         message = await post(client)
@@ -105,7 +105,7 @@ async def test_a_wrong_token_is_401(administered: Served, authorization: str | N
 @pytest.mark.any_database
 @pytest.mark.parametrize("scheme", ["bearer ", "BEARER ", "bEaReR ", "Bearer   ", "bearer  "])
 async def test_a_scheme_has_no_case(administered: Served, scheme: str) -> None:
-    """However the scheme is written, and however many spaces follow it, the token counts (RFC 9110, section 11.4)."""
+    """The token is accepted with the scheme in any case and any number of spaces after it (RFC 9110, section 11.4)."""
     async with http_client(administered) as client:
         headers = {"Authorization": f"{scheme}{TOKEN}"}
         answer = await client.post("/api/admin/messages/999999/restore", headers=headers)
@@ -114,7 +114,7 @@ async def test_a_scheme_has_no_case(administered: Served, scheme: str) -> None:
 
 @pytest.mark.any_database
 async def test_what_is_no_bearer_token_is_401(administered: Served) -> None:
-    """What only looks like a scheme and a token is neither."""
+    """Anything that only looks like a scheme and a token is refused."""
     near = [f"Bearer\t{TOKEN}", f"Bearer{TOKEN}", f"Bearer: {TOKEN}", f"Bearer {TOKEN},", f"Bearer, Bearer {TOKEN}"]
     async with http_client(administered) as client:
         for given in near:
@@ -124,7 +124,7 @@ async def test_what_is_no_bearer_token_is_401(administered: Served) -> None:
 
 @pytest.mark.any_database
 async def test_two_authorizations_are_none(administered: Served) -> None:
-    """Of two tokens nobody can say which is meant."""
+    """Two tokens are ambiguous and refused."""
     async with http_client(administered) as client:
         headers = [*AUTHORIZED.items(), ("Authorization", "Bearer other")]
         for given in (headers, headers[::-1], headers[:1] * 2):
@@ -133,7 +133,7 @@ async def test_two_authorizations_are_none(administered: Served) -> None:
 
 
 async def test_a_removed_message_leaves_at_once(administered: Served) -> None:
-    """A removal is 204, tells whoever follows, and leaves 410 `moderated`; a repeat is 204 and tells nobody."""
+    """A removal is 204, reaches subscribers, and leaves 410 `moderated`; a repeat is 204 and sends nothing."""
     async with http_client(administered) as client, following(administered) as follower:
         message = await post(client, "To be removed")
         assert (await follower.receive())["message"] == message
@@ -151,7 +151,7 @@ async def test_a_removed_message_leaves_at_once(administered: Served) -> None:
 
 
 async def test_a_removal_leaves_the_payment_alone(administered: Served) -> None:
-    """A removed message's payment stays fulfilled and names its message; its money stays."""
+    """A removed message's payment stays fulfilled, keeps its message id, and is not refunded."""
     async with http_client(administered) as client:
         message = await post(client)
         payment_id = await payment_of(administered, message)
@@ -162,7 +162,7 @@ async def test_a_removal_leaves_the_payment_alone(administered: Served) -> None:
 
 
 async def test_a_restored_message_comes_back_at_its_place(administered: Served) -> None:
-    """A restoration is 200 with the message and tells whoever follows; a repeat is 200 and tells nobody."""
+    """A restoration is 200 with the message and reaches subscribers; a repeat is 200 and sends nothing."""
     async with http_client(administered) as client:
         message = await post(client, "To be restored")
         await remove(client, message["id"])
@@ -171,14 +171,14 @@ async def test_a_restored_message_comes_back_at_its_place(administered: Served) 
                 answer = await restore(client, message["id"])
                 assert (answer.status_code, answer.json()) == (200, message)
             while (restored := await follower.receive())["type"] != "message.restored":
-                pass  # the removal, where the snapshot was older
+                pass  # the removal, if the snapshot was older
             assert restored == {"type": "message.restored", "seq": message["id"] + 2, "message": message}
             await follower.nothing()
         assert await messages_with(client, "To be restored") == [message]
 
 
 async def test_restoring_what_was_not_removed_gives_it(administered: Served) -> None:
-    """Restoring a message that is on the board is 200 with it, and no entry."""
+    """Restoring a message that is on the board is 200 with it, and writes no log entry."""
     async with http_client(administered) as client:
         message = await post(client)
         assert (await restore(client, message["id"])).json() == message
@@ -187,7 +187,7 @@ async def test_restoring_what_was_not_removed_gives_it(administered: Served) -> 
 
 @pytest.mark.parametrize("message_id", [0, 999_999, 2**31, 2**63 - 1])
 async def test_an_unknown_message_is_404(administered: Served, message_id: int) -> None:
-    """A message that never was can be neither removed nor restored."""
+    """A message that never existed can be neither removed nor restored."""
     async with http_client(administered) as client:
         for answer in (await remove(client, message_id), await restore(client, message_id)):
             assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
@@ -195,7 +195,7 @@ async def test_an_unknown_message_is_404(administered: Served, message_id: int) 
 
 @pytest.mark.parametrize("message_id", ["x", "-1", "1.5", "9" * 30])
 async def test_what_is_no_message_id_is_no_5xx(administered: Served, message_id: str) -> None:
-    """What could not be a message's id is a problem of the client's."""
+    """An invalid message id is a client error."""
     async with http_client(administered) as client:
         for method, path in (("DELETE", ""), ("POST", "/restore")):
             url = f"/api/admin/messages/{message_id}{path}"
@@ -203,7 +203,7 @@ async def test_what_is_no_message_id_is_no_5xx(administered: Served, message_id:
 
 
 async def test_a_removal_can_send_the_money_back(administered: Served) -> None:
-    """With `refund=true` the message leaves and its payer gets the money back, at once and once."""
+    """With `refund=true` the message is removed and its payer is refunded, immediately and once."""
     async with http_client(administered) as client:
         message = await post(client)
         payment_id = await payment_of(administered, message)
@@ -216,7 +216,7 @@ async def test_a_removal_can_send_the_money_back(administered: Served) -> None:
 
 
 async def test_the_money_can_go_back_later(administered: Served) -> None:
-    """A message that was removed without a refund can be refunded by removing it once more with one."""
+    """A message that was removed without a refund can be refunded by removing it again with one."""
     async with http_client(administered) as client:
         message = await post(client)
         payment_id = await payment_of(administered, message)
@@ -239,7 +239,7 @@ async def test_what_was_refunded_stays_off(administered: Served) -> None:
 
 @pytest.mark.parametrize("fault", [{"status": 500, "count": 3}, {"drop_answer": 3}], ids=["failing", "answers lost"])
 async def test_a_refund_that_failed_is_sent_again(tmp_path: Path, fault: Json) -> None:
-    """When Stripe fails just then, the message leaves all the same, and the sweep sends the refund again, once."""
+    """If Stripe fails just then, the message is removed all the same, and the reconciler sends the refund, once."""
     with served_board(tmp_path, admin_token=TOKEN, reconcile_seconds=0.5) as served:
         async with http_client(served) as client:
             message = await post(client)
@@ -249,12 +249,12 @@ async def test_a_refund_that_failed_is_sent_again(tmp_path: Path, fault: Json) -
             assert (await client.get(f"/api/messages/{message['id']}")).status_code == 410
             await client.delete("/sandbox/test/faults")
             async with opened(served.settings.database_url) as database, database.transaction() as connection:
-                # Trying again is not due before some seconds; the test is in a hurry.
+                # A retry is only due after some seconds; the test does not wait for that.
                 await connection.execute(update(queries.refund).values(due_at=datetime.now(UTC)))
             await until_refunded(client, payment_id)
 
 
 async def test_a_start_needs_no_token(administered: Served) -> None:
-    """Paying and reading are everybody's on a board that is administered, too."""
+    """Paying and reading need no token on a board that has one."""
     async with http_client(administered) as client:
         assert (await start(client))["status"] == "pending"

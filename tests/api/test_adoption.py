@@ -1,4 +1,4 @@
-"""Adoption: what was paid at Stripe and has no row here is posted by hand, once, by the same rules as anything else."""
+"""Adoption: a payment made at Stripe that is missing here is posted by hand, once, by the usual rules."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ from tests.support.webhooks import completed, deliver
 
 @pytest.fixture(scope="module")
 async def deaf(backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
-    """A board that hears of nothing: no webhook comes, and the sweep has been."""
+    """A board that learns nothing by itself: no webhook arrives, and the reconciler's first pass is over."""
     with served_board(tmp_path_factory.mktemp(backend), reconcile_seconds=3600) as served:
         await first_sweep_over(served.settings.database_url)
         async with http_client(served) as http:
@@ -48,7 +48,7 @@ async def client(deaf: Served) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def lost(served: Served, client: httpx.AsyncClient, *verbs: str) -> Json:
-    """Start a payment, do these things to it at Stripe, and lose its row, as an older backup has."""
+    """Start a payment, apply these verbs to it at Stripe, and delete its row, as if a backup had been restored."""
     payment = await start(client, "What was lost")
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
         await connection.execute(delete(queries.payment).where(queries.payment.c.id == payment["id"]))
@@ -66,7 +66,7 @@ async def adopted(
 
 
 async def test_what_was_lost_is_posted_once(deaf: Served, client: httpx.AsyncClient) -> None:
-    """Adopted five times at once, a lost payment is made from its session once and posts one message, told live."""
+    """Adopted five times at once, a lost payment is recreated from its session once and posts one message, live."""
     payment = await lost(deaf, client, "pay")
     async with following(deaf) as follower:
         done = await asyncio.gather(*(adopted(deaf, session_of(payment), "Found once", "Zoë") for _ in range(5)))
@@ -83,7 +83,7 @@ async def test_what_was_lost_is_posted_once(deaf: Served, client: httpx.AsyncCli
 
 
 async def test_a_repeat_with_another_text_changes_nothing(deaf: Served, client: httpx.AsyncClient) -> None:
-    """Adopting again gives the same message, and says that it does not have the text that is given now."""
+    """Adopting again gives the same message, and says that the newly given text was not used."""
     payment = await lost(deaf, client, "pay")
     first = await adopted(deaf, session_of(payment), "The first text")
     again = await adopted(deaf, session_of(payment), "The second text")
@@ -93,7 +93,7 @@ async def test_a_repeat_with_another_text_changes_nothing(deaf: Served, client: 
 
 
 async def test_a_payment_that_is_here_posts_its_own_text(deaf: Served, client: httpx.AsyncClient) -> None:
-    """A paid session whose payment was not lost is fulfilled the same way, with what its payer wrote."""
+    """A paid session whose payment was not lost is fulfilled in the same way, with the payer's own text."""
     payment = await start(client, "What its payer wrote")
     await act(client, payment, "pay")
     done = await adopted(deaf, session_of(payment), "What the operator wrote")
@@ -103,7 +103,7 @@ async def test_a_payment_that_is_here_posts_its_own_text(deaf: Served, client: h
 
 
 async def test_a_refund_still_takes_it_off(deaf: Served, client: httpx.AsyncClient) -> None:
-    """What becomes of the money after an adoption moves the message as it does any other."""
+    """Refunds and disputes after an adoption affect the message as usual."""
     payment = await lost(deaf, client, "pay")
     done = await adopted(deaf, session_of(payment))
     async with core(deaf.settings) as parts:
@@ -127,7 +127,7 @@ REFUSED = [
 async def test_what_no_money_is_held_for_is_refused(
     deaf: Served, client: httpx.AsyncClient, verbs: tuple[str, ...], words: str
 ) -> None:
-    """A session that was not paid, or whose money is gone or held by a bank, posts nothing and leaves no row."""
+    """A session that was not paid, was refunded or is disputed posts nothing and leaves no row."""
     payment = await lost(deaf, client, *verbs)
     with pytest.raises(Conflict, match=words):
         await adopted(deaf, session_of(payment))
@@ -135,7 +135,7 @@ async def test_what_no_money_is_held_for_is_refused(
 
 
 async def test_what_is_not_ours_is_refused(deaf: Served, client: httpx.AsyncClient) -> None:
-    """A session of another mode, of another board, or that Stripe doesn't know is refused, and so is a bad text."""
+    """A session of another mode or board, or unknown to Stripe, is refused, and so is an invalid text."""
     payment = await lost(deaf, client, "pay")
     session_id = session_of(payment)
     with pytest.raises(Conflict, match="was made in test mode, and this board is in live mode"):
@@ -152,7 +152,7 @@ async def test_what_is_not_ours_is_refused(deaf: Served, client: httpx.AsyncClie
 
 
 async def test_a_session_of_another_board_is_refused(tmp_path: Path) -> None:
-    """A session that does not bear this board's tag is another's, whoever's account it is on."""
+    """A session without this board's tag belongs to another application, even on the same account."""
     with served_board(tmp_path) as served:
         async with http_client(served) as client, opened(served.settings.database_url) as database:
             payment = await lost(served, client, "pay")
@@ -163,7 +163,7 @@ async def test_a_session_of_another_board_is_refused(tmp_path: Path) -> None:
 
 
 async def test_tax_stays_out_of_the_price(tmp_path: Path) -> None:
-    """With tax on top, the adopted payment has the price without it, and what Stripe sends later still fits."""
+    """With exclusive tax, the adopted payment has the price without tax, and later events from Stripe still match."""
     with served_board(tmp_path, automatic_tax="exclusive") as served:
         async with http_client(served) as client:
             await client.put("/sandbox/test/tax", json={"head_office": True, "rate_percent": 20})

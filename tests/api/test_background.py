@@ -1,4 +1,4 @@
-"""Background tasks: each is killed by its registered name, under load, and the board goes on."""
+"""Background tasks: each is killed by its registered name, under load, and the board carries on."""
 
 import asyncio
 import re
@@ -35,7 +35,7 @@ WEBHOOK_PATIENCE_S = 10
 
 
 async def in_server(served: Served, work: Callable[[], Awaitable[object]]) -> object:
-    """Await something on the server's event loop and return what it gives."""
+    """Await something on the server's event loop and return its result."""
 
     async def run() -> object:
         return await work()
@@ -45,18 +45,18 @@ async def in_server(served: Served, work: Callable[[], Awaitable[object]]) -> ob
 
 
 def tasks_named(name: str) -> list[asyncio.Task[object]]:
-    """The running loop's tasks of this name."""
+    """The running loop's tasks with this name."""
     return [task for task in asyncio.all_tasks() if task.get_name() == name]
 
 
 async def kill(served: Served, name: str, times: int = 1) -> None:
-    """Cancel a task of the server by its name, and so many times those that take its place."""
+    """Cancel a task of the server by name, and as many of its successors as given."""
 
     async def run() -> None:
         for _ in range(times):
             async with asyncio.timeout(HEALED_WITHIN_S):
                 while not (found := tasks_named(name)):  # noqa: ASYNC110 - what it waits for sets no event
-                    await asyncio.sleep(0)  # one that runs on demand is soon gone again
+                    await asyncio.sleep(0)  # a task that runs on demand ends soon
             found[0].cancel()
             await asyncio.wait(found)
 
@@ -64,7 +64,7 @@ async def kill(served: Served, name: str, times: int = 1) -> None:
 
 
 async def readiness(client: httpx.AsyncClient) -> set[str]:
-    """Return what `/readyz` finds fault with."""
+    """Return the errors in `/readyz`."""
     answer = await client.get("/readyz")
     if answer.status_code == 200:
         return set()
@@ -73,14 +73,14 @@ async def readiness(client: httpx.AsyncClient) -> set[str]:
 
 
 async def until_ready(client: httpx.AsyncClient) -> None:
-    """Wait until the board says that it can serve."""
+    """Wait until the board is ready."""
     async with asyncio.timeout(HEALED_WITHIN_S):
         while await readiness(client):  # noqa: ASYNC110 - over HTTP there is no event
             await asyncio.sleep(0.1)
 
 
 async def restarts(client: httpx.AsyncClient) -> dict[str, float]:
-    """Return how often each task was restarted, as the metrics have it."""
+    """Return how often each task was restarted, from the metrics."""
     text = (await client.get("/metrics")).text
     found = re.findall(r'^paidchat_background_restarts_total{task="([^"]+)"} (\S+)', text, re.MULTILINE)
     return {name: float(value) for name, value in found}
@@ -88,7 +88,7 @@ async def restarts(client: httpx.AsyncClient) -> dict[str, float]:
 
 @pytest.fixture
 async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    """A board of the test's own, with heartbeats that come soon and a sweep every second."""
+    """A board for this test, with frequent heartbeats and a reconciler that runs every second."""
     monkeypatch.setattr(feed, "HEARTBEAT_S", 1)
     with served_board(tmp_path, reconcile_seconds=1) as board:
         yield board
@@ -96,7 +96,7 @@ async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 @asynccontextmanager
 async def traffic(client: httpx.AsyncClient) -> AsyncIterator[list[str]]:
-    """Pay for messages one after another during the block; gives their texts, complete when it has ended."""
+    """Pay for messages one after another during the block; yields their texts, complete when it has ended."""
     texts: list[str] = []
     over = False
 
@@ -114,14 +114,14 @@ async def traffic(client: httpx.AsyncClient) -> AsyncIterator[list[str]]:
 
 
 class Witness:
-    """Follows on one connection and makes sure that every message comes once, in order and without a gap."""
+    """Follows on one connection and checks that every message arrives once, in order and without a gap."""
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
         self._seq = follower.first["seq"]
 
     async def sees(self, texts: list[str]) -> None:
-        """Take these messages; heartbeats may come between."""
+        """Read these messages; heartbeats may come between."""
         for text in texts:
             while (frame := await self._follower.receive())["type"] == "heartbeat":
                 assert frame["seq"] == self._seq
@@ -129,12 +129,12 @@ class Witness:
             self._seq += 1
 
     async def sees_heartbeat(self) -> None:
-        """Take a heartbeat, and nothing else."""
+        """Read a heartbeat, and nothing else."""
         assert await self._follower.receive() == {"type": "heartbeat", "seq": self._seq}
 
 
 async def test_every_task_has_a_name_that_is_tested(served: Served, backend: str) -> None:
-    """The tasks of an idle board are those that the tests below kill; none is without a name."""
+    """The tasks of an idle board are those that the tests below kill; all have names."""
 
     def is_ours(task: asyncio.Task[object]) -> bool:
         code = getattr(task.get_coro(), "cr_code", None)
@@ -150,7 +150,7 @@ async def test_every_task_has_a_name_that_is_tested(served: Served, backend: str
 
 
 async def test_killed_tasks_cost_nobody_a_message(served: Served, backend: str) -> None:
-    """Each is killed twice under load: all that was paid for is posted and told in order, and heartbeats go on."""
+    """Each is killed twice under load: every paid message is posted and delivered in order, and heartbeats continue."""
     async with http_client(served) as client, following(served) as follower:
         await until_ready(client)
         witness = Witness(follower)
@@ -168,7 +168,7 @@ async def test_killed_tasks_cost_nobody_a_message(served: Served, backend: str) 
 
 
 async def test_a_killed_sweep_still_finds_what_no_webhook_told(served: Served) -> None:
-    """After its task was killed the sweep goes on: it finds a payment whose webhook was lost."""
+    """After its task was killed the reconciler continues: it finds a payment whose webhook was lost."""
     async with http_client(served) as client, following(served) as follower:
         await client.put("/sandbox/test/faults", json={"webhook": {"drop": "all"}})
         payment = await start(client, "Unheard")
@@ -180,7 +180,7 @@ async def test_a_killed_sweep_still_finds_what_no_webhook_told(served: Served) -
 
 
 async def test_a_webhook_whose_writer_is_killed_is_sent_again(served: Served) -> None:
-    """Whoever waits for a killed writer is answered 503 at once, and is heard when it comes again."""
+    """Requests waiting for a killed writer get a 503 at once, and succeed when repeated."""
     async with http_client(served) as client:
         payments = [await start(client, f"Number {number}") for number in range(10)]
         events = [completed(paid(await stripe_session(client, payment))) for payment in payments]
@@ -203,7 +203,7 @@ async def test_a_webhook_whose_writer_is_killed_is_sent_again(served: Served) ->
 
 
 async def test_tasks_that_keep_dying_make_the_board_not_ready(served: Served, backend: str) -> None:
-    """While tasks are killed over and over, `/readyz` names them and says what is done; then it is 200 again."""
+    """While tasks are killed again and again, `/readyz` names them and says what happens; then it is 200 again."""
     async with http_client(served) as client:
         await until_ready(client)
         for name in ALWAYS[backend]:
@@ -222,7 +222,7 @@ async def test_tasks_that_keep_dying_make_the_board_not_ready(served: Served, ba
 async def test_a_mistake_in_a_background_question_is_logged(
     served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When asking Stripe after the answer fails unexpectedly, the log has it and the connection goes on."""
+    """An unexpected error while asking Stripe after the response is logged, and the connection stays usable."""
 
     async def mistaken(gateway: StripeGateway, session_id: str, question: Question) -> None:
         del gateway, question

@@ -1,4 +1,4 @@
-"""Claims: one request at a time asks for a payment's session, and one that fails stands in nobody's way."""
+"""Claims: only one request at a time asks for a payment's session, and one that fails does not block the next."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ async def only_payment(database: Database) -> str:
 
 
 async def hold_payment_while(served: Served, request: "asyncio.Task[httpx.Response]") -> httpx.Response:
-    """Keep the one payment from being written until a request that wants to has been answered."""
+    """Block writes to the one payment until a request that wants to write it has been answered."""
     async with opened(served.settings.database_url) as database:
         payment_id = await only_payment(database)
         async with database.transaction() as connection:
@@ -42,7 +42,7 @@ async def hold_payment_while(served: Served, request: "asyncio.Task[httpx.Respon
 
 
 async def test_a_request_that_fails_gives_its_claim_back(tmp_path: Path) -> None:
-    """When the database is too busy to store the session, the answer is 503, and the next try need not wait for it."""
+    """If the database is too busy to store the session, the response is 503, and a retry need not wait for it."""
     key = str(uuid.uuid4())
     with served_board(tmp_path, reconcile_seconds=3600) as served:
         async with http_client(served) as client:
@@ -59,7 +59,7 @@ async def test_a_request_that_fails_gives_its_claim_back(tmp_path: Path) -> None
 
 
 async def test_whoever_has_to_wait_is_told_how_long_that_takes(tmp_path: Path) -> None:
-    """While a first request is quick, one with its key is told a second; while it hangs, as long as it has hung."""
+    """While the first request is quick, Retry-After is a second; while it hangs, it is as long as it has hung."""
     key = str(uuid.uuid4())
     with served_board(tmp_path, reconcile_seconds=3600) as served:
         async with http_client(served) as client:

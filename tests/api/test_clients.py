@@ -1,4 +1,4 @@
-"""Clients that others wrote: each pays, looks its payment up, and finds its message on the board and in the feed."""
+"""Third-party clients: each pays, looks up its payment, and finds its message on the board and in the feed."""
 
 import json
 import os
@@ -23,7 +23,7 @@ PATIENCE_S = 20
 
 
 def run(*command: str | Path) -> str:
-    """Run a program to its end, led astray by no proxy setting of this machine, and return what it prints."""
+    """Run a program to its end, without this machine's proxy settings, and return its output."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     done = subprocess.run(command, env=kept, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -34,7 +34,7 @@ def run(*command: str | Path) -> str:
 
 
 def curl(served: Served, path: str, *options: str) -> tuple[int, str, str]:
-    """Make a request; returns the status, the version of HTTP and the body."""
+    """Make a request; return the status, the HTTP version and the body."""
     usual = ("--disable", "--silent", "--show-error", "--noproxy", "*", "--max-time", str(PATIENCE_S))
     told = run("curl", *usual, "--write-out", "\n%{http_code} %{http_version}", *options, f"{served.url}{path}")
     body, _, last = told.rpartition("\n")
@@ -43,7 +43,7 @@ def curl(served: Served, path: str, *options: str) -> tuple[int, str, str]:
 
 
 def curl_loop(served: Served, text: str, *options: str) -> int:
-    """Do the loop with curl."""
+    """Run the flow with curl."""
     ask = partial(curl, served)
     key, file = f"Idempotency-Key: {uuid.uuid4()}", "Content-Type: application/json"
     body = json.dumps({"text": text})
@@ -69,7 +69,7 @@ def curl_loop(served: Served, text: str, *options: str) -> int:
 
 
 def requests_loop(served: Served, text: str) -> int:
-    """Do the loop with requests."""
+    """Run the flow with requests."""
     with requests.Session() as session:
         session.trust_env = False
         ask = partial(session.request, timeout=PATIENCE_S)
@@ -91,7 +91,7 @@ def requests_loop(served: Served, text: str) -> int:
 
 
 async def aiohttp_loop(served: Served, text: str) -> int:
-    """Do the loop with aiohttp, following the feed."""
+    """Run the flow with aiohttp, following the feed."""
     async with aiohttp.ClientSession(served.url) as session, session.ws_connect("/api/feed") as feed:
 
         async def frame(kind: str, status: str = "") -> Json:
@@ -128,7 +128,7 @@ async def aiohttp_loop(served: Served, text: str) -> int:
 
 
 def program_loop(served: Served, text: str, *command: str) -> int:
-    """Do the loop with a program of its own."""
+    """Run the flow with a separate program."""
     return int(run(*command, served.url, text))
 
 
@@ -139,13 +139,13 @@ LOOPS: dict[str, Loop] = {
     "requests": requests_loop,
     "node": lambda served, text: program_loop(served, text, "node", str(PROGRAMS / "loop.mjs")),
 }
-if shutil.which("java") and shutil.which("javac"):  # Java is not ours to install
+if shutil.which("java") and shutil.which("javac"):  # we do not install Java
     quick = ("-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:+UseSerialGC")
     LOOPS["java"] = lambda served, text: program_loop(served, text, "java", *quick, str(PROGRAMS / "Loop.java"))
 
 
 def is_on_the_board(served: Served, message_id: int, text: str) -> None:
-    """Make sure that a message is what a client said that it is."""
+    """Check that a message is what the client reported."""
     with requests.Session() as session:
         session.trust_env = False
         message = session.get(f"{served.url}/api/messages/{message_id}", timeout=PATIENCE_S).json()
@@ -154,11 +154,11 @@ def is_on_the_board(served: Served, message_id: int, text: str) -> None:
 
 @pytest.mark.parametrize("client", LOOPS)
 def test_a_client_completes_the_loop(board: Served, client: str) -> None:
-    """A client pays with its defaults, looks its payment up, and finds its message; what it has is not sent again."""
+    """A client with its defaults pays, looks up its payment, and finds its message; unchanged pages get a 304."""
     text = f"Posted by {client}"
     is_on_the_board(board, LOOPS[client](board, text), text)
 
 
 async def test_aiohttp_completes_the_loop(board: Served) -> None:
-    """So does aiohttp, which runs in the test's own loop."""
+    """The same with aiohttp, which runs in the test's own loop."""
     is_on_the_board(board, await aiohttp_loop(board, "Posted by aiohttp"), "Posted by aiohttp")

@@ -1,4 +1,4 @@
-"""A server whose clock is wrong: its webhooks are refused, and it says why."""
+"""A server whose clock is wrong refuses webhooks, and says why."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ EMPTY_LIST = {"object": "list", "data": [], "has_more": False, "url": "/v1/event
 
 
 async def metric(client: httpx.AsyncClient, name: str) -> float:
-    """Read one figure off /metrics."""
+    """Read one metric from /metrics."""
     lines = (await client.get("/metrics")).text.splitlines()
     [value] = [line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")]
     return float(value)
@@ -29,7 +29,7 @@ async def metric(client: httpx.AsyncClient, name: str) -> float:
 
 @pytest.mark.parametrize("ahead_s", [600, -600])
 async def test_a_wrong_clock_is_told_from_a_forgery(tmp_path: Path, ahead_s: int) -> None:
-    """A webhook that Stripe signed by another clock than ours is 400, counted, and logged once with both facts."""
+    """A webhook signed by Stripe at a time far from ours is 400, counted, and logged once with both times."""
     async with counting() as stripe:
         stripe.body = EMPTY_LIST
         stripe.date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead_s), usegmt=True)
@@ -56,7 +56,7 @@ async def test_a_wrong_clock_is_told_from_a_forgery(tmp_path: Path, ahead_s: int
 
 
 async def test_clocks_that_agree_are_not_spoken_of(client: httpx.AsyncClient) -> None:
-    """While Stripe's clock agrees with ours, the figure is about 0 and a webhook is taken."""
+    """While Stripe's clock agrees with ours, the offset is about 0 and webhooks are accepted."""
     assert (await deliver(client, event("customer.created", {"id": "cus_1"}))).status_code == 200
-    # Not always 0: on a busy machine a server writes the Date header late.
+    # Not always 0, because on a busy machine a server writes the Date header late.
     assert await metric(client, "paidchat_clock_offset_seconds") == pytest.approx(0, abs=20)

@@ -1,4 +1,4 @@
-"""The board's clock jumps: nothing that it stored meanwhile is in the way once it is right, and no money is lost."""
+"""The board's clock jumps: nothing stored meanwhile blocks anything once the clock is right, and no money is lost."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> BoardClock:
 
 @pytest.fixture(scope="module")
 async def quiet(backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
-    """A board whose own sweep does not come while a test lasts."""
+    """A board whose own reconciler does not run during the test."""
     with served_board(tmp_path_factory.mktemp(backend), reconcile_seconds=3600) as served:
         await first_sweep_over(served.settings.database_url)
         yield served
@@ -44,7 +44,7 @@ async def quiet(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Async
 
 @pytest.fixture
 async def deaf(quiet: Served) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of that board, which no webhook reaches."""
+    """A client of that board, which gets no webhooks."""
     async with http_client(quiet) as http:
         await lose_webhooks(http)
         yield http
@@ -52,12 +52,12 @@ async def deaf(quiet: Served) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def lose_webhooks(client: httpx.AsyncClient) -> None:
-    """Have every webhook lost."""
+    """Drop every webhook."""
     await client.put("/sandbox/test/faults", json={"webhook": {"drop": "all"}})
 
 
 def environment(served: Served) -> dict[str, str]:
-    """The settings of a further process on a board's database."""
+    """The settings of another process on a board's database."""
     return {
         "PAIDCHAT_DATABASE_URL": served.settings.database_url,
         "PAIDCHAT_PUBLIC_URL": served.url,
@@ -68,7 +68,7 @@ def environment(served: Served) -> dict[str, str]:
 
 
 async def reconcile(served: Served) -> str:
-    """Make a full pass of the sweep, as an operator would beside the running server, and return what it says."""
+    """Make a full pass of the reconciler, as an operator would beside the running server, and return its result."""
     done = await asyncio.to_thread(paidchat, "reconcile", **environment(served))
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -101,7 +101,7 @@ async def change(served: Served, payment_id: str, **values: Any) -> None:
 async def test_a_refund_after_the_clock_was_set_right_takes_the_message_off(
     quiet: Served, deaf: httpx.AsyncClient, clock: BoardClock, ahead: timedelta, told_by: str
 ) -> None:
-    """What Stripe said while the clock was ahead does not outweigh a refund that comes once it is right."""
+    """An answer recorded while the clock was ahead does not outweigh a refund that comes once it is right."""
     payment = await start(deaf, f"Ahead {uuid.uuid4()}")
     await act(deaf, payment, "pay")
     clock.ahead = ahead
@@ -119,7 +119,7 @@ async def test_a_refund_after_the_clock_was_set_right_takes_the_message_off(
 async def test_a_refund_that_failed_after_the_clock_was_set_right_brings_the_message_back(
     deaf: httpx.AsyncClient, clock: BoardClock
 ) -> None:
-    """A refund that was heard of while the clock was ahead does not outweigh the news that it failed."""
+    """A refund recorded while the clock was ahead does not outweigh the news that it failed."""
     payment = await start(deaf, f"Ahead {uuid.uuid4()}")
     await act(deaf, payment, "pay")
     posted = await until_status(deaf, payment["id"], "fulfilled")
@@ -136,7 +136,7 @@ async def test_a_refund_that_failed_after_the_clock_was_set_right_brings_the_mes
 async def test_a_refund_put_off_while_the_clock_was_ahead_is_sent_once_it_is_right(
     quiet: Served, deaf: httpx.AsyncClient
 ) -> None:
-    """A refund that was due at once by a clock an hour ahead is sent by the next sweep."""
+    """A refund that became due by a clock an hour ahead is sent by the next pass of the reconciler."""
     payment = await start(deaf, f"Back {uuid.uuid4()}")
     await act(deaf, payment, "pay")
     await until_status(deaf, payment["id"], "fulfilled")
@@ -158,7 +158,7 @@ async def test_a_refund_put_off_while_the_clock_was_ahead_is_sent_once_it_is_rig
 async def test_a_question_asked_while_the_clock_was_ahead_does_not_stop_the_next(
     quiet: Served, deaf: httpx.AsyncClient, clock: BoardClock
 ) -> None:
-    """Stripe is asked about a payment again seconds later, not when the wrong clock would have had it."""
+    """Stripe is asked about a payment again seconds later, not when the wrong clock would have allowed it."""
     payment = await start(deaf, f"Asked {uuid.uuid4()}")
     clock.ahead = HOUR
     await look_up(deaf, payment["id"])
@@ -172,7 +172,7 @@ async def test_a_question_asked_while_the_clock_was_ahead_does_not_stop_the_next
 async def test_a_claim_taken_while_the_clock_was_ahead_holds_nothing(
     quiet: Served, deaf: httpx.AsyncClient, way: str
 ) -> None:
-    """A payment whose process died with the claim, an hour ahead of time, goes on by its key and by the sweep."""
+    """A payment whose process died with a claim an hour ahead continues with its key and with the reconciler."""
     body, key = {"text": f"Claimed {uuid.uuid4()}"}, {"Idempotency-Key": str(uuid.uuid4())}
     payment = (await deaf.post("/api/payments", json=body, headers=key)).json()
     claimed = datetime.now(UTC) + HOUR
@@ -192,7 +192,7 @@ async def test_a_claim_taken_while_the_clock_was_ahead_holds_nothing(
 async def test_a_lease_of_a_process_that_was_ahead_locks_nobody_out(
     backend: str, quiet: Served, deaf: httpx.AsyncClient
 ) -> None:
-    """The lease of a dead process an hour ahead is worth nothing on SQLite, and a minute by PostgreSQL's clock."""
+    """The lease of a dead process an hour ahead is ignored on SQLite, and lasts a minute by PostgreSQL's clock."""
     await deaf.put("/sandbox/test/faults", json={"api": {"hang_s": 3}})
     before = (await sweep_row(quiet)).holder
     with running("reconcile", **environment(quiet), **ahead_by(3600)):
@@ -206,7 +206,7 @@ async def test_a_lease_of_a_process_that_was_ahead_locks_nobody_out(
 
 
 async def test_a_server_that_was_ahead_leaves_no_lease_behind(tmp_path: Path, clock: BoardClock) -> None:
-    """A server that swept an hour ahead of time and was stopped is followed at once by one whose clock is right."""
+    """After a server that ran an hour ahead was stopped, one with the right clock takes over at once."""
     clock.ahead = HOUR
     with served_board(tmp_path, reconcile_seconds=3600) as served:
         await until(lambda: has_swept(served), "no sweep after the start")
@@ -220,7 +220,7 @@ async def test_a_server_that_was_ahead_leaves_no_lease_behind(tmp_path: Path, cl
 
 
 async def test_events_lost_after_a_first_sweep_that_was_ahead_are_found(tmp_path: Path, clock: BoardClock) -> None:
-    """Where the first sweep began to read is worth nothing if it lies in the future: what happens now is read."""
+    """A start position for reading events that lies in the future is ignored: current events are read."""
     clock.ahead = HOUR
     with served_board(tmp_path, reconcile_seconds=1) as served:
         await until(lambda: has_swept(served), "no sweep after the start")
@@ -238,7 +238,7 @@ async def test_events_lost_after_a_first_sweep_that_was_ahead_are_found(tmp_path
 
 
 async def test_payments_of_another_time_shut_nobody_out(backend: str, tmp_path: Path, clock: BoardClock) -> None:
-    """A payment started an hour ahead of time doesn't count an hour long; on PostgreSQL it counts as any other."""
+    """A payment started an hour ahead does not count for an hour; on PostgreSQL it counts like any other."""
     with served_board(tmp_path, rate_limit="1/minute") as served:
         async with http_client(served) as client:
             clock.ahead = HOUR
@@ -253,7 +253,7 @@ async def test_payments_of_another_time_shut_nobody_out(backend: str, tmp_path: 
 
 @pytest.mark.parametrize("ahead", [HOUR, -MINUTES, -SECONDS], ids=str)
 async def test_the_limit_holds_by_a_wrong_clock(tmp_path: Path, clock: BoardClock, ahead: timedelta) -> None:
-    """While the clock is wrong, one payment a minute is one, and Retry-After no more than a minute."""
+    """While the clock is wrong, one payment a minute is allowed, and Retry-After is at most a minute."""
     with served_board(tmp_path, rate_limit="1/minute") as served:
         async with http_client(served) as client:
             clock.ahead = ahead
@@ -265,7 +265,7 @@ async def test_the_limit_holds_by_a_wrong_clock(tmp_path: Path, clock: BoardCloc
 
 
 async def test_restarts_by_other_clocks_lose_and_double_nothing(tmp_path: Path, clock: BoardClock) -> None:
-    """A board that is stopped and started again by one wrong clock after another posts each paid message once."""
+    """A board that is restarted with one wrong clock after another posts each paid message once."""
     port, paid, gone = free_port(), [], []
     for number, ahead in enumerate((HOUR, -MINUTES, SECONDS, timedelta(0))):
         clock.ahead = ahead
@@ -291,7 +291,7 @@ async def test_restarts_by_other_clocks_lose_and_double_nothing(tmp_path: Path, 
 
 
 def is_limited(answer: httpx.Response) -> None:
-    """Make sure that a client is shut out, and for no longer than a minute."""
+    """Check that a client is rate limited, and for no longer than a minute."""
     assert answer.status_code == 429, answer.text
     assert 1 <= int(answer.headers["retry-after"]) <= 60
 
@@ -307,18 +307,18 @@ async def was_asked(served: Served, payment_id: str) -> bool:
 
 
 async def sweep_row(served: Served) -> Any:
-    """Return the sweep's row; None before the first sweep."""
+    """Return the sweep's row; None before the first pass."""
     async with opened(served.settings.database_url) as database, database.reading() as connection:
         return (await connection.execute(select(queries.sweep))).one_or_none()
 
 
 async def has_swept(served: Served) -> bool:
-    """Tell whether a first sweep has begun."""
+    """Tell whether a first pass has started."""
     return await sweep_row(served) is not None
 
 
 async def held_by_another(served: Served, holder: str | None) -> bool:
-    """Tell whether the sweep is another holder's by now."""
+    """Tell whether another process holds the reconciler's lease by now."""
     return bool((await sweep_row(served)).holder != holder)
 
 
@@ -328,7 +328,7 @@ async def is_shown(client: httpx.AsyncClient, text: str) -> bool:
 
 
 async def let_pass(served: Served, span: timedelta) -> None:
-    """Let so much time pass for the sweep's lease."""
+    """Let the reconciler's lease run out."""
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
         held_until = (await connection.execute(select(queries.sweep.c.held_until))).scalar_one()
         await connection.execute(update(queries.sweep).values(held_until=held_until - span))
@@ -336,7 +336,7 @@ async def let_pass(served: Served, span: timedelta) -> None:
 
 @contextmanager
 def running(*arguments: str, **settings: str) -> Iterator[None]:
-    """Run `paidchat …` until the block ends, and kill it then."""
+    """Run `paidchat …` until the block ends, and then kill it."""
     nowhere = Path(os.devnull)
     started = launcher().start(arguments, settings, nowhere, nowhere)
     try:

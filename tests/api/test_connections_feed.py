@@ -1,4 +1,4 @@
-"""Connections: handshakes that are refused, and viewers that send what nobody needs, end soon and cost little."""
+"""Connections: refused handshakes, and viewers that flood the feed, are closed soon and cost little."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ GONE_WITHIN_S = 5 + 2  # for a busy machine
 
 
 class Case(NamedTuple):
-    """A handshake, and what it is answered with."""
+    """A handshake and the expected response."""
 
     request: bytes
     status: int
@@ -63,7 +63,7 @@ HANDSHAKES = {
 
 @pytest.mark.parametrize("name", HANDSHAKES)
 async def test_a_refused_handshake_says_why_and_ends(board: Served, name: str) -> None:
-    """Each bad handshake gets its status as a problem, and its connection is gone within five seconds."""
+    """Each bad handshake gets its status as a problem, and its connection is closed within five seconds."""
     request, status, code = HANDSHAKES[name]
     connection = await RawHttp.connect(board)
     connection.send(request)
@@ -91,7 +91,7 @@ NOT_HANDSHAKES = {
 
 @pytest.mark.parametrize("name", NOT_HANDSHAKES)
 async def test_the_feed_without_an_upgrade_is_426(board: Served, name: str) -> None:
-    """GET and HEAD without an upgrade are told which one to ask for (RFC 9110, section 15.5.22)."""
+    """GET and HEAD without an upgrade name the required one (RFC 9110, section 15.5.22)."""
     answer = await exchange(board, NOT_HANDSHAKES[name])
     assert (answer.status, answer.json["code"]) == (426, "upgrade_required")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -118,7 +118,7 @@ GOOD = {
 
 @pytest.mark.parametrize("name", GOOD)
 async def test_a_good_handshake_is_accepted(board: Served, name: str) -> None:
-    """What RFC 6455 allows is no reason to refuse, however it is written, and a frame sent at once is heard."""
+    """Handshakes that RFC 6455 allows are accepted in any notation, and so is a frame sent with them."""
     connection = await RawHttp.connect(board)
     connection.send(GOOD[name] + EMPTY_PING)
     answer = await connection.answer()
@@ -143,7 +143,7 @@ FLOODS = {
 
 
 async def test_frames_of_every_kind_are_counted(board: Served) -> None:
-    """Pings, pongs and empty fragments use up the budget as texts do: 1008, and gone within five seconds."""
+    """Pings, pongs and empty fragments count against the budget like texts: 1008, and closed within five seconds."""
 
     async def flood(name: str) -> list[Frame]:
         async with raw_socket(board) as connection:
@@ -158,7 +158,7 @@ async def test_frames_of_every_kind_are_counted(board: Served) -> None:
 
 
 def close_code(frames: list[Frame]) -> int | None:
-    """Return what the server closed with."""
+    """Return the server's close code."""
     codes = [int.from_bytes(frame.payload[:2]) for frame in frames if frame.opcode == CLOSE]
     return codes[0] if codes else None
 
@@ -176,7 +176,7 @@ MISUSES = {
 
 @pytest.mark.parametrize("going_on", [False, True], ids=["silent", "going on"])
 async def test_after_a_close_the_connection_goes(board: Served, *, going_on: bool) -> None:
-    """A viewer that was told goodbye is gone within five seconds, whether it says nothing or goes on for ever."""
+    """A viewer that was sent a close frame is gone within five seconds, whether it is silent or keeps sending."""
 
     async def closed_with(frames: bytes) -> int | None:
         async with raw_socket(board) as connection:
@@ -196,7 +196,7 @@ async def test_after_a_close_the_connection_goes(board: Served, *, going_on: boo
 
 
 async def test_an_honest_close_does_not_wait(board: Served) -> None:
-    """A client that answers the close frame is let go at once, not at the end of a deadline."""
+    """A client that answers the close frame is disconnected at once, without waiting for the deadline."""
     async with websockets.connect(board.feed_url, proxy=None) as socket:
         await socket.recv()
         for _ in range(3):
@@ -209,7 +209,7 @@ async def test_an_honest_close_does_not_wait(board: Served) -> None:
 
 @contextlib.asynccontextmanager
 async def hostile(served: Served, frames: bytes, bytes_per_s: int = 300_000) -> AsyncIterator[None]:
-    """Send frames at this rate, on one connection after another, and read nothing but their ends."""
+    """Send frames at this rate, on one connection after another, and only read until each is closed."""
 
     async def attack() -> None:
         while True:
@@ -231,7 +231,7 @@ async def hostile(served: Served, frames: bytes, bytes_per_s: int = 300_000) -> 
 
 @pytest.mark.parametrize("name", ["empty pings", "fragments and pings"])
 async def test_a_hostile_viewer_keeps_nobody_waiting(board: Served, name: str) -> None:
-    """While one viewer sends 300 kB/s of next to nothing, a health check is answered and others follow."""
+    """While one viewer sends 300 kB/s of tiny frames, health checks are answered and others can follow."""
     async with following(board) as follower, hostile(board, FLOODS[name]), http_client(board) as client:
         await ask_for(client, 2.0)
         pong = await follower.socket.ping()
@@ -250,7 +250,7 @@ async def ask_for(client: httpx.AsyncClient, seconds: float) -> None:
 
 
 async def test_a_hostile_request_keeps_nobody_waiting(board: Served) -> None:
-    """While one connection sends chunks of a byte, or requests without waiting for answers, others are served."""
+    """While one connection sends one-byte chunks, or pipelines requests, others are served."""
 
     async def attack(start: bytes, part: bytes) -> None:
         while True:
@@ -279,7 +279,7 @@ async def test_a_hostile_request_keeps_nobody_waiting(board: Served) -> None:
 
 
 async def test_a_refused_origin_is_named_once_in_the_log(board: Served, caplog: pytest.LogCaptureFixture) -> None:
-    """A refused page is one warning that says which, cut short and without secrets, and no error."""
+    """A refused page is one warning that names its origin, truncated and without secrets, and not an error."""
     with structlog.testing.capture_logs() as logs:
         for origin in ("https://evil.example.com", "https://evil.example.com/" + "a" * 5_000):
             assert (await exchange(board, handshake(Origin=origin))).status == 403
@@ -292,7 +292,7 @@ async def test_a_refused_origin_is_named_once_in_the_log(board: Served, caplog: 
 
 
 async def test_leaving_during_the_handshake_is_nobodys_error(board: Served, caplog: pytest.LogCaptureFixture) -> None:
-    """A client that is gone before it was answered, accepted or refused, is no error and no outage of anything."""
+    """A client that disconnects before the handshake was answered causes no error and no outage."""
     with structlog.testing.capture_logs() as logs:
         for number in range(60):
             connection = await RawHttp.connect(board)
@@ -307,13 +307,13 @@ async def test_leaving_during_the_handshake_is_nobodys_error(board: Served, capl
 
 
 def errors_in(logs: Iterable[Mapping[str, object]], caplog: pytest.LogCaptureFixture) -> list[object]:
-    """Return what was logged as an error, by us or by a library."""
+    """Return the errors that we or a library logged."""
     ours = [entry for entry in logs if entry["log_level"] in {"error", "critical"}]
     return [*ours, *(record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR)]
 
 
 async def test_refused_in_the_contracts_form(board: Served) -> None:
-    """A problem of the server's own has the members of any other, and echoes nothing."""
+    """An error at the handshake has the members of any other problem, and echoes nothing."""
     answer = await exchange(board, handshake("/Canary"))
     assert set(answer.json) == {"type", "title", "status", "detail", "code", "request_id"}
     assert "Canary" not in json.dumps(answer.json)

@@ -1,4 +1,4 @@
-"""Connections: requests that only a hand writes are answered in the contract's form, or not at all, and run once."""
+"""Connections: hand-written requests get a response in the contract's form, or none, and are executed once."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ BODY = b'{"text": "By hand"}'
 
 
 def post(*fields: str, body: bytes = BODY, length: bool = True, path: str = "/api/payments") -> bytes:
-    """Write a request for a payment, with these fields besides."""
+    """Build a request for a payment, with these additional fields."""
     lines = [f"POST {path} HTTP/1.1", "Host: board", "Content-Type: application/json", *fields]
     if length:
         lines.append(f"Content-Length: {len(body)}")
@@ -27,12 +27,12 @@ def post(*fields: str, body: bytes = BODY, length: bool = True, path: str = "/ap
 
 
 def get(*fields: str, path: str = "/healthz", version: str = "HTTP/1.1") -> bytes:
-    """Write a request without a body."""
+    """Build a request without a body."""
     return "\r\n".join([f"GET {path} {version}", "Host: board", *fields]).encode("latin-1") + b"\r\n\r\n"
 
 
 def is_problem(answer: Answer, status: int, code: str) -> None:
-    """Make sure that an answer is a problem in the contract's form."""
+    """Check that a response is a problem in the contract's form."""
     assert answer.status == status, answer
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "no-store"
@@ -43,7 +43,7 @@ def is_problem(answer: Answer, status: int, code: str) -> None:
 
 
 async def is_refused(served: Served, request: bytes, status: int, code: str) -> Answer:
-    """Make sure that a request gets a problem and its connection is gone within five seconds."""
+    """Check that a request gets a problem and its connection is closed within five seconds."""
     connection = await RawHttp.connect(served)
     connection.send(request)
     answer = await connection.answer()
@@ -55,7 +55,7 @@ async def is_refused(served: Served, request: bytes, status: int, code: str) -> 
 
 
 async def payments_started(client: httpx.AsyncClient) -> int:
-    """Return how many payments were started, as the metrics have it."""
+    """Return how many payments were started, from the metrics."""
     found = re.search(r"^paidchat_payments_started_total (\d+)", (await client.get("/metrics")).text, re.MULTILINE)
     assert found is not None
     return int(found[1])
@@ -78,7 +78,7 @@ UPGRADES = {
 @pytest.mark.parametrize("pause_s", [0.0, 0.2], ids=["at once", "later"])
 @pytest.mark.parametrize("name", UPGRADES)
 async def test_an_upgrade_is_ignored_and_the_body_read(board: Served, name: str, pause_s: float) -> None:
-    """A payment whose request asks for another protocol is started as any other, whenever its body comes."""
+    """A request for a payment that also asks for another protocol works as usual, whenever its body arrives."""
     head, _, body = post(*UPGRADES[name]).partition(b"\r\n\r\n")
     connection = await RawHttp.connect(board)
     connection.send(head + b"\r\n\r\n" + (b"" if pause_s else body))
@@ -88,14 +88,14 @@ async def test_an_upgrade_is_ignored_and_the_body_read(board: Served, name: str,
     answer = await connection.answer()
     assert answer.status == 201, answer
     assert answer.json["text"] == "By hand"
-    connection.send(get())  # and the connection goes on
+    connection.send(get())  # and the connection stays usable
     assert (await connection.answer()).status == 200
     connection.close()
 
 
 @pytest.mark.parametrize("name", UPGRADES)
 async def test_a_body_is_never_a_second_request(board: Served, name: str) -> None:
-    """A request in the body of one that asks for another protocol is its body, and is not executed."""
+    """A request inside the body of one that asks for another protocol is only a body, and is not executed."""
     async with http_client(board) as client:
         before = await payments_started(client)
         head, _, hidden = post(*UPGRADES[name], body=post("X-Forwarded-For: 203.0.113.9")).partition(b"\r\n\r\n")
@@ -111,7 +111,7 @@ async def test_a_body_is_never_a_second_request(board: Served, name: str) -> Non
 
 
 async def test_a_chunked_body_after_an_upgrade_is_read(board: Served) -> None:
-    """A chunked body is read though another protocol was asked for, in whatever pieces it comes."""
+    """A chunked body is read although another protocol was asked for, in whatever pieces it arrives."""
     connection = await RawHttp.connect(board)
     chunked = post(*H2C, "Transfer-Encoding: chunked", length=False, body=b"")
     chunked += b"".join(b"%x\r\n%s\r\n" % (1, BODY[at : at + 1]) for at in range(len(BODY))) + b"0\r\nX-Sum: 1\r\n\r\n"
@@ -175,13 +175,13 @@ BROKEN: dict[str, bytes] = {
 
 @pytest.mark.parametrize("name", BROKEN)
 async def test_what_is_no_request_is_400(board: Served, name: str) -> None:
-    """Bytes that two servers could read in two ways are refused with `bad_request`, and the connection ends."""
+    """Bytes that two servers could parse differently are refused with `bad_request`, and the connection is closed."""
     await is_refused(board, BROKEN[name], 400, "bad_request")
 
 
 @pytest.mark.parametrize("name", ["a length and chunks", "two codings", "a broken chunk", "a bare LF among fields"])
 async def test_nothing_after_a_refused_request_is_executed(board: Served, name: str) -> None:
-    """What follows on a connection whose framing is in doubt is no request."""
+    """Bytes after a request with ambiguous framing are not treated as another request."""
     async with http_client(board) as client:
         before = await payments_started(client)
         connection = await RawHttp.connect(board)
@@ -194,7 +194,7 @@ async def test_nothing_after_a_refused_request_is_executed(board: Served, name: 
 
 
 def trailers(*lines: bytes) -> bytes:
-    """Write a payment in chunks with these trailers."""
+    """Build a chunked request for a payment with these trailers."""
     chunks = b"%x\r\n%s\r\n0\r\n" % (len(BODY), BODY)
     return post("Transfer-Encoding: chunked", length=False, body=chunks + b"".join(line + b"\r\n" for line in lines))
 
@@ -230,19 +230,19 @@ LARGE: dict[str, bytes] = {
 
 @pytest.mark.parametrize("name", LARGE)
 async def test_a_head_over_a_limit_is_431(board: Served, name: str) -> None:
-    """A line over 8 KiB, 32 KiB in all, over 100 fields: 431 on any path, trailers counted, and the connection ends."""
+    """Over 8 KiB in a line, 32 KiB in all, or 100 fields, trailers included: 431 on any path, and closed."""
     await is_refused(board, LARGE[name], 431, "headers_too_large")
 
 
 async def test_a_head_within_the_limits_is_taken(board: Served) -> None:
-    """A hundred fields, a line of almost 8 KiB and almost 32 KiB in all are no reason to refuse, nor are trailers."""
+    """A hundred fields, a line of almost 8 KiB, almost 32 KiB in all, and trailers are accepted."""
     assert (await exchange(board, get(*[f"X-{number}: a" for number in range(99)]))).status == 200
     assert (await exchange(board, get(*[f"X-{number}: " + "a" * 7_900 for number in range(4)]))).status == 200
     assert (await exchange(board, trailers(b"Content-Type: text/plain", b"X-Sum: 1", b""))).status == 201
 
 
 async def test_trailers_without_end_are_cut_off(board: Served) -> None:
-    """Trailers may come for ever; they are read for no longer than the limits say."""
+    """Endless trailers are only read up to the limits."""
     connection = await RawHttp.connect(board)
     sent = 0
     with contextlib.suppress(ConnectionError):
@@ -257,7 +257,7 @@ async def test_trailers_without_end_are_cut_off(board: Served) -> None:
 
 
 async def test_requests_on_one_connection_are_answered_in_turn(board: Served) -> None:
-    """Requests sent without waiting are answered one after the other, and a broken one after the good ones."""
+    """Pipelined requests are answered in order, and a broken one after the good ones."""
     connection = await RawHttp.connect(board)
     connection.send(get() + b"\r\n" + post() + get(path="/api/nothing") + get("X-Y : z") + get())
     statuses = [(await connection.answer()).status for _ in range(4)]
@@ -267,7 +267,7 @@ async def test_requests_on_one_connection_are_answered_in_turn(board: Served) ->
 
 
 async def test_a_head_may_come_byte_by_byte(board: Served) -> None:
-    """However a request is cut into packets, it is the same request."""
+    """A request is read the same way, however it is split into packets."""
     connection = await RawHttp.connect(board)
     for byte in post(*H2C):
         connection.send(bytes([byte]))
@@ -277,7 +277,7 @@ async def test_a_head_may_come_byte_by_byte(board: Served) -> None:
 
 
 async def test_http_1_0_is_spoken(board: Served) -> None:
-    """An old client needs no host, and its connection ends with the answer."""
+    """An HTTP/1.0 client needs no Host, and its connection is closed after the response."""
     connection = await RawHttp.connect(board)
     connection.send(b"GET /healthz HTTP/1.0\r\n\r\n")
     assert (await connection.answer()).status == 200
@@ -286,7 +286,7 @@ async def test_http_1_0_is_spoken(board: Served) -> None:
 
 
 async def test_a_body_may_be_waited_for(board: Served) -> None:
-    """A client that asks first whether to send its body is told to go on."""
+    """A client that sends Expect: 100-continue gets 100 Continue."""
     head, _, body = post("Expect: 100-continue").partition(b"\r\n\r\n")
     connection = await RawHttp.connect(board)
     connection.send(head + b"\r\n\r\n")
@@ -297,7 +297,7 @@ async def test_a_body_may_be_waited_for(board: Served) -> None:
 
 
 async def test_refusals_are_counted(board: Served) -> None:
-    """What could not be read shows in the metrics as any other answer does."""
+    """Unreadable requests are counted in the metrics like any others."""
 
     def count(metrics: str) -> float:
         found = re.search(r'^paidchat_requests_total\{route="\(no route\)",status="431"\} (\S+)', metrics, re.MULTILINE)
@@ -310,7 +310,7 @@ async def test_refusals_are_counted(board: Served) -> None:
 
 
 async def test_deadlines_of_requests(board: Served) -> None:
-    """Silence, half a head, and a body that stops end within 10 s, one that trickles within 20 s, by 408 if begun."""
+    """Silence, half a head and a stalled body end within 10 s, a slow body within 20 s, with 408 if it had begun."""
 
     async def held(start: bytes, drip: bytes = b"") -> tuple[float, bytes]:
         connection = await RawHttp.connect(board)

@@ -1,4 +1,4 @@
-"""Errors as documented: each operation answers exactly the codes that openapi.json lists for it."""
+"""Errors as documented: each operation returns exactly the codes that openapi.json lists for it."""
 
 import asyncio
 import hashlib
@@ -29,19 +29,19 @@ pytestmark = pytest.mark.any_database
 Answered = set[tuple[str, str]]  # operations and codes
 TOKEN = "token-of-the-contract"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
-# They need nothing that could fail: only a bug of the layers around them could answer 500 here.
+# They depend on nothing that could fail: only a bug in the layers around them could cause a 500 here.
 INFALLIBLE = {("get_health", "internal_error"), ("open_feed", "internal_error")}
 
 
 class Recorder(httpx.AsyncClient):
-    """A client that notes which operation answered which code."""
+    """A client that records which operation returned which code."""
 
     def __init__(self, answered: Answered, url: str = "http://board", **options: Any) -> None:
         super().__init__(base_url=url, trust_env=False, timeout=20, **options)
         self._answered = answered
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """Send a request, and hold its answer to the document."""
+        """Send a request, and check the response against the document."""
         response = await super().send(request, **options)
         operation = operation_of(request.method, request.url.path)
         if operation is not None:
@@ -56,7 +56,7 @@ def address(operation: Operation, message_id: int = 1) -> str:
 
 
 async def ask_badly(served: Served, answered: Answered) -> None:
-    """Send each operation what no server can take."""
+    """Send each operation requests that no server can accept."""
 
     async def ask(operation: Operation, *fields: str, ends: bool = True) -> None:
         lines = [f"{operation.method} {address(operation)} HTTP/1.1", "Host: board", *fields]
@@ -75,7 +75,7 @@ async def ask_badly(served: Served, answered: Answered) -> None:
 
 
 async def ask_a_broken_app(served: Served, answered: Answered) -> None:
-    """Ask an app that was never started, so whatever it looks for is not there."""
+    """Send requests to an app that was never started, so that everything it needs is missing."""
     transport = httpx.ASGITransport(create_app(served.settings), raise_app_exceptions=False)
     async with Recorder(answered, transport=transport) as client:
         for operation in OPERATIONS:
@@ -85,7 +85,7 @@ async def ask_a_broken_app(served: Served, answered: Answered) -> None:
 
 
 async def ask_for_payments(client: httpx.AsyncClient, served: Served) -> None:
-    """Make the mistakes that can be made with payments."""
+    """Make all mistakes that are possible with payments."""
     await client.get(f"/api/payments/{uuid.uuid4()}")
     await client.post("/api/payments", content=b"text=Hello")
     await client.post("/api/payments", json={"text": ""})
@@ -102,7 +102,7 @@ async def ask_for_payments(client: httpx.AsyncClient, served: Served) -> None:
 
 
 async def ask_for_messages(client: httpx.AsyncClient, served: Served) -> None:
-    """Make the mistakes that can be made with messages, as a reader and as the operator."""
+    """Make all mistakes that are possible with messages, as a reader and as the operator."""
     await client.get("/api/messages?limit=0")
     await client.get("/api/messages/first")
     await client.get("/api/messages/999999")
@@ -124,7 +124,7 @@ async def ask_for_messages(client: httpx.AsyncClient, served: Served) -> None:
 
 
 async def ask_for_the_feed(served: Served, answered: Answered) -> None:
-    """Ask for the feed without a handshake, and from a page that may not have it."""
+    """Request the feed without a handshake, and from a page with a forbidden origin."""
     operation = operation_of("GET", "/api/feed")
     assert operation is not None
     plain = b"GET /api/feed HTTP/1.1\r\nHost: board\r\n\r\n"
@@ -137,7 +137,7 @@ async def ask_for_the_feed(served: Served, answered: Answered) -> None:
 
 
 async def ask_without_stripe(data: Path, answered: Answered) -> None:
-    """Pay too often, and while Stripe does not answer."""
+    """Pay too often, and while Stripe does not respond."""
     closed = f"http://127.0.0.1:{free_port()}"
     with served_board(data, rate_limit="1/hour", stripe_api_base=closed) as served:
         async with Recorder(answered, served.url) as client:
@@ -149,7 +149,7 @@ async def ask_without_stripe(data: Path, answered: Answered) -> None:
 
 @asynccontextmanager
 async def without_database(served: Served, postgres: Postgres) -> AsyncIterator[None]:
-    """Keep a board from its database."""
+    """Cut a board off from its database."""
     name = served.settings.database_url.rpartition("/")[2].partition("?")[0]
     postgres.psql(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -159,7 +159,7 @@ async def without_database(served: Served, postgres: Postgres) -> AsyncIterator[
 
 
 async def ask_without_database(client: httpx.AsyncClient, signed: dict[str, Any]) -> None:
-    """Ask for everything that the database has."""
+    """Request everything that needs the database."""
     for operation in OPERATIONS:
         if operation.id == "receive_stripe_event":
             await deliver(client, signed)
@@ -171,7 +171,7 @@ async def ask_without_database(client: httpx.AsyncClient, signed: dict[str, Any]
 async def test_operations_answer_exactly_the_documented_errors(
     tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever goes wrong is answered as documented, and every documented code of every operation can be answered."""
+    """Every error is documented, and every documented code of every operation can occur."""
     monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.5)
     answered: Answered = set()
     with databases.on(postgres), served_board(tmp_path, admin_token=TOKEN) as served:
@@ -197,7 +197,7 @@ async def test_operations_answer_exactly_the_documented_errors(
 
 
 async def test_operations_succeed_as_documented(tmp_path: Path) -> None:
-    """Every operation's success is as documented: status, headers and every field."""
+    """Every operation's success response is as documented: status, headers and every field."""
     with served_board(tmp_path, admin_token=TOKEN) as served:
         async with http_client(served) as client:
             payment = await start(client)
@@ -230,7 +230,7 @@ NOT_DOCUMENTED: dict[str, tuple[int, dict[str, str], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("what", NOT_DOCUMENTED)
 def test_what_is_not_documented_is_noticed(what: str) -> None:
-    """An answer that differs from the document in anything fails the test that sees it."""
+    """A response that differs from the document in anything fails the test that sees it."""
     operation = operation_of("GET", "/healthz")
     assert operation is not None
     check(operation, 200, REQUEST_ID, b'{"status":"ok"}')

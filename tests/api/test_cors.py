@@ -1,4 +1,4 @@
-"""Other origins: off unless configured, never credentials, and what a page of theirs needs to read."""
+"""Other origins: off by default, never with credentials, and readable headers for pages that are allowed."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ EVIL = "https://evil.example.com"
 
 @pytest.fixture(scope="module")
 def open_board(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A board that a page of another origin may use."""
+    """A board that allows pages of another origin."""
     with served_board(tmp_path_factory.mktemp(backend), allowed_origins=SPA) as served:
         yield served
 
@@ -27,13 +27,13 @@ def names(header: str) -> set[str]:
 
 
 def allowed(answer: httpx.Response) -> str | None:
-    """Which origin may read an answer."""
+    """The origin that may read a response."""
     origin: str | None = answer.headers.get("access-control-allow-origin")
     return origin
 
 
 async def preflight(client: httpx.AsyncClient, origin: str, method: str, headers: str) -> httpx.Response:
-    """Ask, as a browser does, whether a request may be made."""
+    """Send a preflight request, as a browser does."""
     asked = {
         "Origin": origin,
         "Access-Control-Request-Method": method,
@@ -46,7 +46,7 @@ SENT = {"content-type", "idempotency-key", "if-none-match", "traceparent", "trac
 
 
 async def test_a_configured_origin_may_ask(open_board: Served) -> None:
-    """A configured origin may send JSON, a key, an ETag and a trace, to read and to pay, without credentials."""
+    """A configured origin may send JSON, a key, an ETag and trace headers, to read and to pay, without credentials."""
     async with http_client(open_board) as client:
         for method in ("GET", "HEAD", "POST"):
             answer = await preflight(client, SPA, method, ",".join(sorted(SENT)))
@@ -62,7 +62,7 @@ async def test_a_configured_origin_may_ask(open_board: Served) -> None:
 
 @pytest.mark.parametrize(("method", "headers"), [("DELETE", "content-type"), ("GET", "authorization"), ("PUT", "x-y")])
 async def test_nothing_else_may_be_sent(open_board: Served, method: str, headers: str) -> None:
-    """A method or field beyond those, the admin token's too, is not among what a browser is told it may send."""
+    """Other methods and fields, such as the admin token's, are not among those that a preflight allows."""
     async with http_client(open_board) as client:
         answer = await preflight(client, SPA, method, headers)
     assert method == "GET" or method.lower() not in names(answer.headers["access-control-allow-methods"])
@@ -70,7 +70,7 @@ async def test_nothing_else_may_be_sent(open_board: Served, method: str, headers
 
 
 async def test_a_configured_origin_may_read(open_board: Served) -> None:
-    """A configured origin reads answers, errors too, with ETag, Location, Retry-After and Date."""
+    """A configured origin can read responses, including errors, with ETag, Location, Retry-After and Date."""
     async with http_client(open_board) as client:
         for answer in (
             await client.get("/api/messages", headers={"Origin": SPA}),
@@ -78,7 +78,9 @@ async def test_a_configured_origin_may_read(open_board: Served) -> None:
             await client.post("/api/payments", json={"text": ""}, headers={"Origin": SPA}),
             await client.get("/api/nothing", headers={"Origin": SPA}),
             await client.put("/api/payments", headers={"Origin": SPA}),
-            await client.options("/api/payments", headers={"Origin": SPA}),  # no preflight: it asks for no method
+            await client.options(
+                "/api/payments", headers={"Origin": SPA}
+            ),  # not a preflight, because it has no Access-Control-Request-Method
             await client.post("/api/payments", content=b"x" * 100_000, headers={"Origin": SPA}),
             await client.post("/api/payments", content=b"", headers={"Origin": SPA}),
             await client.get("/api/messages", headers={"Origin": SPA, "If-None-Match": "*"}),
@@ -96,7 +98,7 @@ async def test_a_configured_origin_may_read(open_board: Served) -> None:
     "origin", [EVIL, "null", f"{SPA}.evil.example.com", f"{SPA}:8443", "http://spa.example.com", "*"]
 )
 async def test_another_origin_may_not(open_board: Served, origin: str) -> None:
-    """An origin that is not configured may neither ask nor read."""
+    """An origin that is not configured may neither send preflights nor read."""
     async with http_client(open_board) as client:
         assert allowed(await preflight(client, origin, "POST", "content-type")) is None
         assert allowed(await client.get("/api/messages", headers={"Origin": origin})) is None
@@ -104,7 +106,7 @@ async def test_another_origin_may_not(open_board: Served, origin: str) -> None:
 
 
 async def test_a_cache_knows_that_the_origin_decides(open_board: Served) -> None:
-    """Whoever asks, or nobody that says so, an answer says that it depends on the origin, besides what else."""
+    """Every response varies on the origin, whether or not the request has one, in addition to other fields."""
     async with http_client(open_board) as client:
         for headers in ({}, {"Origin": EVIL}, {"Origin": SPA}):
             for path in ("/api/messages", "/api/nothing", "/api/payments/unknown"):
@@ -113,14 +115,14 @@ async def test_a_cache_knows_that_the_origin_decides(open_board: Served) -> None
 
 
 async def test_two_origins_are_none(open_board: Served) -> None:
-    """A page has one origin; a request with two may not be read."""
+    """A page has one origin; a request with two is not allowed to read."""
     async with http_client(open_board) as client:
         answer = await client.get("/api/board", headers=[("Origin", SPA), ("Origin", EVIL)])
     assert (answer.status_code, allowed(answer)) == (200, None)
 
 
 async def test_unless_configured_it_is_off(client: httpx.AsyncClient) -> None:
-    """A board without configured origins says nothing of cross-origin reading to anybody."""
+    """A board without configured origins sends no CORS headers."""
     answers = [
         await preflight(client, SPA, "POST", "content-type"),
         await client.get("/api/messages", headers={"Origin": SPA}),
@@ -131,7 +133,7 @@ async def test_unless_configured_it_is_off(client: httpx.AsyncClient) -> None:
 
 
 async def test_the_page_is_locked_down(client: httpx.AsyncClient) -> None:
-    """The page forbids framing, inline code and sniffing, and tells no other site where a reader came from."""
+    """The page forbids framing, inline code and sniffing, and sends no referrer to other sites."""
     answer = await client.get("/")
     policy = answer.headers["content-security-policy"]
     assert "frame-ancestors 'none'" in policy

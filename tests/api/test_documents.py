@@ -1,4 +1,4 @@
-"""/openapi.json and /asyncapi.json: valid, whole, and what a client's author needs."""
+"""/openapi.json and /asyncapi.json: valid, complete, and usable for generating clients."""
 
 import re
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=[operation
 
 
 def schemas_in(node: Any) -> Iterator[Json]:
-    """Everything in a document that describes an object."""
+    """Every schema in a document that describes an object."""
     if isinstance(node, dict):
         if node.get("type") == "object" and "properties" in node:
             yield node
@@ -73,7 +73,7 @@ def schemas_in(node: Any) -> Iterator[Json]:
 
 
 def references_in(node: Any) -> Iterator[str]:
-    """Everything that a document refers to."""
+    """Every reference in a document."""
     if isinstance(node, dict):
         if isinstance(node.get("$ref"), str):
             yield node["$ref"]
@@ -91,13 +91,13 @@ def test_the_openapi_document_is_valid() -> None:
 
 
 def test_operations_have_names_of_their_own() -> None:
-    """Each call of the contract has a short name, from which clients are generated; HEAD is not listed."""
+    """Each operation has a short id for generated clients; HEAD is not listed."""
     assert {operation.id: f"{operation.method} {operation.path}" for operation in OPERATIONS} == OPERATION_IDS
 
 
 @each_operation
 def test_an_operation_is_described(operation: Operation) -> None:
-    """An operation has a summary, a description and tags that are explained; its parameters have both too."""
+    """Each operation has a summary, a description and described tags; its parameters are described too."""
     tags = {tag["name"] for tag in OPENAPI["tags"] if tag["description"]}
     assert operation.described["summary"]
     assert operation.described["description"]
@@ -111,7 +111,7 @@ def test_an_operation_is_described(operation: Operation) -> None:
 
 @each_operation
 def test_answers_have_headers_and_examples(operation: Operation) -> None:
-    """Every answer documents its request id and the headers that matter, and every body has an example."""
+    """Every response documents its request id and the important headers, and every body has an example."""
     for status, response in operation.described["responses"].items():
         assert {"X-Request-Id", *HEADERS.get((operation.id, status), ())} <= set(response["headers"])
         for media in response.get("content", {}).values():
@@ -135,7 +135,7 @@ def test_errors_are_problems_with_their_codes(operation: Operation) -> None:
 
 
 def test_every_code_is_documented() -> None:
-    """Each stable code is in the document: with an operation, or with requests that are none's."""
+    """Each stable code is in the document, either with an operation or with the errors outside all operations."""
     somewhere = set(re.findall(r'"code": "(\w+)"', str(OPENAPI).replace("'", '"')))
     assert set(CODES) <= somewhere
 
@@ -151,14 +151,14 @@ def test_only_the_operator_needs_a_token() -> None:
 
 @pytest.mark.parametrize("document", [OPENAPI, ASYNCAPI], ids=["openapi", "asyncapi"])
 def test_only_what_clients_send_is_closed(document: Json) -> None:
-    """New fields may come in every answer and frame; the body of a payment and the watch frame have no others."""
+    """Responses and frames may gain fields; the payment's request body and the watch frame may not."""
     closed = [schema for schema in schemas_in(document) if schema.get("additionalProperties") is False]
     assert [schema["title"] for schema in closed] == (["NewPayment"] if document is OPENAPI else ["Watch"])
 
 
 @pytest.mark.parametrize("document", [OPENAPI, ASYNCAPI], ids=["openapi", "asyncapi"])
 def test_constants_are_required(document: Json) -> None:
-    """A field that always has one value is always there, so no client mistakes one shape for another."""
+    """A field that always has the same value is required, so no client mistakes one shape for another."""
     found = 0
     for schema in schemas_in(document["components"]["schemas"]):
         fields = schema["properties"].items()
@@ -169,7 +169,7 @@ def test_constants_are_required(document: Json) -> None:
 
 
 async def test_a_board_names_itself_as_the_server(tmp_path: Path) -> None:
-    """A served document has the board's public URL, whatever it was asked for by; the committed one has none."""
+    """A served document has the board's public URL, whatever the request's Host; the committed one has none."""
     with served_board(tmp_path, public_url="https://chat.example.org") as served:
         async with http_client(served) as client:
             openapi, asyncapi = [(await client.get(f"/{name}.json")).json() for name in ("openapi", "asyncapi")]
@@ -181,7 +181,7 @@ async def test_a_board_names_itself_as_the_server(tmp_path: Path) -> None:
 
 
 async def test_a_board_on_this_machine_has_no_mailbox(board: Served, client: httpx.AsyncClient) -> None:
-    """A demo's document is valid too: its server is plain, and its contact is of a reserved name."""
+    """A demo's document is valid too: its server is plain HTTP, and its contact has a reserved domain."""
     openapi, asyncapi = [(await client.get(f"/{name}.json")).json() for name in ("openapi", "asyncapi")]
     validate(openapi)
     assert [server["url"] for server in openapi["servers"]] == [board.url]
@@ -193,13 +193,13 @@ async def test_a_board_on_this_machine_has_no_mailbox(board: Served, client: htt
 
 
 def payload_of(name: str) -> jsonschema_rs.Validator:
-    """What a message of the feed's must be."""
+    """The validator for the payload of one of the feed's messages."""
     reference = ASYNCAPI["components"]["messages"][name]["payload"]
     return jsonschema_rs.validator_for({**reference, "components": ASYNCAPI["components"]})
 
 
 def test_the_asyncapi_document_knows_every_frame() -> None:
-    """The feed's document has a message for every frame of the contract, by its type, with an example."""
+    """The feed's document has a message for every frame of the contract, under its type, with an example."""
     assert ASYNCAPI["asyncapi"].startswith("3.")
     assert ASYNCAPI["channels"]["feed"]["address"] == "/api/feed"
     messages = ASYNCAPI["components"]["messages"]
@@ -211,7 +211,7 @@ def test_the_asyncapi_document_knows_every_frame() -> None:
 
 
 def test_a_frame_is_one_kind_only() -> None:
-    """What is one kind of frame is no other kind, and `{"seq": 1}` is none."""
+    """No example of one frame is valid as another frame, and `{"seq": 1}` is none."""
     messages = ASYNCAPI["components"]["messages"]
     for name, message in messages.items():
         for example in message["examples"]:
@@ -222,7 +222,7 @@ def test_a_frame_is_one_kind_only() -> None:
 
 
 def test_the_feed_tells_how_to_connect_and_why_it_ends() -> None:
-    """Query parameters, close codes, limits, timing and error codes stand in the document."""
+    """The document has the query parameters, close codes, limits, timing and error codes."""
     channel = ASYNCAPI["channels"]["feed"]
     assert set(channel["bindings"]["ws"]["query"]["properties"]) == {"after", "epoch"}
     assert set(channel["x-close-codes"]) == {"1007", "1008", "1009", "1012", "1013"}
@@ -235,7 +235,7 @@ def test_the_feed_tells_how_to_connect_and_why_it_ends() -> None:
 
 
 def test_no_reference_dangles() -> None:
-    """Everything that the feed's document refers to is in it."""
+    """Every reference in the feed's document exists."""
     found = list(references_in(ASYNCAPI))
     assert found
     for reference in found:

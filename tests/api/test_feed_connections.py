@@ -1,4 +1,4 @@
-"""WS /api/feed: who may connect and how many, signs of life, slow readers, and going down."""
+"""WS /api/feed: who may connect and how many, heartbeats and pings, slow readers, and shutdown."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ HEARTBEAT_S = 20
 
 @dataclass
 class Quiet:
-    """A connection on which nothing happens: when it began, at which seq, and what came when."""
+    """An idle connection: when it began, at which seq, and which frames arrived when."""
 
     seq: int
     began: float
@@ -42,7 +42,7 @@ class Quiet:
 
 @pytest.fixture(scope="module", autouse=True)
 async def quiet(backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Quiet]:
-    """Begin such a connection before the first test of this file, so that its 20 s pass during the others."""
+    """Start such a connection before the first test of this file, so that its 20 s pass during the others."""
     with served_board(tmp_path_factory.mktemp(backend)) as served:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await write_messages(database, 2)
@@ -61,7 +61,7 @@ async def quiet(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Async
 
 
 async def refusal(served: Served, origin: str | None, path: str = "/api/feed") -> websockets.Response:
-    """Try to connect and return the answer that refuses it."""
+    """Try to connect and return the response that refuses it."""
     url = served.feed_url.removesuffix("/api/feed") + path
     with pytest.raises(websockets.InvalidStatus) as refused:
         await websockets.connect(url, origin=None if origin is None else websockets.Origin(origin), proxy=None)
@@ -69,20 +69,20 @@ async def refusal(served: Served, origin: str | None, path: str = "/api/feed") -
 
 
 async def test_no_origin_is_welcome(board: Served) -> None:
-    """A client that sends no Origin is no browser, and may follow."""
+    """A client without an Origin is not a browser, and may follow."""
     async with following(board) as follower:
         assert follower.first["type"] == "snapshot"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_our_own_origin_is_welcome(board: Served, host: str) -> None:
-    """The board's own page may follow, by either of the machine's own names."""
+    """The board's own page may follow, under either loopback name."""
     async with following(board, origin=board.url.replace("127.0.0.1", host)) as follower:
         assert follower.first["type"] == "snapshot"
 
 
 async def test_a_configured_origin_is_welcome(tmp_path: Path) -> None:
-    """A page of a configured origin may follow, and one of another may not."""
+    """A page on a configured origin may follow, one on another may not."""
     with served_board(tmp_path, allowed_origins=SPA) as served:
         async with following(served, origin=SPA) as follower:
             assert follower.first["type"] == "snapshot"
@@ -109,7 +109,7 @@ async def test_a_configured_origin_is_welcome(tmp_path: Path) -> None:
 )
 @pytest.mark.any_database
 async def test_any_other_origin_is_403(board: Served, origin: str) -> None:
-    """A page of any other origin is refused before the handshake, in the contract's form."""
+    """A page on any other origin is refused before the handshake, in the contract's form."""
     response = await refusal(board, origin.format(own=board.url.removeprefix("http://")))
     assert response.status_code == 403
     assert response.headers["content-type"] == "application/problem+json"
@@ -126,7 +126,7 @@ async def test_any_other_origin_is_403(board: Served, origin: str) -> None:
 )
 @pytest.mark.any_database
 async def test_a_socket_elsewhere_is_refused(board: Served, path: str) -> None:
-    """There is one WebSocket; elsewhere the handshake is 404, in the contract's form."""
+    """There is only one WebSocket; on other paths the handshake is 404, in the contract's form."""
     response = await refusal(board, None, path)
     assert response.status_code == 404
     assert response.body is not None
@@ -147,7 +147,7 @@ async def test_too_many_viewers(tmp_path: Path) -> None:
 
 
 async def test_too_many_viewers_of_one_client(tmp_path: Path) -> None:
-    """One client may hold so many connections and no more; another one is not concerned."""
+    """A client may have a limited number of connections; other clients are not affected."""
     behind = {"X-Forwarded-For": "203.0.113.7"}
     with served_board(tmp_path, max_viewers_per_client=2, trusted_proxies="127.0.0.1") as served:
         async with following(served), following(served):
@@ -162,7 +162,7 @@ async def test_too_many_viewers_of_one_client(tmp_path: Path) -> None:
 
 
 async def test_viewers_of_one_network_are_one_client(tmp_path: Path) -> None:
-    """Addresses of one /64 share its places, as they share its payments; another /64 has its own."""
+    """Addresses in one /64 share its limit, as for payments; another /64 has its own."""
 
     async def first_of(address: str, served: Served) -> str | int:
         asking = {"X-Forwarded-For": address}
@@ -188,7 +188,7 @@ async def test_viewers_of_one_network_are_one_client(tmp_path: Path) -> None:
 
 
 async def _room_again(served: Served) -> None:
-    """Wait until somebody may follow again."""
+    """Wait until a subscriber is admitted again."""
     for _ in range(100):
         try:
             async with following(served) as follower:
@@ -200,7 +200,7 @@ async def _room_again(served: Served) -> None:
 
 
 async def viewers(client: httpx.AsyncClient) -> int:
-    """How many follow, as the metrics have it."""
+    """The number of subscribers, from the metrics."""
     found = re.search(r"^paidchat_viewers (\d+)", (await client.get("/metrics")).text, re.MULTILINE)
     assert found is not None
     return int(found[1])
@@ -214,7 +214,7 @@ async def test_a_ping_is_answered(board: Served) -> None:
 
 
 async def test_a_client_that_never_reads_is_dropped(tmp_path: Path) -> None:
-    """Who never reads is dropped without a close frame, and everybody else gets everything, in order."""
+    """A subscriber that never reads is dropped without a close frame, and all others get everything, in order."""
     rounds, each = 8, 500
     with served_board(tmp_path) as served:
         async with (
@@ -243,7 +243,7 @@ async def test_a_client_that_never_reads_is_dropped(tmp_path: Path) -> None:
 
 
 async def test_the_dropped_come_back_with_their_cursor(tmp_path: Path) -> None:
-    """Who was cut off goes on where it was."""
+    """A dropped subscriber resumes where it was."""
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database:
             async with following(served) as follower:
@@ -257,7 +257,7 @@ async def test_the_dropped_come_back_with_their_cursor(tmp_path: Path) -> None:
 
 
 def production(data: Path, port: int) -> dict[str, str]:
-    """The environment of a board served for production, whose Stripe nobody answers for."""
+    """The environment of a board in production mode, whose Stripe does not respond."""
     return {
         "PAIDCHAT_DATABASE_URL": f"sqlite:///{data / 'paidchat.db'}",
         "PAIDCHAT_PUBLIC_URL": f"http://127.0.0.1:{port}",
@@ -268,13 +268,13 @@ def production(data: Path, port: int) -> dict[str, str]:
 
 
 async def ended(running: Running, within_s: float) -> None:
-    """Wait until a process has ended, and no longer than this."""
+    """Wait until a process has ended, up to a limit."""
     await asyncio.to_thread(running.wait, within_s)
 
 
 @pytest.mark.any_database
 async def test_going_down_says_so_and_waits_for_nobody(tmp_path: Path) -> None:
-    """At SIGTERM followers get 1012, and the process ends in 10 s, whatever stuck clients it has."""
+    """At SIGTERM subscribers get 1012, and the process ends within 10 s, whatever stuck clients it has."""
     port = free_port()
     with process("serve", "--port", str(port), **production(tmp_path, port)) as running:
         served = Served(f"http://127.0.0.1:{port}", None)  # type: ignore[arg-type]  # of a process only its address
@@ -308,7 +308,7 @@ def paid_session(payment_id: str, tag: str) -> Json:
 
 @pytest.mark.any_database
 async def test_what_was_answered_before_going_down_is_there(tmp_path: Path) -> None:
-    """Of the webhooks under way at SIGTERM, each that was answered 200 is on disk, and none is half done."""
+    """Of the webhooks in progress at SIGTERM, each that got a 200 is on disk, and none is half done."""
     port = free_port()
     environment = production(tmp_path, port)
     with process("serve", "--port", str(port), **environment) as running:
@@ -342,7 +342,7 @@ async def test_what_was_answered_before_going_down_is_there(tmp_path: Path) -> N
 
 @pytest.mark.any_database
 def test_a_script_needs_two_libraries(board: Served) -> None:
-    """A script with nothing but an HTTP and a WebSocket client pays, and sees its message and its payment's end."""
+    """A script with only an HTTP and a WebSocket client pays, and sees its message and its payment's end."""
     script = (
         "import asyncio, json, sys\n"
         "import httpx, websockets\n"
@@ -371,7 +371,7 @@ def test_a_script_needs_two_libraries(board: Served) -> None:
 
 @pytest.mark.any_database
 async def test_a_quiet_connection_shows_signs_of_life(quiet: Quiet) -> None:
-    """After 20 s in which nothing happens comes a heartbeat at the same seq, long before 45 s, and pings come, too."""
+    """After 20 idle seconds a heartbeat arrives at the same seq, long before 45 s, and so do pings."""
     async with asyncio.timeout(HEARTBEAT_S + 15):
         await quiet.listening
     [(came, heartbeat)] = [(came, frame) for came, frame in quiet.frames if frame.opcode == TEXT]

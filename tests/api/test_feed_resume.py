@@ -1,4 +1,4 @@
-"""WS /api/feed: the first frame, and coming back with a cursor: every entry once, in order, or a snapshot."""
+"""WS /api/feed: the first frame, and resuming with a cursor: every entry once, in order, or a snapshot."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -44,7 +44,7 @@ async def stage(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Async
 
 
 async def _seen(served: Served, seq: int) -> None:
-    """Wait until a board's feed has read its log up to a place."""
+    """Wait until a board's feed has read its log up to a seq."""
     for _ in range(100):
         async with following(served) as follower:
             if follower.first["seq"] >= seq:
@@ -53,7 +53,7 @@ async def _seen(served: Served, seq: int) -> None:
 
 
 async def test_a_plain_connect_gets_a_snapshot(stage: Stage) -> None:
-    """The first frame is the board as it stands: epoch, seq, the newest fifty, whether there are older."""
+    """The first frame is the board's current state: epoch, seq, the newest fifty, and whether there are older ones."""
     async with following(stage.served) as follower, http_client(stage.served) as client:
         snapshot = follower.first
         page = (await client.get("/api/messages")).json()
@@ -89,7 +89,7 @@ async def test_a_cursor_that_can_be_served_is_resumed(stage: Stage, behind: int)
 
 
 async def test_what_is_replayed_is_what_was_missed(stage: Stage) -> None:
-    """A replay tells posts with their messages, withholds what is off the board by now, and tells removals."""
+    """A replay has posts with their messages, withholds messages that have left the board, and has removals."""
     async with following(stage.served, after=HEAD - 3, epoch=stage.epoch) as follower:
         posted, withheld, removed = await follower.receive_all(3)
     async with http_client(stage.served) as client:
@@ -125,7 +125,7 @@ REFUSED_CURSORS = [
 
 @pytest.mark.parametrize(("name", "query"), REFUSED_CURSORS, ids=[name for name, _ in REFUSED_CURSORS])
 async def test_a_cursor_that_cannot_be_served_gets_a_snapshot(stage: Stage, name: str, query: str) -> None:
-    """Too far behind, ahead of the log, of another epoch or malformed: a snapshot, and no replay."""
+    """Too far behind, ahead of the log, from another epoch or malformed: a snapshot, and no replay."""
     del name
     written = query.format(head=HEAD, behind=HEAD - 1_001, ahead=HEAD + 1, epoch=stage.epoch)
     async with following(stage.served, query=written) as follower:
@@ -135,7 +135,7 @@ async def test_a_cursor_that_cannot_be_served_gets_a_snapshot(stage: Stage, name
 
 
 async def test_a_cursor_ahead_of_the_feed_but_not_of_the_database(tmp_path: Path) -> None:
-    """A cursor that another process gave out is resumed, even if this one has not read that far yet."""
+    """A cursor from another process is resumed, even if this process has not read that far yet."""
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as other, following(served) as follower:
             epoch = follower.first["epoch"]
@@ -146,7 +146,7 @@ async def test_a_cursor_ahead_of_the_feed_but_not_of_the_database(tmp_path: Path
 
 
 async def test_a_new_epoch_is_a_new_history(tmp_path: Path) -> None:
-    """When history changes, connections end, and the old cursor gets a snapshot in the new epoch."""
+    """When the epoch changes, connections end, and the old cursor gets a snapshot in the new epoch."""
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await write_messages(database, 3)
@@ -159,7 +159,7 @@ async def test_a_new_epoch_is_a_new_history(tmp_path: Path) -> None:
 
 
 async def test_a_new_epoch_begins_far_beyond_the_old_one(tmp_path: Path) -> None:
-    """A new epoch gives out no old id again; a cursor of the places it left out gets a snapshot, later ones resume."""
+    """A new epoch reuses no old id; a cursor in the gap between the epochs gets a snapshot, later ones resume."""
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await write_messages(database, 3)
@@ -172,7 +172,7 @@ async def test_a_new_epoch_begins_far_beyond_the_old_one(tmp_path: Path) -> None
             assert await write_messages(database, 2) == [head + 1, head + 2]
             await _seen(served, head + 2)
             await _check_epoch(served, head + 2, unserved=[3, head - 1], served_from=head)
-    with served_board(tmp_path) as served:  # a process that was not there when it began
+    with served_board(tmp_path) as served:  # a process that was not running when it began
         await _check_epoch(served, head + 2, unserved=[3, head - 1], served_from=head)
         async with http_client(served) as client:
             assert (await client.get("/api/messages/4")).status_code == 404
@@ -181,7 +181,7 @@ async def test_a_new_epoch_begins_far_beyond_the_old_one(tmp_path: Path) -> None
 
 
 async def _check_epoch(served: Served, head: int, *, unserved: list[int], served_from: int) -> None:
-    """Make sure what a board says to cursors of the epoch `new`."""
+    """Check how a board responds to cursors with the epoch `new`."""
     for cursor in unserved:
         async with following(served, after=cursor, epoch="new") as follower:
             assert (follower.first["type"], follower.first["seq"]) == ("snapshot", head)
@@ -193,7 +193,7 @@ async def _check_epoch(served: Served, head: int, *, unserved: list[int], served
 
 
 async def test_removals_and_restorations_are_told_live(tmp_path: Path) -> None:
-    """Whoever follows is told of a removal with its reason, and of a restoration with the message."""
+    """Subscribers get a removal with its reason, and a restoration with the message."""
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await write_messages(database, 1)
@@ -212,7 +212,7 @@ async def test_removals_and_restorations_are_told_live(tmp_path: Path) -> None:
 
 
 async def test_a_restored_message_is_not_withheld(tmp_path: Path) -> None:
-    """A replay tells a message's post and its restoration when it is on the board again by now."""
+    """A replay has a message's post and its restoration if it is on the board again."""
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await write_messages(database, 2)
@@ -234,7 +234,7 @@ async def test_a_restored_message_is_not_withheld(tmp_path: Path) -> None:
 
 
 async def test_a_removed_restoration_is_withheld(tmp_path: Path) -> None:
-    """A restoration whose message was removed once more is withheld, too."""
+    """A restoration whose message was removed again is withheld too."""
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await write_messages(database, 1)
@@ -253,7 +253,7 @@ async def test_a_removed_restoration_is_withheld(tmp_path: Path) -> None:
 
 
 async def reconnecting(served: Served, until: int, give_up_after: int) -> list[dict[str, Any]]:
-    """Follow a board over connections that each last a few frames, until a place in the log is reached."""
+    """Follow a board over connections that last a few frames each, until a seq is reached."""
     frames: list[dict[str, Any]] = []
     cursor: dict[str, Any] = {"after": 0}
     async with following(served) as follower:
@@ -270,7 +270,7 @@ async def reconnecting(served: Served, until: int, give_up_after: int) -> list[d
 
 
 async def test_nothing_is_missed_over_reconnects(tmp_path: Path) -> None:
-    """However often they reconnect while messages are posted, followers see every entry once, in order."""
+    """However often they reconnect while messages are posted, subscribers see every entry once, in order."""
     total = 200
 
     async def post_all(database: Database) -> None:
@@ -288,7 +288,7 @@ async def test_nothing_is_missed_over_reconnects(tmp_path: Path) -> None:
 
 
 async def test_nothing_is_missed_between_snapshot_and_following(tmp_path: Path) -> None:
-    """Whoever connects in the midst of posting gets a snapshot at n and then n + 1, n + 2 and so on."""
+    """A subscriber that connects while messages are posted gets a snapshot at n and then n + 1, n + 2 and so on."""
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database:
             posting = asyncio.create_task(_post_steadily(database, 150))
@@ -308,7 +308,7 @@ async def _follow_on(served: Served, until: int) -> None:
 
 
 async def test_a_page_and_the_feed_agree(stage: Stage) -> None:
-    """A page read at seq N can be merged with the socket: same epoch, same number line, same messages."""
+    """A page read at seq N can be merged with the feed: same epoch, same sequence, same messages."""
     async with following(stage.served) as follower, http_client(stage.served) as client:
         snapshot = follower.first
         page = (await client.get("/api/messages", params={"before": snapshot["messages"][0]["id"]})).json()

@@ -1,4 +1,4 @@
-"""WS /api/feed: what a follower may say, what it is told of payments it watches, and what ends it."""
+"""WS /api/feed: what a subscriber may send, the payments it watches, and what ends the connection."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 async def told(follower: Follower, payment_id: str) -> dict[str, Any]:
-    """Return the next that a follower is told of a payment, past whatever else happens on the board."""
+    """Return the next `payment.updated`, skipping everything else."""
     while True:
         frame = await follower.receive()
         if frame["type"] == "payment.updated" and frame["payment"]["id"] == payment_id:
@@ -29,14 +29,14 @@ async def told(follower: Follower, payment_id: str) -> dict[str, Any]:
 
 
 async def error_of(follower: Follower) -> dict[str, Any]:
-    """Return the next error that a follower is sent, past whatever else happens on the board."""
+    """Return the next `error` frame, skipping everything else."""
     while (frame := await follower.receive())["type"] != "error":
         pass
     return frame
 
 
 async def test_watching_tells_at_once(client: httpx.AsyncClient, board: Served) -> None:
-    """Whoever watches a payment is told at once how it stands, with every field of the lookup."""
+    """Watching a payment returns its current state at once, with every field of the lookup."""
     payment = await start(client)
     async with following(board) as follower:
         await follower.watch(payment["id"])
@@ -44,7 +44,7 @@ async def test_watching_tells_at_once(client: httpx.AsyncClient, board: Served) 
 
 
 async def test_watching_tells_every_change(client: httpx.AsyncClient, board: Served) -> None:
-    """Whoever watches a delayed payment is told when it is on its way and when it has come."""
+    """A subscriber that watches a delayed payment is told when it is processing and when it has succeeded."""
     payment = await start(client)
     async with following(board) as follower:
         await follower.watch(payment["id"])
@@ -57,7 +57,7 @@ async def test_watching_tells_every_change(client: httpx.AsyncClient, board: Ser
 
 
 async def test_the_message_comes_before_the_news(client: httpx.AsyncClient, board: Served) -> None:
-    """`fulfilled` is told only after the message's own entry, so that a page can show what it names."""
+    """`fulfilled` comes only after the message's own entry, so that a page can show the message."""
     async with following(board) as follower:
         for _ in range(5):
             payment = await start(client)
@@ -72,7 +72,7 @@ async def test_the_message_comes_before_the_news(client: httpx.AsyncClient, boar
 
 
 async def test_what_is_fulfilled_already_is_told_after_its_message(client: httpx.AsyncClient, board: Served) -> None:
-    """Watching a payment that is fulfilled already tells it after the snapshot or the entry that shows its message."""
+    """Watching a payment that is already fulfilled returns it after the snapshot or entry with its message."""
     payment = await start(client)
     await act(client, payment, "pay")
     await until_status(client, payment["id"], "fulfilled")
@@ -86,7 +86,7 @@ async def test_what_is_fulfilled_already_is_told_after_its_message(client: httpx
 
 
 async def test_watching_during_a_replay(tmp_path: Path) -> None:
-    """Who watches while it catches up is told `fulfilled` only after the message's entry was replayed."""
+    """A subscriber that watches while catching up gets `fulfilled` only after the message's entry was replayed."""
     with served_board(tmp_path) as served:
         async with http_client(served) as client, following(served) as follower:
             payments = [await start(client, "a" * 400) for _ in range(3)]
@@ -99,7 +99,7 @@ async def test_watching_during_a_replay(tmp_path: Path) -> None:
 
 
 async def test_only_who_watches_is_told(client: httpx.AsyncClient, board: Served) -> None:
-    """A payment's news go to its watchers alone: its text is nobody else's before it is posted."""
+    """Only watchers get a payment's updates: its text is private until it is posted."""
     payment = await start(client)
     async with following(board) as watcher, following(board) as other:
         await watcher.watch(payment["id"])
@@ -110,7 +110,7 @@ async def test_only_who_watches_is_told(client: httpx.AsyncClient, board: Served
 
 
 async def test_two_may_watch_one_payment(client: httpx.AsyncClient, board: Served) -> None:
-    """Two tabs that watch one payment are both told; after one is closed the other still is."""
+    """Two tabs that watch one payment both get updates; after one is closed the other still does."""
     payment = await start(client)
     async with following(board) as first:
         async with following(board) as second:
@@ -122,7 +122,7 @@ async def test_two_may_watch_one_payment(client: httpx.AsyncClient, board: Serve
 
 
 async def test_watching_again_tells_again(client: httpx.AsyncClient, board: Served) -> None:
-    """Watching the same payment once more tells once more how it stands."""
+    """Watching the same payment again returns its state again."""
     payment = await start(client)
     async with following(board) as follower:
         for _ in range(3):
@@ -131,7 +131,7 @@ async def test_watching_again_tells_again(client: httpx.AsyncClient, board: Serv
 
 
 async def test_a_payment_may_be_watched_before_it_changes_hands(tmp_path: Path) -> None:
-    """A payment written by another process is found and told like any other."""
+    """A payment written by another process is found and sent like any other."""
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             async with database.transaction() as connection:
@@ -141,7 +141,7 @@ async def test_a_payment_may_be_watched_before_it_changes_hands(tmp_path: Path) 
 
 
 async def test_the_seventeenth_watch_drops_the_oldest(tmp_path: Path) -> None:
-    """Sixteen payments may be watched at once; one more and the first is not told of any longer."""
+    """Up to sixteen payments can be watched at once; with one more, the first gets no more updates."""
     with served_board(tmp_path) as served:
         async with http_client(served) as client, following(served) as follower:
             payments = [await start(client, f"Hello {number}") for number in range(17)]
@@ -157,7 +157,7 @@ async def test_the_seventeenth_watch_drops_the_oldest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("payment_id", [UNKNOWN, "", "x", "a" * 900, "\u00e9\U0001f600", "../..", "' OR 1=1"])
 async def test_an_unknown_payment_is_an_error_that_does_not_count(board: Served, payment_id: str) -> None:
-    """Watching what is not there is `not_found` each time, and never ends the connection."""
+    """Watching an unknown payment is `not_found` each time, and never ends the connection."""
     async with following(board) as follower:
         for _ in range(5):
             await follower.watch(payment_id)
@@ -181,7 +181,7 @@ async def test_unknown_payments_take_nobodys_place(client: httpx.AsyncClient, bo
 
 
 async def test_a_payment_may_come_after_it_was_asked_for(tmp_path: Path) -> None:
-    """A payment that was unknown when first watched is told once it is there and watched again."""
+    """A payment that was unknown when first watched is sent once it exists and is watched again."""
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await follower.watch(UNKNOWN)
@@ -223,7 +223,7 @@ BAD_FRAMES: list[str | bytes] = [
 @pytest.mark.parametrize("frame", BAD_FRAMES, ids=lambda frame: repr(frame)[:40])
 @pytest.mark.any_database
 async def test_three_bad_frames_end_the_connection(board: Served, frame: str | bytes) -> None:
-    """A frame that is no watch is answered with an error, and the third ends the connection with 1008."""
+    """A frame that is not a valid watch gets an error, and the third ends the connection with 1008."""
     async with following(board) as follower:
         for _ in range(3):
             await follower.socket.send(frame)
@@ -235,7 +235,7 @@ async def test_three_bad_frames_end_the_connection(board: Served, frame: str | b
 
 
 async def test_two_bad_frames_do_not(client: httpx.AsyncClient, board: Served) -> None:
-    """After two bad frames the connection still serves."""
+    """After two bad frames the connection still works."""
     payment = await start(client)
     async with following(board) as follower:
         for _ in range(2):
@@ -247,7 +247,7 @@ async def test_two_bad_frames_do_not(client: httpx.AsyncClient, board: Served) -
 
 
 async def test_an_error_does_not_echo(board: Served) -> None:
-    """What a bad frame said is not said back."""
+    """The content of a bad frame is not echoed."""
     async with following(board) as follower:
         await follower.socket.send('{"type": "CanaryInTheInput"}')
         assert "Canary" not in json.dumps(await error_of(follower))
@@ -264,7 +264,7 @@ async def test_a_kibibyte_is_the_most(board: Served) -> None:
 
 
 async def test_a_message_in_pieces_is_counted_whole(board: Served) -> None:
-    """A message of many small fragments is no way around the limit: 1009, unless the rest of it cut the line first."""
+    """A message in many small fragments does not bypass the limit: 1009, unless the connection is cut before."""
     async with following(board) as follower:
         with contextlib.suppress(websockets.ConnectionClosed):
             await follower.socket.send(["x" * 100] * 20)
@@ -279,7 +279,7 @@ async def test_text_that_is_not_utf_8_ends_the_connection(board: Served) -> None
 
 
 async def test_the_url_names_no_payment(client: httpx.AsyncClient, board: Served) -> None:
-    """A payment id in the socket's URL does nothing: addresses end up in logs, and the id is the payer's secret."""
+    """A payment id in the socket's URL has no effect: URLs end up in logs, and the id is the payer's secret."""
     payment = await start(client)
     query = f"payment_id={payment['id']}&watch={payment['id']}&payment={payment['id']}"
     async with following(board, query=query) as follower:
@@ -288,7 +288,7 @@ async def test_the_url_names_no_payment(client: httpx.AsyncClient, board: Served
 
 
 async def test_watches_end_with_the_connection(client: httpx.AsyncClient, board: Served) -> None:
-    """A new connection watches nothing until it says so."""
+    """A new connection watches nothing by default."""
     payment = await start(client)
     async with following(board) as follower:
         await follower.watch(payment["id"])
@@ -300,7 +300,7 @@ async def test_watches_end_with_the_connection(client: httpx.AsyncClient, board:
 
 
 async def test_hasty_watchers_do_not_delay_the_others(client: httpx.AsyncClient, board: Served) -> None:
-    """Clients that watch unknown payments and leave at once do not hold the feed up."""
+    """Clients that watch unknown payments and leave at once do not slow the feed down."""
 
     async def hasty() -> None:
         for _ in range(8):

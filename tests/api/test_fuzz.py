@@ -1,4 +1,4 @@
-"""Made-up requests against the OpenAPI document: no 5xx, and only answers that the document promises."""
+"""Generated requests against the OpenAPI document: no 5xx, and only documented responses."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ PROMISES = [
 
 @pytest.mark.parametrize(("method", "path", "mode"), CASES, ids=str)
 def test_every_answer_is_as_promised(board: Served, method: str, path: str, mode: GenerationMode) -> None:
-    """Whatever is sent, valid or not, the answer is no 5xx and has a documented status, content type and shape."""
+    """Whatever is sent, valid or not, the response is no 5xx and has a documented status, content type and shape."""
     operation = schemathesis.openapi.from_dict(DOCUMENT)[path][method]
     session = requests.Session()
     session.trust_env = False

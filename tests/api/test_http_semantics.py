@@ -1,4 +1,4 @@
-"""HTTP as RFC 9110 has it: HEAD, methods, Host, redirects, and bodies in a form that is not taken."""
+"""HTTP as in RFC 9110: HEAD, methods, Host, redirects, and unacceptable bodies."""
 
 import gzip
 import json
@@ -21,14 +21,14 @@ VARYING = {"date", "x-request-id", "request-id", "content-length"}  # the last w
 
 @pytest.fixture(scope="module")
 def stage(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A board with an administration, which a page of another origin may use."""
+    """A board with an admin API that allows pages of another origin."""
     options: dict[str, Any] = {"admin_token": TOKEN, "allowed_origins": "https://spa.example.com"}
     with served_board(tmp_path_factory.mktemp(backend), **options) as served:
         yield served
 
 
 def same(get: httpx.Response, head: httpx.Response) -> None:
-    """Make sure that HEAD said what GET did, and sent nothing."""
+    """Check that HEAD returned what GET did, without a body."""
     assert head.content == b""
     assert head.status_code == get.status_code
     assert set(head.headers) == set(get.headers)
@@ -73,12 +73,12 @@ READ = [
 ]
 
 
-MOVING = {"/metrics", "/sandbox/", "/sandbox/panel/live", "/sandbox/test/clock"}  # what these hold may get longer
+MOVING = {"/metrics", "/sandbox/", "/sandbox/panel/live", "/sandbox/test/clock"}  # the length of these may change
 
 
 @pytest.mark.parametrize("path", READ)
 async def test_head_is_get_without_a_body(stage: Served, path: str) -> None:
-    """HEAD answers wherever GET does with the same status and headers, Content-Length too, and with no body."""
+    """HEAD works wherever GET does, with the same status and headers, including Content-Length, and no body."""
     async with http_client(stage) as client:
         for encoding in ("identity", "gzip"):
             headers = {"Accept-Encoding": encoding}
@@ -91,7 +91,7 @@ async def test_head_is_get_without_a_body(stage: Served, path: str) -> None:
 
 
 async def test_head_of_a_message_and_a_payment(stage: Served) -> None:
-    """A message, one that was removed, a payment and the page to pay it on all have a HEAD."""
+    """A message, a removed message, a payment and its hosted page all support HEAD."""
     async with http_client(stage) as client:
         message, payment = await post(client), await start(client)
         paths = [f"/api/messages/{message['id']}", f"/api/payments/{payment['id']}"]
@@ -107,7 +107,7 @@ async def test_head_of_a_message_and_a_payment(stage: Served) -> None:
 
 
 async def test_head_is_not_documented(stage: Served) -> None:
-    """HEAD goes without saying: the OpenAPI document lists none."""
+    """The OpenAPI document does not list HEAD."""
     async with http_client(stage) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
     assert {"get", "post", "delete"} == {method for operations in paths.values() for method in operations}
@@ -140,7 +140,7 @@ METHODS = [
 
 @pytest.mark.parametrize(("path", "allowed"), METHODS)
 async def test_a_wrong_method_is_405(stage: Served, path: str, allowed: str) -> None:
-    """Any method that an address doesn't answer to, one that nobody knows too, is 405 with all that it does."""
+    """Any method that a path does not support, including unknown ones, is 405 with all that it supports."""
     connection = await RawHttp.connect(stage)
     for method in ("PATCH", "OPTIONS", "TRACE", "PROPFIND", "BREW", "get", "X-1!"):
         connection.send(f"{method} {path} HTTP/1.1\r\nHost: board\r\n\r\n".encode())
@@ -153,7 +153,7 @@ async def test_a_wrong_method_is_405(stage: Served, path: str, allowed: str) -> 
 
 
 async def test_a_body_with_an_unknown_method_is_no_request(stage: Served) -> None:
-    """After a method that nobody knows the connection goes on behind the request's body."""
+    """After an unknown method the connection continues behind the request's body."""
     body = b"GET /api/nothing HTTP/1.1\r\nHost: board\r\n\r\n"
     connection = await RawHttp.connect(stage)
     connection.send(b"BREW / HTTP/1.1\r\nHost: board\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
@@ -163,7 +163,7 @@ async def test_a_body_with_an_unknown_method_is_no_request(stage: Served) -> Non
 
 
 async def test_a_method_nowhere_is_404(stage: Served) -> None:
-    """Where there is nothing no method is right."""
+    """On an unknown path every method is 404."""
     async with http_client(stage) as client:
         for path in ("/api/nothing", "/nothing.html", "/a/b", "/docs/assets/nothing.js"):
             for method in ("GET", "HEAD", "POST", "DELETE", "BREW"):
@@ -174,7 +174,7 @@ async def test_a_method_nowhere_is_404(stage: Served) -> None:
     "target", ["http://evil.example/healthz", "HTTP://board/healthz?x=1", "/healthz?", "/%68ealthz"]
 )
 async def test_a_target_may_be_written_in_other_ways(stage: Served, target: str) -> None:
-    """A target with a scheme and host, as proxies send it, and one with escapes are the path they name."""
+    """A target with scheme and host, as proxies send it, and one with escapes, mean the path they name."""
     answer = await exchange(stage, f"GET {target} HTTP/1.1\r\nHost: board\r\n\r\n".encode())
     assert (answer.status, answer.json) == (200, {"status": "ok"})
 
@@ -195,7 +195,7 @@ async def test_a_target_may_be_written_in_other_ways(stage: Served, target: str)
     ],
 )
 async def test_a_target_without_a_path(stage: Served, line: str, status: int) -> None:
-    """An address without a path is the page's, `*` is the server as a whole, and what is no address is 400."""
+    """A target without a path is the page's, `*` is the server as a whole, and an invalid target is 400."""
     answer = await exchange(stage, f"{line}\r\nHost: board\r\n\r\n".encode())
     assert answer.status == status
     if status >= 400:
@@ -209,14 +209,14 @@ NO_HOSTS += ["http://evil", "evil\\x", "<evil>"]
 
 @pytest.mark.parametrize("host", HOSTS)
 async def test_a_host_is_a_name_or_an_address(stage: Served, host: str) -> None:
-    """Any host that can be one is taken: it decides nothing."""
+    """Any valid Host is accepted, because it has no effect."""
     answer = await exchange(stage, f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
     assert answer.status == 200
 
 
 @pytest.mark.parametrize("fields", [f"Host: {host}\r\n" for host in NO_HOSTS] + ["", "Host: a\r\nHost: a\r\n"])
 async def test_a_request_without_one_host_is_400(stage: Served, fields: str) -> None:
-    """No host, two of them, or one that can be none: 400 `bad_request` wherever it is asked (RFC 9112, section 3.2)."""
+    """No Host, two of them, or an invalid one: 400 `bad_request` on any path (RFC 9112, section 3.2)."""
     for path in ("/healthz", "/", "/api/feed", "/nowhere"):
         answer = await exchange(stage, f"GET {path} HTTP/1.1\r\n{fields}\r\n".encode("latin-1"))
         assert (answer.status, answer.json["code"], answer.json["title"]) == (400, "bad_request", "Bad Request")
@@ -228,7 +228,7 @@ async def test_a_request_without_one_host_is_400(stage: Served, fields: str) -> 
     "line", ["HEAD /healthz HTTP/1.1", "HEAD /nowhere HTTP/2.0", "HEAD / HTTP/1.1\r\nHost: a\r\nX: \x01"]
 )
 async def test_a_refused_head_has_no_body(stage: Served, line: str) -> None:
-    """A HEAD that cannot be read is refused without a body, as any HEAD is answered."""
+    """An unreadable HEAD is refused without a body, like any HEAD."""
     connection = await RawHttp.connect(stage)
     connection.send(f"{line}\r\n\r\n".encode())
     received = await connection.reader.read()
@@ -274,7 +274,7 @@ NO_REDIRECT = [
 
 @pytest.mark.parametrize("path", NO_REDIRECT)
 async def test_no_redirect_follows_the_host(stage: Served, path: str) -> None:
-    """Whatever path is asked for, no answer names the host that was sent; the sandbox's one redirect is relative."""
+    """On no path does a response name the request's Host; the sandbox's one redirect is relative."""
     fields = "Host: evil.example\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: https\r\n"
     for method in ("GET", "HEAD"):
         sent = f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode()
@@ -285,7 +285,7 @@ async def test_no_redirect_follows_the_host(stage: Served, path: str) -> None:
 
 
 async def test_addresses_come_from_the_public_url(stage: Served) -> None:
-    """Where to pay and where to look it up do not depend on the host that was sent."""
+    """The checkout URL and the Location do not depend on the request's Host."""
     async with http_client(stage) as client:
         answer = await client.post("/api/payments", json={"text": "Hello"}, headers={"Host": "evil.example"})
     assert answer.status_code == 201
@@ -301,7 +301,7 @@ CODINGS = ["gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "identity, gzip", 
 @pytest.mark.parametrize("path", ["/api/payments", "/stripe/webhook"])
 @pytest.mark.parametrize("coding", CODINGS)
 async def test_a_compressed_body_is_415(stage: Served, path: str, coding: str) -> None:
-    """A body with any content coding is refused, naming what is taken, before it is read or its signature checked."""
+    """A body with a content coding is refused, naming what is accepted, before it is read or its signature checked."""
     async with http_client(stage) as client:
         headers = {**JSON, "Content-Encoding": coding}
         answer = await client.post(path, content=gzip.compress(BODY), headers=headers)
@@ -311,14 +311,14 @@ async def test_a_compressed_body_is_415(stage: Served, path: str, coding: str) -
 
 @pytest.mark.parametrize("lines", [["identity"], ["Identity"], [""], ["identity", "identity"]])
 async def test_a_body_that_is_not_compressed_may_say_so(stage: Served, lines: list[str]) -> None:
-    """`identity` is no coding, and a body in several lines of it is taken."""
+    """`identity` is not a coding, and a body with several lines of it is accepted."""
     headers = [*JSON.items(), *(("Content-Encoding", line) for line in lines)]
     async with http_client(stage) as client:
         assert (await client.post("/api/payments", content=BODY, headers=headers)).status_code == 201
 
 
 async def test_a_coding_in_a_second_line_is_seen(stage: Served) -> None:
-    """A field in several lines is one list."""
+    """Several lines of one field are one list."""
     headers = [*JSON.items(), ("Content-Encoding", "identity"), ("Content-Encoding", "gzip")]
     async with http_client(stage) as client:
         assert (await client.post("/api/payments", content=BODY, headers=headers)).status_code == 415
@@ -341,7 +341,7 @@ async def test_a_coding_in_a_second_line_is_seen(stage: Served) -> None:
     ],
 )
 async def test_json_is_in_utf_8(stage: Served, media_type: str, status: int) -> None:
-    """A body is JSON in UTF-8, whatever else its type says; one that names another charset is not taken."""
+    """A body must be JSON in UTF-8, whatever else its type says; one with another charset is refused."""
     async with http_client(stage) as client:
         answer = await client.post("/api/payments", content=BODY, headers={"Content-Type": media_type})
     assert answer.status_code == status
@@ -351,7 +351,7 @@ async def test_json_is_in_utf_8(stage: Served, media_type: str, status: int) -> 
 
 
 async def test_a_type_said_twice_is_415(stage: Served) -> None:
-    """Of two types nobody can say which is meant."""
+    """Two content types are ambiguous and refused."""
     headers = [("Content-Type", "application/json"), ("Content-Type", "text/plain")]
     async with http_client(stage) as client:
         assert (await client.post("/api/payments", content=BODY, headers=headers)).status_code == 415
@@ -367,20 +367,20 @@ async def test_json_in_another_encoding_is_422(stage: Served, encoding: str) -> 
 
 
 async def test_an_old_client_is_not_told_to_go_on(stage: Served) -> None:
-    """HTTP/1.0 knows no interim answers, so its `Expect` is ignored (RFC 9110, section 10.1.1)."""
+    """HTTP/1.0 has no interim responses, so `Expect` is ignored there (RFC 9110, section 10.1.1)."""
     head = f"POST /api/payments HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n"
     answer = await exchange(stage, f"{head}Expect: 100-continue\r\n\r\n".encode() + BODY)
     assert answer.status == 201
 
 
 async def test_a_body_that_is_refused_is_not_waited_for(stage: Served) -> None:
-    """A client that asks whether to send a body hears the refusal at once, instead of being told to go on."""
+    """A client that expects 100 Continue gets a refusal at once instead."""
     head = "POST /api/payments HTTP/1.1\r\nHost: board\r\nExpect: 100-continue\r\nContent-Length: 10\r\n"
     assert (await exchange(stage, f"{head}Content-Type: text/plain\r\n\r\n".encode())).status == 415
 
 
 async def test_a_refused_handshake_has_every_header(stage: Served) -> None:
-    """The answer to a handshake of a foreign page has what every answer has."""
+    """The response to a handshake from a foreign page has the headers of any other."""
     answer = await exchange(stage, handshake(Origin="https://evil.example"))
     assert (answer.status, answer.json["code"]) == (403, "forbidden")
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -388,7 +388,7 @@ async def test_a_refused_handshake_has_every_header(stage: Served) -> None:
 
 
 def test_titles_are_those_of_the_rfcs() -> None:
-    """Every status with a code has a title: the phrase of RFC 9110 or 6585, whatever this Python's is."""
+    """Every status with a code has a title: the phrase of RFC 9110 or 6585, on any version of Python."""
     assert set(TITLES) == set(CODES)
     assert (TITLES[413], TITLES[422]) == ("Content Too Large", "Unprocessable Content")
     for status, title in TITLES.items():

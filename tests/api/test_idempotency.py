@@ -35,7 +35,7 @@ async def send(client: httpx.AsyncClient, key: str | None, body: Any = None) -> 
 
 
 async def test_the_same_key_is_the_same_payment(client: httpx.AsyncClient) -> None:
-    """The same key with the same body is 201 again, with the same payment and the same way to pay it."""
+    """The same key with the same body is 201 again, with the same payment and the same checkout URL."""
     key = new_key()
     first, second = await send(client, key), await send(client, key)
     assert (first.status_code, second.status_code) == (201, 201)
@@ -45,7 +45,7 @@ async def test_the_same_key_is_the_same_payment(client: httpx.AsyncClient) -> No
 
 
 async def test_the_answer_is_the_payment_as_it_is_now(client: httpx.AsyncClient) -> None:
-    """The same key after paying gives the payment as it has become."""
+    """The same key after paying returns the payment in its current state."""
     key = new_key()
     payment = (await send(client, key)).json()
     await act(client, payment, "pay")
@@ -56,7 +56,7 @@ async def test_the_answer_is_the_payment_as_it_is_now(client: httpx.AsyncClient)
 
 
 async def test_without_a_key_every_request_is_a_payment(client: httpx.AsyncClient) -> None:
-    """Two requests without a key, and two with different keys, are two payments each."""
+    """Two requests without a key, and two with different keys, make two payments each."""
     ids = [(await send(client, key)).json()["id"] for key in (None, None, new_key(), new_key())]
     assert len(set(ids)) == 4
 
@@ -65,7 +65,7 @@ async def test_without_a_key_every_request_is_a_payment(client: httpx.AsyncClien
     "body", [{"text": "Other", "author": "Ann"}, {"text": "Hello"}, {"text": "Hello", "author": "A"}]
 )
 async def test_another_body_is_a_conflict(client: httpx.AsyncClient, body: dict[str, str]) -> None:
-    """The same key with another text or author is 422 `idempotency_conflict`, and the first stays as it was."""
+    """The same key with another text or author is 422 `idempotency_conflict`, and the first payment is unchanged."""
     key = new_key()
     payment = (await send(client, key)).json()
     other = await send(client, key, body)
@@ -86,7 +86,7 @@ async def test_printable_ascii_of_some_length_is_a_key(client: httpx.AsyncClient
     [b"", b"k" * 15, b"k" * 256, b"k" * 5000, b"k" * 16 + b"\t" + b"k", b"k" * 16 + "é".encode(), b"k" * 16 + b"\xff"],
 )
 async def test_anything_else_is_no_key(client: httpx.AsyncClient, key: bytes) -> None:
-    """A key that is too short, too long or not printable ASCII is 422, and no payment is made."""
+    """A key that is too short, too long or not printable ASCII is 422, and creates no payment."""
     answer = await client.post("/api/payments", json=HELLO, headers={b"Idempotency-Key": key})
     assert answer.status_code == 422
     assert answer.json()["code"] == "invalid_request"
@@ -94,7 +94,7 @@ async def test_anything_else_is_no_key(client: httpx.AsyncClient, key: bytes) ->
 
 @pytest.mark.any_database
 async def test_two_keys_are_none(client: httpx.AsyncClient) -> None:
-    """Of two keys nobody can say which is meant: 422, and no payment under either."""
+    """Two keys are ambiguous: 422, and no payment under either."""
     keys = [("Idempotency-Key", str(uuid.uuid4())) for _ in range(2)]
     answer = await client.post("/api/payments", json={"text": "Hello"}, headers=keys)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
@@ -102,7 +102,7 @@ async def test_two_keys_are_none(client: httpx.AsyncClient) -> None:
 
 
 async def test_parallel_requests_make_one_payment(tmp_path: Path) -> None:
-    """Twenty requests at once with one key make one payment and one session; who is told to wait comes to it, too."""
+    """Twenty concurrent requests with one key make one payment and one session; those told to wait get it later."""
     key = new_key()
     with served_board(tmp_path) as served:
         async with http_client(served) as client:
@@ -118,7 +118,7 @@ async def test_parallel_requests_make_one_payment(tmp_path: Path) -> None:
 
 
 async def test_a_request_under_way_is_409(faulty: Served) -> None:
-    """While the first request is being answered, the second is told to come back, and when."""
+    """While the first request is in progress, the second is told to come back, and when."""
     key = new_key()
     async with http_client(faulty) as client:
         await client.put("/sandbox/test/faults", json={"api": {"hang_s": 1.5, "count": 1}})
@@ -138,7 +138,7 @@ async def test_a_request_under_way_is_409(faulty: Served) -> None:
 
 
 async def test_a_key_outlives_a_restart(tmp_path: Path) -> None:
-    """The same key after a restart on the same folder is the same payment with the same way to pay it."""
+    """The same key after a restart on the same folder is the same payment with the same checkout URL."""
     key, port = new_key(), free_port()
     answers = []
     for _ in range(2):
@@ -150,7 +150,7 @@ async def test_a_key_outlives_a_restart(tmp_path: Path) -> None:
 
 
 async def test_after_a_503_the_key_goes_on_with_its_payment(tmp_path: Path) -> None:
-    """When Stripe could not be reached, the same key later makes the session of the very same payment."""
+    """After Stripe could not be reached, the same key later creates the session of the same payment."""
     key, port = new_key(), free_port()
     with served_board(tmp_path, port, stripe_api_base=f"http://127.0.0.1:{free_port()}") as served:
         async with http_client(served) as client:
@@ -175,7 +175,7 @@ async def test_after_a_503_the_key_goes_on_with_its_payment(tmp_path: Path) -> N
     ids=["one answer lost", "two answers lost", "500 for a while", "429 for a while"],
 )
 async def test_a_stumbling_stripe_makes_no_second_session(faulty: Served, fault: dict[str, Any]) -> None:
-    """Whatever Stripe does for a while, repeating the key ends in one payment with one session."""
+    """Whatever Stripe does for a while, retrying with the key ends in one payment with one session."""
     key = new_key()
     async with http_client(faulty) as client:
         await client.put("/sandbox/test/faults", json={"api": fault})
@@ -192,7 +192,7 @@ async def test_a_stumbling_stripe_makes_no_second_session(faulty: Served, fault:
 
 
 async def test_one_lost_answer_is_not_felt(faulty: Served) -> None:
-    """When Stripe's first answer is lost on the way, the payer gets the session all the same."""
+    """If Stripe's first response is lost, the payer still gets the session."""
     async with http_client(faulty) as client:
         await client.put("/sandbox/test/faults", json={"api": {"drop_answer": 1}})
         payment = await start(client)

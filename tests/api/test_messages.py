@@ -1,4 +1,4 @@
-"""GET /api/messages and /api/messages/{id}: pages in both directions, ETags, and what is gone."""
+"""GET /api/messages and /api/messages/{id}: pages in both directions, ETags, and removed messages."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,7 +20,7 @@ SEQ = COUNT + len(REMOVED)
 
 
 class Stage(NamedTuple):
-    """A board of 130 messages, the first, one in the middle and the last of which were removed."""
+    """A board of 130 messages, of which the first, one in the middle and the last were removed."""
 
     served: Served
     database: Database
@@ -29,7 +29,7 @@ class Stage(NamedTuple):
 
 @pytest.fixture(scope="module")
 async def stage(backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """Serve that board for this file; the tests that change it put it back."""
+    """Serve that board for this file; tests that change it undo the change."""
     with served_board(tmp_path_factory.mktemp(backend)) as served:
         async with opened(served.settings.database_url) as database, http_client(served) as client:
             await write_messages(database, COUNT)
@@ -48,12 +48,12 @@ async def page(stage: Stage, **query: Any) -> dict[str, Any]:
 
 
 def ids_of(read: dict[str, Any]) -> list[int]:
-    """The ids on a page, in its order."""
+    """The ids on a page, in order."""
     return [message["id"] for message in read["messages"]]
 
 
 async def test_the_newest_page(stage: Stage) -> None:
-    """Without a cursor the newest fifty come, oldest first, with the log position and the epoch."""
+    """Without a cursor the newest fifty are returned, oldest first, with the log position and the epoch."""
     read = await page(stage)
     assert set(read) == {"messages", "seq", "epoch", "has_more"}
     assert ids_of(read) == SHOWN[-50:]
@@ -91,14 +91,14 @@ async def test_the_newest_page(stage: Stage) -> None:
     ids=str,
 )
 async def test_pages_in_both_directions(stage: Stage, query: dict[str, int], ids: list[int], has_more: bool) -> None:
-    """Cursors are exclusive, pages ascend, removed messages are left out, has_more looks the way that was read."""
+    """Cursors are exclusive, pages ascend, removed messages are left out, has_more is for the direction read."""
     read = await page(stage, **query)
     assert (ids_of(read), read["has_more"]) == (ids, has_more)
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100])
 async def test_walking_back_meets_every_message_once(stage: Stage, limit: int) -> None:
-    """Following `before` from the newest page to the end gives every shown message, once."""
+    """Paging with `before` from the newest page to the end returns every shown message, once."""
     walked: list[int] = []
     read = await page(stage, limit=limit)
     walked[:0] = ids_of(read)
@@ -109,7 +109,7 @@ async def test_walking_back_meets_every_message_once(stage: Stage, limit: int) -
 
 
 async def test_walking_on_meets_every_message_once(stage: Stage) -> None:
-    """Following `after` from the beginning gives every shown message, once."""
+    """Paging with `after` from the beginning returns every shown message, once."""
     walked: list[int] = []
     while (read := await page(stage, limit=30, after=walked[-1] if walked else 0))["messages"]:
         walked += ids_of(read)
@@ -141,14 +141,14 @@ async def test_walking_on_meets_every_message_once(stage: Stage) -> None:
     ],
 )
 async def test_a_query_that_cannot_be_is_422(stage: Stage, query: str) -> None:
-    """Both cursors at once, a limit out of range, anything that is no number: 422 `invalid_request`."""
+    """Both cursors at once, a limit out of range, or anything that is not a number: 422 `invalid_request`."""
     answer = await stage.client.get(f"/api/messages?{query}")
     assert answer.status_code == 422
     assert answer.json()["code"] == "invalid_request"
 
 
 async def test_an_empty_board_has_an_empty_page(tmp_path: Path) -> None:
-    """Before the first message a page is empty, at seq 0, and there is no more."""
+    """Before the first message a page is empty, at seq 0, with has_more false."""
     with served_board(tmp_path) as served:
         async with http_client(served) as client:
             read = (await client.get("/api/messages")).json()
@@ -156,7 +156,7 @@ async def test_an_empty_board_has_an_empty_page(tmp_path: Path) -> None:
 
 
 async def test_a_page_that_has_not_changed_is_304(stage: Stage) -> None:
-    """Asked with the ETag it came with, an unchanged page is 304 without a body and with the same ETag."""
+    """Requested with its own ETag, an unchanged page is 304 without a body and with the same ETag."""
     for query in ("", "?limit=2", "?before=50", "?after=50"):
         first = await stage.client.get(f"/api/messages{query}")
         for tag in (first.headers["etag"], f"W/{first.headers['etag']}", f'"other", {first.headers["etag"]}', "*"):
@@ -167,14 +167,14 @@ async def test_a_page_that_has_not_changed_is_304(stage: Stage) -> None:
 
 @pytest.mark.parametrize("tag", ['"other"', 'W/"other"', "other", '""', ","])
 async def test_another_etag_gets_the_page(stage: Stage, tag: str) -> None:
-    """Asked with an ETag that is not the page's, the page comes whole."""
+    """Requested with another ETag, the whole page is returned."""
     answer = await stage.client.get("/api/messages", headers={"If-None-Match": tag})
     assert answer.status_code == 200
     assert answer.json()["messages"]
 
 
 async def test_the_etag_changes_with_the_board(stage: Stage) -> None:
-    """A removal and a restoration each change the ETag, so nobody keeps a page that shows what is gone."""
+    """A removal and a restoration each change the ETag, so nobody keeps a page with a removed message."""
     tags = [(await stage.client.get("/api/messages")).headers["etag"]]
     await remove_message(stage.database, 100)
     tags.append((await stage.client.get("/api/messages")).headers["etag"])
@@ -186,13 +186,13 @@ async def test_the_etag_changes_with_the_board(stage: Stage) -> None:
 
 
 async def test_a_page_is_revalidated_each_time(stage: Stage) -> None:
-    """A cache may keep a page only to ask whether it still holds."""
+    """A cache must revalidate a page before using it."""
     answer = await stage.client.get("/api/messages")
     assert answer.headers["cache-control"] == "no-cache"
 
 
 async def test_one_message(client: httpx.AsyncClient) -> None:
-    """A message read alone is the one the board shows."""
+    """A single message is the same as on a page."""
     message = await post(client, "Hello", author="Ann")
     answer = await client.get(f"/api/messages/{message['id']}")
     assert answer.status_code == 200
@@ -203,7 +203,7 @@ async def test_one_message(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("message_id", [0, COUNT + 50, 10**12, 2**31, 2**63 - 1])
 async def test_an_unknown_message_is_404(stage: Stage, message_id: int) -> None:
-    """A message that never was is 404."""
+    """A message that never existed is 404."""
     answer = await stage.client.get(f"/api/messages/{message_id}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert answer.headers["cache-control"] == "no-store"
@@ -211,14 +211,14 @@ async def test_an_unknown_message_is_404(stage: Stage, message_id: int) -> None:
 
 @pytest.mark.parametrize("message_id", ["abc", "1.5", "-1", "%00", "99999999999999999999", "0x10", "\u0661"])
 async def test_what_is_no_message_id_is_no_5xx(stage: Stage, message_id: str) -> None:
-    """What could not be a message's id is a problem of the client's, in the contract's form."""
+    """An invalid message id is a client error, in the contract's form."""
     answer = await stage.client.get(f"/api/messages/{message_id}")
     assert answer.status_code in {404, 422}
     assert answer.headers["content-type"] == "application/problem+json"
 
 
 async def test_a_removed_message_is_410(stage: Stage) -> None:
-    """A message that was removed is 410 with the reason, and no cache may keep that."""
+    """A message that was removed is 410 with the reason, and must not be cached."""
     answer = await stage.client.get("/api/messages/64")
     assert answer.status_code == 410
     assert answer.headers["content-type"] == "application/problem+json"
@@ -229,7 +229,7 @@ async def test_a_removed_message_is_410(stage: Stage) -> None:
 
 
 async def test_a_restored_message_is_there_again(stage: Stage) -> None:
-    """After a restoration a message is read as before."""
+    """A restored message can be read again."""
     before = (await stage.client.get("/api/messages/99")).json()
     await remove_message(stage.database, 99)
     assert (await stage.client.get("/api/messages/99")).status_code == 410

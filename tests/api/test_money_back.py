@@ -1,4 +1,4 @@
-"""Refunds and disputes: a message is shown while its money is ours, in whatever order the news come."""
+"""Refunds and disputes: a message is shown while its payment stands, in whatever order the news arrives."""
 
 import asyncio
 import random
@@ -30,14 +30,14 @@ from tests.support.shapes import Json
 
 @pytest.fixture(scope="module")
 def board(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A board for this file alone: its tests read the whole ledger again and again, so a short one saves time."""
+    """A board for this file only: its tests read the whole ledger repeatedly, so a short one saves time."""
     with served_board(tmp_path_factory.mktemp(backend)) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
 async def lossy(backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
-    """A board that hears of nothing but what a test sends it, and asks only when it is looked at."""
+    """A board that only gets the events that a test sends, and asks Stripe only at a lookup."""
     with served_board(tmp_path_factory.mktemp(backend), reconcile_seconds=3600) as served:
         await first_sweep_over(served.settings.database_url)
         yield served
@@ -52,7 +52,7 @@ async def deaf(lossy: Served) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def new_payment(client: httpx.AsyncClient) -> Json:
-    """Start a payment with a text of its own."""
+    """Start a payment with a unique text."""
     return await start(client, f"Hello {uuid.uuid4()}")
 
 
@@ -79,7 +79,7 @@ HISTORIES = [
 async def test_a_message_is_shown_while_its_money_is_ours(
     client: httpx.AsyncClient, verbs: list[str], status: str, reason: str | None
 ) -> None:
-    """A whole refund or a dispute takes the message off; a part, an inquiry, a failed refund, a won dispute do not."""
+    """A full refund or a dispute removes the message; a partial or failed one, an inquiry, a won dispute do not."""
     payment = await new_payment(client)
     for verb in verbs:
         await act(client, payment, verb)
@@ -94,7 +94,7 @@ async def test_a_message_is_shown_while_its_money_is_ours(
 
 
 async def _deliveries(client: httpx.AsyncClient, payment: Json, status: int | None, at_least: int = 1) -> list[Json]:
-    """Wait until the sandbox has told, or lost, all there is about a payment's session; return its deliveries."""
+    """Wait until the sandbox has delivered or dropped every event about a payment's session; return its deliveries."""
     before: list[Json] = []
     mine: list[Json] = []
     for _ in range(200):
@@ -108,7 +108,7 @@ async def _deliveries(client: httpx.AsyncClient, payment: Json, status: int | No
 
 
 async def test_everybody_sees_it_leave_and_come_back(client: httpx.AsyncClient, board: Served) -> None:
-    """A dispute removes the message before everybody's eyes, and winning it restores the very same message."""
+    """A dispute removes the message live, and winning it restores the same message."""
     payment = await new_payment(client)
     async with following(board) as follower:
         frames = []
@@ -127,14 +127,14 @@ async def test_everybody_sees_it_leave_and_come_back(client: httpx.AsyncClient, 
 
 
 async def test_the_payer_is_told(client: httpx.AsyncClient, board: Served) -> None:
-    """Whoever watches a payment is told when its money goes back, after the removal."""
+    """A subscriber that watches a payment is told of a refund after the removal."""
     payment = await new_payment(client)
     await act(client, payment, "pay")
     await until_status(client, payment["id"], "fulfilled")
     async with following(board) as follower:
         await follower.watch(payment["id"])
         while (frame := await follower.receive())["type"] != "payment.updated":
-            pass  # the post, where the snapshot was older
+            pass  # the post, if the snapshot was older
         assert frame["payment"]["status"] == "fulfilled"
         await act(client, payment, "refund")
         assert (await follower.receive())["type"] == "message.removed"
@@ -142,7 +142,7 @@ async def test_the_payer_is_told(client: httpx.AsyncClient, board: Served) -> No
 
 
 async def test_a_refund_before_the_lookup_never_posts(deaf: httpx.AsyncClient) -> None:
-    """When no webhook came and the money went back meanwhile, the lookup finds both, and nothing is ever posted."""
+    """If no webhook came and the payment was refunded meanwhile, the lookup finds both, and nothing is ever posted."""
     payment = await new_payment(deaf)
     await act(deaf, payment, "pay")
     await act(deaf, payment, "refund")
@@ -152,7 +152,7 @@ async def test_a_refund_before_the_lookup_never_posts(deaf: httpx.AsyncClient) -
 
 
 async def test_a_dispute_before_the_lookup_never_posts(deaf: httpx.AsyncClient) -> None:
-    """When no webhook came and the payment is disputed meanwhile, it is not posted, nor is it to be paid again."""
+    """If no webhook came and the payment was disputed meanwhile, it is neither posted nor payable again."""
     payment = await new_payment(deaf)
     await act(deaf, payment, "pay")
     await act(deaf, payment, "dispute")
@@ -166,7 +166,7 @@ async def test_a_dispute_before_the_lookup_never_posts(deaf: httpx.AsyncClient) 
 
 
 async def events_of(client: httpx.AsyncClient, payment: Json) -> dict[str, str]:
-    """The types of all events about a payment's session by their ids, in the order in which they happened."""
+    """The types of all events about a payment's session by id, in the order in which they happened."""
     lost = await _deliveries(client, payment, None, 2)
     return {each["event"]: each["type"] for each in lost}
 
@@ -180,7 +180,7 @@ async def events_of(client: httpx.AsyncClient, payment: Json) -> dict[str, str]:
 async def test_the_order_of_the_news_does_not_matter(
     deaf: httpx.AsyncClient, verbs: list[str], status: str | None, seed: int
 ) -> None:
-    """Events that come late and in any order end in what Stripe says now; after a loss nothing is posted."""
+    """Late events in any order lead to the state at Stripe; after a loss nothing is posted."""
     payment = await new_payment(deaf)
     for verb in verbs:
         await act(deaf, payment, verb)
@@ -199,7 +199,7 @@ async def test_the_order_of_the_news_does_not_matter(
 
 
 async def test_the_sweep_finds_what_was_never_told(tmp_path: Path) -> None:
-    """A refund whose webhooks were all lost is found by the sweep, and the message leaves."""
+    """A refund whose webhooks were all lost is found by the reconciler, and the message is removed."""
     with served_board(tmp_path, reconcile_seconds=0.5) as served:
         async with http_client(served) as client:
             payment = await new_payment(client)
@@ -212,7 +212,7 @@ async def test_the_sweep_finds_what_was_never_told(tmp_path: Path) -> None:
 
 
 async def test_the_sweep_posts_what_nobody_looks_at(tmp_path: Path) -> None:
-    """A payment whose webhooks were all lost and that nobody looks up is posted by the sweep."""
+    """A payment whose webhooks were all lost, and that nobody looks up, is posted by the reconciler."""
     with served_board(tmp_path, reconcile_seconds=0.5) as served:
         async with http_client(served) as client, following(served) as follower:
             await client.put("/sandbox/test/faults", json={"webhook": {"drop": "all"}})
@@ -223,7 +223,7 @@ async def test_the_sweep_posts_what_nobody_looks_at(tmp_path: Path) -> None:
 
 
 async def second_session(client: httpx.AsyncClient, payment: Json) -> Json:
-    """Make another session for a payment, as an attempt whose answer was lost would have left one behind."""
+    """Create another session for a payment, as left behind by an attempt whose response was lost."""
     first = await stripe_session(client, payment)
     form = {
         "mode": "payment",
@@ -246,7 +246,7 @@ async def second_session(client: httpx.AsyncClient, payment: Json) -> Json:
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["one after the other", "at once"])
 async def test_money_that_came_twice_goes_back_once(client: httpx.AsyncClient, at_once: bool) -> None:
-    """Of two paid sessions of one payment, one posts the message, the other's money goes back, and the post stays."""
+    """Of two paid sessions of one payment, one posts the message, the other is refunded, and the message stays."""
     payment = await new_payment(client)
     other = await second_session(client, payment)
     if at_once:
@@ -271,20 +271,20 @@ async def test_money_that_came_twice_goes_back_once(client: httpx.AsyncClient, a
 
 
 async def know_by_clock(served: Served, payment_id: str, known_at: datetime) -> None:
-    """Write down an answer's time and no number, as a program of revision 0001 does."""
+    """Store an answer's time without a number, as a program of revision 0001 does."""
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
         await queries.update_payment(connection, payment_id, known_at=known_at, known_number=None)
 
 
 async def overtaken(client: httpx.AsyncClient) -> float:
-    """Return how many answers were overtaken, by the metrics."""
+    """Return how many answers were overtaken, from the metrics."""
     name = 'paidchat_stripe_facts_total{verdict="overtaken"}'
     lines = (await client.get("/metrics")).text.splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
 
 async def test_a_time_to_come_orders_nothing(board: Served, client: httpx.AsyncClient) -> None:
-    """An answer that an older program wrote down by a clock an hour ahead keeps no refund from being heard."""
+    """An answer that an older program stored with a clock an hour ahead does not suppress a refund."""
     payment = await new_payment(client)
     await act(client, payment, "pay")
     fulfilled = await until_status(client, payment["id"], "fulfilled")
@@ -295,7 +295,7 @@ async def test_a_time_to_come_orders_nothing(board: Served, client: httpx.AsyncC
 
 
 async def test_an_answer_that_was_overtaken_is_asked_for_again(board: Served, client: httpx.AsyncClient) -> None:
-    """When an older program hears a later answer meanwhile, ours decides nothing and Stripe is asked anew."""
+    """If an older program gets a later answer meanwhile, ours is ignored and Stripe is asked again."""
     payment = await new_payment(client)
     await act(client, payment, "pay")
     fulfilled = await until_status(client, payment["id"], "fulfilled")

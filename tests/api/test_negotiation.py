@@ -12,7 +12,7 @@ from tests.support.served import Served
 pytestmark = pytest.mark.any_database
 PLAIN = {"Accept-Encoding": "identity"}
 
-# Lines of Accept-Encoding, and whether gzip is to come where there is a choice (RFC 9110, section 12.5.3).
+# Lines of Accept-Encoding, and whether the response is then gzipped, if it can be (RFC 9110, section 12.5.3).
 CODINGS: list[tuple[list[str], bool]] = [
     ([], False),
     ([""], False),

@@ -1,4 +1,4 @@
-"""The caps on open payments: what waits to be paid is limited, per client and for the board; what is settled is not."""
+"""The caps on open payments: unpaid ones are limited, per client and for the board; settled ones are not."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -17,14 +17,14 @@ HERE = "127.0.0.1"
 
 
 def is_limited(answer: httpx.Response) -> int:
-    """Make sure that an answer is the contract's 429, and return the seconds to wait."""
+    """Check that a response is the contract's 429, and return the seconds to wait."""
     assert answer.status_code == 429, answer.text
     assert answer.json()["code"] == "rate_limited"
     return int(answer.headers["retry-after"])
 
 
 async def write_open(served: Served, count: int, address: str, minutes: float) -> None:
-    """Write payments of a client that expire one minute after another, the first after so many minutes."""
+    """Store payments of a client that expire one minute after another, the first after this many minutes."""
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
         tag = (await queries.read_board(connection)).tag
         now = datetime.now(UTC)
@@ -39,7 +39,7 @@ async def write_open(served: Served, count: int, address: str, minutes: float) -
 
 
 async def test_a_client_may_have_ten_times_its_rate_open(tmp_path: Path) -> None:
-    """With ten times the rate limit's count open, a client waits until the first expires; another client does not."""
+    """With ten times the rate limit's count open, a client waits until the first expires; other clients do not."""
     with served_board(tmp_path, rate_limit="2/minute", trusted_proxies=HERE, reconcile_seconds=3600) as served:
         await write_open(served, 19, "203.0.113.7", minutes=10)
         async with http_client(served) as client:
@@ -59,7 +59,7 @@ async def test_without_a_rate_limit_a_client_has_no_cap(tmp_path: Path) -> None:
 
 
 async def test_the_board_has_a_cap(tmp_path: Path) -> None:
-    """Beyond the board's cap nobody starts a payment, whoever they are; a repeat of a key does not count."""
+    """Beyond the board's cap no client can start a payment; retrying a key does not count."""
     key = {"Idempotency-Key": str(uuid.uuid4())}
     with served_board(tmp_path, max_open_payments=3, trusted_proxies=HERE) as served:
         async with http_client(served) as client:
@@ -79,7 +79,7 @@ async def test_the_board_has_a_cap(tmp_path: Path) -> None:
 
 
 async def test_what_has_expired_is_not_open(tmp_path: Path) -> None:
-    """A payment past its expiry does not count, nor one whose expiry is farther off than Stripe allows."""
+    """A payment past its expiry does not count, nor one whose expiry is further off than Stripe allows."""
     with served_board(tmp_path, max_open_payments=2, reconcile_seconds=3600) as served:
         await write_open(served, 2, HERE, minutes=-10)
         await write_open(served, 2, HERE, minutes=25 * 60)

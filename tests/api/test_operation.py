@@ -1,4 +1,4 @@
-"""What runs around the board: its description, health, metrics, documentation, and refusing to start."""
+"""Around the board: description, health, metrics, documentation, and refusing to start."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def paidchat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command to its end, in an empty folder, with no settings but those given."""
+    """Run a command to its end, in an empty folder, with only the given settings."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
         if name.startswith(("PAIDCHAT_", "STRIPE_")):
@@ -40,7 +40,7 @@ def paidchat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 async def test_the_board_describes_itself(client: httpx.AsyncClient) -> None:
-    """What a page needs before anybody types: title, price, tax, limits, and whether money is real."""
+    """What a page needs at the start: title, price, tax, limits, and whether money is real."""
     answer = await client.get("/api/board")
     assert answer.status_code == 200
     assert answer.json() == {
@@ -56,7 +56,7 @@ async def test_the_board_describes_itself(client: httpx.AsyncClient) -> None:
 @pytest.mark.any_database
 @pytest.mark.parametrize("tax", ["exclusive", "inclusive"])
 async def test_the_description_follows_the_settings(tmp_path: Path, tax: str) -> None:
-    """Title, price and tax are the operator's."""
+    """Title, price and tax come from the operator's settings."""
     options: dict[str, Any] = {"price_amount": 250, "price_currency": "EUR", "title": "Ours", "automatic_tax": tax}
     with served_board(tmp_path, **options) as served:
         async with http_client(served) as client:
@@ -67,12 +67,12 @@ async def test_the_description_follows_the_settings(tmp_path: Path, tax: str) ->
 
 
 async def test_healthz_says_ok(client: httpx.AsyncClient) -> None:
-    """A running process says so."""
+    """A running process reports that it is healthy."""
     assert (await client.get("/healthz")).status_code == 200
 
 
 async def test_readyz_says_ok(client: httpx.AsyncClient) -> None:
-    """A board whose database answers and whose feed follows is ready."""
+    """A board whose database responds and whose feed follows the log is ready."""
     assert (await client.get("/readyz")).status_code == 200
 
 
@@ -84,7 +84,7 @@ async def test_readyz_says_ok(client: httpx.AsyncClient) -> None:
     ],
 )
 async def test_readyz_obeys_a_newer_schema(tmp_path: Path, works_with: str, status: int, said: str) -> None:
-    """A board goes on while a newer program's schema allows it, and is not ready, with the reason, when it doesn't."""
+    """A board stays ready while a newer program's schema allows it; otherwise it is not ready, with the reason."""
     with served_board(tmp_path) as served:
         async with http_client(served) as client, opened(served.settings.database_url) as database:
             async with database.transaction() as connection:
@@ -98,9 +98,9 @@ async def test_readyz_obeys_a_newer_schema(tmp_path: Path, works_with: str, stat
 
 
 async def test_metrics_count_what_happens(client: httpx.AsyncClient) -> None:
-    """The metrics are Prometheus's text, and count payments; no text, name or id of a payer is in them."""
+    """The metrics are in Prometheus's format and count payments; they contain no text, name or id of a payer."""
     message = await post(client, "CanaryText", author="CanaryName")
-    for _ in range(100):  # a lookup may be quicker than the feed
+    for _ in range(100):  # a lookup may be faster than the feed
         answer = await client.get("/metrics")
         if re.search(rf"^paidchat_log_position {message['id']}\.0", answer.text, re.MULTILINE):
             break
@@ -113,7 +113,7 @@ async def test_metrics_count_what_happens(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.any_database
 async def test_docs_need_no_other_host(client: httpx.AsyncClient) -> None:
-    """The documentation's page and what it loads come from the board itself."""
+    """The documentation page and its files come from the board itself."""
     page = await client.get("/docs")
     assert page.status_code == 200
     sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
@@ -125,7 +125,7 @@ async def test_docs_need_no_other_host(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.any_database
 def test_serve_refuses_with_a_list(paidchat: Run) -> None:
-    """Without its settings, production does not start, and says in one go what is missing."""
+    """Without its settings, production does not start, and lists everything that is missing."""
     run = paidchat("serve", PAIDCHAT_PRICE_AMOUNT="free")
     assert run.exit_code == 2
     for name in ("PAIDCHAT_PUBLIC_URL", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "PAIDCHAT_PRICE_AMOUNT"):
@@ -141,7 +141,7 @@ SETTINGS = {
 
 @pytest.mark.any_database
 def test_sqlite_refuses_several_workers(paidchat: Run) -> None:
-    """Several workers on SQLite do not start."""
+    """Several workers on SQLite refuse to start."""
     run = paidchat("serve", "--workers", "2", **SETTINGS)
     assert run.exit_code == 2
     assert "SQLite" in run.stderr
@@ -149,7 +149,7 @@ def test_sqlite_refuses_several_workers(paidchat: Run) -> None:
 
 @pytest.mark.any_database
 def test_a_live_key_and_another_stripe_do_not_start(paidchat: Run) -> None:
-    """A live key with another address for Stripe does not start, and the key is not printed."""
+    """A live key with another address for Stripe refuses to start, and the key is not printed."""
     both = {"STRIPE_SECRET_KEY": "sk_live_canary", "PAIDCHAT_STRIPE_API_BASE": "http://127.0.0.1:9"}
     run = paidchat("serve", **{**SETTINGS, **both})
     assert run.exit_code == 2
@@ -159,7 +159,7 @@ def test_a_live_key_and_another_stripe_do_not_start(paidchat: Run) -> None:
 
 @pytest.mark.any_database
 async def test_production_has_no_sandbox(tmp_path: Path) -> None:
-    """Served for production, a board has no route of the sandbox at all."""
+    """In production mode a board has no route of the sandbox."""
     port = free_port()
     settings = Settings(
         public_url=f"http://127.0.0.1:{port}",
@@ -180,7 +180,7 @@ async def test_production_has_no_sandbox(tmp_path: Path) -> None:
 
 @pytest.mark.any_database
 def test_the_demo_ignores_real_keys(tmp_path: Path) -> None:
-    """The demo never uses a Stripe key that happens to be in the environment."""
+    """The demo never uses a Stripe key from the environment."""
     port = str(free_port())
     keys = {"STRIPE_SECRET_KEY": "sk_live_canary", "STRIPE_WEBHOOK_SECRET": "whsec_canary"}
     with process("demo", "--no-open", "--port", port, "--data", str(tmp_path), **keys):
@@ -191,7 +191,7 @@ def test_the_demo_ignores_real_keys(tmp_path: Path) -> None:
 @pytest.mark.any_database
 @pytest.mark.parametrize("name", ["openapi", "asyncapi"])
 async def test_the_committed_documents_are_current(client: httpx.AsyncClient, paidchat: Run, name: str) -> None:
-    """The document in the repository is what the command prints, and what a board serves but for its own address."""
+    """The committed document is what the command prints, and what a board serves except for its own address."""
     committed = (Path(__file__).parents[2] / f"{name}.json").read_text()
     run = paidchat(name)
     assert (run.stdout, run.stderr, run.exit_code) == (committed, "", 0)

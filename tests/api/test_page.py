@@ -6,7 +6,7 @@ import httpx
 
 
 async def test_every_page_finds_its_icon(client: httpx.AsyncClient) -> None:
-    """The icons that pages name are there, and so is the one that browsers ask for by themselves."""
+    """The icons that pages link exist, and so does the one that browsers request by default."""
     for page in ("/", "/docs", "/sandbox/", "/sandbox/pay/cs_test_nowhere"):
         named = re.findall(r'<link rel="icon" href="([^"]+)"', (await client.get(page)).text)
         assert named, page
@@ -17,5 +17,5 @@ async def test_every_page_finds_its_icon(client: httpx.AsyncClient) -> None:
 
 
 async def test_the_opener_policy_is_sent_where_browsers_heed_it(client: httpx.AsyncClient) -> None:
-    """On an address that browsers trust, the page may not be opened by a stranger's window that keeps hold of it."""
+    """In a secure context, a foreign window that opened the page gets no reference to it."""
     assert (await client.get("/")).headers["cross-origin-opener-policy"] == "same-origin"

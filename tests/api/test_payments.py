@@ -27,7 +27,7 @@ FIELDS = {
 
 
 async def test_a_new_payment_is_201_with_every_field(client: httpx.AsyncClient) -> None:
-    """A new payment has exactly the contract's fields, waits to be paid, and says where it is found."""
+    """A new payment has exactly the contract's fields, is pending, and its Location is where to look it up."""
     before = datetime.now(UTC)
     answer = await client.post("/api/payments", json={"text": " Hello\r\nyou ", "author": " Ann "})
     payment = answer.json()
@@ -49,13 +49,13 @@ async def test_a_new_payment_is_201_with_every_field(client: httpx.AsyncClient) 
 
 
 async def test_the_author_may_be_left_out(client: httpx.AsyncClient) -> None:
-    """Without an author, with null and with a blank one the author is null."""
+    """Without an author, with null and with a blank one, the author is null."""
     for more in ({}, {"author": None}, {"author": "  "}):
         assert (await start(client, **more))["author"] is None
 
 
 async def test_the_id_cannot_be_guessed(client: httpx.AsyncClient) -> None:
-    """A payment's id carries 122 random bits: a version 4 UUID, new each time."""
+    """A payment's id has 122 random bits: a version 4 UUID, new each time."""
     ids = {(await start(client))["id"] for _ in range(3)}
     assert len(ids) == 3
     assert {uuid.UUID(id_).version for id_ in ids} == {4}
@@ -71,7 +71,7 @@ async def test_the_checkout_url_is_stripes(client: httpx.AsyncClient) -> None:
 
 
 async def test_no_stripe_id_goes_out(client: httpx.AsyncClient) -> None:
-    """A payer sees no session, intent, event or customer of Stripe's, before and after paying."""
+    """A payer sees no session, intent, event or customer id of Stripe's, before and after paying."""
     payment = await start(client)
     await act(client, payment, "pay")
     fulfilled = await until_status(client, payment["id"], "fulfilled")
@@ -80,7 +80,7 @@ async def test_no_stripe_id_goes_out(client: httpx.AsyncClient) -> None:
 
 
 async def test_stripe_is_asked_for_exactly_this_payment(client: httpx.AsyncClient, board: Served) -> None:
-    """The session asks for the price once, carries the payment's id and the board's tag, and leads back here."""
+    """The session has the price once, the payment's id and the board's tag, and returns to the board."""
     payment = await start(client)
     session = await stripe_session(client, payment)
     assert session["mode"] == "payment"
@@ -108,7 +108,7 @@ async def test_stripe_is_asked_for_exactly_this_payment(client: httpx.AsyncClien
     ids=lambda headers: next(iter(headers)),
 )
 async def test_the_way_back_is_nobody_elses_to_choose(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
-    """Whatever a request claims about its host, the payer comes back to the configured address."""
+    """Whatever the request's Host, the payer comes back to the configured URL."""
     answer = await client.post("/api/payments", json={"text": "Hello"}, headers=headers)
     session = await stripe_session(client, answer.json())
     assert "evil" not in f"{session} {answer.headers}"
@@ -136,7 +136,7 @@ async def test_price_and_duration_are_the_operators(tmp_path: Path) -> None:
 
 
 async def test_a_payment_is_looked_up_as_it_was_made(client: httpx.AsyncClient) -> None:
-    """Looking a payment up gives the same as making it did, and no cache may keep it."""
+    """A lookup returns the same as the creation, and must not be cached."""
     payment = await start(client)
     answer = await client.get(f"/api/payments/{payment['id']}")
     assert answer.status_code == 200
@@ -146,7 +146,7 @@ async def test_a_payment_is_looked_up_as_it_was_made(client: httpx.AsyncClient) 
 
 
 async def test_a_paid_payment_leads_to_its_message(client: httpx.AsyncClient) -> None:
-    """After the payment, the lookup names the message, which has the payment's text and amount."""
+    """After the payment, the lookup has the message's id, and the message has the payment's text and amount."""
     payment = await start(client, "Hello", author="Ann")
     await act(client, payment, "pay")
     fulfilled = await look_up(client, payment["id"])
@@ -183,7 +183,7 @@ async def test_a_paid_payment_leads_to_its_message(client: httpx.AsyncClient) ->
     ],
 )
 async def test_an_unknown_payment_is_404(client: httpx.AsyncClient, payment_id: str) -> None:
-    """An id that is not there, or could not be one, is the same 404."""
+    """An unknown id and an invalid one are the same 404."""
     answer = await client.get(f"/api/payments/{payment_id}")
     assert answer.status_code == 404
     assert answer.json()["code"] == "not_found"
@@ -191,7 +191,7 @@ async def test_an_unknown_payment_is_404(client: httpx.AsyncClient, payment_id: 
 
 
 async def test_somebody_elses_spelling_is_404(client: httpx.AsyncClient) -> None:
-    """A payment has one address: its id in another spelling is unknown."""
+    """A payment has one URL: its id in another spelling is unknown."""
     payment = await start(client)
     for other in (payment["id"].upper(), payment["id"].replace("-", ""), f"{payment['id']} ", f"{payment['id']}/"):
         assert (await client.get(f"/api/payments/{other}")).status_code == 404
@@ -211,7 +211,7 @@ OUTCOMES = [
 async def test_the_status_follows_what_happens_at_stripe(
     client: httpx.AsyncClient, verbs: list[str], status: str
 ) -> None:
-    """A declined card changes nothing, an expiry ends it, a delayed method is processing until it comes or fails."""
+    """A declined card changes nothing, an expiry ends it, a delayed method is processing until it succeeds or fails."""
     payment = await start(client)
     for verb in verbs:
         await act(client, payment, verb)
@@ -221,7 +221,7 @@ async def test_the_status_follows_what_happens_at_stripe(
 
 
 async def test_a_declined_card_leaves_the_way_open(client: httpx.AsyncClient) -> None:
-    """After a declined card the same checkout_url still takes the money."""
+    """After a declined card the same checkout_url can still be paid."""
     payment = await start(client)
     await act(client, payment, "decline")
     assert await look_up(client, payment["id"]) == payment

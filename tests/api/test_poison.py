@@ -1,4 +1,4 @@
-"""One thing of Stripe's that cannot be read: it is passed over, logged once and counted, and the rest goes on."""
+"""Unreadable objects from Stripe are skipped, logged once and counted, and everything else continues."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ LOST = {"webhook": {"drop": "all"}}
 
 
 def deep(levels: int) -> Any:
-    """Return lists in lists."""
+    """Return nested lists."""
     nested: Any = []
     for _ in range(levels):
         nested = [nested]
@@ -35,7 +35,7 @@ def deep(levels: int) -> Any:
 
 
 def junk() -> list[Any]:
-    """Return what Stripe never lists, and could not be handled if it did."""
+    """Return objects that Stripe never lists, and that could not be handled if it did."""
     session = {"id": "cs_test_junk", "payment_status": "paid", "livemode": False, "status": "complete"}
     charge = {"id": "ch_junk", "object": "charge", "livemode": False}
     whole = event("checkout.session.completed", session)
@@ -71,7 +71,7 @@ def junk() -> list[Any]:
 
 
 def without(value: Any) -> Any:
-    """Leave out the members that are `...`."""
+    """Remove the members that are `...`."""
     if isinstance(value, dict):
         return {name: without(each) for name, each in value.items() if each is not ...}
     return value
@@ -79,7 +79,7 @@ def without(value: Any) -> Any:
 
 @contextmanager
 def board_behind(between: Tamperer, data: Path, **settings: Any) -> Iterator[Served]:
-    """Serve a board that reaches its sandbox through a tamperer."""
+    """Serve a board that reaches its sandbox through a tampering proxy."""
     port = free_port()
     between.target = f"http://127.0.0.1:{port}/sandbox"
     with served_board(data, port=port, stripe_api_base=between.url, **settings) as served:
@@ -106,7 +106,7 @@ async def poisoned_board(data: Path, **settings: Any) -> AsyncIterator[tuple[Ser
 
 
 async def unreadable(client: httpx.AsyncClient) -> int:
-    """Read off /metrics how much could not be read."""
+    """Read the number of unreadable objects from /metrics."""
     for line in (await client.get("/metrics")).text.splitlines():
         if line.startswith('paidchat_stripe_facts_total{verdict="unreadable"}'):
             return int(float(line.rpartition(" ")[2]))
@@ -114,7 +114,7 @@ async def unreadable(client: httpx.AsyncClient) -> int:
 
 
 async def cursor(served: Served) -> datetime:
-    """Return how far the sweep has read Stripe's events."""
+    """Return how far the reconciler has read Stripe's events."""
     async with opened(served.settings.database_url) as database, database.reading() as connection:
         row = (await connection.execute(select(queries.sweep))).one()
         read_to: datetime = row.events_since
@@ -122,7 +122,7 @@ async def cursor(served: Served) -> datetime:
 
 
 async def test_junk_among_the_events_stops_nothing(tmp_path: Path) -> None:
-    """With a list full of junk the sweep posts, refunds and prunes, moves on, and tells of each item once."""
+    """With a list full of junk the reconciler posts, refunds, prunes and moves on, and reports each item once."""
     with structlog.testing.capture_logs() as logs:
         async with poisoned_board(tmp_path, reconcile_seconds=1) as (served, client, items):
             began = datetime.now(UTC)
@@ -150,7 +150,7 @@ async def test_junk_among_the_events_stops_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.any_database
 async def test_junk_does_not_end_reconcile(tmp_path: Path) -> None:
-    """`paidchat reconcile` passes over junk too, says how much there was, and ends well."""
+    """`paidchat reconcile` skips junk too, says how much there was, and succeeds."""
     async with poisoned_board(tmp_path, reconcile_seconds=3600) as (served, client, _):
         payment = await start(client, f"Unheard {uuid.uuid4()}")
         await act(client, payment, "pay")
@@ -173,7 +173,7 @@ async def test_junk_does_not_end_reconcile(tmp_path: Path) -> None:
 
 
 async def test_an_expanded_intent_is_an_intent(tmp_path: Path) -> None:
-    """A listed refund whose payment intent is expanded to an object takes the message off the board."""
+    """A listed refund whose payment intent is expanded to an object removes the message."""
 
     def expand(path: str, answer: Json) -> Json:
         if path == "/v1/events":
@@ -198,7 +198,7 @@ async def test_an_expanded_intent_is_an_intent(tmp_path: Path) -> None:
 @pytest.mark.any_database
 @pytest.mark.parametrize("field", ["id", "status", "livemode", "payment_status"])
 async def test_sessions_that_cannot_be_read_keep_nothing_from_the_others(tmp_path: Path, field: str) -> None:
-    """However many sessions come back without a field, the sweep asks about all the others, without backing off."""
+    """However many sessions lack a field, the reconciler asks about all others, without backing off."""
     payers, poisoned = 12, set[str]()
 
     def poison(path: str, answer: Json) -> Json:
@@ -230,7 +230,7 @@ async def test_sessions_that_cannot_be_read_keep_nothing_from_the_others(tmp_pat
 
 @pytest.mark.any_database
 async def test_a_dispute_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
-    """Among junk the one dispute that can be read decides."""
+    """Among junk the one readable dispute counts."""
 
     def poison(path: str, answer: Json) -> Json:
         if path == "/v1/disputes":
@@ -252,7 +252,7 @@ async def test_a_dispute_that_cannot_be_read_hides_no_other(tmp_path: Path) -> N
 
 @pytest.mark.any_database
 async def test_a_list_that_goes_round_in_circles_ends(tmp_path: Path) -> None:
-    """When a page says that there is more and the next one is the same, the sweep goes on with what it has."""
+    """If a page says that there is more and the next one is the same, the reconciler continues with what it has."""
 
     def poison(path: str, answer: Json) -> Json:
         if path == "/v1/events":
@@ -274,7 +274,7 @@ async def test_a_list_that_goes_round_in_circles_ends(tmp_path: Path) -> None:
 
 
 async def test_a_bug_about_one_payment_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When our own reading of one session breaks, the log has the traceback and the others are posted."""
+    """If our own code fails on one session, the traceback is logged and the others are posted."""
     broken: set[str] = set()
     real = stripe_events.read_session
 
@@ -306,7 +306,7 @@ async def test_a_bug_about_one_payment_stops_no_other(tmp_path: Path, monkeypatc
 
 
 async def test_a_key_that_may_not_refund_stops_nothing(tmp_path: Path) -> None:
-    """When our key may not refund, an event about money paid twice is taken, and the sweep still does the rest."""
+    """If our key may not refund, an event about a second payment is accepted, and the reconciler does the rest."""
     async with tampering() as between:
         between.forbidden = {"/v1/refunds"}
         with structlog.testing.capture_logs() as logs, board_behind(between, tmp_path, reconcile_seconds=1) as served:

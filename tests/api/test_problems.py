@@ -1,4 +1,4 @@
-"""Errors: every one an `application/problem+json` with exactly the contract's members, echoing nothing."""
+"""Errors: each is `application/problem+json` with exactly the contract's members, and echoes nothing."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 
 
 def is_problem(answer: httpx.Response, status: int, code: str) -> None:
-    """Make sure that an answer is a problem in the contract's form."""
+    """Check that a response is a problem in the contract's form."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "no-store"
@@ -83,20 +83,20 @@ CASES: list[Case] = [
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case[0]} {case[1]} {case[3]} {str(case[2])[:40]}" for case in CASES])
 async def test_an_error_is_a_problem(client: httpx.AsyncClient, case: Case) -> None:
-    """An error has the contract's status, code, members and headers, and nothing of the input in it."""
+    """An error has the contract's status, code, members and headers, and does not contain the input."""
     method, path, options, status, code = case
     is_problem(await client.request(method, path, **options), status, code)
 
 
 async def test_a_405_names_what_is_allowed(client: httpx.AsyncClient) -> None:
-    """The answer to a wrong method lists the right ones (RFC 9110, section 15.5.6)."""
+    """The response to a wrong method lists the right ones (RFC 9110, section 15.5.6)."""
     for path, allowed in (("/api/payments", "POST"), ("/api/messages", "GET"), ("/stripe/webhook", "POST")):
         answer = await client.put(path)
         assert allowed in answer.headers["allow"]
 
 
 async def test_every_answer_has_its_request_id(client: httpx.AsyncClient) -> None:
-    """Good answers and bad ones carry an id of their own; one that the client sends is not taken over."""
+    """Successes and errors have a request id of their own; one from the client is not used."""
     answers = [
         await client.get(path, headers={"X-Request-Id": CANARY})
         for path in ("/api/board", "/api/messages", "/healthz", "/api/nothing", "/", "/stripe/webhook")
@@ -107,7 +107,7 @@ async def test_every_answer_has_its_request_id(client: httpx.AsyncClient) -> Non
 
 
 async def test_errors_are_few(client: httpx.AsyncClient) -> None:
-    """Thousands of unknown fields are one error, which names none of them."""
+    """Thousands of unknown fields are one error, which does not name them."""
     body = {"text": "a", **{f"canary{number}": 1 for number in range(3_000)}}
     answer = await client.post("/api/payments", json=body)
     assert answer.status_code == 422
@@ -116,7 +116,7 @@ async def test_errors_are_few(client: httpx.AsyncClient) -> None:
 
 
 async def test_errors_name_the_fields(client: httpx.AsyncClient) -> None:
-    """What is wrong with a field is said under its name."""
+    """A field's error has the field's name."""
     for body, field in (({"text": ""}, "text"), ({"text": "a", "author": "a" * 51}, "author"), ({}, "text")):
         answer = await client.post("/api/payments", json=body)
         assert [error["field"] for error in answer.json()["errors"]] == [field]
@@ -150,7 +150,7 @@ BODIES: list[Any] = [
 
 @pytest.mark.parametrize("body", BODIES, ids=str)
 async def test_a_body_of_another_shape_is_422(client: httpx.AsyncClient, body: Any) -> None:
-    """A missing text, another type, an unknown field such as an amount: 422, and no payment."""
+    """A missing text, another type, or an unknown field such as an amount: 422, and no payment."""
     answer = await client.post("/api/payments", content=json.dumps(body), headers=JSON)
     is_problem(answer, 422, "invalid_request")
 
@@ -194,13 +194,13 @@ RAW = [
 
 @pytest.mark.parametrize("body", RAW, ids=lambda body: f"{body[:30]!r} of {len(body)}")
 async def test_a_body_that_cannot_be_read_is_422(client: httpx.AsyncClient, body: bytes) -> None:
-    """JSON that does not parse, NaN, lone surrogates, deep nesting: 422, never a failure of ours."""
+    """JSON that does not parse, NaN, lone surrogates, deep nesting: 422, never a 5xx."""
     is_problem(await client.post("/api/payments", content=body, headers=JSON), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
 async def test_json_is_json_however_it_is_written(client: httpx.AsyncClient, media_type: str) -> None:
-    """A media type has no case, and may have parameters."""
+    """Media types are case-insensitive, and may have parameters."""
     answer = await client.post("/api/payments", content=b'{"text": "a"}', headers={"Content-Type": media_type})
     assert answer.status_code == 201
 
@@ -210,13 +210,13 @@ async def test_json_is_json_however_it_is_written(client: httpx.AsyncClient, med
 )
 @pytest.mark.any_database
 async def test_anything_else_is_415(client: httpx.AsyncClient, media_type: str) -> None:
-    """What a form or a script of another site could send without asking is not taken."""
+    """Content types that a form or script on another site can send without a preflight are refused."""
     answer = await client.post("/api/payments", content=b'{"text": "a"}', headers={"Content-Type": media_type})
     is_problem(answer, 415, "unsupported_media_type")
 
 
 async def raw(served: Served, head: str, body: bytes = b"", repeat: int = 0) -> bytes:
-    """Send a request as it is, with its body `repeat` times, and return what comes back until the end."""
+    """Send a raw request, with its body `repeat` times, and return everything received until the end."""
     host, port = served.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
@@ -225,7 +225,7 @@ async def raw(served: Served, head: str, body: bytes = b"", repeat: int = 0) -> 
             writer.write(body)
             await writer.drain()
     except ConnectionError:
-        pass  # the server has said what it had to say
+        pass  # the server has sent its response and closed
     try:
         async with asyncio.timeout(10):
             return await reader.read()
@@ -240,7 +240,7 @@ PATHS = ["/api/payments", "/stripe/webhook"]
 
 @pytest.mark.any_database
 async def test_a_body_announced_as_huge_is_refused_unread(board: Served) -> None:
-    """Two hundred announced megabytes are 413 before the first of them is sent, and the connection ends."""
+    """Two hundred announced megabytes are 413 before the first of them is sent, and the connection is closed."""
     head = "POST {} HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: 200000000\n\n"
     for answer in await asyncio.gather(*(raw(board, head.format(path)) for path in PATHS)):
         top, _, body = answer.partition(b"\r\n\r\n")
@@ -254,7 +254,7 @@ async def test_a_body_announced_as_huge_is_refused_unread(board: Served) -> None
 @pytest.mark.any_database
 @pytest.mark.parametrize(("path", "size"), [("/api/payments", 200_000), ("/stripe/webhook", 2_000_000)])
 async def test_a_body_that_is_too_large_is_told_so(client: httpx.AsyncClient, path: str, size: int) -> None:
-    """Who sends too much reads the 413 even though it was still sending."""
+    """A client that sends too much can read the 413 although it was still sending."""
     answer = await client.post(path, content=b"a" * size, headers=JSON)
     is_problem(answer, 413, "payload_too_large")
 
@@ -262,7 +262,7 @@ async def test_a_body_that_is_too_large_is_told_so(client: httpx.AsyncClient, pa
 @pytest.mark.any_database
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_body_that_does_not_end_is_cut_off(board: Served, path: str) -> None:
-    """A body that announces no length is counted as it comes, and cut off where it is too much."""
+    """A body without a length is counted while it arrives, and cut off at the limit."""
     head = f"POST {path} HTTP/1.1\nHost: x\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n"
     chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
     answer = await raw(board, head, chunk, repeat=320)
@@ -273,7 +273,7 @@ async def test_a_body_that_does_not_end_is_cut_off(board: Served, path: str) -> 
 
 @pytest.mark.any_database
 async def test_headers_without_end_are_refused(board: Served) -> None:
-    """A request whose headers do not end is not read for ever."""
+    """A request with endless headers is not read forever."""
     answer = await raw(board, "GET /healthz HTTP/1.1\nHost: x\n", b"X-Filler: " + b"a" * 60_000 + b"\r\n", repeat=100)
     assert b" 200 " not in answer.partition(b"\r\n")[0]
     async with http_client(board) as client:
@@ -298,5 +298,5 @@ PECULIAR = [
 @pytest.mark.any_database
 @pytest.mark.parametrize("path", PECULIAR, ids=lambda path: path[:40])
 async def test_a_peculiar_path_is_404(client: httpx.AsyncClient, path: str) -> None:
-    """Nothing outside the page's own files is served, and no path makes the board fail."""
+    """Only the page's own files are served, and no path makes the board fail."""
     is_problem(await client.get(path), 404, "not_found")

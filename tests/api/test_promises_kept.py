@@ -1,4 +1,4 @@
-"""A payment keeps what it was promised: whatever is set anew while it waits, it is paid and posted as it was made."""
+"""A payment keeps its price and tax: whatever settings change before it is paid, it is paid and posted as created."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ TAXED = {"automatic_tax": "exclusive"}
 
 
 async def expiry_comes_too_near(served: Served, payment_id: str) -> None:
-    """Let the expiry that a payment was to be asked for with come nearer than Stripe takes."""
+    """Bring the expiry with which a payment was to be created closer than Stripe accepts."""
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
         found = await queries.find_payment(connection, payment_id)
         assert found is not None
@@ -52,13 +52,13 @@ async def leave_the_sweep_to_another(served: Served) -> None:
 
 
 async def line_item(client: httpx.AsyncClient, payment: Json) -> Json:
-    """Return what a payment's session is for, as Stripe has it."""
+    """Return the price and tax of a payment's session at Stripe."""
     session = await stripe_session(client, payment)
     return {name: session[name] for name in ("amount_subtotal", "amount_total", "currency", "automatic_tax")}
 
 
 async def unsent(client: httpx.AsyncClient, served: Served, key: str) -> str:
-    """Start a payment that Stripe does not answer, whose expiry comes too near before it is asked again."""
+    """Start a payment while Stripe does not respond, and let its expiry come too close before the retry."""
     await client.put("/sandbox/test/faults", json={"api": {"status": 429, "count": 99}})
     assert (await send(client, key)).status_code == 503
     await client.delete("/sandbox/test/faults")
@@ -76,14 +76,14 @@ async def send(client: httpx.AsyncClient, key: str) -> httpx.Response:
 
 
 async def forget_it(served: Served, payment_id: str) -> None:
-    """Let a payment be given up by our own clock, while its session is still open at Stripe."""
+    """Let a payment expire by our own clock, while its session is still open at Stripe."""
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
         await queries.expire_payment(connection, payment_id)
 
 
 @pytest.mark.parametrize("change", CASES)
 async def test_settings_change_over_a_restart(tmp_path: Path, change: Json) -> None:
-    """Whatever a payment is at when a setting changes, its session is as promised, and money for it posts it."""
+    """In whatever state a payment is when a setting changes, its session is unchanged, and paying it posts it."""
     port, key = free_port(), str(uuid.uuid4())
     with served_board(tmp_path, port, reconcile_seconds=3600) as served:
         async with http_client(served) as client:
@@ -114,7 +114,7 @@ async def test_settings_change_over_a_restart(tmp_path: Path, change: Json) -> N
 
 
 async def test_tax_that_was_promised_is_still_allowed_for(tmp_path: Path) -> None:
-    """A payment that was made with tax on top is posted after tax was switched off."""
+    """A payment created with exclusive tax is posted after tax was switched off."""
     port = free_port()
     with served_board(tmp_path, port, reconcile_seconds=3600, **TAXED) as served:
         async with http_client(served) as client:

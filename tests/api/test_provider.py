@@ -1,4 +1,4 @@
-"""When Stripe is slow, silent or failing: an honest 503 in time, no second charge, and everything else goes on."""
+"""When Stripe is slow, silent or failing: a 503 in time, no second charge, and everything else works."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ async def send(client: httpx.AsyncClient, key: str) -> httpx.Response:
 
 
 def is_unavailable(answer: httpx.Response) -> None:
-    """Make sure that an answer is the contract's 503, with a time to come back."""
+    """Check that a response is the contract's 503 with Retry-After."""
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "no-store"
@@ -35,7 +35,7 @@ def is_unavailable(answer: httpx.Response) -> None:
 
 @pytest.mark.any_database
 async def test_a_closed_port_is_503(tmp_path: Path) -> None:
-    """When nobody listens where Stripe should be, the answer is 503 with Retry-After, soon."""
+    """If nothing listens at Stripe's address, the response is a quick 503 with Retry-After."""
     with served_board(tmp_path, stripe_api_base=f"http://127.0.0.1:{free_port()}") as served:
         async with http_client(served) as client:
             started = time.monotonic()
@@ -45,7 +45,7 @@ async def test_a_closed_port_is_503(tmp_path: Path) -> None:
 
 @pytest.mark.any_database
 async def test_a_silent_stripe_is_503_in_time_and_holds_nobody_up(tmp_path: Path) -> None:
-    """When Stripe takes the call and never answers, 503 comes within 9 s, and the board is quick meanwhile."""
+    """If Stripe accepts the call and never responds, 503 comes within 9 s, and the board stays fast meanwhile."""
     with silence() as url, served_board(tmp_path, stripe_api_base=url) as served:
         async with opened(served.settings.database_url) as database, database.transaction() as connection:
             open_payment = await write_payment(connection, session_id="cs_1", checkout_url="https://x.example.com")
@@ -70,14 +70,14 @@ async def test_a_silent_stripe_is_503_in_time_and_holds_nobody_up(tmp_path: Path
 
 @pytest.fixture
 async def stripe() -> AsyncIterator[Echo]:
-    """What stands where Stripe should be."""
+    """The server in Stripe's place."""
     async with counting() as echo:
         yield echo
 
 
 @pytest.mark.any_database
 async def test_a_refusal_is_503_and_is_not_repeated(tmp_path: Path, stripe: Echo) -> None:
-    """When Stripe refuses the request itself, the payer gets 503 and Stripe is not asked in a loop."""
+    """If Stripe refuses the request itself, the payer gets 503 and Stripe is not asked in a loop."""
     stripe.status, stripe.body = 400, REFUSAL
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
         async with http_client(served) as client:
@@ -90,7 +90,7 @@ async def test_a_refusal_is_503_and_is_not_repeated(tmp_path: Path, stripe: Echo
 @pytest.mark.any_database
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_wrong_key_is_503(tmp_path: Path, stripe: Echo, status: int) -> None:
-    """When Stripe does not take our key, the payer gets 503 and reads nothing of the key."""
+    """If Stripe refuses our key, the payer gets 503, and the response contains nothing of the key."""
     stripe.status, stripe.body = status, {"error": {"message": "Invalid API Key provided: sk_test_of_the_tests"}}
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
         async with http_client(served) as client:
@@ -100,7 +100,7 @@ async def test_a_wrong_key_is_503(tmp_path: Path, stripe: Echo, status: int) -> 
 
 
 async def test_after_a_500_a_new_attempt_has_a_new_key(tmp_path: Path, stripe: Echo) -> None:
-    """Stripe replays a 500 to the same key for a day, so the next attempt is made with another one."""
+    """Stripe replays a 500 under the same key for a day, so the next attempt uses another key."""
     stripe.status, stripe.body = 500, FAILURE
     key = str(uuid.uuid4())
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
@@ -116,7 +116,7 @@ async def test_after_a_500_a_new_attempt_has_a_new_key(tmp_path: Path, stripe: E
 
 @pytest.mark.any_database
 async def test_after_an_unknown_outcome_the_key_is_the_same(tmp_path: Path, stripe: Echo) -> None:
-    """When it is not known whether Stripe acted, the next attempt asks the very same question."""
+    """If it is unknown whether Stripe acted, the next attempt repeats exactly the same request."""
     stripe.status, stripe.body = 429, {"error": {"type": "rate_limit_error", "message": "Slow down"}}
     key = str(uuid.uuid4())
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
@@ -130,7 +130,7 @@ async def test_after_an_unknown_outcome_the_key_is_the_same(tmp_path: Path, stri
 
 @pytest.mark.parametrize("body", [None, [], {}, {"object": "checkout.session"}, "hello", {"id": None, "url": None}])
 async def test_nonsense_from_stripe_is_no_500(tmp_path: Path, stripe: Echo, body: object) -> None:
-    """An answer of Stripe's that is no session is 503, not a failure of ours."""
+    """A response from Stripe that is not a session is 503, not an internal error."""
     stripe.body = body
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
         async with http_client(served) as client:
@@ -138,7 +138,7 @@ async def test_nonsense_from_stripe_is_no_500(tmp_path: Path, stripe: Echo, body
 
 
 async def test_a_lookup_asks_stripe_at_most_once_in_five_seconds(tmp_path: Path, stripe: Echo) -> None:
-    """However many look an open payment up, Stripe is asked about it once in five seconds."""
+    """However many clients look up an open payment, Stripe is asked about it once every five seconds."""
     stripe.status, stripe.body = 404, REFUSAL
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
         await first_sweep_over(served.settings.database_url)
@@ -155,7 +155,7 @@ async def test_a_lookup_asks_stripe_at_most_once_in_five_seconds(tmp_path: Path,
 
 
 async def test_a_session_that_stripe_fails_on_keeps_nothing_from_the_sweep(tmp_path: Path, stripe: Echo) -> None:
-    """When Stripe fails on one session, pass after pass, the sweep asks about all the others and reads the events."""
+    """If Stripe fails on one session in every pass, the reconciler still asks about all others and reads the events."""
     sessions = [f"cs_test_{number}" for number in range(20)]
     expected = {*(f"{SESSIONS}/{session_id}" for session_id in sessions), "/v1/events"}
     stripe.status, stripe.body, stripe.broken = 404, REFUSAL, {f"{SESSIONS}/{sessions[0]}"}
@@ -174,7 +174,7 @@ async def test_a_session_that_stripe_fails_on_keeps_nothing_from_the_sweep(tmp_p
 
 
 async def test_a_settled_payment_asks_nothing(tmp_path: Path, stripe: Echo) -> None:
-    """Looking up a payment that is fulfilled, expired, failed or refunded asks Stripe nothing."""
+    """Looking up a payment that is fulfilled, expired, failed or refunded does not ask Stripe."""
     stripe.status, stripe.body = 404, REFUSAL
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
         await first_sweep_over(served.settings.database_url)
@@ -192,7 +192,7 @@ async def test_a_settled_payment_asks_nothing(tmp_path: Path, stripe: Echo) -> N
 
 
 async def test_a_lost_webhook_is_made_up_for_by_looking(tmp_path: Path) -> None:
-    """When no webhook ever arrives, the payer's own lookup makes the board ask Stripe and post the message."""
+    """If no webhook ever arrives, the payer's own lookup makes the board ask Stripe and post the message."""
     with served_board(tmp_path) as served:
         async with http_client(served) as client:
             await client.put("/sandbox/test/faults", json={"webhook": {"drop": "all"}})
@@ -203,7 +203,7 @@ async def test_a_lost_webhook_is_made_up_for_by_looking(tmp_path: Path) -> None:
 
 
 async def test_a_webhook_after_the_lookup_posts_nothing_more(tmp_path: Path) -> None:
-    """A webhook that comes long after the lookup has posted the message changes nothing."""
+    """A webhook that arrives long after the lookup has posted the message changes nothing."""
     with served_board(tmp_path) as served:
         async with http_client(served) as client:
             await client.put("/sandbox/test/faults", json={"webhook": {"drop": 1}})

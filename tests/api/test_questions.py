@@ -1,4 +1,4 @@
-"""Questions to Stripe on behalf of people who look payments up: within a budget, and rarer as a payment gets older."""
+"""Questions to Stripe caused by lookups: within a budget, and rarer as a payment gets older."""
 
 import asyncio
 import time
@@ -22,21 +22,21 @@ OPEN_SESSION = {
     "livemode": False,
     "metadata": {},
 }
-# The budget, as docs/operations.md has it: questions a second, and as many again twice at once.
+# The budget, as in docs/operations.md: questions a second, and twice as many at once in a burst.
 PER_SECOND, PER_CLIENT_SECOND = 10, 5
 SOON_S = 15
 
 
 @pytest.fixture
 async def stripe() -> AsyncIterator[Echo]:
-    """What stands where Stripe should be: every session is open and nobody's."""
+    """The server in Stripe's place: every session is open and belongs to nobody."""
     async with counting() as echo:
         echo.body = OPEN_SESSION
         yield echo
 
 
 async def write_pending(served: Served, count: int, **changes: object) -> list[str]:
-    """Write payments that have a session and wait to be paid."""
+    """Store unpaid payments that have a session."""
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
         return [await write_payment(connection, session_id=f"cs_{number}", **changes) for number in range(count)]
 
@@ -63,7 +63,7 @@ async def look_at_all(served: Served, ids: list[str], clients: int, seconds: flo
 @pytest.mark.any_database
 @pytest.mark.parametrize(("clients", "per_second"), [(1, PER_CLIENT_SECOND), (200, PER_SECOND)])
 async def test_lookups_ask_within_a_budget(tmp_path: Path, stripe: Echo, clients: int, per_second: int) -> None:
-    """However many unpaid payments are looked up, Stripe is asked no more often than the budget allows."""
+    """However many unpaid payments are looked up, Stripe is not asked more often than the budget allows."""
     with served_board(
         tmp_path, stripe_api_base=stripe.url, trusted_proxies="127.0.0.1", reconcile_seconds=3600
     ) as served:
@@ -71,7 +71,7 @@ async def test_lookups_ask_within_a_budget(tmp_path: Path, stripe: Echo, clients
         ids = await write_pending(served, 100)
         stripe.asked.clear()
         took = await look_at_all(served, ids, clients, seconds=3)
-        while not questions(stripe) and took < SOON_S:  # it is asked after the answer
+        while not questions(stripe) and took < SOON_S:  # Stripe is asked after the response
             await asyncio.sleep(0.1)
             took += 0.1
     assert 1 <= questions(stripe) <= per_second * (took + 2) + 1
@@ -81,7 +81,7 @@ async def test_lookups_ask_within_a_budget(tmp_path: Path, stripe: Echo, clients
 async def test_an_older_payment_is_asked_about_less_often(
     tmp_path: Path, stripe: Echo, asked_s_ago: int, asks: int
 ) -> None:
-    """Of a payment of three hours Stripe is asked every three minutes; a time to come counts for nothing."""
+    """About a payment of three hours Stripe is asked every three minutes; a stored time in the future is ignored."""
     now = datetime.now(UTC)
     times = {"created_at": now - timedelta(hours=3), "asked_at": now - timedelta(seconds=asked_s_ago)}
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
@@ -96,7 +96,7 @@ async def test_an_older_payment_is_asked_about_less_often(
 
 @pytest.mark.any_database
 async def test_head_asks_nothing(tmp_path: Path, stripe: Echo) -> None:
-    """HEAD of an unsettled payment looks it up as GET does, and sets no question to Stripe in motion."""
+    """HEAD on an open payment looks it up like GET, but does not ask Stripe."""
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
         await first_sweep_over(served.settings.database_url)
         by_head, by_get = await write_pending(served, 2)

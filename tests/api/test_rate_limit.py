@@ -1,4 +1,4 @@
-"""The rate limit on starting payments: per client, exact about when to come back, and fair to repeats."""
+"""The rate limit on starting payments: per client, with an exact Retry-After, and without counting retries."""
 
 import asyncio
 import uuid
@@ -13,7 +13,7 @@ HELLO = {"text": "Hello"}
 
 
 def is_limited(answer: httpx.Response, at_most_s: int) -> int:
-    """Make sure that an answer is the contract's 429, and return the seconds to wait."""
+    """Check that a response is the contract's 429, and return the seconds to wait."""
     assert answer.status_code == 429
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "rate_limited"
@@ -23,7 +23,7 @@ def is_limited(answer: httpx.Response, at_most_s: int) -> int:
 
 
 async def test_beyond_the_limit_it_is_429_until_retry_after(tmp_path: Path) -> None:
-    """Who starts more than it may is told when to come back, and is let in then."""
+    """A client that starts too many payments is told when to come back, and is admitted then."""
     with served_board(tmp_path, rate_limit="2/3second") as served:
         async with http_client(served) as client:
             for _ in range(2):
@@ -34,7 +34,7 @@ async def test_beyond_the_limit_it_is_429_until_retry_after(tmp_path: Path) -> N
 
 
 async def test_only_payments_that_are_made_count(tmp_path: Path) -> None:
-    """Repeats of a key, refused texts, lookups and pages do not count."""
+    """Retries of a key, refused texts, lookups and pages do not count."""
     key = {"Idempotency-Key": str(uuid.uuid4())}
     with served_board(tmp_path, rate_limit="3/minute") as served:
         async with http_client(served) as client:
@@ -53,7 +53,7 @@ async def test_only_payments_that_are_made_count(tmp_path: Path) -> None:
 
 
 async def test_a_crowd_at_once_is_counted_right(tmp_path: Path) -> None:
-    """Of thirty requests at the same moment exactly as many are let in as may be."""
+    """Of thirty concurrent requests exactly as many are admitted as allowed."""
     with served_board(tmp_path, rate_limit="5/minute") as served:
         async with http_client(served) as client:
             answers = await asyncio.gather(*(client.post("/api/payments", json=HELLO) for _ in range(30)))
@@ -61,7 +61,7 @@ async def test_a_crowd_at_once_is_counted_right(tmp_path: Path) -> None:
 
 
 async def test_a_claimed_address_opens_no_second_account(tmp_path: Path) -> None:
-    """A client does not become another one by saying so: without a trusted proxy the headers count for nothing."""
+    """A client can't pretend to be another one: without a trusted proxy the headers are ignored."""
     with served_board(tmp_path, rate_limit="1/minute") as served:
         async with http_client(served) as client:
             await start(client)
@@ -71,7 +71,7 @@ async def test_a_claimed_address_opens_no_second_account(tmp_path: Path) -> None
 
 
 async def test_behind_a_trusted_proxy_clients_are_told_apart(tmp_path: Path) -> None:
-    """Behind a configured proxy the address it names is the client; what the client itself claims is not."""
+    """Behind a trusted proxy the address it adds is the client; what the client itself claims is ignored."""
     with served_board(tmp_path, rate_limit="1/minute", trusted_proxies="127.0.0.1") as served:
         async with http_client(served) as client:
             for client_ip in ("203.0.113.7", "203.0.113.8"):

@@ -1,4 +1,4 @@
-"""Stripe-Signature: whatever Stripe did not sign just now is 400 and posts nothing, however it is put."""
+"""Stripe-Signature: anything that Stripe did not sign just now is 400 and posts nothing, in whatever form."""
 
 import json
 import time
@@ -21,7 +21,7 @@ Header = Callable[[bytes, int], str]
 
 
 class Case(NamedTuple):
-    """A way to make a header for a body at a time."""
+    """A way to make a header for a body at a given time."""
 
     name: str
     header: Header
@@ -33,7 +33,7 @@ def v1(payload: bytes, stamp: int | str, secret: str = SECRET) -> str:
 
 
 def by_the_library(body: bytes, now: int) -> str:
-    """Return a header that Stripe's own library made."""
+    """Return a header made by Stripe's own library."""
     made: str = stripe.WebhookSignature.generate_signature_header(body.decode(), SECRET, now)
     return made
 
@@ -103,7 +103,7 @@ async def paid_event(client: httpx.AsyncClient) -> tuple[str, Json]:
 
 @pytest.mark.parametrize("case", VALID, ids=[case.name for case in VALID])
 async def test_what_stripe_signed_is_taken(client: httpx.AsyncClient, case: Case) -> None:
-    """A signature over these bytes, with our secret, of the last five minutes, is Stripe's."""
+    """A signature over these bytes with our secret, made in the last five minutes, is accepted."""
     payment_id, sent = await paid_event(client)
     body = json.dumps(sent).encode()
     answer = await deliver(client, body, case.header(body, int(time.time())))
@@ -112,7 +112,7 @@ async def test_what_stripe_signed_is_taken(client: httpx.AsyncClient, case: Case
 
 
 async def test_what_stripe_did_not_sign_is_refused(client: httpx.AsyncClient) -> None:
-    """Every other header is 400 `invalid_signature`, is never quoted back, and posts nothing."""
+    """Every other header is 400 `invalid_signature`, is never echoed, and posts nothing."""
     payment_id, sent = await paid_event(client)
     body = json.dumps(sent).encode()
     for case in INVALID:
@@ -126,7 +126,7 @@ async def test_what_stripe_did_not_sign_is_refused(client: httpx.AsyncClient) ->
 
 
 async def test_without_a_header_it_is_refused(client: httpx.AsyncClient) -> None:
-    """A body without any signature is 400, too."""
+    """A body without any signature is 400 too."""
     answer = await client.post("/stripe/webhook", json={})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_signature")
 
@@ -135,13 +135,13 @@ async def test_without_a_header_it_is_refused(client: httpx.AsyncClient) -> None
     "body", [b"", b"[]", b"null", b"{}", b"\xff\xfe\x00", b"[" * 100_000, b'{"a":' * 50_000, b"NaN", b"0" * 200_000]
 )
 async def test_the_signature_comes_before_the_body(client: httpx.AsyncClient, body: bytes) -> None:
-    """Whatever the body is, without a signature it is 400 before anybody reads it."""
+    """Whatever the body is, without a signature it is 400 before it is parsed."""
     for header in ("", "t=1,v1=00", f"t={int(time.time())},v1={'0' * 64}", "\u00e9"):
         assert (await deliver(client, body, header)).status_code == 400
 
 
 async def test_every_changed_byte_breaks_the_signature(client: httpx.AsyncClient) -> None:
-    """A body with any one byte changed on the way is 400."""
+    """A body with any one byte changed is 400."""
     payment_id, sent = await paid_event(client)
     body = json.dumps(sent).encode()
     header = signature(body)
@@ -156,7 +156,7 @@ async def test_every_changed_byte_breaks_the_signature(client: httpx.AsyncClient
 
 @pytest.fixture(scope="module")
 def rotating(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A board in the middle of a rotation: the old secret still counts beside the new one."""
+    """A board in the middle of a rotation: the old secret is valid beside the new one."""
     secrets = f"whsec_new_one,{SECRET}"
     with served_board(tmp_path_factory.mktemp(backend), stripe_webhook_secrets=secrets) as served:
         yield served
@@ -164,7 +164,7 @@ def rotating(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.mark.parametrize("secret", ["whsec_new_one", SECRET])
 async def test_each_of_several_secrets_counts(rotating: Served, secret: str) -> None:
-    """While secrets are rotated, what either one signed is taken."""
+    """While secrets are rotated, signatures of either one are accepted."""
     async with http_client(rotating) as client:
         payment_id, sent = await paid_event(client)
         body = json.dumps(sent).encode()
@@ -173,7 +173,7 @@ async def test_each_of_several_secrets_counts(rotating: Served, secret: str) -> 
 
 
 async def test_a_secret_that_is_no_more_does_not_count(rotating: Served) -> None:
-    """What a secret signed that is not configured, or all of them in one, is 400."""
+    """A signature with a secret that is not configured, or with all of them joined, is 400."""
     async with http_client(rotating) as client:
         payment_id, sent = await paid_event(client)
         body = json.dumps(sent).encode()

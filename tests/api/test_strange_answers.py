@@ -1,4 +1,4 @@
-"""Whatever answers in Stripe's place: the gateway says so in its own errors, and lets a bug of ours look like one."""
+"""Anything in Stripe's place: the gateway raises its own errors for bad responses, but not for bugs of ours."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,14 +32,14 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 async def stripe() -> AsyncIterator[Echo]:
-    """What stands where Stripe should be."""
+    """The server in Stripe's place."""
     async with counting() as echo:
         yield echo
 
 
 @pytest.fixture
 async def gateway(stripe: Echo) -> AsyncIterator[StripeGateway]:
-    """A gateway that asks it."""
+    """A gateway that calls it."""
     made = StripeGateway(
         Settings(
             database_url="sqlite:////nonexistent/paidchat.db",
@@ -99,7 +99,7 @@ GARBAGE: list[Any] = [
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 async def test_garbage_is_an_answer_that_cannot_be_read(gateway: StripeGateway, stripe: Echo, call: Call) -> None:
-    """A 200 with anything but what Stripe documents, or a 4xx without one of its errors, is an unknown outcome."""
+    """A 200 with anything that Stripe does not document, or a 4xx without one of its errors, is an unknown outcome."""
     for body in GARBAGE:
         stripe.body = body
         for stripe.status in (200, 302, 418):
@@ -114,7 +114,7 @@ async def test_garbage_is_an_answer_that_cannot_be_read(gateway: StripeGateway, 
 
 
 async def test_errors_of_stripe_are_told_apart(gateway: StripeGateway, stripe: Echo) -> None:
-    """A refusal of the key is told from a failure that Stripe remembers, and both from garbage."""
+    """A refused key, a failure that Stripe stores, and garbage are told apart."""
     stripe.body = {"error": {"type": "invalid_request_error", "message": "No"}}
     for stripe.status in (401, 403):
         with pytest.raises(AccessDenied):
@@ -128,7 +128,7 @@ async def test_errors_of_stripe_are_told_apart(gateway: StripeGateway, stripe: E
 
 
 async def test_bad_items_cost_no_others(gateway: StripeGateway, stripe: Echo) -> None:
-    """Of a list, whatever can be read is returned."""
+    """Every readable item of a list is returned."""
     good = {"id": "cs_1", "status": "complete", "payment_status": "paid", "livemode": False}
     endpoint = {"url": "https://x.example.com", "status": "enabled", "enabled_events": ["*"]}
     junk: list[Any] = [None, 7, [], {}, {"id": 7}, {"url": 1}]
@@ -140,7 +140,7 @@ async def test_bad_items_cost_no_others(gateway: StripeGateway, stripe: Echo) ->
 @pytest.mark.parametrize("depth", [50, 70, 500, 990, 5_000, 200_000])
 @pytest.mark.parametrize("brackets", ["[]", '{"a":}'])
 async def test_a_deep_item_costs_no_others(gateway: StripeGateway, stripe: Echo, depth: int, brackets: str) -> None:
-    """However deeply one event is nested, the others of its page are read."""
+    """However deeply one event is nested, the others on its page are read."""
     good = event("refund.created", {"id": "re_1", "payment_intent": "pi_1", "reason": '"]}'})
     nested = brackets[:-1] * depth + "1" + brackets[-1] * depth
     stripe.body = (
@@ -160,7 +160,7 @@ async def test_a_deep_item_costs_no_others(gateway: StripeGateway, stripe: Echo,
 async def test_the_cursor_follows_only_what_is_a_time(
     gateway: StripeGateway, stripe: Echo, created: Any, *, moves: bool
 ) -> None:
-    """How far the events were read is the newest usable time among them, and never lies in the future."""
+    """The position in the events is the newest usable time among them, and is never in the future."""
     listed = [{**event("refund.created", {}), "created": each} for each in (created, 1_590_000_000)]
     stripe.body = {"object": "list", "data": listed, "has_more": False}
     until = (await gateway.list_events(LONG_AGO)).until
@@ -168,12 +168,12 @@ async def test_the_cursor_follows_only_what_is_a_time(
 
 
 def break_(*_: Any, **__: Any) -> Any:
-    """Be a bug."""
+    """Fail like a bug."""
     raise AttributeError("a bug of ours")
 
 
 async def test_a_bug_of_ours_is_a_500(tmp_path: Path, stripe: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An AttributeError of our own is an internal error with a traceback, not an outage of Stripe's."""
+    """An AttributeError in our code is an internal error with a traceback, not an outage of Stripe's."""
     stripe.body = {"id": "cs_1", "url": "https://x.example.com"}
     refund = event("refund.created", {"id": "re_1", "object": "refund", "payment_intent": "pi_1"})
     for layer in ("digestible", "read_intent", "_read"):

@@ -1,4 +1,4 @@
-"""The sweep on its own: what it finds in time when nothing is told, and what it clears away."""
+"""The reconciler alone: what it finds without any webhook, and what it deletes."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ PAYERS = 6
 
 
 async def test_without_webhooks_every_paid_message_is_posted_within_two_periods(tmp_path: Path) -> None:
-    """While all webhooks are lost and nobody looks, a message is on the board two periods after it was paid for."""
+    """If all webhooks are lost and nobody looks, a message is on the board within two periods after the payment."""
     with served_board(tmp_path, reconcile_seconds=PERIOD_S) as served:
         async with http_client(served) as client, following(served) as follower:
             await client.put("/sandbox/test/faults", json={"webhook": {"drop": "all"}})
@@ -40,7 +40,7 @@ async def test_without_webhooks_every_paid_message_is_posted_within_two_periods(
 
 
 async def test_old_unpaid_payments_are_cleared_away(tmp_path: Path) -> None:
-    """Thirty days after it was started, a payment that nobody made is gone; younger ones and paid ones stay."""
+    """Thirty days after it was started, an unpaid payment is deleted; younger ones and paid ones stay."""
     with served_board(tmp_path, reconcile_seconds=1) as served:
         async with opened(served.settings.database_url) as database:
             now = datetime.now(UTC)
@@ -63,7 +63,7 @@ async def test_old_unpaid_payments_are_cleared_away(tmp_path: Path) -> None:
 
 
 async def test_what_stripe_has_closed_goes_sooner(tmp_path: Path) -> None:
-    """Seven days after Stripe said that no money will come a payment is gone; what only our clock expired stays."""
+    """Seven days after Stripe said that no money will come a payment is deleted; one that only we expired stays."""
     with served_board(tmp_path, reconcile_seconds=1) as served:
         async with opened(served.settings.database_url) as database:
             now = datetime.now(UTC)
@@ -92,7 +92,7 @@ async def test_what_stripe_has_closed_goes_sooner(tmp_path: Path) -> None:
 
 
 async def test_only_stripe_closes_a_payment(tmp_path: Path) -> None:
-    """When Stripe says that a session expired or a debit failed, the payment is closed; by our own clock it is not."""
+    """When Stripe says that a session expired or a debit failed, the payment is closed; our clock alone does not."""
     with served_board(tmp_path, reconcile_seconds=3600) as served:
         async with http_client(served) as client, opened(served.settings.database_url) as database:
             expired, failed, given_up, gone_twice = [await start(client, f"Closed {n}") for n in range(4)]
@@ -120,7 +120,7 @@ async def test_only_stripe_closes_a_payment(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ahead", [timedelta(days=40), timedelta(minutes=-10), timedelta(seconds=90)])
 async def test_nothing_goes_while_the_clocks_differ(tmp_path: Path, ahead: timedelta) -> None:
-    """While our clock, which on PostgreSQL is the database's, is not Stripe's, nothing is taken for old."""
+    """While our clock (the database's, on PostgreSQL) differs from Stripe's, nothing is deleted."""
     async with counting() as stripe:
         stripe.body = {"object": "list", "data": [], "has_more": False, "url": "/v1/events"}
         stripe.date = format_datetime(datetime.now(UTC) - ahead, usegmt=True)

@@ -1,4 +1,4 @@
-"""The rules of text at the API: the table of cases, and that nothing costs more before the length is known."""
+"""The rules for texts at the API: the table of cases, and a bounded cost before the length is known."""
 
 import json
 import time
@@ -20,7 +20,7 @@ def body_of(case: TextCase) -> bytes:
 
 @pytest.mark.any_database
 async def test_what_breaks_a_rule_is_a_422(board: Served) -> None:
-    """Each refused case of the table is answered 422, names its field, and the input isn't echoed."""
+    """Each refused case of the table is 422, names its field, and does not echo the input."""
     async with http_client(board) as http:
         for case in (case for case in text_cases() if not case.is_accepted):
             answer = await post(http, body_of(case))
@@ -30,7 +30,7 @@ async def test_what_breaks_a_rule_is_a_422(board: Served) -> None:
 
 
 async def test_what_keeps_the_rules_is_stored(board: Served) -> None:
-    """Accepted cases are stored by the database in the form that the table names."""
+    """The database stores accepted cases in the form that the table gives."""
     async with http_client(board) as http:
         for case in [case for case in text_cases() if case.is_accepted][::4]:
             answer = await post(http, body_of(case))
@@ -41,7 +41,7 @@ async def test_what_keeps_the_rules_is_stored(board: Served) -> None:
 @pytest.mark.any_database
 @pytest.mark.parametrize("field", ["text", "author"])
 async def test_a_body_of_marks_costs_nothing(board: Served, field: str) -> None:
-    """A body full of combining marks in the wrong order is refused for its length, before anything is normalised."""
+    """A body full of combining marks in the wrong order is refused for its length, before it is normalised."""
     marks = "a" + "\u0300" * 15_900 + "\u0316" * 15_900
     body = json.dumps({"text": "Hello", field: marks}, ensure_ascii=False).encode()
     assert len(body) < MAX_BODY

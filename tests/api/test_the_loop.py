@@ -1,4 +1,4 @@
-"""The main job, through the public surface alone: pay, and everybody sees it."""
+"""The main flow, over the public interface only: pay, and everybody sees it."""
 
 import json
 
@@ -9,7 +9,7 @@ from tests.support.served import Served
 
 
 async def test_a_payment_posts_its_message(board: Served, client: httpx.AsyncClient) -> None:
-    """Paying a session posts its message to who follows and tells who watches, in this order."""
+    """Paying a session posts its message to subscribers and updates its watchers, in this order."""
     async with websockets.connect(board.feed_url) as feed:
         snapshot = json.loads(await feed.recv())
         assert snapshot["type"] == "snapshot"

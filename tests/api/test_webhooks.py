@@ -1,4 +1,4 @@
-"""POST /stripe/webhook: what Stripe says is done once, in any order, and answered only after it is on disk."""
+"""POST /stripe/webhook: each event takes effect once, in any order, and is acknowledged only once it is on disk."""
 
 import asyncio
 import json
@@ -27,19 +27,19 @@ def unique_text() -> str:
 
 
 async def new_payment(client: httpx.AsyncClient) -> tuple[Json, Json]:
-    """Start a payment with a text of its own; return it and its session as Stripe has it."""
+    """Start a payment with a unique text; return it and its session at Stripe."""
     payment = await start(client, unique_text())
     return payment, await stripe_session(client, payment)
 
 
 async def taken(client: httpx.AsyncClient, sent: Json) -> None:
-    """Deliver an event and make sure that it is taken with the contract's answer."""
+    """Deliver an event and check that it gets the contract's 200."""
     answer = await deliver(client, sent)
     assert (answer.status_code, answer.json()) == (200, RECEIVED), answer.text
 
 
 async def test_a_paid_session_posts_its_message(client: httpx.AsyncClient) -> None:
-    """When `completed` says paid, the answer is 200, and by then the message is on the board."""
+    """When `completed` says paid, the response is 200, and by then the message is on the board."""
     payment, session = await new_payment(client)
     answer = await deliver(client, completed(paid(session)))
     assert answer.status_code == 200
@@ -49,7 +49,7 @@ async def test_a_paid_session_posts_its_message(client: httpx.AsyncClient) -> No
 
 
 async def test_a_hundred_copies_at_once_post_once(client: httpx.AsyncClient, board: Served) -> None:
-    """A hundred freshly signed copies of one event, each on a connection of its own, post one message."""
+    """A hundred newly signed copies of one event, each on its own connection, post one message."""
     payment, session = await new_payment(client)
     sent = completed(paid(session))
     limits = httpx.Limits(max_connections=100)
@@ -61,7 +61,7 @@ async def test_a_hundred_copies_at_once_post_once(client: httpx.AsyncClient, boa
 
 
 async def test_fifty_events_that_say_the_same_post_once(client: httpx.AsyncClient, board: Served) -> None:
-    """Different events about one payment, all at once with its lookups, post one message: the payment is the key."""
+    """Different events about one payment, concurrent with its lookups, post one message: the payment is the key."""
     payment, session = await new_payment(client)
     kinds = ["checkout.session.completed", "checkout.session.async_payment_succeeded"]
     async with http_client(board, limits=httpx.Limits(max_connections=50)) as crowd:
@@ -74,7 +74,7 @@ async def test_fifty_events_that_say_the_same_post_once(client: httpx.AsyncClien
 
 
 async def test_ledger_and_board_agree(client: httpx.AsyncClient) -> None:
-    """What the sandbox took money for, delivered many times over, is what the board shows, once."""
+    """The board shows exactly what the sandbox was paid for, even if everything is delivered many times."""
     payment = await start(client, unique_text())
     await client.put("/sandbox/test/faults", json={"webhook": {"duplicate": 30}})
     paying = await client.post(f"/sandbox/test/sessions/{session_of(payment)}/pay")
@@ -88,7 +88,7 @@ async def test_ledger_and_board_agree(client: httpx.AsyncClient) -> None:
 
 
 async def test_an_event_before_the_session_is_known(client: httpx.AsyncClient, board: Served) -> None:
-    """An event that comes before the session's id was stored finds its payment by the metadata."""
+    """An event that arrives before the session's id is stored finds its payment by the metadata."""
     _, session = await new_payment(client)
     async with opened(board.settings.database_url) as database, database.transaction() as connection:
         payment_id = await write_payment(connection, text=unique_text())
@@ -97,7 +97,7 @@ async def test_an_event_before_the_session_is_known(client: httpx.AsyncClient, b
 
 
 def _of_payment(session: Json, payment_id: str) -> Json:
-    """The same session, made for another payment of this board."""
+    """The same session, but made for another payment of this board."""
     own = session["client_reference_id"]
     metadata = {key: payment_id if value == own else value for key, value in session["metadata"].items()}
     session_id = f"cs_test_{uuid.uuid4().hex}"
@@ -105,7 +105,7 @@ def _of_payment(session: Json, payment_id: str) -> Json:
 
 
 async def test_an_unknown_payment_is_asked_for_again(client: httpx.AsyncClient, board: Served) -> None:
-    """A paid event that is ours but about no payment we have is 503 `payment_unknown`, and posts once we have it."""
+    """A paid event with our tag for an unknown payment is 503 `payment_unknown`, and posts once the payment exists."""
     _, session = await new_payment(client)
     payment_id, text = str(uuid.uuid4()), unique_text()
     sent = completed(paid(_of_payment(session, payment_id)))
@@ -137,13 +137,13 @@ async def test_an_unknown_payment_is_asked_for_again(client: httpx.AsyncClient, 
 async def test_nothing_else_of_an_unknown_payment_is_asked_for_again(
     client: httpx.AsyncClient, kind: str, changes: Json
 ) -> None:
-    """An event that does not say that an unknown payment was paid is taken: nothing would come of sending it again."""
+    """Other events for an unknown payment are 200, because sending them again would not help."""
     _, session = await new_payment(client)
     await taken(client, event(kind, paid(_of_payment(session, str(uuid.uuid4())), **changes)))
 
 
 async def test_a_refund_of_an_unknown_payment_is_taken(client: httpx.AsyncClient, board: Served) -> None:
-    """A refund of money whose payment we don't have is 200, though Stripe says that it bears our tag."""
+    """A refund for an unknown payment is 200, although Stripe says that it has our tag."""
     payment, _ = await new_payment(client)
     await client.post(f"/sandbox/test/sessions/{session_of(payment)}/pay")
     session = await stripe_session(client, payment)
@@ -175,7 +175,7 @@ HISTORIES = [
 
 @pytest.mark.parametrize(("history", "status"), HISTORIES, ids=["-".join(history) for history, _ in HISTORIES])
 async def test_events_in_any_order(client: httpx.AsyncClient, history: list[str], status: str) -> None:
-    """Whatever order Stripe's events come in, what was paid is posted once and never goes back."""
+    """Whatever order Stripe's events arrive in, a paid message is posted once and no status goes back."""
     payment, session = await new_payment(client)
     for step in history:
         kind, _, payment_status = step.partition("/")
@@ -208,7 +208,7 @@ NOT_POSTED: list[tuple[str, dict[str, Any]]] = [
 async def test_what_is_not_our_payment_is_taken_and_not_posted(
     client: httpx.AsyncClient, name: str, changes: dict[str, Any]
 ) -> None:
-    """A session that is not ours, not paid or not at our price is answered 200 and posts nothing."""
+    """A session that is not ours, not paid or not at our price gets 200 and posts nothing."""
     del name
     payment, session = await new_payment(client)
     if changes.get("metadata") == "another board":
@@ -228,7 +228,7 @@ async def test_a_refused_event_does_not_spoil_the_payment(client: httpx.AsyncCli
 
 
 async def test_foreign_events_among_ours_do_no_harm(client: httpx.AsyncClient) -> None:
-    """Events of other applications on the same account are taken, and ours among them post as ever."""
+    """Events of other applications on the same account get 200, and ours among them still post."""
     payment = await start(client, unique_text())
     await client.put("/sandbox/test/faults", json={"webhook": {"foreign_events": True}})
     await client.post(f"/sandbox/test/sessions/{session_of(payment)}/pay")
@@ -259,7 +259,7 @@ IRRELEVANT: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("name", "sent"), IRRELEVANT, ids=[name for name, _ in IRRELEVANT])
 async def test_what_is_signed_but_says_nothing_is_taken(client: httpx.AsyncClient, name: str, sent: Any) -> None:
-    """A signed body that is no event for us is 200: Stripe need not send it again."""
+    """A signed body that is not an event for us is 200: Stripe need not send it again."""
     del name
     answer = await deliver(client, json.dumps(sent).encode())
     assert (answer.status_code, answer.json()) == (200, RECEIVED)
@@ -288,12 +288,12 @@ async def test_what_is_signed_but_says_nothing_is_taken(client: httpx.AsyncClien
     ids=lambda payload: f"{payload[:8]!r} of {len(payload)}",
 )
 async def test_what_is_signed_and_cannot_be_read_is_no_5xx(client: httpx.AsyncClient, payload: bytes) -> None:
-    """A signed body that no parser takes is 200 or 400, never a failure of ours."""
+    """A signed body that does not parse is 200 or 400, never a 5xx."""
     assert (await deliver(client, payload)).status_code in {200, 400}
 
 
 def odd_events() -> list[tuple[str, Any]]:
-    """Return events that Stripe would never send, by name: dictionaries without what is `...`, or raw bodies."""
+    """Return events that Stripe would never send, by name: dictionaries (`...` removes a member) or raw bodies."""
     session = {"id": "cs_test_1", "status": "complete", "payment_status": "paid", "livemode": False}
     charge = {"id": "ch_1", "object": "charge", "livemode": False, "payment_intent": "pi_1"}
 
@@ -351,10 +351,10 @@ def odd_events() -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize(("name", "sent"), odd_events(), ids=[name for name, _ in odd_events()])
 async def test_what_cannot_be_read_is_taken_logged_and_counted(client: httpx.AsyncClient, name: str, sent: Any) -> None:
-    """A signed event that cannot be read is 200 `received`, an error in the log, and counted as unreadable."""
+    """A signed event that cannot be read is 200 `received`, logged as an error, and counted as unreadable."""
     body = sent if isinstance(sent, bytes) else json.dumps(_without_gaps(_unique(sent))).encode()
     if name in {"null", "a list", "deep lists"}:
-        body += b" " * (uuid.uuid4().int % 100_000)  # else what came before is remembered
+        body += b" " * (uuid.uuid4().int % 100_000)  # a unique body, because earlier ones are remembered
     before = await _counted(client, "unreadable")
     with structlog.testing.capture_logs() as logs:
         answer = await deliver(client, body)
@@ -365,7 +365,7 @@ async def test_what_cannot_be_read_is_taken_logged_and_counted(client: httpx.Asy
 
 
 def _unique(sent: Any) -> Any:
-    """Give an event a moment of its own and, where it has one that can be, an id: what came before is remembered."""
+    """Give an event a unique time and, if possible, a unique id, because earlier ones are remembered."""
     if not isinstance(sent, dict):
         return sent
     own = {"id": f"evt_{uuid.uuid4().hex}"} if re.fullmatch("evt_[0-9a-f]{32}", str(sent.get("id"))) else {}
@@ -386,7 +386,7 @@ async def _counted(client: httpx.AsyncClient, verdict: str) -> float:
 
 
 async def test_an_unreadable_event_that_is_put_right_posts(client: httpx.AsyncClient) -> None:
-    """What could not be read is not remembered as handled: the same event, readable, still posts."""
+    """An unreadable event is not recorded as handled: the same event, readable, still posts."""
     payment, session = await new_payment(client)
     right = completed(paid(session))
     wrong = {**right, "data": {"object": {**paid(session), "metadata": 7}}}
@@ -400,7 +400,7 @@ NOT_OUR_ACCOUNT = [{"account": "acct_1"}, {"context": "acct_1"}, {"account": "ac
 
 @pytest.mark.parametrize("marks", NOT_OUR_ACCOUNT)
 async def test_an_event_of_another_account_is_ignored(client: httpx.AsyncClient, marks: Json) -> None:
-    """An event with `account` or `context`, whatever it says of our payment, is 200, posts nothing and is counted."""
+    """An event with `account` or `context`, whatever it says about our payment, is 200, counted, and posts nothing."""
     payment, session = await new_payment(client)
     before = await _counted(client, "foreign")
     await taken(client, {**completed(paid(session)), **marks})
@@ -417,7 +417,7 @@ async def test_an_event_of_another_account_is_ignored(client: httpx.AsyncClient,
 async def test_an_event_of_another_mode_moves_nothing(
     client: httpx.AsyncClient, *, of_event: bool, of_object: bool
 ) -> None:
-    """Both the event and its object must be of our mode, in events about sessions as in those about money."""
+    """Both the event and its object must be in our mode, in events about sessions and about money."""
     payment, session = await new_payment(client)
     before = await _counted(client, "wrong_mode")
     await taken(client, {**completed(paid(session, livemode=of_object)), "livemode": of_event})
@@ -430,7 +430,7 @@ async def test_an_event_of_another_mode_moves_nothing(
 
 
 async def test_a_refund_of_another_mode_asks_nothing(client: httpx.AsyncClient) -> None:
-    """A refund has no mode of its own, so the event's decides."""
+    """A refund has no mode of its own, so the event's counts."""
     before = await _counted(client, "wrong_mode")
     refund = {"id": "re_1", "object": "refund", "payment_intent": "pi_1"}
     await taken(client, {**event("refund.created", refund), "livemode": True})

@@ -1,4 +1,4 @@
-"""The loop in browsers of other makers: `./dev browsers [firefox] [webkit] [--screenshots DIR]`; all without a name."""
+"""The flow in other browsers than Chromium: `./dev browsers [firefox] [webkit] [--screenshots DIR]`; all by default."""
 
 import sys
 import warnings

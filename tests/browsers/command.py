@@ -1,4 +1,4 @@
-"""The command: walks the loop in each browser that is there, and prints what was seen."""
+"""The command: runs the flow in each installed browser, and prints the results."""
 
 import argparse
 import logging
@@ -20,9 +20,9 @@ NOT_FOUND = 2
 
 
 def main() -> int:
-    """Return 0 when every browser walked the whole loop, 1 when one did not, 2 when there is none."""
-    parser = argparse.ArgumentParser(prog="./dev browsers", description="The loop in browsers of other makers.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(KINDS)} (all of them)")
+    """Return 0 if every browser completed the flow, 1 if one did not, 2 if there is none."""
+    parser = argparse.ArgumentParser(prog="./dev browsers", description="The flow in other browsers than Chromium.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(KINDS)}; all by default")
     parser.add_argument(
         "--screenshots", type=Path, default=Path(".paidchat/browsers"), metavar="DIR", help="%(default)s"
     )
@@ -53,7 +53,7 @@ def _walk(kind: Kind, screenshots: Path) -> Walk:
 def _table(chosen: dict[str, Kind], walks: dict[str, Walk]) -> str:
     steps = dict.fromkeys(step for walk in walks.values() for step in walk.names)
     columns = [f"{chosen[name].name} {walk.browser.version}" for name, walk in walks.items()]
-    rows = [["the loop, in seconds", *columns]]
+    rows = [["the flow, in seconds", *columns]]
     for step in steps:
         times = [walk.seconds.get(step) for walk in walks.values()]
         rows.append([step, *("-" if seconds is None else f"{seconds:.2f}" for seconds in times)])
@@ -63,11 +63,11 @@ def _table(chosen: dict[str, Kind], walks: dict[str, Walk]) -> str:
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     for name, walk in walks.items():
-        outcome = f"failed at: {walk.trouble}" if walk.trouble else "walked the whole loop"
+        outcome = f"failed at: {walk.trouble}" if walk.trouble else "completed the flow"
         lines.append(f"{chosen[name].name} {walk.browser.version} on {platform.system()} {outcome}.")
-        lines.append(f"  What it looked like: {walk.screenshots}/")
+        lines.append(f"  Screenshots: {walk.screenshots}/")
     missing = [kind for kind in chosen.values() if not kind.find()]
     lines.extend(
-        f"{kind.name} is not here. Debian has it: apt-get install {' '.join(kind.packages)}" for kind in missing
+        f"{kind.name} is not installed. On Debian: apt-get install {' '.join(kind.packages)}" for kind in missing
     )
     return "\n".join(lines) + "\n"

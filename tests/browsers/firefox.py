@@ -1,4 +1,4 @@
-"""Firefox, driven by WebDriver BiDi, https://w3c.github.io/webdriver-bidi/: it speaks that itself, without a driver."""
+"""Firefox, driven by WebDriver BiDi (https://w3c.github.io/webdriver-bidi/), which it supports without a driver."""
 
 import base64
 import contextlib
@@ -41,7 +41,7 @@ class Firefox:
         self.command("session.subscribe", events=["log.entryAdded"])
 
     def command(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send a command and return its result; raises AssertionError with the browser's own words."""
+        """Send a command and return its result; raises AssertionError with the browser's message."""
         number = next(self._ids)
         self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
         while True:
@@ -53,14 +53,14 @@ class Firefox:
                 return dict(message["result"])
 
     def open(self) -> Tab:
-        """Open one more tab."""
+        """Open another tab."""
         context = self.command("browsingContext.create", type="tab")["context"]
         self.command("browsingContext.setViewport", context=context, viewport={"width": 900, "height": 800})
         return FirefoxTab(self, context)
 
     def complaints(self) -> list[str]:
         """Return the errors of all consoles so far."""
-        self.command("session.status")  # what came before it has been read then
+        self.command("session.status")  # everything sent before its response has been read then
         return list(self._errors)
 
     def _note(self, entry: dict[str, Any]) -> None:
@@ -76,11 +76,11 @@ class FirefoxTab(Tab):
         self._context = context
 
     def go_to(self, url: str) -> None:
-        """Open an address and return when it is loaded."""
+        """Open a URL and return when it is loaded."""
         self._command("browsingContext.navigate", url=url, wait="complete")
 
     def click(self, selector: str) -> None:
-        """Press the mouse on an element."""
+        """Click an element."""
         nodes = self._command("browsingContext.locateNodes", locator={"type": "css", "value": selector})["nodes"]
         assert nodes, f"there is no {selector}"
         self.evaluate(f"document.querySelector({json.dumps(selector)}).scrollIntoView({{block: 'nearest'}})")
@@ -93,13 +93,13 @@ class FirefoxTab(Tab):
         self._command("input.performActions", actions=[{"type": "pointer", "id": "mouse", "actions": moves}])
 
     def type(self, selector: str, text: str) -> None:
-        """Press the keys of a text, in an element."""
+        """Type a text into an element."""
         self.click(selector)
         keys = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
         self._command("input.performActions", actions=[{"type": "key", "id": "keys", "actions": keys}])
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of an expression, as JSON has it."""
+        """Return the value of an expression, as JSON."""
         told = self._firefox.command(
             "script.evaluate",
             expression=f"JSON.stringify([{expression}])",
@@ -110,11 +110,11 @@ class FirefoxTab(Tab):
         return json.loads(told["result"]["value"])[0]
 
     def show(self) -> None:
-        """Bring the tab before all others."""
+        """Bring the tab to the front."""
         self._command("browsingContext.activate")
 
     def capture(self) -> bytes:
-        """Return what is in sight, as a PNG."""
+        """Return the visible part as a PNG."""
         return base64.b64decode(self._command("browsingContext.captureScreenshot")["data"])
 
     def _command(self, method: str, **params: Any) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class FirefoxKind:
 
     @contextlib.contextmanager
     def start(self, folder: Path) -> Iterator[Firefox]:
-        """Run it with a profile of its own until the block ends."""
+        """Run it with its own profile until the block ends."""
         profile = folder / "profile"
         profile.mkdir()
         lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in PREFERENCES.items())
@@ -153,12 +153,12 @@ class FirefoxKind:
 
 
 def _address(process: subprocess.Popen[str]) -> str:
-    """Read where Firefox listens from what it says when it starts."""
+    """Read the address that Firefox listens on from its output at the start."""
     assert process.stderr
     said = []
     for line in process.stderr:
         said.append(line)
         if LISTENING in line:
-            threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop it
+            threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would block it
             return line.partition(LISTENING)[2].strip()
     raise AssertionError(f"Firefox did not start: {''.join(said[-5:])}")

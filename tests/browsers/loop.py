@@ -1,4 +1,4 @@
-"""The loop, step by step: open the page, write, pay, come back to one's message; and a second window that sees it."""
+"""The flow, step by step: open the page, write, pay, come back to the message; and a second window that sees it."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Step = tuple[str, Callable[[], None]]
 
 @dataclass
 class Walk:
-    """One walk through the loop in one browser: what was seen, and how long each step took."""
+    """One run of the flow in one browser: the results, and the time of each step."""
 
     browser: Browser
     url: str
@@ -32,18 +32,18 @@ class Walk:
     def steps(self) -> list[Step]:
         """Return every step with its name, in order."""
         steps = [
-            ("opens the page, which is live and names the price", self._open),
+            ("opens the page, which is live and shows the price", self._open),
             ("a second window is live too", self._watch),
-            ("writes a message by keyboard, and it is counted", self._write),
+            ("types a message, and the counter follows", self._write),
             ("the button leads to checkout", self._check_out),
-            ("a declined card says so", self._decline),
-            ("paying leads back to the message: highlighted, in sight, in focus", self._pay),
+            ("a declined card shows the reason", self._decline),
+            ("paying leads back to the message: highlighted, visible, focused", self._pay),
             ("the second window has it, without a reload", self._see),
             ("a reload keeps it marked as one's own", self._reload),
-            ("an error that nobody caught is said", self._fail),
+            ("an uncaught error is shown", self._fail),
         ]
         can_listen = self.browser.complaints() is not None
-        return [*steps, ("no console has a complaint but that", self._listen)] if can_listen else steps
+        return [*steps, ("the consoles have no other error", self._listen)] if can_listen else steps
 
     def walk(self) -> None:
         """Take the steps up to the first that fails."""

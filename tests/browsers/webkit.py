@@ -1,4 +1,4 @@
-"""WebKitGTK, the engine of GNOME Web and a near relation of Safari's, driven by WebDriver, https://www.w3.org/TR/webdriver2/."""
+"""WebKitGTK, the engine of GNOME Web and a relative of Safari's, driven by WebDriver (w3.org/TR/webdriver2)."""
 
 import base64
 import contextlib
@@ -35,17 +35,17 @@ class WebKit:
         self._shown = self._first
 
     def command(self, method: str, path: str, **params: Any) -> Any:
-        """Send a command of the session and return its value; raises AssertionError with the driver's own words."""
+        """Send a command of the session and return its value; raises AssertionError with the driver's message."""
         return self._call(method, f"{self._path}/{path}", **params)
 
     def show(self, handle: str) -> None:
-        """Let the commands that follow be about this window."""
+        """Switch to this window for the commands that follow."""
         if handle != self._shown:
             self.command("POST", "window", handle=handle)
             self._shown = handle
 
     def open(self) -> Tab:
-        """Open one more window."""
+        """Open another window."""
         handle, self._first = self._first, None
         handle = handle or self.command("POST", "window/new", type="window")["handle"]
         tab = WebKitTab(self, str(handle))
@@ -54,7 +54,7 @@ class WebKit:
         return tab
 
     def complaints(self) -> None:
-        """Return nothing: this protocol does not tell what consoles say."""
+        """Return None: this protocol does not report console messages."""
 
     def close(self) -> None:
         """End the session, and the browser with it."""
@@ -75,26 +75,26 @@ class WebKitTab(Tab):
         self._handle = handle
 
     def go_to(self, url: str) -> None:
-        """Open an address and return when it is loaded."""
+        """Open a URL and return when it is loaded."""
         self._command("POST", "url", url=url)
 
     def click(self, selector: str) -> None:
-        """Press the mouse on an element."""
+        """Click an element."""
         self._command("POST", f"element/{self._find(selector)}/click")
 
     def type(self, selector: str, text: str) -> None:
-        """Press the keys of a text, in an element."""
+        """Type a text into an element."""
         self._command("POST", f"element/{self._find(selector)}/value", text=text)
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of an expression, as JSON has it."""
+        """Return the value of an expression, as JSON."""
         return self._command("POST", "execute/sync", script=f"return {expression}", args=[])
 
     def show(self) -> None:
-        """Do nothing: each tab is a window of its own."""
+        """Do nothing: each tab is its own window."""
 
     def capture(self) -> bytes:
-        """Return what is in sight, as a PNG."""
+        """Return the visible part as a PNG."""
         return base64.b64decode(self._command("GET", "screenshot"))
 
     def _find(self, selector: str) -> str:
@@ -112,7 +112,7 @@ class WebKitKind:
     packages: tuple[str, ...] = ("webkit2gtk-driver", "xvfb")
 
     def find(self) -> Path | None:
-        """Return its program, when the driver and a screen to draw on are there too."""
+        """Return its program, if the driver and a virtual screen are installed too."""
         folders = (Path(folder) for folder in LIBRARIES)
         places = (place for folder in folders for place in (folder, *folder.glob("*-linux-gnu*")))
         browser = next((place / BROWSER for place in places if (place / BROWSER).exists()), None)
@@ -120,7 +120,7 @@ class WebKitKind:
 
     @contextlib.contextmanager
     def start(self, folder: Path) -> Iterator[WebKit]:
-        """Run it on a screen of its own until the block ends."""
+        """Run it on its own virtual screen until the block ends."""
         browser, port = self.find(), free_port()
         assert browser
         with _screen() as display:
@@ -130,7 +130,7 @@ class WebKitKind:
                 "GDK_BACKEND": "x11",
                 "HOME": str(folder),
                 "XDG_RUNTIME_DIR": str(folder),
-                "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1",  # it can't be set up by root; the pages are our own
+                "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1",  # root can't set it up; the pages are our own
                 "LIBGL_ALWAYS_SOFTWARE": "1",
                 "NO_AT_BRIDGE": "1",
             }
@@ -150,7 +150,7 @@ class WebKitKind:
 
 @contextlib.contextmanager
 def _screen() -> Iterator[str]:
-    """Run a screen that nobody sees until the block ends; gives its name."""
+    """Run a virtual screen until the block ends; yields its name."""
     arguments = ["Xvfb", "-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:

@@ -1,4 +1,4 @@
-"""Backstage: what happens away from the browser, at Stripe's stand-in and in other people's hands."""
+"""Backstage: what happens away from the browser, at the stand-in for Stripe and by other people."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,17 +9,17 @@ import httpx
 
 from tests.support.served import Served
 
-PATIENCE_S = 30  # for what takes milliseconds on a machine that does nothing else
+PATIENCE_S = 30  # long, for steps that take milliseconds on an idle machine
 
 
 @dataclass(frozen=True)
 class Backstage:
-    """Works a board and its sandbox over HTTP."""
+    """Controls a board and its sandbox over HTTP."""
 
     http: httpx.AsyncClient
 
     async def post(self, text: str, author: str | None = None) -> int:
-        """Have somebody else pay for a message; gives its id."""
+        """Have somebody else pay for a message; return its id."""
         answer = await self.http.post("/api/payments", json={"text": text, "author": author})
         assert answer.status_code == 201, answer.text
         payment = answer.json()
@@ -29,22 +29,22 @@ class Backstage:
         return int(paid["message_id"])
 
     async def act(self, session: str, verb: str) -> None:
-        """Do to a checkout session what a person, a bank or time would."""
+        """Apply a verb of the sandbox to a checkout session."""
         answer = await self.http.post(f"/sandbox/test/sessions/{session}/{verb}")
         assert answer.status_code == 200, answer.text
 
     async def set_faults(self, **faults: dict[str, Any]) -> None:
-        """Set what goes wrong from now on: `webhook={…}`, `api={…}`."""
+        """Set the sandbox's faults: `webhook={…}`, `api={…}`."""
         answer = await self.http.put("/sandbox/test/faults", json=faults)
         assert answer.status_code == 200, answer.text
 
     async def clear_faults(self) -> None:
-        """Let everything work again."""
+        """Clear all faults."""
         answer = await self.http.delete("/sandbox/test/faults")
         assert answer.is_success, answer.text
 
     async def sessions(self) -> list[dict[str, Any]]:
-        """Return every checkout session there ever was, as the sandbox's ledger has it."""
+        """Return every checkout session in the sandbox's ledger."""
         ledger = (await self.http.get("/sandbox/test/ledger")).json()
         return list(ledger["sessions"])
 
@@ -56,6 +56,6 @@ class Backstage:
 
 @asynccontextmanager
 async def backstage_of(board: Served) -> AsyncIterator[Backstage]:
-    """Open the other side of a board."""
+    """Open the controls of a board."""
     async with httpx.AsyncClient(base_url=board.url, timeout=PATIENCE_S, trust_env=False) as http:
         yield Backstage(http)

@@ -1,4 +1,4 @@
-"""Fixtures of the browser tests: one real Chromium, a fresh context for each window, and a witness in each of them."""
+"""Fixtures of the browser tests: one real Chromium, a new context for each window, and a witness in each of them."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from tests.e2e.witness import Witness
 from tests.support.browsers import LAUNCH_ARGUMENTS, cheapest_chromium, kinds_of_chromium
 from tests.support.served import Served, served_board
 
-PATIENCE_MS = 10_000  # for what takes milliseconds on a machine that does nothing else
+PATIENCE_MS = 10_000  # long, for steps that take milliseconds on an idle machine
 
 
 @pytest.fixture(scope="session")
 async def playwright() -> AsyncIterator[Playwright]:
-    """What drives browsers."""
+    """The Playwright driver."""
     expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as driver:
         yield driver
@@ -43,7 +43,7 @@ async def kind(request: pytest.FixtureRequest, playwright: Playwright) -> AsyncI
 
 @dataclass
 class Windows:
-    """Opens windows and closes them at the end; each context is a device of its own."""
+    """Opens windows and closes them at the end; each context is a separate device."""
 
     browser: Browser
     board: Served
@@ -51,11 +51,11 @@ class Windows:
     contexts: list[BrowserContext] = field(default_factory=list)
 
     async def open(self, path: str = "/", *, url: str | None = None, **options: Any) -> Window:
-        """Open a board, the shared one or the one at `url`, on a device of its own; `options` are the context's."""
+        """Open a board, the shared one or the one at `url`, on a new device; `options` are the context's."""
         return await self.open_tab(await self.device(**options), path, url=url)
 
     async def device(self, browser: Browser | None = None, **options: Any) -> BrowserContext:
-        """Return a device that has no page open yet, with a witness."""
+        """Return a device without an open page, with a witness."""
         context = await (browser or self.browser).new_context(**options)
         context.set_default_timeout(PATIENCE_MS)
         self.contexts.append(context)
@@ -63,20 +63,20 @@ class Windows:
         return context
 
     async def open_tab(self, context: BrowserContext, path: str = "/", *, url: str | None = None) -> Window:
-        """Open one more tab on a device."""
+        """Open another tab on a device."""
         window = Window(await context.new_page(), url or self.board.url)
         await window.visit(path)
         return window
 
     def expect_note(self, pattern: str) -> None:
-        """Let the witnesses pass what the test provokes itself."""
+        """Tell the witnesses to ignore errors that the test provokes."""
         for witness in self.witnesses:
             witness.expect(pattern)
 
 
 @pytest.fixture
 async def windows(browser: Browser, board: Served) -> AsyncIterator[Windows]:
-    """Windows on the shared board. Whatever must never happen in any of them fails the test."""
+    """Windows on the shared board. An unexpected error in any of them fails the test."""
     opened = Windows(browser, board)
     yield opened
     for context in opened.contexts:
@@ -86,7 +86,7 @@ async def windows(browser: Browser, board: Served) -> AsyncIterator[Windows]:
 
 @pytest.fixture
 async def backstage(board: Served) -> AsyncIterator[Backstage]:
-    """The shared board's other side; at the end nothing goes wrong any more."""
+    """The controls of the shared board's sandbox; faults are cleared at the end."""
     async with backstage_of(board) as stage:
         yield stage
         await stage.clear_faults()
@@ -94,6 +94,6 @@ async def backstage(board: Served) -> AsyncIterator[Backstage]:
 
 @pytest.fixture
 def own_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A board of the test's own, empty."""
+    """A new, empty board for this test."""
     with served_board(tmp_path_factory.mktemp("own")) as served:
         yield served

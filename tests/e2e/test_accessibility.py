@@ -1,4 +1,4 @@
-"""Who cannot see well, has a small screen or likes the dark: nothing is against the rules, and nothing is cut off."""
+"""Accessibility: screen readers, small screens and dark mode; no axe violations, and nothing is cut off."""
 
 from typing import Literal
 
@@ -16,14 +16,14 @@ LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamt
 
 
 async def test_an_empty_board_is_accessible(windows: Windows, own_board: Served) -> None:
-    """The board before the first message breaks none of axe's rules, in light and in dark."""
+    """The empty board has no axe violations, in light and dark."""
     reader = await windows.open(url=own_board.url)
     await expect(reader.messages).to_have_count(0)
     await _expect_accessible(reader.page)
 
 
 async def test_a_board_with_messages_is_accessible(windows: Windows, backstage: Backstage) -> None:
-    """Messages, one of them highlighted, the payment card and an error in the composer break none of axe's rules."""
+    """Messages, one of them highlighted, the payment card and an error in the composer have no axe violations."""
     await backstage.post("Somebody else's", "Grace")
     buyer = await windows.open()
     await (await buyer.go_to_checkout("Highlighted for axe", "Ada")).pay()
@@ -35,7 +35,7 @@ async def test_a_board_with_messages_is_accessible(windows: Windows, backstage: 
 
 
 async def test_the_waiting_card_is_accessible(windows: Windows) -> None:
-    """The card of a payment under way breaks none of axe's rules."""
+    """The card of a payment in progress has no axe violations."""
     buyer = await windows.open()
     await (await buyer.go_to_checkout("Under way for axe")).pay_by_bank_debit()
     await expect(buyer.card).to_have_attribute("data-status", "processing")
@@ -43,7 +43,7 @@ async def test_the_waiting_card_is_accessible(windows: Windows) -> None:
 
 
 async def test_the_hosted_page_is_accessible(windows: Windows) -> None:
-    """The checkout page breaks none of axe's rules, also when it says why a card was declined."""
+    """The checkout page has no axe violations, also when it says why a card was declined."""
     buyer = await windows.open()
     checkout = await buyer.go_to_checkout("Checkout for axe")
     await checkout.pay(DECLINED_CARD)
@@ -52,7 +52,7 @@ async def test_the_hosted_page_is_accessible(windows: Windows) -> None:
 
 
 async def test_a_narrow_screen_needs_no_sideways_scrolling(windows: Windows, backstage: Backstage) -> None:
-    """On 320 pixels the board with its longest words, the hosted page and the payment card all fit."""
+    """At 320 pixels the board with its longest words, the hosted page and the payment card all fit."""
     await backstage.post(LONG_WORD * 3, "N" * 50)
     buyer = await windows.open(viewport=NARROW, is_mobile=True, has_touch=True)
     assert await buyer.overflow() <= 0
@@ -73,7 +73,7 @@ async def _expect_accessible(page: Page) -> None:
 
 
 async def _wait_for_stillness(page: Page) -> None:
-    """Wait until nothing moves but what pulses for ever: colours are judged as they will stay."""
+    """Wait until nothing moves except endless animations, because axe checks the final colours."""
     await page.wait_for_function(
         """() => document.getAnimations().every((animation) =>
           animation.playState === "finished" || animation.effect.getComputedTiming().endTime === Infinity)"""

@@ -1,4 +1,4 @@
-"""Where the page is less comfortable than at home: plain HTTP, slow answers, old browsers, unexpected errors."""
+"""Difficult conditions: plain HTTP, slow responses, old browsers, unexpected errors."""
 
 import asyncio
 from pathlib import Path
@@ -23,7 +23,7 @@ NEWER = ("Intl.Segmenter", "URL.canParse", "Array.prototype.toSpliced", "crypto.
 
 
 async def test_the_loop_over_plain_http(windows: Windows, tmp_path: Path) -> None:
-    """By a name that is not localhost and without HTTPS, messages are paid, highlighted, seen live, and linked to."""
+    """Under a name other than localhost and without HTTPS, messages are paid, highlighted, seen live, and linked to."""
     port = free_port()
     with served_board(tmp_path, port, public_url=f"http://{PLAIN_HOST}:{port}") as board:
         url = board.settings.public_url.rstrip("/")
@@ -41,7 +41,7 @@ async def test_the_loop_over_plain_http(windows: Windows, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("late", ["**/api/board", "**/api/feed"])
 async def test_no_price_is_named_before_it_is_known(windows: Windows, own_board: Served, late: str) -> None:
-    """Whichever comes first, the price or the empty board, the invitation never says less than the truth."""
+    """Whichever arrives first, the price or the empty board, the invitation is always correct."""
     page = await (await windows.device()).new_page()
     seen = await _watch_placeholder(page)
     held = asyncio.Event()
@@ -62,7 +62,7 @@ async def test_no_price_is_named_before_it_is_known(windows: Windows, own_board:
 
 @pytest.mark.parametrize("missing", NEEDED)
 async def test_a_browser_that_is_too_old_is_told_so(windows: Windows, missing: str) -> None:
-    """Without something that the page can't do without, it says which browsers it needs, and offers nothing else."""
+    """If a required feature is missing, the page says which browsers it needs, and offers nothing else."""
     page = await (await windows.device()).new_page()
     await page.add_init_script(f"delete {missing}")
     await page.goto(windows.board.url)
@@ -71,7 +71,7 @@ async def test_a_browser_that_is_too_old_is_told_so(windows: Windows, missing: s
 
 
 async def test_a_browser_of_the_floor_needs_nothing_newer(windows: Windows) -> None:
-    """Without all that came after the oldest browsers it is made for, the page does what it always does."""
+    """Without any feature newer than the oldest supported browsers, the page works as usual."""
     buyer_device = await windows.device()
     await buyer_device.add_init_script("".join(f"delete {name};" for name in NEWER))
     buyer = await windows.open_tab(buyer_device)
@@ -82,7 +82,7 @@ async def test_a_browser_of_the_floor_needs_nothing_newer(windows: Windows) -> N
 
 @pytest.mark.parametrize("trouble", ["throw", "syntax", "404"])
 async def test_a_page_that_cannot_start_says_so(windows: Windows, trouble: str) -> None:
-    """A script that fails, can't be read or does not come leaves a sentence and not a board that opens for ever."""
+    """If a script fails, can't be parsed or doesn't load, the page shows a message instead of loading forever."""
     page = await (await windows.device()).new_page()
     windows.expect_note("too modern|SyntaxError|Unexpected|404")
     throwing = "export class BoardView { constructor() { throw new Error('too modern'); } }"
@@ -102,7 +102,7 @@ async def test_a_page_that_cannot_start_says_so(windows: Windows, trouble: str) 
 
 
 async def test_an_error_while_paying_gives_the_button_back(windows: Windows) -> None:
-    """Whatever fails between the click and checkout is said, the text stays, and trying again works."""
+    """Any failure between the click and checkout is shown, the text stays, and trying again works."""
     buyer = await windows.open()
     windows.expect_note("no randomness today")
     await buyer.write("Paid at the second try")
@@ -123,7 +123,7 @@ async def test_an_error_while_paying_gives_the_button_back(windows: Windows) -> 
 
 
 async def test_an_error_that_nobody_caught_is_said_once(windows: Windows) -> None:
-    """Errors and rejections that nothing else handles become one sentence with a way on, and the board goes on."""
+    """Unhandled errors and rejections become one notice with a Reload button, and the board continues."""
     reader = await windows.open()
     windows.expect_note("nobody caught")
     fail = """() => {
@@ -141,7 +141,7 @@ async def test_an_error_that_nobody_caught_is_said_once(windows: Windows) -> Non
 
 
 async def _watch_placeholder(page: Page) -> list[str]:
-    """Note down everything that stands in for the messages, at whatever moment."""
+    """Record everything that is shown in place of the messages, at any time."""
     seen: list[str] = []
 
     def hear(words: str) -> None:  # Playwright can't call a built-in method
@@ -160,7 +160,7 @@ async def _watch_placeholder(page: Page) -> list[str]:
 
 
 async def _hold(page: Page, address: str, until: asyncio.Event) -> None:
-    """Keep what comes from an address until told."""
+    """Hold the responses from a URL until told."""
     if "feed" in address:
 
         async def connect_late(socket: WebSocketRoute) -> None:

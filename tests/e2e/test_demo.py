@@ -1,4 +1,4 @@
-"""The demo, as a person starts it."""
+"""The demo, as a user starts it."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tests.support.served import free_port, process
 
 
 async def test_the_demo_works_by_either_name_of_the_machine(windows: Windows, tmp_path: Path) -> None:
-    """Opened as 127.0.0.1 the demo is live, and a payment that comes back to localhost is highlighted there."""
+    """Opened as 127.0.0.1 the demo is live, and a payment that returns to localhost is highlighted there."""
     port = free_port()
     with process("demo", "--no-open", "--port", str(port), "--data", str(tmp_path)):
         buyer = await windows.open(url=f"http://127.0.0.1:{port}")

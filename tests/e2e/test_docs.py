@@ -1,4 +1,4 @@
-"""The API's own documentation, as a person opens it."""
+"""The API's documentation in a browser."""
 
 from playwright.async_api import Browser, expect
 
@@ -7,7 +7,7 @@ from tests.support.served import Served
 
 
 async def test_swagger_ui_renders_without_a_network(browser: Browser, board: Served) -> None:
-    """/docs shows the API in Swagger UI, loads nothing from elsewhere and complains about nothing."""
+    """/docs shows the API in Swagger UI, loads nothing from other hosts and logs no errors."""
     async with await browser.new_context() as context:
         witness = Witness(context)
         page = await context.new_page()

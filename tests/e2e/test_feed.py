@@ -1,4 +1,4 @@
-"""The live board: connections that come and go, history, and a place that is never taken from the reader."""
+"""The live board: lost connections, history, and a scroll position that never jumps."""
 
 import asyncio
 from pathlib import Path
@@ -16,7 +16,7 @@ LOST_CONNECTION = "WebSocket connection|ERR_INTERNET_DISCONNECTED|ERR_CONNECTION
 
 
 async def test_what_was_missed_offline_is_caught_up(windows: Windows, backstage: Backstage) -> None:
-    """A window that lost the network says so, and shows what it missed exactly once and in order when it is back."""
+    """A window that loses the network says so, and after reconnecting shows what it missed, once and in order."""
     reader = await windows.open()
     windows.expect_note(LOST_CONNECTION)
     await backstage.post("Seen before the tunnel")
@@ -35,7 +35,7 @@ async def test_what_was_missed_offline_is_caught_up(windows: Windows, backstage:
 
 
 async def test_a_restart_loses_and_doubles_nothing(windows: Windows, tmp_path: Path) -> None:
-    """Across a restart of the server a window goes on without a reload, every message there exactly once."""
+    """Across a restart of the server a window continues without a reload, with every message exactly once."""
     port = free_port()
     with served_board(tmp_path, port) as board:
         reader = await windows.open(url=board.url)
@@ -55,7 +55,7 @@ async def test_a_restart_loses_and_doubles_nothing(windows: Windows, tmp_path: P
 
 
 async def test_the_place_of_who_reads_back_is_kept(windows: Windows, backstage: Backstage) -> None:
-    """Who has scrolled up stays there; a pill counts what is new, and leads to it."""
+    """A reader who has scrolled up stays there; a pill counts new messages, and scrolls to them."""
     await _fill(backstage, 20)
     reader = await windows.open(viewport={"width": 800, "height": 400})
     await expect(reader.messages.last).to_be_in_viewport()
@@ -74,7 +74,7 @@ async def test_the_place_of_who_reads_back_is_kept(windows: Windows, backstage: 
 
 
 async def test_older_messages_load_by_keyboard(windows: Windows, backstage: Backstage) -> None:
-    """The button for older messages is reached by keyboard, and brings the page before, without a hole or a double."""
+    """The button for older messages works by keyboard, and loads the previous page without gaps or duplicates."""
     await _fill(backstage, MORE_THAN_A_PAGE)
     reader = await windows.open(viewport={"width": 800, "height": 400})
     older = reader.page.locator("#load-older")
@@ -91,7 +91,7 @@ async def test_older_messages_load_by_keyboard(windows: Windows, backstage: Back
 
 
 async def test_a_permalink_opens_history_there(windows: Windows, backstage: Backstage) -> None:
-    """A link to the very first message shows it, though it is too old for the first page."""
+    """A link to the very first message shows it, although it is not on the newest page."""
     await _fill(backstage, MORE_THAN_A_PAGE)
     first = (await backstage.messages(after=0))[0]
     reader = await windows.open(f"/#m{first['id']}")
@@ -99,7 +99,7 @@ async def test_a_permalink_opens_history_there(windows: Windows, backstage: Back
 
 
 async def test_a_hidden_window_counts_in_its_title(windows: Windows, backstage: Backstage) -> None:
-    """The window's title is the board's, and says how much is unread while another window is before it."""
+    """The window's title is the board's, and counts unread messages while the window is hidden."""
     reader = await windows.open()
     title = windows.board.settings.title
     await expect(reader.page).to_have_title(title)
@@ -111,7 +111,7 @@ async def test_a_hidden_window_counts_in_its_title(windows: Windows, backstage: 
 
 
 async def _fill(backstage: Backstage, count: int) -> None:
-    """Have others post until the board holds `count` messages; it is shared, so some may be there."""
+    """Have others post until the board has `count` messages; it is shared, so there may be some already."""
     missing = count - len(await backstage.messages(after=0))
     at_once = asyncio.Semaphore(4)
 
@@ -123,7 +123,7 @@ async def _fill(backstage: Backstage, count: int) -> None:
 
 
 async def _hide(window: Window, *, hidden: bool) -> None:
-    """Do to the page what the browser does when another tab comes before it; a headless one is never hidden."""
+    """Do to the page what the browser does when another tab is shown; a headless one is never hidden."""
     await window.page.evaluate(
         """hidden => {
           Object.defineProperty(document, "hidden", { value: hidden, configurable: true });

@@ -1,4 +1,4 @@
-"""The whole loop, as people walk it: write, pay, come back, and everybody sees it."""
+"""The whole flow, as people use it: write, pay, come back, and everybody sees the message."""
 
 from playwright.async_api import expect
 
@@ -6,11 +6,11 @@ from tests.e2e.backstage import Backstage
 from tests.e2e.conftest import Windows
 from tests.e2e.window import Window
 
-MOST_TABS = 25  # presses of the Tab key until whatever is looked for must have had the focus
+MOST_TABS = 25  # presses of the Tab key within which the element must have had the focus
 
 
 async def test_the_loop_in_two_windows(windows: Windows) -> None:
-    """Who pays comes back to the message, highlighted and in focus; who watches sees it without a reload."""
+    """The buyer comes back to the message, highlighted and focused; a viewer sees it without a reload."""
     buyer, watcher = await windows.open(), await windows.open()
     await watcher.page.evaluate("window.neverReloaded = true")
 
@@ -26,7 +26,7 @@ async def test_the_loop_in_two_windows(windows: Windows) -> None:
 
 
 async def test_the_composer_is_ready_for_the_next_message(windows: Windows) -> None:
-    """Once posted, the text is gone from the composer, the payment from the address, and the button is free again."""
+    """After posting, the composer is empty, the URL has no payment, and the button works again."""
     buyer = await windows.open("/?theme=plain")
     await (await buyer.go_to_checkout("Posted and cleared", "Grace")).pay()
     await buyer.expect_arrival("Posted and cleared")
@@ -38,7 +38,7 @@ async def test_the_composer_is_ready_for_the_next_message(windows: Windows) -> N
 
 
 async def test_every_window_has_one_order(windows: Windows, backstage: Backstage) -> None:
-    """Messages stand in the order in which they were paid, in the buyer's window as in any other."""
+    """Messages are in the order in which they were paid, in the buyer's window as in any other."""
     buyer, watcher = await windows.open(), await windows.open()
     checkout = await buyer.go_to_checkout("Ordered first, paid second")
     first = await backstage.post("Ordered second, paid first")
@@ -55,7 +55,7 @@ async def test_every_window_has_one_order(windows: Windows, backstage: Backstage
 
 
 async def test_a_reload_keeps_what_is_mine(windows: Windows) -> None:
-    """After a reload the message is still marked as the buyer's own, and as nobody else's."""
+    """After a reload the message is still marked as the buyer's own, and only on that device."""
     buyer = await windows.open()
     await (await buyer.go_to_checkout("Mine after a reload")).pay()
     await buyer.expect_arrival("Mine after a reload")
@@ -67,7 +67,7 @@ async def test_a_reload_keeps_what_is_mine(windows: Windows) -> None:
 
 
 async def test_two_tabs_highlight_their_own(windows: Windows) -> None:
-    """Two payments in two tabs of one device: each tab highlights its own message, and both are marked as mine."""
+    """Two payments in two tabs of one device: each tab highlights its own message, and both are marked as own."""
     left = await windows.open()
     right = await windows.open_tab(left.page.context)
     left_checkout = await left.go_to_checkout("From the left tab")
@@ -97,7 +97,7 @@ async def test_a_double_click_makes_one_payment(windows: Windows, backstage: Bac
 
 
 async def test_control_and_enter_sends(windows: Windows) -> None:
-    """Ctrl+Enter in the text goes to checkout, and Enter alone is a new line."""
+    """Ctrl+Enter in the text goes to checkout, and Enter alone makes a new line."""
     buyer = await windows.open()
     await buyer.text.focus()
     await buyer.page.keyboard.type("Two")
@@ -109,7 +109,7 @@ async def test_control_and_enter_sends(windows: Windows) -> None:
 
 
 async def test_the_keyboard_alone_is_enough(windows: Windows) -> None:
-    """Tab, Enter and letters lead through the whole loop, the hosted page included."""
+    """The whole flow works by keyboard alone, including the hosted page."""
     buyer = await windows.open()
     keyboard = buyer.page.keyboard
     await keyboard.press("Tab")

@@ -1,4 +1,4 @@
-"""What else may come of a checkout: refused, cancelled, late, by bank debit, taken back."""
+"""Other outcomes of a checkout: declined, cancelled, late, by bank debit, refunded."""
 
 import re
 
@@ -20,7 +20,7 @@ async def test_a_declined_card_can_be_followed_by_a_good_one(windows: Windows) -
 
 
 async def test_insufficient_funds_post_nothing(windows: Windows) -> None:
-    """A card without funds leaves the buyer at checkout with that reason, and nothing on the board."""
+    """A card with insufficient funds leaves the buyer at checkout with that reason, and posts nothing."""
     buyer, watcher = await windows.open(), await windows.open()
     checkout = await buyer.go_to_checkout("Never paid for")
     await checkout.pay(POOR_CARD)
@@ -32,7 +32,7 @@ async def test_insufficient_funds_post_nothing(windows: Windows) -> None:
 
 
 async def test_cancelling_keeps_the_draft(windows: Windows) -> None:
-    """Who cancels finds text and name as they were, is told that nothing was charged, and can pay after all."""
+    """A buyer who cancels finds text and name as they were, is told that nothing was charged, and can still pay."""
     buyer = await windows.open()
     checkout = await buyer.go_to_checkout("Cancelled, then paid", "Edsger")
     cancelled = checkout.session
@@ -50,7 +50,7 @@ async def test_cancelling_keeps_the_draft(windows: Windows) -> None:
 
 
 async def test_the_browsers_back_button_gives_the_composer_back(windows: Windows) -> None:
-    """Who leaves checkout by the browser's Back finds the draft and a button that works."""
+    """A buyer who leaves checkout with the browser's Back button finds the draft and a working button."""
     buyer = await windows.open()
     await buyer.go_to_checkout("Went back, then paid")
     await buyer.page.go_back()
@@ -61,10 +61,10 @@ async def test_the_browsers_back_button_gives_the_composer_back(windows: Windows
 
 
 async def test_a_late_webhook_never_looks_like_lost_money(windows: Windows, backstage: Backstage) -> None:
-    """While Stripe's word is late the page thanks, waits and lets nobody pay twice; then comes the highlight."""
+    """While Stripe's event is late the page thanks, waits and prevents paying twice; then it shows the message."""
     buyer = await windows.open()
     checkout = await buyer.go_to_checkout("Paid, and told late")
-    # The page's return asks Stripe as well, which must not be quicker here.
+    # The page's lookup asks Stripe as well, and must not be faster here.
     await backstage.set_faults(webhook={"delay_s": 3}, api={"hang_s": 3})
     await checkout.pay()
 
@@ -80,7 +80,7 @@ async def test_a_late_webhook_never_looks_like_lost_money(windows: Windows, back
 
 
 async def test_a_lost_webhook_is_found_by_coming_back(windows: Windows, backstage: Backstage) -> None:
-    """With every webhook lost, the buyer's return makes the board ask Stripe, and the message is posted."""
+    """If every webhook is lost, the buyer's return makes the board ask Stripe, and the message is posted."""
     buyer = await windows.open()
     checkout = await buyer.go_to_checkout("Paid, and never told")
     await backstage.set_faults(webhook={"drop": "all"})
@@ -89,7 +89,7 @@ async def test_a_lost_webhook_is_found_by_coming_back(windows: Windows, backstag
 
 
 async def test_a_bank_debit_is_posted_when_it_arrives(windows: Windows, backstage: Backstage) -> None:
-    """A delayed payment is shown as under way, a reload included, and its message is posted once it is settled."""
+    """A delayed payment is shown as processing, also after a reload, and its message is posted once it settles."""
     buyer = await windows.open()
     session = await _order_bank_debit(buyer, "Paid by debit, and it came")
     await buyer.page.reload()
@@ -101,7 +101,7 @@ async def test_a_bank_debit_is_posted_when_it_arrives(windows: Windows, backstag
 
 
 async def test_a_refused_bank_debit_gives_the_text_back(windows: Windows, backstage: Backstage) -> None:
-    """A delayed payment that fails is said to be refused, posts nothing, and its text can be paid for anew."""
+    """A delayed payment that fails is shown as refused, posts nothing, and its text can be paid again."""
     buyer = await windows.open()
     session = await _order_bank_debit(buyer, "Paid by debit, and refused")
     await backstage.act(session, "settle_fail")
@@ -118,7 +118,7 @@ async def test_a_refused_bank_debit_gives_the_text_back(windows: Windows, backst
 
 
 async def test_an_expired_checkout_can_be_repeated(windows: Windows, backstage: Backstage) -> None:
-    """A checkout that expired says so with the way back, and the same text makes a new one."""
+    """An expired checkout says so with a link back, and the same text starts a new one."""
     buyer = await windows.open()
     expired = (await buyer.go_to_checkout("Expired, then paid")).session
     await backstage.act(expired, "expire")
@@ -134,7 +134,7 @@ async def test_an_expired_checkout_can_be_repeated(windows: Windows, backstage: 
 
 
 async def test_a_refund_takes_the_message_off_every_window(windows: Windows, backstage: Backstage) -> None:
-    """A refunded message leaves all windows live, and its neighbours stay."""
+    """A refunded message disappears from all windows live, and its neighbours stay."""
     buyer, watcher = await windows.open(), await windows.open()
     checkout = await buyer.go_to_checkout("Refunded later")
     session = checkout.session
@@ -150,7 +150,7 @@ async def test_a_refund_takes_the_message_off_every_window(windows: Windows, bac
 
 
 async def test_payments_down_is_said_with_a_way_on(windows: Windows, backstage: Backstage) -> None:
-    """When Stripe does not work the draft stays, the page says so, and trying again makes one payment."""
+    """If Stripe does not work the draft stays, the page says so, and trying again makes one payment."""
     windows_before = len(await backstage.sessions())
     buyer = await windows.open()
     windows.expect_note("503")
@@ -168,7 +168,7 @@ async def test_payments_down_is_said_with_a_way_on(windows: Windows, backstage: 
 
 
 async def _order_bank_debit(buyer: Window, text: str) -> str:
-    """Pay by bank debit and come back; gives the session."""
+    """Pay by bank debit and come back; return the session."""
     checkout = await buyer.go_to_checkout(text)
     session = checkout.session
     await checkout.pay_by_bank_debit()

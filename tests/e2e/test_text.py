@@ -1,4 +1,4 @@
-"""What strangers write, and what may be written: text stays text, and the page says why something cannot be sent."""
+"""What may be written and how it is shown: text stays text, and the page says why something cannot be sent."""
 
 from playwright.async_api import expect
 
@@ -7,7 +7,7 @@ from tests.e2e.conftest import Windows
 from tests.support.served import Served
 
 MAX_LENGTH = 500
-NOTHING = ("", "   \n \n", "\u200b\u2060", "\u3164")  # empty, blank, of no width, a letter that is blank
+NOTHING = ("", "   \n \n", "\u200b\u2060", "\u3164")  # empty, blank, zero-width, a blank letter
 HOSTILE = {
     "a script": "<script>window.hacked = 1; alert(1)</script>",
     "an image that runs": '<img src=x onerror="window.hacked = 1">',
@@ -25,7 +25,7 @@ HOSTILE = {
 
 
 async def test_hostile_texts_stay_text(windows: Windows, own_board: Served) -> None:
-    """Whatever is posted is shown letter for letter; none of it becomes an element, a link or a script that runs."""
+    """Whatever is posted is shown letter for letter; none of it becomes an element, a link or a running script."""
     reader = await windows.open(url=own_board.url)
     async with backstage_of(own_board) as backstage:
         for number, text in enumerate(HOSTILE.values()):
@@ -45,7 +45,7 @@ async def test_hostile_texts_stay_text(windows: Windows, own_board: Served) -> N
 
 
 async def test_a_hostile_text_survives_the_composer(windows: Windows) -> None:
-    """A script typed into the composer goes through checkout and comes back as the letters it is."""
+    """A script typed into the composer goes through checkout and comes back as plain text."""
     buyer = await windows.open()
     text = "<script>window.hacked = 1</script><b onclick=alert(1)>bold</b>"
     await (await buyer.go_to_checkout(text, "<i>Mallory</i>")).pay()
@@ -55,7 +55,7 @@ async def test_a_hostile_text_survives_the_composer(windows: Windows) -> None:
 
 
 async def test_each_text_has_its_own_direction(windows: Windows, backstage: Backstage) -> None:
-    """A text from right to left is set that way, and its neighbour is not."""
+    """A right-to-left text is laid out that way, and its neighbour is not."""
     reader = await windows.open()
     await backstage.post("שלום לכולם", "דוד")
     await backstage.post("Hello to all")
@@ -65,7 +65,7 @@ async def test_each_text_has_its_own_direction(windows: Windows, backstage: Back
 
 
 async def test_500_characters_are_the_most(windows: Windows) -> None:
-    """501 characters cannot be sent and the page says by how many it is too long; 500 can, emoji counting as one."""
+    """501 characters cannot be sent and the page says by how many it is too long; 500 can, an emoji counting as one."""
     buyer = await windows.open()
     await buyer.write("🙂" * (MAX_LENGTH + 1))
     await buyer.pay_button.click()
@@ -81,7 +81,7 @@ async def test_500_characters_are_the_most(windows: Windows) -> None:
 
 
 async def test_nothing_cannot_be_sent(windows: Windows) -> None:
-    """A text with nothing to see in it cannot be sent, and the page says so."""
+    """A text without visible characters cannot be sent, and the page says so."""
     buyer = await windows.open()
     for text in NOTHING:
         await buyer.write("Something")
@@ -95,7 +95,7 @@ async def test_nothing_cannot_be_sent(windows: Windows) -> None:
 
 
 async def test_what_turns_text_around_cannot_be_sent(windows: Windows) -> None:
-    """A character that overrides the direction of what follows is refused in words, in the text and in the name."""
+    """A character that overrides the text direction is refused with an explanation, in the text and in the name."""
     buyer = await windows.open()
     await buyer.write("paid \u202e diap", "\u2066Eve")
     await buyer.pay_button.click()
@@ -105,5 +105,5 @@ async def test_what_turns_text_around_cannot_be_sent(windows: Windows) -> None:
 
 
 def _nfc(text: str) -> str:
-    """Return the text as the server stores it; only the composed accent differs here."""
+    """Return the text as the server stores it; here only the composed accent differs."""
     return text.replace("e\u0301", "\u00e9")

@@ -1,4 +1,4 @@
-"""A window: a browser tab on the board, what a person sees and does in it, and on the checkout page it leads to."""
+"""A window: a browser tab on the board, with what a person sees and does there and on the checkout page."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ CHECKOUT = re.compile(r"/sandbox/pay/cs_test_\w+$")
 
 @dataclass(frozen=True)
 class Window:
-    """One tab. It waits for what it looks at, as Playwright's locators do, and never for a while."""
+    """One tab. It waits for conditions, as Playwright's locators do, and never for a fixed time."""
 
     page: Page
     board_url: str
@@ -25,32 +25,32 @@ class Window:
         await self.expect_live()
 
     async def expect_live(self) -> None:
-        """Wait until the page says that it follows the board."""
+        """Wait until the page is live."""
         await expect(self.page.locator("#connection")).to_have_attribute("data-state", "live")
 
     @property
     def text(self) -> Locator:
-        """Where a message is written."""
+        """The text box for a message."""
         return self.page.get_by_label("Message", exact=True)
 
     @property
     def name(self) -> Locator:
-        """Where the display name is written."""
+        """The field for the display name."""
         return self.page.get_by_label("Display name")
 
     @property
     def pay_button(self) -> Locator:
-        """The composer's button, which says the price."""
+        """The composer's button with the price."""
         return self.page.get_by_role("button", name=re.compile(r"^Pay \$1 and send"))
 
     @property
     def card(self) -> Locator:
-        """The card that says how this tab's payment stands."""
+        """The card with the state of this tab's payment."""
         return self.page.locator("#payment-card")
 
     @property
     def notice(self) -> Locator:
-        """The sentence about what just happened."""
+        """The notice about what just happened."""
         return self.page.locator("#notice")
 
     @property
@@ -59,12 +59,12 @@ class Window:
         return self.page.locator("#board li.message")
 
     def message(self, text: str) -> Locator:
-        """Return the messages that say exactly this."""
+        """Return the messages with exactly this text."""
         exact = re.compile(rf"^{re.escape(text)}$")
         return self.messages.filter(has=self.page.locator(".text").filter(has_text=exact))
 
     async def ids(self) -> list[int]:
-        """Return the ids on the board, in the order in which they stand there."""
+        """Return the ids on the board, in display order."""
         ids: list[str] = await self.messages.evaluate_all("items => items.map((item) => item.dataset.id)")
         return list(map(int, ids))
 
@@ -74,7 +74,7 @@ class Window:
         await self.name.fill(name)
 
     async def go_to_checkout(self, text: str, name: str = "") -> "Checkout":
-        """Write a message and press the button; the hosted page is there then."""
+        """Write a message and press the button; return the hosted page."""
         await self.write(text, name)
         await self.pay_button.click()
         return await self.arrive_at_checkout()
@@ -85,7 +85,7 @@ class Window:
         return Checkout(self.page)
 
     async def expect_arrival(self, text: str) -> None:
-        """See what a buyer sees when the message is there: it is highlighted, marked as theirs, in sight, in focus."""
+        """Check what a buyer sees when the message has arrived: it is highlighted, marked as own, visible, focused."""
         message = self.message(text)
         await expect(message).to_have_count(1)
         await expect(message).to_contain_class("highlight")
@@ -111,21 +111,21 @@ class Checkout:
 
     @property
     def pay_button(self) -> Locator:
-        """The button that pays."""
+        """The Pay button."""
         return self.page.get_by_role("button", name="Pay $1.00")
 
     @property
     def error(self) -> Locator:
-        """Why it did not work, in words."""
+        """The error message."""
         return self.page.get_by_role("alert")
 
     async def pay(self, card: str = GOOD_CARD) -> None:
-        """Pay by card; a declined one leaves the buyer here."""
+        """Pay by card; if it is declined, the buyer stays here."""
         await self.page.locator("#card").fill(card)
         await self.pay_button.click()
 
     async def pay_by_bank_debit(self) -> None:
-        """Order a bank debit, which takes days."""
+        """Pay by bank debit, which takes days."""
         await self.page.get_by_role("radio", name="Bank debit").check()
         await self.pay_button.click()
 

@@ -1,4 +1,4 @@
-"""A witness: notes down whatever must never happen in a browser, so that every test fails on it."""
+"""A witness: records whatever must never happen in a browser, so that every test fails on it."""
 
 import re
 
@@ -11,7 +11,7 @@ THIS_MACHINE = re.compile(rf"(https?|wss?)://(localhost|127\.0\.0\.1|{re.escape(
 
 
 class Witness:
-    """Watches a browser context for errors, dialogs, answers of 5xx, and requests to other machines.
+    """Watches a browser context for errors, dialogs, 5xx responses, and requests to other machines.
 
     Errors are the page's own and the console's, where the content security policy says what it refused.
     """
@@ -27,11 +27,11 @@ class Witness:
         context.on("page", self._page)
 
     def expect(self, pattern: str) -> None:
-        """Let pass what a test provokes: the notes in which the pattern is found."""
+        """Ignore what a test provokes: the records that match the pattern."""
         self._expected.append(re.compile(pattern))
 
     def complaints(self) -> list[str]:
-        """Return what was noted and not expected."""
+        """Return what was recorded and not expected."""
         return [note for note in self._seen if not any(pattern.search(note) for pattern in self._expected)]
 
     def _page_error(self, error: WebError) -> None:

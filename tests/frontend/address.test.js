@@ -3,14 +3,14 @@ import test from "node:test";
 
 import { isWebAddress, messageInHash, permalink, readReturn, withoutReturn } from "../../frontend/address.js";
 
-test("the payment or the cancelled one is read from the query", () => {
+test("the paid or cancelled payment is read from the query", () => {
   assert.deepEqual(readReturn("?payment=abc"), { id: "abc", stage: "returned" });
   assert.deepEqual(readReturn("?x=1&cancelled=abc"), { id: "abc", stage: "cancelled" });
   assert.deepEqual(readReturn("?payment=a&cancelled=b"), { id: "a", stage: "returned" });
   for (const search of ["", "?", "?x=1", "?payment=", "?payments=abc"]) assert.equal(readReturn(search), null, search);
 });
 
-test("only checkout's own parameters are erased, and every other byte stays", () => {
+test("only checkout's own parameters are removed, and the rest is unchanged", () => {
   /** @type {[string, string][]} */
   const cases = [
     ["?payment=abc", "/"],
@@ -34,12 +34,12 @@ test("a permalink's hash names a message, and nothing else does", () => {
   }
 });
 
-test("a permalink keeps the page's address but for what checkout put into it", () => {
+test("a permalink keeps the page's URL without checkout's parameters", () => {
   assert.equal(permalink("https://b.example/chat?x=1&payment=p#m1", 42), "https://b.example/chat?x=1#m42");
   assert.equal(permalink("https://b.example/", 42), "https://b.example/#m42");
 });
 
-test("the browser is sent to web addresses only", () => {
+test("the browser is only sent to web addresses", () => {
   for (const address of ["https://checkout.example/c", "http://localhost:8000/sandbox/pay/x"]) {
     assert.ok(isWebAddress(address));
   }

@@ -11,7 +11,7 @@ test.after(() => server.stop());
 
 const lastRequest = () => server.requests.at(-1);
 
-test("a payment is created with its key, and the name only when there is one", async () => {
+test("a payment is created with its key, and with the name only if there is one", async () => {
   server.answer = () => ({ status: 201, body: payment() });
   assert.deepEqual(await api.createPayment({ text: "hi", author: null }, "key-0123456789abcdef"), payment());
   assert.equal(lastRequest()?.method, "POST");
@@ -22,7 +22,7 @@ test("a payment is created with its key, and the name only when there is one", a
   assert.deepEqual(lastRequest()?.body, { text: "hi", author: "Ada" });
 });
 
-test("pages are asked for by cursor and limit, payments by an id that can't leave its path", async () => {
+test("pages are requested by cursor and limit, payments by an id that can't change the path", async () => {
   server.answer = () => ({ body: page([1]) });
   assert.deepEqual(await api.messages({ before: 9 }, 50), page([1]));
   assert.equal(lastRequest()?.url, "/api/messages?limit=50&before=9");
@@ -32,7 +32,7 @@ test("pages are asked for by cursor and limit, payments by an id that can't leav
   assert.equal(lastRequest()?.url, "/api/payments/..%2Fadmin%3Fx%23y");
 });
 
-test("a problem keeps its code, its field errors and the time to wait", async () => {
+test("a problem keeps its code, its field errors and Retry-After", async () => {
   const errors = [{ field: "text", message: "too long" }];
   server.answer = () => ({
     status: 422,
@@ -50,7 +50,7 @@ test("a problem keeps its code, its field errors and the time to wait", async ()
   });
 });
 
-test("the time to wait may be a date, and may be missing", async () => {
+test("Retry-After may be a date, and may be missing", async () => {
   const date = new Date(Date.now() + 60_000).toUTCString();
   for (const [value, least, most] of /** @type {const} */ ([[date, 50_000, 60_000], ["soon", null, null]])) {
     server.answer = () => ({ status: 429, headers: { "Retry-After": value }, body: { code: "rate_limited" } });
@@ -63,7 +63,7 @@ test("the time to wait may be a date, and may be missing", async () => {
   }
 });
 
-test("an error page that is no problem document is still an error of its status", async () => {
+test("an error page that is not a problem document is still an error with its status", async () => {
   server.answer = () => ({ status: 502, headers: { "Content-Type": "text/html" }, body: "<h1>Bad gateway</h1>" });
   await assert.rejects(api.board(), (error) => {
     assert.ok(error instanceof ProblemError);
@@ -73,7 +73,7 @@ test("an error page that is no problem document is still an error of its status"
   });
 });
 
-test("no answer, and one that can't be read, are told apart from a no", async () => {
+test("no response, and an unreadable one, are different from a refusal", async () => {
   server.answer = () => null;
   await assert.rejects(api.board(), NoAnswerError);
   server.answer = () => ({ body: "<h1>Welcome to the hotel's network</h1>" });

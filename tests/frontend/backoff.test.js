@@ -10,7 +10,7 @@ test("the delay doubles from one attempt to the next until the cap", () => {
   assert.deepEqual(delays, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
 });
 
-test("the jitter spreads a delay over half to one and a half of its step, and never beyond", () => {
+test("the jitter spreads a delay between half and one and a half of its step", () => {
   assert.equal(backoff(3, { ...OPTIONS, random: () => 0 }), 4_000);
   assert.equal(backoff(3, { ...OPTIONS, random: () => 1 }), 12_000);
   const drawn = Array.from({ length: 1_000 }, () => backoff(3, OPTIONS));

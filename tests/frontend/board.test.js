@@ -25,7 +25,7 @@ const ids = (board) => board.messages.map(({ id }) => id);
 const drawn = (board) =>
   rows(board).map((row) => (row.kind === "message" ? row.message.id : `${row.gap.from}-${row.gap.to}`));
 
-test("a board is loading until something was read, an empty snapshot included", () => {
+test("a board is loading until something was read, even an empty snapshot", () => {
   assert.ok(!isLoaded(emptyBoard()));
   assert.ok(!hasOlder(emptyBoard()));
   const board = boardOf([], { seq: 0 });
@@ -33,7 +33,7 @@ test("a board is loading until something was read, an empty snapshot included", 
   assert.ok(!hasOlder(board));
 });
 
-test("a snapshot replaces everything, what the last one said of removals too", () => {
+test("a snapshot replaces everything, including earlier removals", () => {
   const before = receive(boardOf([1, 2, 3]), { type: "message.removed", seq: 101, message_id: 2, reason: "moderated" });
   const after = receive(before, { type: "snapshot", epoch: "e2", seq: 5, messages: [message(2)], has_more: true });
   assert.deepEqual(ids(after), [2]);
@@ -41,14 +41,14 @@ test("a snapshot replaces everything, what the last one said of removals too", (
   assert.equal(after.words.size, 0);
 });
 
-test("posted messages are appended, and one that is known already is not doubled", () => {
+test("posted messages are appended, and a known one is not duplicated", () => {
   let board = boardOf([1, 2], { seq: 2 });
   board = receive(board, { type: "message.posted", seq: 3, message: message(3) });
   board = receive(board, { type: "message.posted", seq: 3, message: message(3) });
   assert.deepEqual(ids(board), [1, 2, 3]);
 });
 
-test("a removed or withheld message goes, and the others stay", () => {
+test("a removed or withheld message disappears, and the others stay", () => {
   const board = boardOf([1, 2, 3, 4]);
   const removed = receive(board, { type: "message.removed", seq: 101, message_id: 2, reason: "refunded" });
   assert.deepEqual(ids(receive(removed, { type: "message.withheld", seq: 102, message_id: 4 })), [1, 3]);
@@ -56,12 +56,12 @@ test("a removed or withheld message goes, and the others stay", () => {
   assert.deepEqual(find(removed, 3), message(3));
 });
 
-test("a restored message stands at its id again", () => {
+test("a restored message is back at its id", () => {
   const removed = receive(boardOf([1, 2, 3]), { type: "message.removed", seq: 101, message_id: 2, reason: "disputed" });
   assert.deepEqual(ids(receive(removed, { type: "message.restored", seq: 102, message: message(2) })), [1, 2, 3]);
 });
 
-test("a message restored in history not read yet waits for that history", () => {
+test("a message restored in unread history appears once that history is read", () => {
   let board = boardOf([50, 51], { has_more: true });
   board = receive(board, { type: "message.restored", seq: 101, message: message(20) });
   assert.deepEqual(ids(board), [50, 51]);
@@ -69,7 +69,7 @@ test("a message restored in history not read yet waits for that history", () => 
   assert.deepEqual(ids(board), [10, 20, 30, 50, 51], "the page was read before it was put back");
 });
 
-test("a page of older messages is put in front, and the last one ends the history", () => {
+test("a page of older messages goes in front, and the last one ends the history", () => {
   let board = boardOf([50, 51], { has_more: true });
   board = mergePage(board, page([40, 45], { has_more: true }), { before: 50 });
   assert.deepEqual(drawn(board), [40, 45, 50, 51]);
@@ -79,24 +79,24 @@ test("a page of older messages is put in front, and the last one ends the histor
   assert.ok(!hasOlder(board));
 });
 
-test("a removal that came after the page was read wins over the page", () => {
+test("a removal after the page was read wins over the page", () => {
   let board = boardOf([50], { has_more: true });
   board = receive(board, { type: "message.removed", seq: 101, message_id: 45, reason: "moderated" });
   assert.deepEqual(ids(mergePage(board, page([40, 45], { seq: 100 }), { before: 50 })), [40, 50]);
   assert.deepEqual(ids(mergePage(board, page([40, 45], { seq: 101 }), { before: 50 })), [40, 45, 50]);
 });
 
-test("a page of another epoch changes nothing", () => {
+test("a page from another epoch changes nothing", () => {
   const board = boardOf([50], { has_more: true });
   assert.equal(mergePage(board, page([40], { epoch: "other" }), { before: 50 }), board);
 });
 
-test("a page read before the snapshot changes nothing: it may hold what was removed in between", () => {
+test("a page read before the snapshot changes nothing, because it may have messages removed in between", () => {
   const board = boardOf([50], { seq: 100, has_more: true });
   assert.equal(mergePage(board, page([40], { seq: 99 }), { before: 50 }), board);
 });
 
-test("history around an old message shows with a gap to what is newer, which closes page by page", () => {
+test("history around an old message shows a gap to newer messages, which closes page by page", () => {
   let board = boardOf([90, 95], { has_more: true });
   board = mergePage(board, page([20, 30], { has_more: true }), { before: 31 });
   board = mergePage(board, page([35, 40], { has_more: true }), { after: 30 });
@@ -108,7 +108,7 @@ test("history around an old message shows with a gap to what is newer, which clo
   assert.deepEqual(drawn(board), [20, 30, 35, 40, 50, 60, 70, 90, 95]);
 });
 
-test("gaps left without a message between them are drawn as one", () => {
+test("gaps without a message between them are drawn as one", () => {
   let board = boardOf([90], { has_more: true });
   board = mergePage(board, page([10], { has_more: true }), { before: 11 });
   board = mergePage(board, page([50], { has_more: true }), { before: 60 });
@@ -117,19 +117,19 @@ test("gaps left without a message between them are drawn as one", () => {
   assert.deepEqual(drawn(board), [10, "11-89", 90]);
 });
 
-test("the newest page stands in for a snapshot when the feed can't be reached", () => {
+test("the newest page replaces the snapshot if the feed can't be reached", () => {
   const board = mergePage(emptyBoard(), page([98, 100], { has_more: true }), {});
   assert.ok(isLoaded(board));
   assert.ok(hasOlder(board));
   assert.deepEqual(drawn(board), [98, 100]);
 });
 
-test("a page that was read beyond the log's end says nothing about ids to come", () => {
+test("a page read past the log's end says nothing about future ids", () => {
   const board = mergePage(boardOf([5], { seq: 5, has_more: true }), page([], { seq: 5 }), { after: 40 });
   assert.deepEqual(board.gaps, [{ from: 1, to: 4 }]);
 });
 
-test("a board that grew long keeps its newest, and what was dropped is history again", () => {
+test("a long board keeps its newest messages, and the others become history again", () => {
   let board = boardOf([1, 2, 3, 4, 5, 6]);
   assert.equal(trim(board, 6), board);
   board = trim(board, 2);
@@ -139,9 +139,9 @@ test("a board that grew long keeps its newest, and what was dropped is history a
   assert.deepEqual(drawn(board), [1, 2, 3, 4, 5, 6]);
 });
 
-// --- a whole life, against a model ------------------------------------------------------------------
+// --- many random steps, against a model ------------------------------------------------------------------
 
-/** The server in miniature: the log, and the board it stands for at every seq. */
+/** A model of the server: the log, and the board at every seq. */
 class Model {
   /** @type {BoardFrame[]} */
   log = [];
@@ -202,7 +202,7 @@ class Model {
   }
 }
 
-test("however frames, replays and pages of any age interleave, the board ends as the server's", () => {
+test("however frames, replays and pages of any age interleave, the board ends up like the server's", () => {
   for (let seed = 1; seed <= 300; seed += 1) {
     const random = seeded(seed);
     const model = new Model();
@@ -226,7 +226,7 @@ test("however frames, replays and pages of any age interleave, the board ends as
 });
 
 /**
- * Merges a page from a random place, read at a random time not long ago.
+ * Merges a page from a random place, read at a random recent time.
  *
  * @param {Board} board
  * @param {Model} model

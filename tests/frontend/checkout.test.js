@@ -12,7 +12,7 @@ const server = await BoardServer.start();
 test.after(() => server.stop());
 
 /**
- * Lets the server give these answers, one after the other, and the last for ever.
+ * Makes the server give these responses, one after another, and then keep repeating the last.
  *
  * @param {Answer[]} answers
  */
@@ -21,7 +21,7 @@ function answers(...answers) {
   server.answer = () => (answers.length > 1 ? answers.shift() : answers[0]) ?? null;
 }
 
-/** A tab with its draft: what is saved is what the next try starts from. */
+/** A tab with its draft: the next attempt starts from what was saved. */
 class Tab {
   /** @type {Draft} */
   draft;
@@ -55,7 +55,7 @@ test("a new payment leads to checkout", async () => {
   assert.deepEqual(outcome, { kind: "go", url: "https://checkout.example/c/1", payment: payment() });
 });
 
-test("the key is saved before it is sent, so that no reload can lose it", async () => {
+test("the key is saved before it is sent, so that a reload can't lose it", async () => {
   const tab = new Tab("hello");
   server.answer = () => {
     assert.equal(tab.draft.intent?.key, "key-1");
@@ -64,7 +64,7 @@ test("the key is saved before it is sent, so that no reload can lose it", async 
   assert.equal((await tab.pay()).kind, "go");
 });
 
-test("after a lost answer, a broken server or a provider that is down, the same payment is asked for again", async () => {
+test("after a lost response, a broken server or an unavailable provider, the same payment is requested again", async () => {
   /** @type {[Answer, string][]} */
   const troubles = [
     [null, "unanswered"],
@@ -81,7 +81,7 @@ test("after a lost answer, a broken server or a provider that is down, the same 
   }
 });
 
-test("while the first try is still being answered, the second waits for it with the same key", async () => {
+test("while the first attempt is in progress, the second waits for it with the same key", async () => {
   const tab = new Tab("hello");
   const busy = problem("idempotency_in_progress", 409, { "Retry-After": "2" });
   answers(busy, busy, created());
@@ -90,7 +90,7 @@ test("while the first try is still being answered, the second waits for it with 
   assert.deepEqual(sentKeys(), ["key-1", "key-1", "key-1"]);
 });
 
-test("a try that never gets answered is given up after half a minute", async () => {
+test("an attempt that never gets a response is given up after half a minute", async () => {
   const tab = new Tab("hello");
   answers(problem("idempotency_in_progress"));
   assert.equal((await tab.pay()).kind, "unanswered");
@@ -98,7 +98,7 @@ test("a try that never gets answered is given up after half a minute", async () 
   assert.ok(waited >= 30_000 && waited <= 40_000, `${waited}`);
 });
 
-test("what has been paid, or is on its way, is never paid again", async () => {
+test("a payment that is paid or processing is never paid again", async () => {
   for (const status of ["fulfilled", "processing"]) {
     answers(created({ status, checkout_url: null, message_id: 7 }));
     assert.equal((await new Tab("hello").pay()).kind, "known");
@@ -106,7 +106,7 @@ test("what has been paid, or is on its way, is never paid again", async () => {
   }
 });
 
-test("a payment that ended unpaid is followed by a new one, with a new key", async () => {
+test("after a payment that ended unpaid comes a new one, with a new key", async () => {
   for (const status of ["expired", "failed", "refunded", "disputed"]) {
     const tab = new Tab("hello");
     answers(created({ status, checkout_url: null }), created({ id: "pay-2" }));
@@ -117,19 +117,19 @@ test("a payment that ended unpaid is followed by a new one, with a new key", asy
   }
 });
 
-test("a key that went with other words is replaced", async () => {
+test("a key that was used with other content is replaced", async () => {
   answers(problem("idempotency_conflict", 422), created());
   assert.equal((await new Tab("hello").pay()).kind, "go");
   assert.deepEqual(sentKeys(), ["key-1", "key-2"]);
 });
 
-test("a server that never offers a payable payment is not asked for ever", async () => {
+test("a server that never returns a payable payment is not asked forever", async () => {
   answers(created({ status: "expired" }));
   assert.equal((await new Tab("hello").pay()).kind, "unanswered");
   assert.equal(server.requests.length, 2);
 });
 
-test("refused words come back with their fields, floods with the time to wait", async () => {
+test("a refusal comes back with its fields, a rate limit with the time to wait", async () => {
   const errors = [{ field: "text", message: "too long" }];
   answers({ status: 422, body: { code: "invalid_request", detail: "No.", errors } });
   assert.deepEqual(await new Tab("hello").pay(), { kind: "invalid", errors, detail: "No." });
@@ -139,14 +139,14 @@ test("refused words come back with their fields, floods with the time to wait", 
   assert.deepEqual(await new Tab("hello").pay(), { kind: "limited", waitMs: 30_000 });
 });
 
-test("the buyer is never sent to an address that is none of the web", async () => {
+test("the buyer is never sent to anything but a web address", async () => {
   for (const checkout_url of ["javascript:alert(1)", null]) {
     answers(created({ checkout_url }));
     assert.equal((await new Tab("hello").pay()).kind, "down");
   }
 });
 
-test("keys are random UUIDs of version 4, also where crypto.randomUUID is kept from the page", () => {
+test("keys are random UUIDs of version 4, also without crypto.randomUUID", () => {
   const keys = new Set(Array.from({ length: 500 }, () => randomUuid()));
   assert.equal(keys.size, 500);
   for (const key of keys) assert.match(key, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);

@@ -10,7 +10,7 @@ import { BoardServer } from "./server.js";
 const server = await BoardServer.start();
 test.after(() => server.stop());
 
-/** A device with its one store, on which tabs are opened. */
+/** A device with one store, on which tabs are opened. */
 class Device {
   #store;
 
@@ -36,7 +36,7 @@ class Device {
 
 const fulfilled = payment({ status: "fulfilled", message_id: 7 });
 
-test("a message paid for on this device is known again after a reload", () => {
+test("a message paid for on this device is still known after a reload", () => {
   const device = new Device();
   const { claims, changes } = device.open();
   claims.add(message(7));
@@ -45,7 +45,7 @@ test("a message paid for on this device is known again after a reload", () => {
   assert.ok(!device.open().claims.isMine(message(8)));
 });
 
-test("two tabs add to one list, and hear of each other", () => {
+test("two tabs add to one list, and notice each other's changes", () => {
   const device = new Device();
   const [left, right] = [device.open().claims, device.open().claims];
   left.add(message(1));
@@ -54,7 +54,7 @@ test("two tabs add to one list, and hear of each other", () => {
   for (const id of [1, 2]) assert.ok(left.isMine(message(id)) && right.isMine(message(id)));
 });
 
-test("the message of an earlier payment becomes one's own when it comes, after a reload too", async () => {
+test("the message of an earlier payment becomes one's own when it arrives, also after a reload", async () => {
   server.answer = () => ({ body: message(7) });
   const device = new Device();
   const first = device.open();
@@ -70,7 +70,7 @@ test("the message of an earlier payment becomes one's own when it comes, after a
   assert.deepEqual(device.open(first.tabStore).feed.ids, []);
 });
 
-test("a payment that came to nothing is awaited no longer, and others' payments never were", async () => {
+test("a payment that ended without a post is no longer awaited, and other people's never were", async () => {
   server.requests = [];
   const { claims, feed } = new Device().open();
   claims.await("pay-1");
@@ -81,7 +81,7 @@ test("a payment that came to nothing is awaited no longer, and others' payments 
   assert.equal(server.requests.length, 0);
 });
 
-test("when the message can't be read just then, the payment stays awaited", async () => {
+test("if the message can't be read at that moment, the payment stays awaited", async () => {
   server.answer = () => null;
   const { claims, feed } = new Device().open();
   claims.await("pay-1");
@@ -92,18 +92,18 @@ test("when the message can't be read just then, the payment stays awaited", asyn
   assert.ok(claims.isMine(message(7)));
 });
 
-test("rubbish in the tab's store is no payment", () => {
+test("garbage in the tab's store is not a payment", () => {
   const { feed } = new Device().open(new Map([["paidchat.awaited", '["pay-1", 7, null]']]));
   assert.deepEqual(feed.ids, ["pay-1"]);
 });
 
-test("after a backup was restored, another's message with the same id is not one's own", () => {
+test("after a backup is restored, someone else's message with the same id is not one's own", () => {
   const { claims } = new Device().open();
   claims.add(message(5));
   assert.ok(!claims.isMine(message(5, { posted_at: "2027-01-01T00:00:00Z" })));
 });
 
-test("a message is remembered once, and the oldest are forgotten beyond 500", () => {
+test("a message is stored once, and beyond 500 the oldest are dropped", () => {
   const device = new Device();
   const { claims } = device.open();
   for (let id = 1; id <= 500; id += 1) claims.add(message(id));
@@ -113,7 +113,7 @@ test("a message is remembered once, and the oldest are forgotten beyond 500", ()
   assert.ok(!claims.isMine(message(1)) && claims.isMine(message(2)) && claims.isMine(message(501)));
 });
 
-test("rubbish in the device's store is left out", () => {
+test("garbage in the device's store is ignored", () => {
   const own = { id: 7, posted_at: message(7).posted_at };
   for (const stored of [[own, null, 5, {}, { id: "7", posted_at: "x" }], { 0: own }]) {
     const { claims } = new Device(new Map([["paidchat.mine", JSON.stringify(stored)]])).open();

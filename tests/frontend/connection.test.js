@@ -22,11 +22,11 @@ function failures(connection, times) {
   return { connection, delays };
 }
 
-test("failure upon failure waits longer, up to half a minute and its jitter", () => {
+test("repeated failures wait longer, up to half a minute plus jitter", () => {
   assert.deepEqual(failures(initialConnection(), 7).delays, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
 });
 
-test("a connection that held clears the record, one that broke at once does not", () => {
+test("a stable connection resets the backoff, one that broke at once does not", () => {
   const { connection } = failures(initialConnection(), 5);
   const held = lost(live(connection, 0), { code: 1012, now: 60_000, random: half });
   assert.equal(held.delayMs, 1_000);
@@ -40,7 +40,7 @@ test("a close for misuse waits for minutes", () => {
   assert.ok(end.connection.refused);
 });
 
-test("the reader is told the truth about the connection", () => {
+test("the indicator shows the state of the connection", () => {
   const first = initialConnection();
   assert.equal(indicator(first, true), "connecting");
   const connected = live(first, 5);
@@ -55,7 +55,7 @@ test("the reader is told the truth about the connection", () => {
   assert.equal(indicator(live(refused, 20), true), "live");
 });
 
-test("a live connection is live even when the browser believes to be offline, as on this very machine", () => {
+test("a live connection is live even if the browser reports being offline, as with a board on localhost", () => {
   assert.equal(indicator(live(initialConnection(), 5), false), "live");
 });
 
@@ -83,36 +83,36 @@ test("a snapshot sets the cursor, whatever it was", () => {
   assert.deepEqual(advance(AT_7, snapshot), { epoch: "e2", seq: 4 });
 });
 
-test("every kind of entry carries the cursor on by one", () => {
+test("every kind of entry advances the cursor by one", () => {
   for (const entry of entries(8)) assert.deepEqual(advance(AT_7, entry), { epoch: "e1", seq: 8 });
 });
 
-test("a missing, doubled or early entry is a gap, and so is one before any snapshot", () => {
+test("a missing, duplicate or early entry is a gap, and so is one before any snapshot", () => {
   for (const seq of [9, 7, 6]) {
     for (const entry of entries(seq)) assert.equal(advance(AT_7, entry), "gap");
   }
   for (const entry of entries(1)) assert.equal(advance(null, entry), "gap");
 });
 
-test("a resume at the cursor goes on, one at another place or epoch is a gap", () => {
+test("a resume at the cursor continues, one at another seq or epoch is a gap", () => {
   assert.equal(advance(AT_7, { type: "resumed", epoch: "e1", seq: 7 }), AT_7);
   assert.equal(advance(AT_7, { type: "resumed", epoch: "e1", seq: 8 }), "gap");
   assert.equal(advance(AT_7, { type: "resumed", epoch: "e2", seq: 7 }), "gap");
   assert.equal(advance(null, { type: "resumed", epoch: "e1", seq: 7 }), "gap");
 });
 
-test("a heartbeat ahead of the cursor tells of entries that never came", () => {
+test("a heartbeat ahead of the cursor means that entries are missing", () => {
   assert.equal(advance(AT_7, { type: "heartbeat", seq: 7 }), AT_7);
   assert.equal(advance(AT_7, { type: "heartbeat", seq: 8 }), "gap");
 });
 
-test("frames without a place in the log leave the cursor alone, those of the future too", () => {
+test("frames that are not log entries leave the cursor unchanged, including unknown types", () => {
   assert.equal(advance(AT_7, { type: "payment.updated", payment: payment() }), AT_7);
   assert.equal(advance(AT_7, { type: "error", code: "not_found", detail: "" }), AT_7);
   assert.equal(advance(AT_7, /** @type {any} */ ({ type: "viewers", count: 3 })), AT_7);
 });
 
-test("the feed stands on the page's own host, over TLS when the page is, with the cursor when there is one", () => {
+test("the feed is on the page's own host, over TLS if the page is, with the cursor if there is one", () => {
   assert.equal(feedUrl({ protocol: "http:", host: "localhost:8000" }, null), "ws://localhost:8000/api/feed");
   assert.equal(
     feedUrl({ protocol: "https:", host: "b.example" }, { epoch: "a&b", seq: 7 }),

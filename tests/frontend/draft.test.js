@@ -21,70 +21,70 @@ function keys() {
   return () => `key-${(last += 1)}`;
 }
 
-test("what is sent is what the server would store: cleaned, and a blank name is none", () => {
+test("what is sent is what the server would store: cleaned, with null for a blank name", () => {
   assert.deepEqual(content(typed(" hi \r\n", "  ")), { text: "hi", author: null });
   assert.deepEqual(content(typed("hi", " Ada ")), { text: "hi", author: "Ada" });
 });
 
-test("an intent keeps its key however often it is tried, and over changes that change nothing", () => {
+test("an intent keeps its key over retries, and over edits that change nothing", () => {
   const newKey = keys();
   const first = intend(typed("hello"), newKey);
   assert.equal(intend(first, newKey).intent.key, "key-1");
   assert.equal(intend({ ...first, text: "  hello\n" }, newKey).intent.key, "key-1");
 });
 
-test("other words or another name are another intent", () => {
+test("another text or name is another intent", () => {
   const newKey = keys();
   const first = intend(typed("hello", "Ada"), newKey);
   assert.equal(intend({ ...first, text: "hello!" }, newKey).intent.key, "key-2");
   assert.equal(intend({ ...first, author: "Bob" }, newKey).intent.key, "key-3");
 });
 
-test("typing something else and back goes on with the same intent", () => {
+test("typing something else and back continues with the same intent", () => {
   const newKey = keys();
   const first = intend(typed("hello"), newKey);
   const changed = { ...first, text: "hello there" };
   assert.equal(intend({ ...changed, text: "hello" }, newKey).intent.key, "key-1");
 });
 
-test("an intent that came to an end unposted is followed by a new one, others stay", () => {
+test("after an intent that ended without a post comes a new one; others stay", () => {
   const newKey = keys();
   const first = intend(typed("hello"), newKey);
   assert.equal(intend(abandonIntent(first, payment({ text: "hello" })), newKey).intent.key, "key-2");
   assert.equal(intend(abandonIntent(first, payment({ text: "other" })), newKey).intent.key, "key-1");
 });
 
-test("posting clears the text that was posted, keeps the name and spends the intent", () => {
+test("posting clears the posted text, keeps the name and drops the intent", () => {
   const draft = intend(typed("hello", "Ada"), keys());
   const after = clearPosted(draft, payment({ text: "hello", author: "Ada" }));
   assert.deepEqual(after, { text: "", author: "Ada", intent: null });
 });
 
-test("posting leaves other words alone, yet the posted intent can't be tried again", () => {
+test("posting leaves another text alone, but the posted intent can't be tried again", () => {
   const draft = { ...intend(typed("hello"), keys()), text: "the next one" };
   const after = clearPosted(draft, payment({ text: "hello" }));
   assert.deepEqual(after, { text: "the next one", author: "", intent: null });
 });
 
-test("another payment's post does not spend this tab's intent", () => {
+test("another payment's post does not drop this tab's intent", () => {
   const draft = intend(typed("mine"), keys());
   assert.deepEqual(clearPosted(draft, payment({ text: "other" })), draft);
 });
 
-test("an empty draft is filled from the payment that came to nothing, one with words is not", () => {
+test("an empty draft is filled from the payment that ended without a post, one with a text is not", () => {
   const unposted = payment({ text: "hello", author: "Ada" });
   assert.deepEqual(refill(typed(" ", "Bob"), unposted), typed("hello", "Ada"));
   assert.deepEqual(refill(typed("", "Bob"), payment({ text: "hello" })), typed("hello", "Bob"));
   assert.deepEqual(refill(typed("mine"), unposted), typed("mine"));
 });
 
-test("a draft is for a payment when text and name are the same", () => {
+test("a draft belongs to a payment if text and name are the same", () => {
   assert.ok(same(content(typed("hello ", "")), payment({ text: "hello" })));
   assert.ok(!same(content(typed("hello", "Ada")), payment({ text: "hello" })));
   assert.ok(!same(content(typed("hello!")), payment({ text: "hello" })));
 });
 
-test("a stored draft comes back whole, and rubbish in the store is an empty draft", () => {
+test("a stored draft comes back complete, and garbage in the store is an empty draft", () => {
   const draft = intend(typed("hello", "Ada"), keys());
   assert.deepEqual(draftFrom(JSON.parse(JSON.stringify(draft))), draft);
   for (const rubbish of [null, undefined, 7, "x", {}, { text: 1, author: "" }, []]) {

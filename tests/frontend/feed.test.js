@@ -8,7 +8,7 @@ import { BoardServer, until } from "./server.js";
 /** @import { Peer } from "./server.js" */
 
 /**
- * A feed on a server of its own, for one test.
+ * A feed on its own server, for one test.
  *
  * @param {import("node:test").TestContext} context
  * @param {(peer: Peer, server: BoardServer) => void} greet what the server does with a new connection
@@ -41,7 +41,7 @@ const posted = (seq) => ({ type: "message.posted", seq, message: message(seq) })
 /** @param {number} seq */
 const resumed = (seq) => ({ type: "resumed", epoch: EPOCH, seq });
 
-test("a plain connect gets a snapshot, and then each entry as it is posted", async (context) => {
+test("a connect without a cursor gets a snapshot, and then each entry as it is posted", async (context) => {
   const { server, frames, told } = await started(context, (peer) => peer.send(snapshot(5)));
   const peer = await until(() => server.peers[0]);
   assert.equal(peer.url, "/api/feed");
@@ -51,7 +51,7 @@ test("a plain connect gets a snapshot, and then each entry as it is posted", asy
   assert.deepEqual(told, ["connecting", "live"]);
 });
 
-test("after a loss it resumes with its cursor and gets what it missed", async (context) => {
+test("after losing the connection it resumes with its cursor and gets what it missed", async (context) => {
   const { server, frames, told } = await started(context, (peer, { peers }) => {
     if (peers.length === 1) peer.send(snapshot(5));
     else for (const frame of [resumed(6), posted(7), posted(8)]) peer.send(frame);
@@ -67,7 +67,7 @@ test("after a loss it resumes with its cursor and gets what it missed", async (c
   assert.equal(told.at(-1), "live");
 });
 
-test("a gap drops the cursor: the frame is not delivered, and the next connect is plain", async (context) => {
+test("a gap drops the cursor: the frame is not delivered, and the next connect has no cursor", async (context) => {
   const { server, frames } = await started(context, (peer) => peer.send(snapshot(5)));
   const peer = await until(() => server.peers[0]);
   peer.send(posted(7));
@@ -77,7 +77,7 @@ test("a gap drops the cursor: the frame is not delivered, and the next connect i
   assert.deepEqual(frames, [snapshot(5), snapshot(5)]);
 });
 
-test("payments are watched on connecting, when asked for, and again after each reconnect", async (context) => {
+test("payments are watched after connecting, when requested, and again after each reconnect", async (context) => {
   const { server, feed } = await started(context, (peer, { peers }) => {
     peer.send(peers.length === 1 ? snapshot(5) : resumed(5));
   });
@@ -95,7 +95,7 @@ test("payments are watched on connecting, when asked for, and again after each r
   assert.deepEqual(second.received, [watch("early"), watch("late")]);
 });
 
-test("waking ends a wait at once, and leaves a connection that works alone", async (context) => {
+test("waking ends a wait at once, and leaves a working connection alone", async (context) => {
   const { server, feed, told } = await started(context, (peer, { peers }) => {
     if (peers.length === 1) peer.close(1013);
     else peer.send(snapshot(5));
@@ -110,7 +110,7 @@ test("waking ends a wait at once, and leaves a connection that works alone", asy
   assert.equal(server.peers.length, 2);
 });
 
-test("refused for misuse it stays away, even when woken", async (context) => {
+test("refused for misuse it stays disconnected, even when woken", async (context) => {
   const { server, feed, told } = await started(context, (peer) => peer.close(1008));
   await until(() => told.at(-1) === "refused");
   feed.wake();
@@ -119,7 +119,7 @@ test("refused for misuse it stays away, even when woken", async (context) => {
   assert.equal(server.peers.length, 1);
 });
 
-test("when the network is said to be gone, a connection that still works is found again at once", async (context) => {
+test("when the network is reported gone, a connection that still works is restored at once", async (context) => {
   const { server, feed, told } = await started(context, (peer, { peers }) => {
     peer.send(peers.length === 1 ? snapshot(5) : resumed(5));
   });
@@ -129,7 +129,7 @@ test("when the network is said to be gone, a connection that still works is foun
   assert.equal(server.peers[1]?.url, `/api/feed?after=5&epoch=${EPOCH}`);
 });
 
-test("suspended it lets go, and woken it resumes", async (context) => {
+test("it disconnects when suspended, and resumes when woken", async (context) => {
   const { server, feed, told } = await started(context, (peer, { peers }) => {
     peer.send(peers.length === 1 ? snapshot(5) : resumed(5));
   });
@@ -142,7 +142,7 @@ test("suspended it lets go, and woken it resumes", async (context) => {
   assert.equal(server.peers.length, 2);
 });
 
-test("a connection that falls silent for 45 seconds is replaced", async (context) => {
+test("a connection that is silent for 45 seconds is replaced", async (context) => {
   context.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const { server, told } = await started(context, (peer, { peers }) => {
     peer.send(peers.length === 1 ? snapshot(5) : resumed(5));
@@ -157,7 +157,7 @@ test("a connection that falls silent for 45 seconds is replaced", async (context
 });
 
 /**
- * Like `until`, for when the clock is stopped.
+ * Like `until`, but works while the clock is mocked.
  *
  * @param {() => boolean} check
  */

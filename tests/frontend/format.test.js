@@ -21,14 +21,14 @@ test("minor units are Stripe's: none for yen, three decimals for dinar, two for 
   assert.equal(formatPrice(20000, "isk").replace(/\s/u, " "), "ISK 200");
 });
 
-test("the button names the price, and says so when tax comes on top", () => {
+test("the button shows the price, and says so if tax is added", () => {
   const price = { amount: 100, currency: "usd" };
   assert.equal(payLabel(price, null), "Pay $1 and send");
   assert.equal(payLabel(price, "inclusive"), "Pay $1 and send");
   assert.equal(payLabel(price, "exclusive"), "Pay $1 and send + tax");
 });
 
-test("the relative time goes from just now over minutes, hours and days to a date", () => {
+test("the relative time goes from just now to minutes, hours, days and a date", () => {
   assert.equal(relativeTime(ago(59), NOW), "just now");
   assert.equal(relativeTime(ago(-30), NOW), "just now");
   assert.equal(relativeTime(ago(60), NOW), "1 min. ago");
@@ -38,11 +38,11 @@ test("the relative time goes from just now over minutes, hours and days to a dat
   assert.equal(relativeTime("2024-02-10T12:00:00Z", NOW), "Feb 10, 2024");
 });
 
-test("the exact time names the day, the year and the second", () => {
+test("the exact time has the day, the year and the second", () => {
   assert.match(exactTime("2026-06-15T12:00:07Z"), /June 1[456], 2026.*:07/);
 });
 
-test("the window's title counts what is unread, up to a point", () => {
+test("the window's title counts unread messages, up to a limit", () => {
   assert.equal(windowTitle("Board", 0), "Board");
   assert.equal(windowTitle("Board", 3), "(3) Board");
   assert.equal(windowTitle("Board", 250), "(99+) Board");

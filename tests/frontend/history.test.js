@@ -44,7 +44,7 @@ function read(query) {
  */
 const span = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-test("page by page it reads back to the first message", async () => {
+test("it reads back page by page to the first message", async () => {
   const { history, ids } = opened();
   await history.newest();
   assert.deepEqual(ids(), span(151, 200));
@@ -61,7 +61,7 @@ test("around an old message it reads both sides, and then closes the gap to the 
   assert.deepEqual(ids(), span(36, 200));
 });
 
-test("the same page is asked for once at a time", async () => {
+test("concurrent requests for the same page are shared", async () => {
   const { history, ids } = opened();
   await history.newest();
   const reads = [history.older(), history.older(), history.older()];
@@ -72,7 +72,7 @@ test("the same page is asked for once at a time", async () => {
   assert.deepEqual(ids(), span(101, 200));
 });
 
-test("a page that fails leaves the board as it was, and can be read again", async () => {
+test("a failed page leaves the board unchanged, and can be read again", async () => {
   const { history, ids } = opened();
   await history.newest();
   const working = server.answer;

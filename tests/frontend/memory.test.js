@@ -4,7 +4,7 @@ import test from "node:test";
 import { Memory } from "../../frontend/memory.js";
 import { storageOn } from "./samples.js";
 
-test("a value comes back as it was written, under the page's own name, until it is forgotten", () => {
+test("a value comes back as written, under the page's own prefix, until it is removed", () => {
   const values = new Map();
   const memory = new Memory(() => storageOn(values));
   assert.equal(memory.read("draft"), null);
@@ -16,7 +16,7 @@ test("a value comes back as it was written, under the page's own name, until it 
   assert.equal(values.size, 0);
 });
 
-test("where the browser refuses to store, a value is kept while the page is open", () => {
+test("if the browser refuses to store, a value is kept while the page is open", () => {
   const memory = new Memory(() => {
     throw new DOMException("denied", "SecurityError");
   });
@@ -26,7 +26,7 @@ test("where the browser refuses to store, a value is kept while the page is open
   assert.equal(memory.read("draft"), null);
 });
 
-test("what is no JSON counts as nothing", () => {
+test("anything that is not JSON counts as missing", () => {
   const memory = new Memory(() => storageOn(new Map([["paidchat.draft", "{oops"]])));
   assert.equal(memory.read("draft"), null);
 });

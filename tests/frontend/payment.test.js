@@ -18,7 +18,7 @@ function followed(stage, status, change = {}) {
   return { ...follow("pay-1", stage, 0), payment: status && payment({ status }), ...change };
 }
 
-test("every status shows its own card to a buyer back from checkout", () => {
+test("every status shows its own card to a buyer who came back from checkout", () => {
   const cards = STATUSES.map((status) => cardFor(followed("returned", status), 0));
   assert.deepEqual(
     cards.map((card) => card?.status),
@@ -27,7 +27,7 @@ test("every status shows its own card to a buyer back from checkout", () => {
   assert.equal(new Set(cards.map((card) => card?.title)).size, STATUSES.length);
 });
 
-test("back from checkout the card waits with the buyer, before the first answer and after, and warns of paying twice", () => {
+test("after checkout the card waits, before the first response and after it, and warns against paying twice", () => {
   for (const status of /** @type {const} */ ([null, "pending", "processing"])) {
     const card = cardFor(followed("returned", status), 0);
     assert.equal(card?.tone, "waiting");
@@ -35,7 +35,7 @@ test("back from checkout the card waits with the buyer, before the first answer 
   }
 });
 
-test("a confirmation that takes long is said to take long, and still nobody pays twice", () => {
+test("after a long wait for confirmation the card says so, and still warns against paying twice", () => {
   const early = cardFor(followed("returned", "pending"), 19_000);
   const late = cardFor(followed("returned", "pending"), 21_000);
   assert.notEqual(early?.title, late?.title);
@@ -43,7 +43,7 @@ test("a confirmation that takes long is said to take long, and still nobody pays
   assert.match(late?.text ?? "", /No need to pay again/);
 });
 
-test("a checkout that was only opened or cancelled makes no card until money is known to move", () => {
+test("a checkout that was only opened or cancelled has no card until a payment is known", () => {
   for (const stage of /** @type {const} */ (["opened", "cancelled"])) {
     for (const status of /** @type {const} */ ([null, "pending", "expired"])) {
       assert.equal(cardFor(followed(stage, status), 0), null);
@@ -55,7 +55,7 @@ test("a checkout that was only opened or cancelled makes no card until money is 
   }
 });
 
-test("a checkout that was left and came to nothing is forgotten, one the buyer came back from is not", () => {
+test("an abandoned checkout that ended is forgotten, one that the buyer came back from is not", () => {
   for (const stage of /** @type {const} */ (["opened", "cancelled"])) {
     assert.deepEqual(
       STATUSES.filter((status) => isForgettable(followed(stage, status))),
@@ -67,21 +67,21 @@ test("a checkout that was left and came to nothing is forgotten, one the buyer c
   assert.ok(!isForgettable(followed("returned", null, { missing: true })));
 });
 
-test("an unknown payment and a message taken down are said to be so", () => {
+test("an unknown payment and a removed message have their own cards", () => {
   assert.equal(cardFor(followed("returned", null, { missing: true }), 0)?.status, "unknown");
   const removed = cardFor(followed("returned", "fulfilled", { removed: true }), 0);
   assert.equal(removed?.tone, "bad");
   assert.ok(!removed?.actions.includes("show"));
 });
 
-test("only a refused or expired payment invites to try again", () => {
+test("only a refused or expired payment offers to try again", () => {
   for (const status of STATUSES) {
     const retry = cardFor(followed("returned", status), 0)?.actions.includes("retry");
     assert.equal(retry, status === "failed" || status === "expired", status);
   }
 });
 
-test("the card that waits for a bank names the message by its beginning, cut between graphemes and in its own direction", () => {
+test("the card that waits for a bank quotes the start of the message, cut between graphemes and in its own direction", () => {
   const text = (/** @type {string} */ words) =>
     cardFor({ ...follow("pay-1", "returned", 0), payment: payment({ status: "processing", text: words }) }, 0)?.text;
   assert.match(text("two\nlines & $& more") ?? "", /“\u2068two lines & \$& more\u2069”/u);
@@ -92,7 +92,7 @@ test("no payment, no card", () => {
   assert.equal(cardFor(null, 0), null);
 });
 
-test("an answer overtaken on its way changes nothing", () => {
+test("a late response changes nothing", () => {
   const fulfilled = followed("returned", "fulfilled");
   assert.equal(told(fulfilled, payment({ status: "pending" })), fulfilled);
   assert.equal(told(fulfilled, payment({ status: "processing" })), fulfilled);
@@ -100,7 +100,7 @@ test("an answer overtaken on its way changes nothing", () => {
   assert.equal(told(processing, payment({ status: "pending" })), processing);
 });
 
-test("every move of the contract is taken over, and ends a doubt about the payment", () => {
+test("every allowed change of status is applied, and means that the payment exists", () => {
   /** @type {[PaymentStatus, PaymentStatus[]][]} */
   const moves = [
     ["pending", ["pending", "processing", "fulfilled", "expired", "refunded"]],
@@ -119,7 +119,7 @@ test("every move of the contract is taken over, and ends a doubt about the payme
   }
 });
 
-test("paying again is held back exactly while money may be under way", () => {
+test("paying again is blocked exactly while a payment may be in progress", () => {
   for (const status of STATUSES) {
     const open = status === "pending" || status === "processing";
     assert.equal(mayBePaid(followed("returned", status)), open, status);
@@ -129,7 +129,7 @@ test("paying again is held back exactly while money may be under way", () => {
   assert.ok(!mayBePaid(followed("returned", null, { missing: true })));
 });
 
-test("the server is asked again while there is something to wait for, ever less often, and rarely about a bank", () => {
+test("the server is polled while there is something to wait for, less and less often, and rarely for a bank", () => {
   const half = () => 0.5;
   const waiting = followed("returned", "pending");
   assert.deepEqual(
@@ -148,7 +148,7 @@ test("a payment that ended without a post is spent, one that may still post is n
   assert.deepEqual(STATUSES.filter(isSpent), ["failed", "expired", "refunded", "disputed"]);
 });
 
-test("what the tab stored comes back, and rubbish in the store is nothing", () => {
+test("what the tab stored comes back, and garbage in the store is ignored", () => {
   const stored = { id: "pay-1", stage: "returned", since: 5 };
   assert.deepEqual(followedFrom(JSON.parse(JSON.stringify(stored))), stored);
   for (const rubbish of [null, 1, {}, { ...stored, id: 5 }, { ...stored, stage: "paid" }, { ...stored, since: "now" }]) {

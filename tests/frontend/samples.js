@@ -43,7 +43,7 @@ export function payment(change = {}) {
 }
 
 /**
- * Draws numbers that look random and are the same each time (a linear congruential generator).
+ * Returns pseudo-random numbers that are the same each time (a linear congruential generator).
  *
  * @param {number} seed
  * @returns {() => number} in [0, 1)
@@ -57,7 +57,7 @@ export function seeded(seed) {
 }
 
 /**
- * A storage on a plain map.
+ * A storage backed by a map.
  *
  * @param {Map<string, string>} values
  * @returns {Storage}
@@ -75,7 +75,7 @@ export function storageOn(values) {
   };
 }
 
-/** What was asked to be watched, in the feed's place. */
+/** Records watched payments, in place of the feed. */
 export class Watches {
   /** @type {string[]} */
   ids = [];

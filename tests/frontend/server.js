@@ -1,4 +1,4 @@
-/** A board's server to test against: real HTTP and real WebSockets on the loopback interface, with answers set by the test. */
+/** A board's server for tests: real HTTP and real WebSockets on the loopback interface, with responses set by the test. */
 
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
@@ -19,7 +19,7 @@ const OPCODE = { text: 0x1, close: 0x8 };
  */
 
 /**
- * What to answer; null closes the connection without an answer.
+ * A response; null closes the connection without one.
  *
  * @typedef {{ status?: number, headers?: Record<string, string>, body?: unknown } | null} Answer
  */
@@ -155,7 +155,7 @@ export class BoardServer {
 }
 
 /**
- * Waits for something to come true.
+ * Waits until something is true.
  *
  * @template T
  * @param {() => T} check

@@ -29,7 +29,7 @@ for (const { rule, field, raw, stored } of CASES) {
   });
 }
 
-test("a text far too long is refused without being normalised", () => {
+test("a text that is far too long is refused without being normalised", () => {
   const marks = `a${"\u0300".repeat(500_000)}${"\u0316".repeat(500_000)}`;
   const began = process.cpuUsage();
   assert.match(textProblem(marks, 500) ?? "", /Too long by 999501 characters/);

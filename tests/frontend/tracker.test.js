@@ -9,7 +9,7 @@ import { BoardServer, until } from "./server.js";
 /** @import { Answer } from "./server.js" */
 
 /**
- * A tracker on a server of its own, for one test.
+ * A tracker on its own server, for one test.
  *
  * @param {import("node:test").TestContext} context
  * @param {(count: number) => Answer} answer to the question with this number
@@ -34,7 +34,7 @@ async function started(context, answer) {
 
 const status = (/** @type {Tracker} */ tracker) => tracker.followed?.payment?.status;
 
-test("a followed payment is watched and asked for at once", async (context) => {
+test("a followed payment is watched and requested at once", async (context) => {
   const { server, feed, tracker } = await started(context, () => ({ body: payment({ status: "fulfilled" }) }));
   tracker.follow("pay-1", "returned");
   assert.deepEqual(feed.ids, ["pay-1"]);
@@ -42,7 +42,7 @@ test("a followed payment is watched and asked for at once", async (context) => {
   assert.equal(server.requests[0]?.url, "/api/payments/pay-1");
 });
 
-test("it is asked for again until its end is known, through errors too", async (context) => {
+test("it is polled until its end is known, through errors too", async (context) => {
   const answers = [null, { status: 500, body: {} }, { body: payment({ status: "fulfilled" }) }];
   const { server, tracker } = await started(context, (count) => answers[count - 1] ?? null);
   tracker.follow("pay-1", "returned");
@@ -51,7 +51,7 @@ test("it is asked for again until its end is known, through errors too", async (
   assert.equal(server.requests.length, 3);
 });
 
-test("what the feed tells is taken over, about this payment alone", async (context) => {
+test("updates from the feed are applied, for this payment only", async (context) => {
   const { tracker } = await started(context, () => ({ body: payment() }));
   tracker.follow("pay-1", "returned");
   await until(() => status(tracker) === "pending");
@@ -61,7 +61,7 @@ test("what the feed tells is taken over, about this payment alone", async (conte
   assert.equal(status(tracker), "fulfilled");
 });
 
-test("a payment the server does not know is missing, until it does", async (context) => {
+test("a payment that the server does not know is missing, until it does", async (context) => {
   const { tracker } = await started(context, () => ({ status: 404, body: { code: "not_found" } }));
   tracker.follow("pay-1", "returned");
   await until(() => tracker.followed?.missing);
@@ -69,7 +69,7 @@ test("a payment the server does not know is missing, until it does", async (cont
   assert.equal(tracker.followed?.missing, false);
 });
 
-test("following another payment ends the first, and forgetting ends them all", async (context) => {
+test("following another payment ends the first, and forgetting ends all", async (context) => {
   const { feed, tracker, changes } = await started(context, () => ({ body: payment() }));
   tracker.follow("pay-1", "returned");
   tracker.follow("pay-2", "returned");
@@ -80,7 +80,7 @@ test("following another payment ends the first, and forgetting ends them all", a
   assert.equal(tracker.followed, null);
 });
 
-test("waking asks at once while there is something to wait for, and not after", async (context) => {
+test("waking polls at once while there is something to wait for, and not after that", async (context) => {
   const { server, tracker } = await started(context, () => ({ body: payment() }));
   tracker.wake();
   tracker.follow("pay-1", "returned");
@@ -93,7 +93,7 @@ test("waking asks at once while there is something to wait for, and not after", 
   assert.equal(server.requests.length, 2);
 });
 
-test("a message that turned out to be taken down is kept in mind", async (context) => {
+test("a message that turns out to be removed is remembered as such", async (context) => {
   const { tracker } = await started(context, () => ({ body: payment({ status: "fulfilled" }) }));
   tracker.follow("pay-1", "returned");
   await until(() => status(tracker) === "fulfilled");

@@ -1,4 +1,4 @@
-"""What the tests of several processes share: a PostgreSQL, and clusters on it."""
+"""Fixtures for tests with several processes: a PostgreSQL, and clusters on it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.postgres import Postgres
 
 @pytest.fixture
 def own_cluster(postgres: Postgres, tmp_path: Path) -> Iterator[Cluster]:
-    """A board on a database of its own."""
+    """A board on its own database."""
     with running_cluster(postgres, tmp_path) as made:
         yield made
 

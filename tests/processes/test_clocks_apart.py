@@ -1,4 +1,4 @@
-"""Two processes on one PostgreSQL whose clocks are ten minutes apart are still one board."""
+"""Two processes on one PostgreSQL whose clocks differ by ten minutes still work as one board."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ PATIENCE_S = 30
 def apart(
     request: pytest.FixtureRequest, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
-    """Two boards, the second of which has a clock that is wrong; webhooks go to the first."""
+    """Two boards, the second with a wrong clock; webhooks go to the first."""
     with running_cluster(postgres, tmp_path_factory.mktemp("sandbox")) as cluster:
         wrong = ahead_by(request.param)
         elsewhere = replace(cluster, environment={**cluster.environment, **wrong}, nodes=[])
@@ -37,14 +37,14 @@ def apart(
 
 @pytest.fixture
 async def clients(apart: Cluster) -> AsyncIterator[list[httpx.AsyncClient]]:
-    """A client of each."""
+    """A client for each."""
     async with client_of(apart.nodes[0]) as right, client_of(apart.nodes[1]) as wrong:
         yield [right, wrong]
 
 
 @asynccontextmanager
 async def hanging(cluster: Cluster, client: httpx.AsyncClient, seconds: int) -> AsyncIterator[None]:
-    """Have Stripe take so long to answer until the block ends."""
+    """Make Stripe take this long to respond until the block ends."""
     faults = f"{cluster.sandbox_url}/test/faults"
     await client.put(faults, json={"api": {"hang_s": seconds}})
     try:
@@ -67,7 +67,7 @@ async def test_what_is_paid_through_either_is_posted_once(apart: Cluster, client
 
 
 async def test_a_key_in_use_at_one_is_in_use_at_the_other(apart: Cluster, clients: list[httpx.AsyncClient]) -> None:
-    """While one process asks Stripe for a session, the other one answers 409, and neither takes over too early."""
+    """While one process asks Stripe for a session, the other returns 409, and neither takes over too early."""
     for asking, other in (clients, clients[::-1]):
         request: Any = {"json": {"text": "Claimed"}, "headers": {"Idempotency-Key": str(uuid.uuid4())}}
         async with hanging(apart, clients[0], 3):
@@ -84,7 +84,7 @@ async def test_a_key_in_use_at_one_is_in_use_at_the_other(apart: Cluster, client
 
 @pytest.mark.parametrize(("holding_s", "asking_s"), [(0, AHEAD_S), (-AHEAD_S, 0)])
 async def test_only_one_sweeps(own_cluster: Cluster, holding_s: int, asking_s: int) -> None:
-    """While a sweep by one clock goes on, none begins by another."""
+    """While one process's reconciler is running by one clock, none starts by another."""
     wrong = replace(own_cluster, environment={**own_cluster.environment, **ahead_by(holding_s)}, nodes=[])
     own_cluster.nodes[0].stop()
     faults = f"{own_cluster.sandbox_url}/test/faults"
@@ -101,7 +101,7 @@ async def test_only_one_sweeps(own_cluster: Cluster, holding_s: int, asking_s: i
 
 
 async def test_a_webhook_at_the_one_that_is_off_is_refused(clients: list[httpx.AsyncClient]) -> None:
-    """The process whose clock is ten minutes off takes a right signature for an old one; the other does not."""
+    """The process whose clock is ten minutes off refuses a valid signature as stale; the other accepts it."""
     news = event("checkout.session.completed", {"id": "cs_foreign", "object": "checkout.session"})
     refused = await deliver(clients[1], news)
     assert (refused.status_code, refused.json()["code"]) == (400, "invalid_signature")

@@ -1,4 +1,4 @@
-"""Connections that come to nothing, by the hundred: afterwards the process has no descriptor and no memory of them."""
+"""Abandoned connections, by the hundred: afterwards the process has no descriptors and no memory left of them."""
 
 import asyncio
 import contextlib
@@ -21,12 +21,12 @@ MIB = 2**20
 EACH = 300  # connections of each kind
 GONE_WITHIN_S = 30 + 10  # for a busy machine
 MOST_GROWTH = 8 * MIB
-SOON = ("a handshake", "misuse", "a broken")  # kinds that are sent away at once
-AT_ONCE = 100  # connections being made
+SOON = ("a handshake", "misuse", "a broken")  # kinds that are closed at once
+AT_ONCE = 100  # connections being opened
 
 POST = b"POST /stripe/webhook HTTP/1.1\r\nHost: board\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
-# What is sent first, and then every few seconds for as long as the other side is there.
+# What is sent first, and then every few seconds until the other side closes.
 KINDS: dict[str, tuple[bytes, bytes]] = {
     "silence": (b"", b""),
     "a slow head": (b"POST /stripe/webhook HTTP/1.1\r\nX-Y: ", b"a"),
@@ -48,7 +48,7 @@ KINDS: dict[str, tuple[bytes, bytes]] = {
 
 
 def sockets_of(pid: int) -> int:
-    """Return how many of a process's descriptors are sockets; files of the database come and go."""
+    """Return how many of a process's descriptors are sockets; the database's files come and go."""
     count = 0
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -57,12 +57,12 @@ def sockets_of(pid: int) -> int:
 
 
 def resident(pid: int) -> int:
-    """Return how much memory a process has in RAM, in bytes."""
+    """Return the resident memory of a process in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def environment(data: Path, port: int, **more: str) -> dict[str, str]:
-    """The environment of a board whose Stripe nobody answers for."""
+    """The environment of a board whose Stripe does not respond."""
     return {
         "PAIDCHAT_DATABASE_URL": f"sqlite:///{data / 'paidchat.db'}",
         "PAIDCHAT_PUBLIC_URL": f"http://127.0.0.1:{port}",
@@ -75,7 +75,7 @@ def environment(data: Path, port: int, **more: str) -> dict[str, str]:
 
 @pytest.fixture
 def many_descriptors() -> Iterator[None]:
-    """Let this process, and what it starts, have as many descriptors as the test takes."""
+    """Let this process and its children have as many descriptors as the test needs."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield
@@ -83,7 +83,7 @@ def many_descriptors() -> Iterator[None]:
 
 
 async def connect(port: int, places: asyncio.Semaphore, start: bytes) -> socket.socket:
-    """Connect, and say the first thing."""
+    """Connect, and send the first bytes."""
     connected = socket.socket()
     connected.setblocking(False)
     async with places:
@@ -95,7 +95,7 @@ async def connect(port: int, places: asyncio.Semaphore, start: bytes) -> socket.
 
 
 async def sockets_left(board: Running, port: int, kinds: Iterable[tuple[bytes, bytes]]) -> int:
-    """Make connections of these kinds, all at once, and return how many sockets are left of them after 30 s."""
+    """Open connections of these kinds, all at once, and return how many of their sockets are left after 30 s."""
     places = asyncio.Semaphore(AT_ONCE)
     before = sockets_of(board.pid)
     chosen = list(kinds) * EACH
@@ -113,18 +113,18 @@ async def sockets_left(board: Running, port: int, kinds: Iterable[tuple[bytes, b
 
 @pytest.mark.usefixtures("many_descriptors")
 async def test_connections_that_come_to_nothing_leave_nothing(tmp_path: Path) -> None:
-    """Of 300 connections of each kind at once nothing is left after 30 s, though their other side never closes."""
+    """Of 300 concurrent connections of each kind nothing is left after 30 s, though their clients never close."""
     port = free_port()
     with process_anew("serve", "--port", str(port), **environment(tmp_path, port)) as board:
         assert await sockets_left(board, port, KINDS.values()) <= 0
-        # They have made room for as many as there were; those that come now must find it empty.
+        # They have grown the process's memory as far as needed; from those that follow, nothing may be left.
         memory = resident(board.pid)
         assert await sockets_left(board, port, [kind for name, kind in KINDS.items() if name.startswith(SOON)]) <= 0
         assert resident(board.pid) - memory < MOST_GROWTH
 
 
 def lines_of(board: subprocess.Popen[str]) -> str:
-    """Stop a process and return what it wrote."""
+    """Stop a process and return its output."""
     board.send_signal(signal.SIGTERM)
     output, _ = board.communicate(timeout=20)
     return output
@@ -132,7 +132,7 @@ def lines_of(board: subprocess.Popen[str]) -> str:
 
 @contextlib.contextmanager
 def limited(data: Path, port: int, soft: int, hard: int, **more: str) -> Iterator[subprocess.Popen[str]]:
-    """Serve a board whose limits of open files are these; gives the process once it answers."""
+    """Serve a board with these limits on open files; yields the process once it responds."""
     arguments = ["prlimit", f"--nofile={soft}:{hard}", "paidchat", "serve", "--port", str(port)]
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     kept["PATH"] = f"{Path(sys.executable).parent}:{kept['PATH']}"
@@ -157,7 +157,7 @@ def limited(data: Path, port: int, soft: int, hard: int, **more: str) -> Iterato
 
 
 def test_the_limit_of_descriptors_is_raised(tmp_path: Path) -> None:
-    """A process takes as many descriptors as it may have, and where they suffice says nothing about it."""
+    """A process raises its soft limit as far as it may, and logs nothing if that is enough."""
     port = free_port()
     with limited(tmp_path, port, 256, 2048, PAIDCHAT_MAX_VIEWERS="1000") as board:
         limits = Path(f"/proc/{board.pid}/limits").read_text()
@@ -166,7 +166,7 @@ def test_the_limit_of_descriptors_is_raised(tmp_path: Path) -> None:
 
 
 def test_too_few_descriptors_are_named(tmp_path: Path) -> None:
-    """A process that may not have enough for its viewers warns at its start, and says when it turns newcomers away."""
+    """A process that can't have enough for its viewers warns at startup, and logs when it refuses connections."""
     port = free_port()
     with limited(tmp_path, port, 64, 64, PAIDCHAT_MAX_VIEWERS="500") as board:
         crowd = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(100)]

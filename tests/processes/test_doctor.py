@@ -1,4 +1,4 @@
-"""`paidchat doctor`: what it finds in a good set-up and in bad ones, the remedy with each, and its exit status."""
+"""`paidchat doctor`: its findings in good and bad set-ups, the remedy for each, and its exit status."""
 
 import re
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ def test_a_good_set_up_is_well(cluster: Cluster) -> None:
 
 
 def test_an_empty_database_is_a_failure(cluster: Cluster, postgres: Postgres) -> None:
-    """A database without the schema fails, and the remedy is the command to run."""
+    """A database without the schema is a failure, and the remedy is the command to run."""
     empty = {**cluster.environment, "PAIDCHAT_DATABASE_URL": postgres.create_database()}
     done = paidchat("doctor", **empty)
     assert done.returncode == 1
@@ -46,7 +46,7 @@ def test_an_empty_database_is_a_failure(cluster: Cluster, postgres: Postgres) ->
 
 
 def test_whatever_is_away_is_a_failure(cluster: Cluster) -> None:
-    """With neither a database nor Stripe to be reached, each is said with its remedy, and nothing is a traceback."""
+    """If neither the database nor Stripe can be reached, each is reported with its remedy, without a traceback."""
     nobody = free_port()
     away = {
         "PAIDCHAT_DATABASE_URL": f"postgresql://a:b@127.0.0.1:{nobody}/c",
@@ -63,7 +63,7 @@ def test_whatever_is_away_is_a_failure(cluster: Cluster) -> None:
 
 
 def test_bad_settings_are_listed(cluster: Cluster) -> None:
-    """Settings that can't be are said as at a start, all of them."""
+    """Invalid settings are all reported, as at startup."""
     bad = {**cluster.environment, "PAIDCHAT_PRICE_AMOUNT": "free", "PAIDCHAT_RATE_LIMIT": "many"}
     done = paidchat("doctor", **bad)
     assert done.returncode != 0
@@ -73,7 +73,7 @@ def test_bad_settings_are_listed(cluster: Cluster) -> None:
 
 @pytest.fixture
 async def stripe() -> AsyncIterator[Echo]:
-    """A server in Stripe's place that lists whatever endpoints it is told to."""
+    """A server in Stripe's place that lists the given webhook endpoints."""
     async with counting() as echo:
         yield echo
 
@@ -111,7 +111,7 @@ GOOD = webhook_endpoint(f"{URL}/stripe/webhook")
 async def test_a_schema_of_another_age_is_found(
     stripe: Echo, tmp_path: Path, revision: str, works_with: str, level: Level, words: str
 ) -> None:
-    """A newer schema that allows this program is a warning; one it can't use, or has to migrate, is a failure."""
+    """A newer schema that allows this program is a warning; one it can't use, or must migrate, is a failure."""
     url = f"sqlite:///{tmp_path / 'paidchat.db'}"
     async with opened(url) as database:
         await schema.migrate(database)
@@ -152,7 +152,7 @@ async def test_a_schema_of_another_age_is_found(
 async def test_the_endpoint_is_looked_at(
     stripe: Echo, endpoints: list[dict[str, Any]], level: Level, words: str
 ) -> None:
-    """The webhook endpoint must be there, enabled, ours, and subscribed to what the board needs."""
+    """The webhook endpoint must exist, be enabled and ours, and be subscribed to the events that the board needs."""
     found = (await examined(stripe, *endpoints))["webhook endpoint"]
     assert found.level is level, found
     assert words in found.found
@@ -160,7 +160,7 @@ async def test_the_endpoint_is_looked_at(
 
 
 async def test_a_url_without_tls_is_a_warning(stripe: Echo) -> None:
-    """A public URL that is plain HTTP is said, with what to do."""
+    """A public URL with plain HTTP is reported, with the remedy."""
     found = (await examined(stripe, GOOD, public_url="http://chat.example.com"))["public URL"]
     assert found.level is Level.WARNING
     assert "TLS" in found.remedy
@@ -176,7 +176,7 @@ async def test_a_url_without_tls_is_a_warning(stripe: Echo) -> None:
     ],
 )
 async def test_the_key_is_looked_at(key: str, level: Level, words: str) -> None:
-    """The key's kind and mode are said; a live key that may do everything is a warning that names the lesser rights."""
+    """The key's kind and mode are shown; a live key with all permissions is a warning that names those needed."""
     settings = Settings(
         public_url=URL,
         stripe_secret_key=key,
@@ -186,7 +186,7 @@ async def test_the_key_is_looked_at(key: str, level: Level, words: str) -> None:
     )
     async for found in examine(settings):
         if found.subject == "key":
-            break  # what comes after asks Stripe itself
+            break  # the later checks ask Stripe itself
     assert (found.subject, found.level) == ("key", level)
     assert words in found.found
     assert ("restricted key" in found.remedy) is (level is Level.WARNING)
@@ -203,14 +203,14 @@ async def test_the_key_is_looked_at(key: str, level: Level, words: str) -> None:
 async def test_what_cannot_be_read_has_the_remedy_for_its_cause(
     stripe: Echo, broken: set[str], status: int, remedy: str
 ) -> None:
-    """Where Stripe itself is the trouble, nobody is told to change what the key may read."""
+    """If Stripe itself is the problem, the remedy is not a change of the key's permissions."""
     stripe.broken, stripe.status = broken, status
     found = await examined(stripe, GOOD, automatic_tax="exclusive")
     assert [found[name].remedy.startswith(remedy) for name in ("webhook endpoint", "tax")] == [True, True], found
 
 
 async def test_a_key_that_may_not_read_is_told_to(tmp_path: Path) -> None:
-    """Where Stripe answers, but the key may not read endpoints or tax settings, the remedy names that right."""
+    """If Stripe responds, but the key may not read endpoints or tax settings, the remedy names that permission."""
     with served_board(tmp_path) as board:
         async with tampering() as between:
             between.target = f"{board.url}/sandbox"
@@ -222,7 +222,7 @@ async def test_a_key_that_may_not_read_is_told_to(tmp_path: Path) -> None:
 
 
 async def test_a_pending_tax_set_up_is_a_failure(stripe: Echo) -> None:
-    """With automatic tax on and no head office at Stripe, every checkout would be refused: that is a failure."""
+    """With automatic tax on and no head office at Stripe, which would refuse every checkout, there is a failure."""
     found = (await examined(stripe, GOOD, automatic_tax="exclusive"))["tax"]
     assert found.level is Level.FAILURE
     assert "head-office" in found.remedy
@@ -241,7 +241,7 @@ async def test_a_pending_tax_set_up_is_a_failure(stripe: Echo) -> None:
     ],
 )
 async def test_the_clock_is_compared(stripe: Echo, ahead_s: int | None, level: Level, words: str) -> None:
-    """A clock over a minute from Stripe's is a warning; over five no webhook would be taken, and it is a failure."""
+    """A clock over a minute from Stripe's is a warning; over five minutes, which breaks webhooks, it is a failure."""
     if ahead_s is not None:
         stripe.date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead_s), usegmt=True)
     found = (await examined(stripe, GOOD))["clock"]

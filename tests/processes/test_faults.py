@@ -1,4 +1,4 @@
-"""PostgreSQL misbehaves: listeners die or freeze, the server restarts. Nothing is lost, nothing comes twice."""
+"""PostgreSQL misbehaves: listeners die or freeze, the server restarts. Nothing is lost or duplicated."""
 
 import asyncio
 import os
@@ -44,7 +44,7 @@ async def _until_listening(*nodes: Node) -> None:
 async def test_a_lost_or_frozen_listener_delays_nothing_for_long(
     cluster: Cluster, request: pytest.FixtureRequest, fault: signal.Signals
 ) -> None:
-    """With every listening connection cut or frozen, a message still comes: the feed polls."""
+    """With every listening connection cut or frozen, messages still arrive, because the feed polls."""
     first, second = cluster.nodes[:2]
     async with client_of(first) as client, following(second) as follower:
         await _seen(cluster, follower, client, "Before")
@@ -60,7 +60,7 @@ async def test_a_lost_or_frozen_listener_delays_nothing_for_long(
 
 
 async def test_restarts_of_the_database_lose_nothing(own_cluster: Cluster) -> None:
-    """While people pay, PostgreSQL is restarted again and again: each message is posted once and followed once."""
+    """While people pay, PostgreSQL is restarted again and again: each message is posted and delivered once."""
     nodes = [own_cluster.nodes[0], own_cluster.start_node()]
     texts = [f"Message {number}" for number in range(24)]
     seen: dict[str, list[int]] = {node.url: [] for node in nodes}

@@ -1,4 +1,4 @@
-"""What an operator does by hand, beside running servers: every command does it, says so, and is seen on the board."""
+"""Operator commands beside running servers: each does its job, says so, and shows its effect on the board."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from tests.support.served import free_port, paidchat
 
 
 async def test_a_message_is_listed_removed_and_restored(cluster: Cluster) -> None:
-    """A message that was paid for is in the list, leaves the board by command, and comes back by command."""
+    """A paid message is in the list, leaves the board by command, and comes back by command."""
     text = f"An opinion {uuid.uuid4()}"
     async with client_of(cluster.nodes[0]) as client, following(cluster.nodes[1]) as follower:
         await cluster.post(client, text)
@@ -36,7 +36,7 @@ async def test_a_message_is_listed_removed_and_restored(cluster: Cluster) -> Non
 
 
 async def test_a_message_is_removed_with_its_money(cluster: Cluster) -> None:
-    """Removed with --refund, the money of a message goes back once; then it can't be restored by hand."""
+    """Removed with --refund, a message is refunded once; then it can't be restored."""
     async with client_of(cluster.nodes[0]) as client, following(cluster.nodes[1]) as follower:
         payment = await cluster.post(client, "Not for this board")
         message_id = (await follower.receive_entry())["message"]["id"]
@@ -51,7 +51,7 @@ async def test_a_message_is_removed_with_its_money(cluster: Cluster) -> None:
 
 
 async def test_a_payment_is_shown_and_refunded(cluster: Cluster) -> None:
-    """A payment is shown with its ids at Stripe; refunded by command, its message leaves."""
+    """A payment is shown with its ids at Stripe; refunding it by command removes its message."""
     async with client_of(cluster.nodes[0]) as client, following(cluster.nodes[1]) as follower:
         payment = await cluster.post(client, "Money back, please")
         message_id = (await follower.receive_entry())["message"]["id"]
@@ -76,7 +76,7 @@ async def test_a_payment_is_shown_and_refunded(cluster: Cluster) -> None:
     ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else "",
 )
 def test_what_is_not_there_is_said(cluster: Cluster, command: tuple[str, ...], word: str) -> None:
-    """A message or a payment that does not exist ends a command with 1 and one sentence."""
+    """For a message or payment that does not exist a command exits with 1 and one sentence."""
     refused = paidchat(*command, **cluster.environment)
     assert refused.returncode == 1
     assert word in refused.stderr
@@ -84,7 +84,7 @@ def test_what_is_not_there_is_said(cluster: Cluster, command: tuple[str, ...], w
 
 
 async def test_an_unpaid_payment_is_not_refunded(cluster: Cluster) -> None:
-    """There is nothing to send back of what was not paid, and the command says so."""
+    """An unpaid payment can't be refunded, and the command says so."""
     async with client_of(cluster.nodes[0]) as client:
         payment = (await client.post("/api/payments", json={"text": "Later"})).json()
     refused = paidchat("payments", "refund", payment["id"], **cluster.environment)
@@ -93,14 +93,14 @@ async def test_an_unpaid_payment_is_not_refunded(cluster: Cluster) -> None:
 
 
 async def test_reconcile_posts_what_was_never_told(own_cluster: Cluster) -> None:
-    """With no server to hear of it, a paid message is posted by `paidchat reconcile`, which counts what it did."""
+    """Without a running server, a paid message is posted by `paidchat reconcile`, which reports what it did."""
     async with client_of(own_cluster.nodes[0]) as client:
         faults = {"webhook": {"drop": "all"}}
         assert (await client.put(f"{own_cluster.sandbox_url}/test/faults", json=faults)).status_code == 200
         payment = (await client.post("/api/payments", json={"text": "Nobody said"})).json()
         own_cluster.nodes[0].stop()
         await own_cluster.act(client, payment, "pay")
-    for _ in range(60):  # the server may have held the sweep when it left
+    for _ in range(60):  # the server may have held the lease when it stopped
         done = paidchat("reconcile", **own_cluster.environment)
         if "sweeping just now" not in done.stderr:
             break
@@ -112,13 +112,13 @@ async def test_reconcile_posts_what_was_never_told(own_cluster: Cluster) -> None
 
 
 async def test_one_process_sweeps_at_a_time(own_cluster: Cluster) -> None:
-    """While a server is in the middle of its sweep, another process leaves it alone, and says so."""
+    """While a server's reconciler is running, another process does not start one, and says so."""
     async with client_of(own_cluster.nodes[0]) as client:
         await client.post("/api/payments", json={"text": "Asked about"})
         await client.put(f"{own_cluster.sandbox_url}/test/faults", json={"api": {"hang_s": 5}})
         await sweep_under_way(own_cluster.database_url)
         said = [paidchat("reconcile", **own_cluster.environment) for _ in range(3)]
-    # The server sweeps every second, and each sweep now takes many: one of three at least meets it.
+    # The server's reconciler runs every second, and each pass now takes many: at least one of three overlaps with it.
     assert any(done.returncode == 1 and "sweeping just now" in done.stderr for done in said)
 
 
@@ -132,7 +132,7 @@ async def test_what_a_backup_lost_is_posted_by_hand(cluster: Cluster) -> None:
         listed = await asyncio.to_thread(paidchat, "migrate", "--new-epoch", **cluster.environment)
         command = ("payments", "adopt", session_of(payment))
         assert f"paidchat {' '.join(command)} --text" in listed.stdout
-        await asyncio.sleep(1)  # both boards have seen that a new epoch began
+        await asyncio.sleep(1)  # so that both boards notice the new epoch
         async with following(cluster.nodes[1]) as follower:
             before = follower.first["seq"]
             done = await asyncio.to_thread(
@@ -164,7 +164,7 @@ async def test_what_a_backup_lost_is_posted_by_hand(cluster: Cluster) -> None:
     ids=" ".join,
 )
 def test_a_database_that_is_away_is_said(cluster: Cluster, command: tuple[str, ...]) -> None:
-    """With the database away, every command ends with one sentence about it."""
+    """If the database can't be reached, every command ends with one sentence about it."""
     away = {**cluster.environment, "PAIDCHAT_DATABASE_URL": f"postgresql://a:b@127.0.0.1:{free_port()}/c"}
     refused = paidchat(*command, **away)
     assert refused.returncode in {1, 2}
@@ -173,7 +173,7 @@ def test_a_database_that_is_away_is_said(cluster: Cluster, command: tuple[str, .
 
 
 def test_what_cannot_be_posted_by_hand_is_said(cluster: Cluster) -> None:
-    """A session that is not there, and a Stripe or a database that is away, end the command with 1 and one sentence."""
+    """With an unknown session, or an unreachable Stripe or database, the command exits with 1 and one sentence."""
     nobody = f"127.0.0.1:{free_port()}"
     for changes, word in (
         ({}, "Stripe does not know the session"),
@@ -188,7 +188,7 @@ def test_what_cannot_be_posted_by_hand_is_said(cluster: Cluster) -> None:
 
 
 async def refunded(cluster: Cluster, payment_id: str) -> int:
-    """How much of a payment the sandbox has sent back."""
+    """How much of a payment the sandbox has refunded."""
     async with client_of(cluster.nodes[0]) as client:
         sessions = (await cluster.ledger(client))["sessions"]
     [amount] = [each["amount_refunded"] for each in sessions if each["client_reference_id"] == payment_id]

@@ -1,4 +1,4 @@
-"""What an operator's machine brings along: folders with odd names and locales without an arrow."""
+"""The operator's environment: folders with odd names, locales, signals, proxies."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ NOWHERE = {
 
 @pytest.mark.parametrize("name", ["a%20b", "what?now", "Zoë #1 100%"])
 def test_the_demo_keeps_its_data_in_the_folder_that_was_named(tmp_path: Path, name: str) -> None:
-    """A folder's name is meant literally, whatever it would mean in a URL."""
+    """A folder's name is taken literally, whatever it would mean in a URL."""
     data = tmp_path / name
     with process("demo", "--no-open", "--port", str(free_port()), "--data", str(data)):
         assert [folder.name for folder in tmp_path.iterdir()] == [name]
@@ -44,7 +44,7 @@ LOCALES = [
 
 @pytest.mark.parametrize("locale", LOCALES, ids=lambda locale: "-".join(locale.values()))
 async def test_a_locale_that_lacks_a_character_costs_no_command(tmp_path: Path, locale: dict[str, str]) -> None:
-    """Where the locale cannot write an arrow or an emoji, a command writes an escape instead and does its work."""
+    """If the locale cannot encode an arrow or an emoji, a command prints an escape instead and does its work."""
     there = {**NOWHERE, "PAIDCHAT_DATABASE_URL": f"sqlite:///{tmp_path / 'paidchat.db'}", **locale}
     async with opened(there["PAIDCHAT_DATABASE_URL"]) as database:
         await migrate(database)
@@ -60,7 +60,7 @@ async def test_a_locale_that_lacks_a_character_costs_no_command(tmp_path: Path, 
 
 
 def test_a_setting_that_is_no_text_is_refused_in_words() -> None:
-    """A value that the locale cannot read is named by its variable."""
+    """A value that the locale cannot decode is reported by its variable's name."""
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PAIDCHAT_TITLE": "Zoë"}
     refused = paidchat("doctor", **NOWHERE, **plain)
     assert refused.returncode == 2
@@ -69,7 +69,7 @@ def test_a_setting_that_is_no_text_is_refused_in_words() -> None:
 
 
 def test_a_live_key_without_tls_starts_with_a_warning(tmp_path: Path) -> None:
-    """Real money over http:// is warned about before the board is ready."""
+    """A live key with an http:// URL is warned about before the board is ready."""
     live = {
         **NOWHERE,
         "PAIDCHAT_DATABASE_URL": f"sqlite:///{tmp_path / 'paidchat.db'}",
@@ -83,7 +83,7 @@ def test_a_live_key_without_tls_starts_with_a_warning(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_nobody_else_reads_the_files(tmp_path: Path, umask: int) -> None:
-    """The files of a demo, and the folders made for them, are for its own user alone; a folder that was there stays."""
+    """A demo's files, and the folders made for them, are only for its own user; an existing folder is unchanged."""
     data = tmp_path / "made" / "for it"
     tmp_path.chmod(0o755)
     before = os.umask(umask)
@@ -99,7 +99,7 @@ def test_nobody_else_reads_the_files(tmp_path: Path, umask: int) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM], ids=lambda number: number.name)
 async def test_a_single_process_says_goodbye(tmp_path: Path, number: signal.Signals) -> None:
-    """On SIGHUP as on SIGTERM, a single process tells its viewers 1012 and ends by that signal."""
+    """On SIGHUP as on SIGTERM, a single process closes its viewers with 1012 and ends by that signal."""
     port = free_port()
     with process("demo", "--no-open", "--port", str(port), "--data", str(tmp_path)) as running:
         async with following(Node(f"http://127.0.0.1:{port}", running)) as follower:
@@ -109,7 +109,7 @@ async def test_a_single_process_says_goodbye(tmp_path: Path, number: signal.Sign
 
 
 async def test_under_nohup_a_hangup_is_ignored(tmp_path: Path) -> None:
-    """A process that was started with SIGHUP ignored goes on serving after one."""
+    """A process that was started with SIGHUP ignored keeps serving after one."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     port = free_port()
     try:
@@ -128,7 +128,7 @@ ASTRAY = {"HTTP_PROXY": NO_ONE, "HTTPS_PROXY": NO_ONE, "ALL_PROXY": "socks5://12
 
 
 async def test_no_proxy_comes_between_the_demo_and_its_sandbox(tmp_path: Path) -> None:
-    """Whatever proxies the environment names, a demo takes payments, and the sandbox's events reach it."""
+    """Whatever proxies are in the environment, a demo accepts payments, and the sandbox's events reach it."""
     port = free_port()
     with process("demo", "--no-open", "--port", str(port), "--data", str(tmp_path), **ASTRAY) as running:
         async with client_of(Node(f"http://127.0.0.1:{port}", running)) as client:
@@ -137,7 +137,7 @@ async def test_no_proxy_comes_between_the_demo_and_its_sandbox(tmp_path: Path) -
 
 
 async def test_a_proxy_is_used_on_the_way_to_stripe() -> None:
-    """Stripe, not being on this machine, is asked through the proxy of the environment, unless NO_PROXY names it."""
+    """Stripe, on another machine, is reached through the environment's proxy, unless NO_PROXY names it."""
     elsewhere = {**NOWHERE, "PAIDCHAT_STRIPE_API_BASE": "http://stripe.invalid"}
     async with counting() as proxy:
         through = {**elsewhere, "HTTP_PROXY": proxy.url}
@@ -164,7 +164,7 @@ async def test_a_proxy_is_used_on_the_way_to_stripe() -> None:
     ids=" ".join,
 )
 def test_a_socks_proxy_is_refused_in_words(command: tuple[str, ...]) -> None:
-    """Without the package for it, a SOCKS proxy on the way to Stripe ends any command with a sentence."""
+    """Without its package, a SOCKS proxy for Stripe ends any command with a sentence."""
     settings = {name: value for name, value in NOWHERE.items() if name != "PAIDCHAT_STRIPE_API_BASE"}
     refused = paidchat(*command, **settings, ALL_PROXY="socks5://127.0.0.1:1080")
     assert refused.returncode == 2

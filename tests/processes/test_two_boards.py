@@ -13,7 +13,7 @@ from tests.support.webhooks import deliver
 
 
 async def test_a_message_paid_through_one_is_seen_on_the_other(cluster: Cluster) -> None:
-    """A message whose webhook went to the first process comes to a follower of the second, with its payment."""
+    """A message whose webhook went to the first process reaches a subscriber of the second, with its payment."""
     first, second = cluster.nodes[:2]
     async with client_of(first) as client, following(second) as follower:
         payment = (await client.post("/api/payments", json={"text": "Over there"})).json()
@@ -27,7 +27,7 @@ async def test_a_message_paid_through_one_is_seen_on_the_other(cluster: Cluster)
 
 
 async def test_a_cursor_of_one_resumes_on_the_other(cluster: Cluster) -> None:
-    """A follower that comes back to another process gets exactly what it missed."""
+    """A subscriber that resumes at another process gets exactly what it missed."""
     first, second = cluster.nodes[:2]
     async with client_of(first) as client:
         async with following(first) as follower:
@@ -87,7 +87,7 @@ async def test_the_rate_limit_is_one_across_processes(cluster: Cluster) -> None:
     first, second = limited.start_node(), limited.start_node()
     async with client_of(first) as here, client_of(second) as there:
         answers = [await client.post("/api/payments", json={"text": "Quick"}) for client in (here, there, here, there)]
-    # Other tests of this database come from the same address.
+    # Other tests on this database use the same address.
     assert answers[-1].status_code == 429
     assert answers[-1].json()["code"] == "rate_limited"
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
@@ -96,7 +96,7 @@ async def test_the_rate_limit_is_one_across_processes(cluster: Cluster) -> None:
 
 
 async def test_processes_with_other_prices_keep_each_others_promises(cluster: Cluster) -> None:
-    """A payment that one process promised is paid and posted at that price, whatever price its neighbour asks."""
+    """A payment started through one process is paid and posted at that price, whatever the other's price is."""
     dear = replace(cluster, environment={**cluster.environment, "PAIDCHAT_PRICE_AMOUNT": "250"}, nodes=[]).start_node()
     async with client_of(cluster.nodes[0]) as here, client_of(dear) as there, following(dear) as follower:
         for client, other, amount in ((here, there, 100), (there, here, 250)):
@@ -111,7 +111,7 @@ async def test_processes_with_other_prices_keep_each_others_promises(cluster: Cl
 
 
 def test_a_server_refuses_a_schema_that_is_behind(cluster: Cluster) -> None:
-    """On a shared database a server does not migrate by itself: it says which command to run."""
+    """On a shared database a server does not migrate by itself; it names the command to run."""
     empty = {**cluster.environment, "PAIDCHAT_DATABASE_URL": cluster.postgres.create_database()}
     refused = paidchat("serve", "--port", "1", **empty)
     assert refused.returncode == 2
@@ -120,13 +120,13 @@ def test_a_server_refuses_a_schema_that_is_behind(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("new_epoch", [False, True])
 async def test_a_new_epoch_sends_everybody_a_snapshot(cluster: Cluster, new_epoch: bool) -> None:
-    """After `migrate --new-epoch` an old cursor gets a snapshot; after a plain `migrate` it still counts."""
+    """After `migrate --new-epoch` an old cursor gets a snapshot; after a plain `migrate` it still resumes."""
     async with following(cluster.nodes[1]) as follower:
         after, epoch = follower.cursor
     arguments = ["migrate", "--new-epoch"] if new_epoch else ["migrate"]
     done = paidchat(*arguments, **cluster.environment)
     assert done.returncode == 0, done.stderr
-    await asyncio.sleep(1)  # the feed reads its log at least twice in it
+    await asyncio.sleep(1)  # in which the feed reads its log at least twice
     async with following(cluster.nodes[1], after=after, epoch=epoch) as follower:
         assert follower.first["type"] == ("snapshot" if new_epoch else "resumed")
         assert (follower.first["epoch"] != epoch) is new_epoch

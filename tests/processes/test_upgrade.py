@@ -1,4 +1,4 @@
-"""Upgrades of a running board: this program is the old one, beside a newer one with one more revision."""
+"""Upgrades of a running board: this program is the old one, beside a newer one with another revision."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ KEY = "sk_test_of_the_tests"
 
 @dataclass(frozen=True)
 class Programs:
-    """The old program, which runs in this process, and a newer one on the same database, beside one sandbox."""
+    """The old program, which runs in this process, and a newer one on the same database, with one sandbox."""
 
     folder: Path
     database_url: str
@@ -50,7 +50,7 @@ class Programs:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a command of the old program."""
+        """The environment for commands of the old program."""
         return {
             "PAIDCHAT_DATABASE_URL": self.database_url,
             "PAIDCHAT_PUBLIC_URL": f"http://127.0.0.1:{self.old_port}",
@@ -63,7 +63,7 @@ class Programs:
 
     @property
     def settings(self) -> Settings:
-        """The same as settings."""
+        """The same, as settings."""
         return Settings(
             _env_file=None,
             database_url=self.database_url,
@@ -76,20 +76,20 @@ class Programs:
         )
 
     def start_old(self) -> tuple[Served, ExitStack]:
-        """Serve the old program; closing what is returned beside the board stops it."""
+        """Serve the old program; closing the returned stack stops it."""
         running = self._stack.enter_context(ExitStack())
         app = create_app(self.settings)
         running.enter_context(serving(server_config(app, host="127.0.0.1", port=self.old_port)))
         return Served(f"http://127.0.0.1:{self.old_port}", self.settings), running
 
     def start_new(self) -> Served:
-        """Serve the newer program, in a process of its own."""
+        """Serve the newer program in its own process."""
         port = free_port()
         self._stack.enter_context(process("serve", "--port", str(port), **self._newer))
         return Served(f"http://127.0.0.1:{port}", self.settings)
 
     def migrate(self) -> None:
-        """Let the newer program bring the database to its revision."""
+        """Migrate the database to the newer program's revision."""
         migrated = paidchat("migrate", **self._newer)
         assert (migrated.returncode, migrated.stdout) == (0, "The schema is up to date.\n"), migrated.stderr
 
@@ -106,7 +106,7 @@ MakePrograms = Callable[[str, str], Programs]
 
 @pytest.fixture
 def make_programs(tmp_path: Path) -> Iterator[MakePrograms]:
-    """Make an old and a newer program for a database; the newer one's schema allows programs of `works_with`."""
+    """Make an old and a newer program for a database; the newer schema allows programs of `works_with`."""
     with ExitStack() as stack:
 
         def make(database_url: str, works_with: str) -> Programs:
@@ -129,7 +129,7 @@ def make_programs(tmp_path: Path) -> Iterator[MakePrograms]:
 
 @pytest.fixture
 async def postgres_url(postgres: Postgres) -> str:
-    """A database on PostgreSQL of this program's revision."""
+    """A PostgreSQL database at this program's revision."""
     url = postgres.create_database()
     async with opened(url) as database:
         await schema.migrate(database)
@@ -137,7 +137,7 @@ async def postgres_url(postgres: Postgres) -> str:
 
 
 async def schema_of(client: httpx.AsyncClient) -> str:
-    """Make sure that a board is ready, and return what it says of its schema."""
+    """Check that a board is ready, and return what it says about its schema."""
     answer = await client.get("/readyz")
     assert answer.status_code == 200, answer.text
     return str(answer.json()["schema"])
@@ -145,7 +145,7 @@ async def schema_of(client: httpx.AsyncClient) -> str:
 
 @dataclass
 class Crowd:
-    """People who pay through some boards. Of each payment the next board is told, as Stripe would tell it."""
+    """People who pay through several boards. Stripe's event of each payment goes to the next board."""
 
     sandbox_url: str
     payments: list[Json] = field(default_factory=list)
@@ -160,7 +160,7 @@ class Crowd:
         """Make payments until something else is done."""
         while not done.done():
             await self.pay(clients)
-            await asyncio.sleep(0.1)  # what is being waited for needs the processor, too
+            await asyncio.sleep(0.1)  # the processes under test need the CPU too
         return done.result()
 
     async def _pay(self, client: httpx.AsyncClient, told: httpx.AsyncClient, count: int) -> None:
@@ -180,7 +180,7 @@ class Crowd:
 
 @dataclass
 class Audience:
-    """A follower of some boards: of one, and when that goes away, of the next, from where it was."""
+    """A subscriber of several boards: when one goes away, it resumes at the next."""
 
     boards: list[Served]
     seq: int = -1
@@ -188,7 +188,7 @@ class Audience:
     texts: list[str] = field(default_factory=list)
 
     async def follow(self) -> None:
-        """Follow until cancelled; every message must take the next place in the log."""
+        """Follow until cancelled; every message must have the next seq."""
         for number in itertools.count():
             with contextlib.suppress(websockets.ConnectionClosed, OSError):
                 await self._follow(self.boards[number % len(self.boards)])
@@ -207,14 +207,14 @@ class Audience:
                     self.seq = frame["seq"]
 
     async def reach(self, seq: int) -> None:
-        """Wait until it has read this far."""
+        """Wait until it has read up to this seq."""
         async with asyncio.timeout(20):
             while self.seq < seq:  # noqa: ASYNC110 - it is another task that reads
                 await asyncio.sleep(0.05)
 
 
 async def test_old_and_new_serve_side_by_side(make_programs: MakePrograms, postgres_url: str) -> None:
-    """In a compatible upgrade under load the old program stays ready and can restart; nothing is lost or doubled."""
+    """In a compatible upgrade under load the old program stays ready and can restart; nothing is lost or duplicated."""
     programs = make_programs(postgres_url, EARLIER)
     crowd = Crowd(programs.sandbox_url)
     old, running = programs.start_old()
@@ -269,7 +269,7 @@ async def test_the_old_program_stops_at_what_it_cannot_use(make_programs: MakePr
 
 
 async def test_the_old_program_serves_a_file_that_it_may_use(make_programs: MakePrograms, tmp_path: Path) -> None:
-    """An SQLite file that a newer program has migrated, compatibly, is served by the old one and left as it is."""
+    """An SQLite file that a newer program migrated compatibly is served by the old one and left unchanged."""
     programs = make_programs(f"sqlite:///{tmp_path / 'paidchat.db'}", EARLIER)
     await in_thread(programs.migrate)
     crowd = Crowd(programs.sandbox_url)
@@ -287,7 +287,7 @@ async def test_the_old_program_serves_a_file_that_it_may_use(make_programs: Make
 
 
 async def test_the_old_program_refuses_a_file_that_it_cannot_use(make_programs: MakePrograms, tmp_path: Path) -> None:
-    """An SQLite file that a newer program has migrated, incompatibly, is refused in words and left as it is."""
+    """An SQLite file that a newer program migrated incompatibly is refused with an explanation and left unchanged."""
     programs = make_programs(f"sqlite:///{tmp_path / 'paidchat.db'}", REVISION)
     await in_thread(programs.migrate)
     refused = await in_thread(paidchat, "serve", "--port", str(free_port()), **programs.environment)
@@ -304,19 +304,19 @@ async def revision_of(url: str) -> str | None:
 
 
 def assert_says_too_new(words: str) -> None:
-    """Make sure that somebody is told what is the matter and what to do."""
+    """Check that a text says what is wrong and what to do."""
     assert TOO_NEW in words
     assert AT_LEAST in words
 
 
 def in_thread(work: Callable[P, T], *arguments: P.args, **more: P.kwargs) -> "asyncio.Task[T]":
-    """Do something that takes its time while the loop goes on."""
+    """Run something blocking while the event loop continues."""
     return asyncio.ensure_future(asyncio.to_thread(work, *arguments, **more))
 
 
 @contextlib.asynccontextmanager
 async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do something beside the block; what goes wrong in it fails the block."""
+    """Run something beside the block; its errors fail the block."""
     async with asyncio.TaskGroup() as group:
         task = group.create_task(work)
         yield

@@ -13,7 +13,7 @@ from tests.support.served import free_port, paidchat, process
 
 
 async def test_a_rolling_restart_under_load_loses_nothing(cluster: Cluster) -> None:
-    """On SIGHUP the workers are replaced one by one while people pay; a follower resumes and misses nothing."""
+    """On SIGHUP the workers are replaced one by one while people pay; a subscriber resumes and misses nothing."""
     port = free_port()
     with process("serve", "--workers", "2", "--port", str(port), **cluster.environment) as running:
         node = Node(f"http://127.0.0.1:{port}", running)
@@ -53,7 +53,7 @@ async def _pay_all(cluster: Cluster, payer: httpx.AsyncClient, texts: list[str])
 
 
 def test_workers_on_sqlite_are_refused(cluster: Cluster) -> None:
-    """SQLite serves one process; more are refused in words."""
+    """SQLite serves one process; more are refused with an explanation."""
     refused = paidchat(
         "serve", "--workers", "2", **{**cluster.environment, "PAIDCHAT_DATABASE_URL": "sqlite:///unused.db"}
     )

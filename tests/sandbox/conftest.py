@@ -1,4 +1,4 @@
-"""Fixtures of the sandbox's tests: a real server, called with the real SDK, and a listening endpoint."""
+"""Fixtures of the sandbox's tests: a real server, called with the real SDK, and a webhook endpoint."""
 
 import asyncio
 import json
@@ -27,12 +27,12 @@ from paidchat.sandbox import SandboxSettings, create_sandbox
 from tests.support.shapes import Json
 
 SECRET = "whsec_for_tests"
-TOLERANCE_S = 300  # Stripe's own default
-CERTIFICATES = ssl.create_default_context()  # slow to load, so once for all clients
+TOLERANCE_S = 300  # Stripe's default
+CERTIFICATES = ssl.create_default_context()  # slow to load, so loaded once for all clients
 
 
 class Server:
-    """A uvicorn server on a port of its own, in a thread of its own."""
+    """A uvicorn server on its own port, in its own thread."""
 
     def __init__(self, app: ASGIApp, port: int = 0) -> None:
         self._socket = socket.socket()
@@ -44,7 +44,7 @@ class Server:
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
 
     def start(self) -> None:
-        """Return when requests are answered."""
+        """Return when it responds to requests."""
         self._thread.start()
         deadline = time.monotonic() + 10
         while not self._server.started:
@@ -53,7 +53,7 @@ class Server:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Return when the server is gone."""
+        """Return when the server has stopped."""
         self._server.should_exit = True
         self._thread.join(timeout=20)
         assert not self._thread.is_alive(), "the server did not stop"
@@ -61,7 +61,7 @@ class Server:
 
 
 def free_port() -> int:
-    """Return a port nobody listens on."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -70,7 +70,7 @@ def free_port() -> int:
 
 @dataclass
 class Arrival:
-    """One delivery: what came, when, and how it was answered."""
+    """One delivery: the event, when it arrived, and the response."""
 
     event: Json
     signature: str
@@ -80,7 +80,7 @@ class Arrival:
 
 @dataclass
 class Receiver:
-    """A webhook endpoint that checks signatures with Stripe's own SDK and answers as it is told."""
+    """A webhook endpoint that checks signatures with Stripe's SDK and responds as it is told."""
 
     answer: Callable[[Json], int] = lambda _event: 200
     delay_s: float = 0.0
@@ -88,7 +88,7 @@ class Receiver:
     url: str = ""
 
     def receive(self, request: Request, body: bytes) -> int:
-        """Check one delivery, write it down, and return the status to answer with."""
+        """Check one delivery, record it, and return the status to respond with."""
         signature = request.headers["stripe-signature"]
         stripe.Webhook.construct_event(body, signature, SECRET)
         signed_at = int(signature.removeprefix("t=").split(",")[0])
@@ -117,7 +117,7 @@ class Receiver:
 
 @pytest.fixture(scope="session")
 def listening() -> Iterator[Receiver]:
-    """The webhook endpoint all tests share, one after another."""
+    """The webhook endpoint that all tests share, one after another."""
     listening = Receiver()
 
     async def endpoint(request: Request) -> Response:
@@ -134,7 +134,7 @@ def listening() -> Iterator[Receiver]:
 
 @pytest.fixture
 def receiver(listening: Receiver) -> Receiver:
-    """A webhook endpoint that has heard nothing yet and answers 200 until told otherwise."""
+    """The webhook endpoint without earlier deliveries; it responds 200 until told otherwise."""
     listening.answer = lambda _event: 200
     listening.delay_s = 0.0
     listening.arrivals = []
@@ -160,7 +160,7 @@ class Bench:
         self.server.start()
 
     async def create(self, **changes: Any) -> Session:
-        """Create a session of one dollar, with some parameters changed; None leaves one out."""
+        """Create a session of one dollar, with some parameters changed; None removes one."""
         params = SESSION | changes
         given: Any = {name: value for name, value in params.items() if value is not None}
         return await self.stripe.v1.checkout.sessions.create_async(given)
@@ -171,7 +171,7 @@ class Bench:
         return dict(found.to_dict())
 
     async def do(self, session_id: str, verb: str, expect: int = 200) -> Json:
-        """Do a verb to a session and return the answer."""
+        """Apply a verb to a session and return the response."""
         answer = await self.http.post(f"/test/sessions/{session_id}/{verb}")
         assert answer.status_code == expect, answer.text
         return dict(answer.json())
@@ -186,7 +186,7 @@ class Bench:
         return dict((await self.http.get("/test/ledger")).json())
 
     async def attempts(self, count: int, within_s: float = 8.0) -> list[Json]:
-        """Return the attempts the sandbox has written down, once there are `count` of them."""
+        """Return the attempts that the sandbox has recorded, once there are `count` of them."""
         deadline = time.monotonic() + within_s
         while len(made := (await self.ledger())["deliveries"]) < count:
             assert time.monotonic() < deadline, f"{count} attempts expected, got {made}"
@@ -194,7 +194,7 @@ class Bench:
         return list(made)
 
     async def delivered(self, event_id: str, within_s: float = 8.0) -> None:
-        """Wait until the sandbox knows that an event was received."""
+        """Wait until the sandbox has recorded that an event was accepted."""
         deadline = time.monotonic() + within_s
         while (await self.raw("GET", f"/events/{event_id}")).json()["pending_webhooks"]:
             assert time.monotonic() < deadline, f"{event_id} was not delivered"
@@ -230,7 +230,7 @@ async def close(transport: stripe.HTTPXClient) -> None:
 
 @asynccontextmanager
 async def running_bench(data: Path, receiver: Receiver) -> AsyncIterator[Bench]:
-    """A sandbox on a folder of its own, delivering to the receiver."""
+    """A sandbox on its own folder, delivering to the receiver."""
     port = free_port()
     settings = SandboxSettings(
         data=data,
@@ -255,20 +255,20 @@ async def running_bench(data: Path, receiver: Receiver) -> AsyncIterator[Bench]:
 
 @pytest.fixture
 async def bench(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Bench]:
-    """A sandbox nobody has used yet."""
+    """A new sandbox."""
     async with running_bench(tmp_path / "data", receiver) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 async def still_bench(tmp_path_factory: pytest.TempPathFactory, listening: Receiver) -> AsyncIterator[Bench]:
-    """A sandbox for tests that change nothing in it, so that they can share it."""
+    """A sandbox for tests that don't change it, so that they can share it."""
     async with running_bench(tmp_path_factory.mktemp("still"), listening) as made:
         yield made
 
 
 class Serve:
-    """Serves applications of a test's own until the test ends."""
+    """Serves applications that a test builds, until the test ends."""
 
     secret = SECRET
     free_port = staticmethod(free_port)
@@ -278,7 +278,7 @@ class Serve:
         self._servers: list[Server] = []
 
     def __call__(self, app: ASGIApp, port: int) -> None:
-        """Serve an application on a port and return when it answers."""
+        """Serve an application on a port and return when it responds."""
         server = Server(app, port)
         server.start()
         self._servers.append(server)
@@ -291,7 +291,7 @@ class Serve:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """What serves a test's own application."""
+    """A server for the test's own application."""
     serving = Serve()
     yield serving
     serving.stop()

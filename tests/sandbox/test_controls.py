@@ -1,4 +1,4 @@
-"""The controls: verbs that fit each state, the ledger, the clock, tax, and bodies that make no sense."""
+"""The controls: verbs in each state, the ledger, the clock, tax, and invalid bodies."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STATES: dict[str, list[str]] = {
 
 @pytest.mark.parametrize("state", STATES)
 async def test_the_panel_offers_what_is_possible(bench: Bench, state: str) -> None:
-    """In every state exactly the verbs that have a button on the panel work; all others are refused with 409."""
+    """In every state exactly the verbs with a button on the panel work; all others are refused with 409."""
     await bench.faults(webhook={"drop": "all"})
     session_id = await _in_state(bench, state)
     panel = (await bench.http.get("/panel/live")).text
@@ -54,7 +54,7 @@ async def _in_state(bench: Bench, state: str) -> str:
 
 
 async def test_the_ledger(bench: Bench) -> None:
-    """The ledger tells every session's truth, oldest first, and every attempt of every delivery."""
+    """The ledger has every session's true state, oldest first, and every attempt of every delivery."""
     first, second = await bench.create(), await bench.create(client_reference_id="p2", metadata=None)
     await bench.do(first.id, "pay")
     await bench.do(first.id, "refund_partial")
@@ -86,7 +86,7 @@ async def test_the_ledger(bench: Bench) -> None:
 @pytest.mark.parametrize("path", ["/test/clock", "/test/tax", "/test/faults"])
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{", b'{"colour": "red"}', b"\xff"])
 async def test_bodies_that_make_no_sense(still_bench: Bench, path: str, body: bytes) -> None:
-    """A control given something else than it takes answers 422 and says what it takes."""
+    """A control with an invalid body returns 422 and says what it expects."""
     method = "POST" if path == "/test/clock" else "PUT"
     answer = await still_bench.http.request(method, path, content=body)
     assert answer.status_code == 422
@@ -95,13 +95,13 @@ async def test_bodies_that_make_no_sense(still_bench: Bench, path: str, body: by
 
 @pytest.mark.parametrize("advance", [-1, "1", True, 1e12])
 async def test_time_only_passes_forwards(still_bench: Bench, advance: Any) -> None:
-    """The clock takes seconds from 0 to a year."""
+    """The clock accepts seconds from 0 to a year."""
     assert (await still_bench.http.post("/test/clock", json={"advance_s": advance})).status_code == 422
     assert (await still_bench.http.get("/test/clock")).json()["advance_s"] == 0
 
 
 async def test_the_clock_survives_a_restart(bench: Bench) -> None:
-    """Time that has passed has passed."""
+    """The clock stays advanced."""
     await bench.http.post("/test/clock", json={"advance_s": 90})
     bench.stop()
     bench.start_again()

@@ -1,4 +1,4 @@
-"""Deliveries: signed afresh, tried again until received, across restarts, and never in one another's way."""
+"""Deliveries: signed for each attempt, retried until accepted, across restarts, and independent of each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMPLETED = "checkout.session.completed"
 
 
 async def test_retries_until_received_each_signed_afresh(bench: Bench, receiver: Receiver) -> None:
-    """A refused event comes again after about 1 and 2 s, with a signature of its own time, until a 2xx."""
+    """A refused event is retried after about 1 and 2 s, each time with a new signature, until a 2xx."""
     receiver.answer = lambda _event: 200 if len(receiver.arrivals) == 2 else 503
     created = await bench.create()
     await bench.do(created.id, "pay")
@@ -33,7 +33,7 @@ async def test_retries_until_received_each_signed_afresh(bench: Bench, receiver:
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 async def test_any_2xx_is_success(bench: Bench, receiver: Receiver, status: int) -> None:
-    """Whatever 2xx the endpoint answers, the event is done."""
+    """With any 2xx from the endpoint, the event is delivered."""
     receiver.answer = lambda _event: status
     created = await bench.create()
     await bench.do(created.id, "pay")
@@ -42,7 +42,7 @@ async def test_any_2xx_is_success(bench: Bench, receiver: Receiver, status: int)
 
 
 async def test_a_redirect_is_a_failure(bench: Bench, receiver: Receiver) -> None:
-    """A 3xx is no success and is not followed."""
+    """A 3xx is not a success and is not followed."""
     receiver.answer = lambda _event: 302
     created = await bench.create()
     await bench.do(created.id, "pay")
@@ -50,7 +50,7 @@ async def test_a_redirect_is_a_failure(bench: Bench, receiver: Receiver) -> None
 
 
 async def test_deliveries_go_on_after_a_restart(bench: Bench, receiver: Receiver) -> None:
-    """What was pending when the sandbox stopped is delivered when it runs again on the same folder."""
+    """Events pending when the sandbox stopped are delivered when it runs again on the same folder."""
     receiver.answer = lambda _event: 500
     created = await bench.create()
     await bench.do(created.id, "pay")
@@ -67,7 +67,7 @@ async def test_deliveries_go_on_after_a_restart(bench: Bench, receiver: Receiver
 
 
 async def test_a_slow_receiver_holds_up_the_answer_but_no_other_event(bench: Bench, receiver: Receiver) -> None:
-    """Paying waits for the first answer to `completed`, while other events arrive side by side."""
+    """Paying waits for the first response to `completed`, while other events are delivered concurrently."""
     receiver.delay_s = 1.5
     created = await bench.create()
     begun = time.monotonic()
@@ -79,7 +79,7 @@ async def test_a_slow_receiver_holds_up_the_answer_but_no_other_event(bench: Ben
 
 
 async def test_the_wait_for_an_answer_ends_after_ten_seconds(bench: Bench, receiver: Receiver) -> None:
-    """An endpoint that takes longer than 10 s no longer holds the buyer up, and its late answer still counts."""
+    """An endpoint that takes longer than 10 s no longer delays the buyer, and its late response still counts."""
     receiver.delay_s = 13
     created = await bench.create()
     begun = time.monotonic()
@@ -89,7 +89,7 @@ async def test_the_wait_for_an_answer_ends_after_ten_seconds(bench: Bench, recei
 
 
 async def test_nobody_listens(bench: Bench, receiver: Receiver) -> None:
-    """An endpoint that refuses connections does not hold the buyer up; the attempt is on record."""
+    """An endpoint that refuses connections does not delay the buyer; the attempt is recorded."""
     port = bench.server.port
     bench.stop()
     settings = bench.settings
@@ -127,7 +127,7 @@ async def test_retries_end_after_three_days(bench: Bench, receiver: Receiver) ->
 
 
 async def test_advancing_the_clock_moves_retries(bench: Bench, receiver: Receiver) -> None:
-    """Retries that are 1, 2, 4 and 8 s away come at once when the clock is advanced past them."""
+    """Retries due in 1, 2, 4 and 8 s happen at once when the clock is advanced past them."""
     receiver.answer = lambda _event: 500
     created = await bench.create()
     await bench.do(created.id, "pay")
@@ -139,7 +139,7 @@ async def test_advancing_the_clock_moves_retries(bench: Bench, receiver: Receive
 
 
 async def test_resending(bench: Bench, receiver: Receiver) -> None:
-    """A delivered event is sent once more on demand, also one nobody subscribed to; unknown ids are 404."""
+    """A delivered event can be sent again on demand, also one not subscribed to; unknown ids are 404."""
     created = await bench.create()
     await bench.do(created.id, "pay")
     event = receiver.arrivals[0].event

@@ -22,7 +22,7 @@ async def paid(bench: Bench) -> str:
 
 
 async def disputed(bench: Bench) -> bool:
-    """Return what the ledger says of the first session."""
+    """Return the first session in the ledger."""
     return bool((await bench.ledger())["sessions"][0]["disputed"])
 
 
@@ -59,7 +59,7 @@ async def test_a_dispute_is_lost(bench: Bench, receiver: Receiver) -> None:
 
 
 async def test_an_inquiry_is_no_dispute(bench: Bench, receiver: Receiver) -> None:
-    """An inquiry warns, moves no money, leaves the charge refundable, and closes with a warning status."""
+    """An inquiry moves no money, leaves the charge refundable, and closes with a warning status."""
     session_id = await paid(bench)
     await bench.do(session_id, "inquiry")
     opened = receiver.wait_for(CREATED)[0].event["data"]["object"]
@@ -89,7 +89,7 @@ async def test_an_inquiry_becomes_a_dispute(bench: Bench, receiver: Receiver) ->
 
 
 async def test_a_refunded_payment_is_not_disputed(bench: Bench) -> None:
-    """Money that went back wholly cannot be disputed."""
+    """A fully refunded payment cannot be disputed."""
     session_id = await paid(bench)
     await bench.do(session_id, "refund")
     await bench.do(session_id, "dispute", expect=409)

@@ -1,4 +1,4 @@
-"""Faults: everything that can be set to go wrong does, and stops when cleared."""
+"""Faults: each has its effect, and none once cleared."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ COMPLETED = "checkout.session.completed"
 
 
 async def pay(bench: Bench) -> str:
-    """Return the id of a session just paid."""
+    """Return the id of a newly paid session."""
     created = await bench.create()
     await bench.do(created.id, "pay")
     return created.id
 
 
 async def test_dropped_events_never_arrive(bench: Bench, receiver: Receiver) -> None:
-    """The next n events are lost for good, the one after them arrives; a lost one can be sent by hand."""
+    """The next n events are dropped for good, and the one after them arrives; a dropped one can be resent by hand."""
     await bench.faults(webhook={"drop": 2})
     lost = [await pay(bench), await pay(bench)]
     kept = await pay(bench)
@@ -52,7 +52,7 @@ async def test_dropping_all(bench: Bench, receiver: Receiver) -> None:
 
 
 async def test_duplicates_come_at_the_same_moment(bench: Bench, receiver: Receiver) -> None:
-    """Extra copies of an event, the same id and all valid, are sent at once."""
+    """Extra copies of an event, with the same id and valid signatures, are sent at once."""
     receiver.delay_s = 0.5
     await bench.faults(webhook={"duplicate": 49})
     await pay(bench)
@@ -64,7 +64,7 @@ async def test_duplicates_come_at_the_same_moment(bench: Bench, receiver: Receiv
 
 
 async def test_reordering(bench: Bench, receiver: Receiver) -> None:
-    """Every second event overtakes the one before it: the refund is told before the payment."""
+    """Every second event overtakes the one before it: the refund arrives before the payment."""
     await bench.faults(webhook={"reorder": True})
     session_id = await pay(bench)
     await bench.do(session_id, "refund")
@@ -73,7 +73,7 @@ async def test_reordering(bench: Bench, receiver: Receiver) -> None:
 
 
 async def test_events_of_another_shop(bench: Bench, receiver: Receiver) -> None:
-    """Each event is joined by one of the same type about a stranger's sale, which the API knows as well."""
+    """Each event is joined by one of the same type about another application's sale, which the API knows too."""
     await bench.faults(webhook={"foreign_events": True})
     session_id = await pay(bench)
     await bench.do(session_id, "refund_partial")
@@ -92,7 +92,7 @@ async def test_events_of_another_shop(bench: Bench, receiver: Receiver) -> None:
 
 @pytest.mark.parametrize("kind", ["checkout.session.expired", "checkout.session.async_payment_failed", "refund.failed"])
 async def test_foreign_objects_fit_their_event(bench: Bench, receiver: Receiver, kind: str) -> None:
-    """A stranger's object is in the state its event speaks of."""
+    """A foreign object is in the state that its event describes."""
     created = await bench.create()
     if kind == "checkout.session.expired":
         verbs = ["expire"]
@@ -110,7 +110,7 @@ async def test_foreign_objects_fit_their_event(bench: Bench, receiver: Receiver,
 
 
 async def test_an_answer_cut_off(bench: Bench) -> None:
-    """The call acts and its answer never comes; the same key then gives the session that was made."""
+    """The call is executed and gets no response; the same key then returns the session that was created."""
     await bench.faults(api={"drop_answer": 2})
     with pytest.raises(httpx.RemoteProtocolError):
         await bench.raw("POST", "/checkout/sessions", data=FORM, headers={"Idempotency-Key": "k1"})
@@ -123,7 +123,7 @@ async def test_an_answer_cut_off(bench: Bench) -> None:
 
 
 async def test_only_acts_are_cut_off(bench: Bench) -> None:
-    """A question asked in between does not use up the fault."""
+    """A GET in between does not use up the fault."""
     await bench.faults(api={"drop_answer": 1})
     assert (await bench.raw("GET", "/account")).status_code == 200
     with pytest.raises(httpx.RemoteProtocolError):
@@ -131,14 +131,14 @@ async def test_only_acts_are_cut_off(bench: Bench) -> None:
 
 
 async def test_the_sdk_survives_a_cut_answer(bench: Bench) -> None:
-    """The SDK repeats the call with its own key, and there is one session."""
+    """The SDK retries the call with its own key, and there is one session."""
     await bench.faults(api={"drop_answer": 1})
     created = await bench.create()
     assert [item["id"] for item in (await bench.ledger())["sessions"]] == [created.id]
 
 
 async def test_hanging(bench: Bench) -> None:
-    """A call hangs for as long as it is told, then acts, whoever still listens."""
+    """A call hangs for as long as set, and is then executed even if the client has gone."""
     await bench.faults(api={"hang_s": 2})
     with pytest.raises(httpx.ReadTimeout):
         await bench.raw("POST", "/checkout/sessions", data=FORM, timeout=0.2)
@@ -149,7 +149,7 @@ async def test_hanging(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("status", "error"), [(500, stripe.APIError), (429, stripe.RateLimitError)])
 async def test_failing_answers(bench: Bench, status: int, error: type[Exception]) -> None:
-    """For `count` calls the API answers 500 or 429 without acting; the SDK raises its own error for each."""
+    """For `count` calls the API returns 500 or 429 without executing them; the SDK raises its error for each."""
     await bench.faults(api={"status": status, "count": 2})
     for _ in range(2):
         with pytest.raises(error):
@@ -159,7 +159,7 @@ async def test_failing_answers(bench: Bench, status: int, error: type[Exception]
 
 
 async def test_setting_and_clearing(bench: Bench) -> None:
-    """A group that is set replaces that group and leaves the other; DELETE clears all; a restart keeps them."""
+    """Setting a group replaces it and leaves the other one; DELETE clears both; they survive a restart."""
     await bench.faults(webhook={"drop": 3, "duplicate": 1}, api={"hang_s": 1.5})
     await bench.faults(webhook={"delay_s": 2.5})
     bench.stop()
@@ -192,7 +192,7 @@ async def test_setting_and_clearing(bench: Bench) -> None:
     ],
 )
 async def test_faults_that_cannot_be(bench: Bench, given: Any) -> None:
-    """A fault that cannot be is refused with 422, in words, and changes nothing."""
+    """An invalid fault is refused with 422 and an explanation, and changes nothing."""
     await bench.faults(webhook={"drop": 1})
     answer = await bench.http.put("/test/faults", json=given)
     assert answer.status_code == 422

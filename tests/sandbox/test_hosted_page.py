@@ -1,4 +1,4 @@
-"""The hosted page, as a browser without scripts uses it."""
+"""The hosted page, in a browser without scripts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Page(HTMLParser):
-    """What a page holds: its inputs, links, alerts and text."""
+    """The content of a page: its inputs, links, alerts and text."""
 
     def __init__(self, answer: httpx.Response) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Page(HTMLParser):
         self.feed(answer.text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take note of an element."""
+        """Record an element."""
         given = {name: value or "" for name, value in attrs}
         self.tags.append(tag)
         self.inline += "style" in given or any(name.startswith("on") for name in given)
@@ -38,12 +38,12 @@ class Page(HTMLParser):
             self.links[given.get("id", "")] = given["href"]
 
     def handle_data(self, data: str) -> None:
-        """Take note of text."""
+        """Record text."""
         self.text += " " + data.strip()
 
 
 async def test_paying_redirects_to_the_success_url(bench: Bench, receiver: Receiver) -> None:
-    """Submitting the form as it stands pays: 303 to the success URL with the session id filled in."""
+    """Submitting the unchanged form pays: 303 to the success URL with the session id filled in."""
     created = await bench.create()
     page = Page(await bench.http.get(f"/pay/{created.id}"))
     assert page.inputs == {"card": "4242 4242 4242 4242", "email": "buyer@example.com", "method": "card"}
@@ -66,16 +66,16 @@ async def test_paying_redirects_to_the_success_url(bench: Bench, receiver: Recei
         ({"card": "4000-0000-0000-9995"}, "insufficient funds"),
         ({"card": "4000000000000069"}, "expired"),
         ({"card": "4111 1111 1111 1111"}, "only test cards"),
-        ({"card": "4242 4242 4242 4241"}, "not valid"),
-        ({"card": "<script>alert(1)</script>"}, "not valid"),
+        ({"card": "4242 4242 4242 4241"}, "card number is invalid"),
+        ({"card": "<script>alert(1)</script>"}, "card number is invalid"),
         ({"email": "nobody"}, "e-mail"),
-        ({"method": "gold"}, "how to pay"),
+        ({"method": "gold"}, "Choose a payment method"),
     ],
 )
 async def test_what_goes_wrong_is_said_and_the_form_stays(
     bench: Bench, receiver: Receiver, fields: dict[str, str], words: str
 ) -> None:
-    """A refused try shows the form again with the reason in an alert, escaped, and the session stays open."""
+    """A failed attempt shows the form again with the reason in an alert, escaped, and the session stays open."""
     created = await bench.create()
     answer = await bench.http.post(f"/pay/{created.id}", data={"card": "4242424242424242"} | fields)
     page = Page(answer)
@@ -91,7 +91,7 @@ async def test_what_goes_wrong_is_said_and_the_form_stays(
 
 
 async def test_bank_debit(bench: Bench, receiver: Receiver) -> None:
-    """Choosing the bank debit completes the session unpaid and goes back to the shop."""
+    """Choosing bank debit completes the session unpaid and returns to the shop."""
     created = await bench.create()
     answer = await bench.http.post(f"/pay/{created.id}", data={"method": "bank_debit"})
     assert answer.status_code == 303
@@ -99,7 +99,7 @@ async def test_bank_debit(bench: Bench, receiver: Receiver) -> None:
 
 
 async def test_only_what_the_session_takes_is_offered(bench: Bench) -> None:
-    """A session for cards alone shows no bank debit and refuses one."""
+    """A session for cards only shows no bank debit and refuses one."""
     created = await bench.create(allowed_payment_method_types=["card"])
     assert created.payment_method_types == ["card"]
     assert "Bank debit" not in (await bench.http.get(f"/pay/{created.id}")).text
@@ -109,7 +109,7 @@ async def test_only_what_the_session_takes_is_offered(bench: Bench) -> None:
 
 
 async def test_paying_twice_pays_once(bench: Bench, receiver: Receiver) -> None:
-    """A second click goes to the success URL too, and there is one charge."""
+    """A second click also goes to the success URL, and there is one charge."""
     created = await bench.create()
     for _ in range(2):
         assert (await bench.http.post(f"/pay/{created.id}")).status_code == 303
@@ -118,9 +118,9 @@ async def test_paying_twice_pays_once(bench: Bench, receiver: Receiver) -> None:
 
 
 async def test_closed_sessions_show_the_way_back(bench: Bench) -> None:
-    """Paid, ordered and expired sessions show a page with a link back; unknown ones are 404."""
+    """Paid, processing and expired sessions show a page with a link back; unknown ones are 404."""
     for verb, words, back in (
-        ("pay", "paid already", "payment=p1"),
+        ("pay", "already been paid", "payment=p1"),
         ("pay_later", "takes days", "payment=p1"),
         ("expire", "expired", "cancelled=p1"),
     ):
@@ -137,7 +137,7 @@ async def test_closed_sessions_show_the_way_back(bench: Bench) -> None:
 
 
 async def test_paying_an_expired_session(bench: Bench) -> None:
-    """Submitting the form of a session that expired meanwhile pays nothing and says so."""
+    """Submitting the form of a session that has expired meanwhile pays nothing and says so."""
     created = await bench.create()
     await bench.do(created.id, "expire")
     answer = await bench.http.post(f"/pay/{created.id}")
@@ -181,7 +181,7 @@ async def test_tax_is_shown_before_paying(bench: Bench) -> None:
 
 
 async def test_a_delayed_delivery_does_not_hold_the_redirect(bench: Bench, receiver: Receiver) -> None:
-    """With deliveries delayed or dropped the buyer is sent back at once, and a delayed one comes later."""
+    """With deliveries delayed or dropped the buyer is redirected at once, and a delayed one arrives later."""
     await bench.faults(webhook={"delay_s": 4})
     created = await bench.create()
     begun = time.monotonic()
@@ -198,7 +198,7 @@ async def test_a_delayed_delivery_does_not_hold_the_redirect(bench: Bench, recei
 
 
 async def test_a_sandbox_that_runs_alone_has_its_icon(still_bench: Bench) -> None:
-    """The icon that browsers ask for by themselves, and the one that the pages name, are there."""
+    """The icon that browsers request by default, and the one that the pages link, exist."""
     for path in ("/favicon.ico", "/static/icon.svg"):
         answer = await still_bench.http.get(path)
         assert answer.status_code == 200

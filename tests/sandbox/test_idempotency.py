@@ -1,4 +1,4 @@
-"""Idempotency keys: the first answer is the only one."""
+"""Idempotency keys: the first response is the only one."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ FORM = {
 
 
 async def create(bench: Bench, headers: dict[str, str] = KEY, **changes: str) -> Any:
-    """Create a session under a key and return the HTTP answer."""
+    """Create a session under a key and return the HTTP response."""
     return await bench.raw("POST", "/checkout/sessions", data={**FORM, **changes}, headers=headers)
 
 
 async def test_a_key_replays_its_first_answer(bench: Bench) -> None:
-    """The same call under the same key answers the same bytes, marked as replayed, even after a restart."""
+    """The same call under the same key gets the same bytes, marked as replayed, even after a restart."""
     first = await create(bench)
     assert first.status_code == 200
     assert "idempotent-replayed" not in first.headers
@@ -44,7 +44,7 @@ async def test_a_key_replays_its_first_answer(bench: Bench) -> None:
 
 
 async def test_the_replay_is_the_answer_of_then(bench: Bench) -> None:
-    """A replay shows the session as it was created, not as it has become."""
+    """A replay returns the session as it was created, not its current state."""
     first = (await create(bench)).json()
     await bench.do(first["id"], "pay")
     assert (await create(bench)).json()["status"] == "open"
@@ -63,7 +63,7 @@ async def test_other_parameters_under_the_same_key(bench: Bench) -> None:
 
 
 async def test_refused_parameters_leave_the_key_free(bench: Bench) -> None:
-    """A validation failure is not remembered: the key works once the parameters are right."""
+    """A validation failure is not kept: the key works once the parameters are right."""
     refused = await create(bench, colour="red")
     assert refused.status_code == 400
     created = await create(bench)
@@ -72,7 +72,7 @@ async def test_refused_parameters_leave_the_key_free(bench: Bench) -> None:
 
 
 async def test_a_key_in_use(bench: Bench) -> None:
-    """While a call is under way the same key answers 409; afterwards it replays, and there is one session."""
+    """While a call is in progress the same key is 409; afterwards it is replayed, and there is one session."""
     await bench.faults(api={"hang_s": 1.5})
     answers = await asyncio.gather(*(create(bench) for _ in range(6)))
     statuses = sorted(answer.status_code for answer in answers)
@@ -84,7 +84,7 @@ async def test_a_key_in_use(bench: Bench) -> None:
 
 
 async def test_a_500_is_remembered_and_a_429_is_not(bench: Bench) -> None:
-    """A stored 500 comes back under its key when all is well again; a 429 leaves the key free."""
+    """A stored 500 is replayed under its key after the fault is cleared; a 429 leaves the key free."""
     await bench.faults(api={"status": 500})
     broken = await create(bench)
     assert (broken.status_code, broken.json()["error"]["type"]) == (500, "api_error")
@@ -99,7 +99,7 @@ async def test_a_500_is_remembered_and_a_429_is_not(bench: Bench) -> None:
 
 
 async def test_a_refusal_after_execution_began_is_remembered(bench: Bench) -> None:
-    """Refunding what has been refunded fails for good under its key, as at Stripe."""
+    """Refunding a refunded payment fails permanently under its key, as at Stripe."""
     created = await bench.create()
     await bench.do(created.id, "pay")
     intent = (await bench.session(created.id))["payment_intent"]

@@ -1,4 +1,4 @@
-"""Lists: cursors, filters and expansion, through Stripe's own SDK where it can say them."""
+"""Lists: cursors, filters and expansion, through Stripe's SDK where it supports them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def test_paging_forwards_and_backwards(bench: Bench) -> None:
-    """Pages run newest first; `starting_after` and `ending_before` walk them both ways without gap or repeat."""
+    """Pages run newest first; `starting_after` and `ending_before` page in both directions without gaps or repeats."""
     ids = [(await bench.create()).id for _ in range(5)]
     newest_first = ids[::-1]
     sessions = bench.stripe.v1.checkout.sessions
@@ -31,7 +31,7 @@ async def test_paging_forwards_and_backwards(bench: Bench) -> None:
 
 
 async def test_the_default_page_has_ten(bench: Bench) -> None:
-    """Without a limit a page holds ten; 0, 101 and words are refused."""
+    """Without a limit a page has ten items; 0, 101 and words are refused."""
     for _ in range(11):
         await bench.create()
     page = await bench.stripe.v1.checkout.sessions.list_async()
@@ -80,7 +80,7 @@ async def test_filters(bench: Bench, receiver: Receiver) -> None:
 
 
 async def test_events_by_their_delivery(bench: Bench, receiver: Receiver) -> None:
-    """`delivery_success` tells the events that arrived from those that are pending or were lost."""
+    """`delivery_success` separates the events that arrived from those that are pending or were dropped."""
     receiver.answer = lambda event: 500 if event["type"] == "refund.created" else 200
     created = await bench.create()
     await bench.do(created.id, "pay")
@@ -94,7 +94,7 @@ async def test_events_by_their_delivery(bench: Bench, receiver: Receiver) -> Non
 
 
 async def test_expansion(bench: Bench) -> None:
-    """Ids become objects along nested paths, on lists as well; what cannot be expanded is refused."""
+    """Ids become objects along nested paths, in lists too; other fields are refused."""
     created = await bench.create()
     await bench.do(created.id, "pay")
     await bench.do(created.id, "refund_partial")
@@ -112,7 +112,7 @@ async def test_expansion(bench: Bench) -> None:
 
 
 async def test_an_expansion_of_nothing_is_nothing(bench: Bench) -> None:
-    """Expanding the intent of a session nobody started to pay leaves null."""
+    """Expanding the intent of a session that nobody started to pay leaves null."""
     created = await bench.create()
     session = await bench.session(created.id, "payment_intent.latest_charge")
     assert session["payment_intent"] is None
@@ -120,7 +120,7 @@ async def test_an_expansion_of_nothing_is_nothing(bench: Bench) -> None:
 
 @pytest.mark.parametrize("path", ["/webhook_endpoints", "/disputes", "/events"])
 async def test_empty_lists(bench: Bench, path: str) -> None:
-    """Every list is a list object, also when there is little in it."""
+    """Every list is a list object, even a short one."""
     answer = (await bench.raw("GET", path)).json()
     assert (answer["object"], answer["has_more"], answer["url"]) == ("list", False, f"/v1{path}")
 

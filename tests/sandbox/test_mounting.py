@@ -1,4 +1,4 @@
-"""Mounting and dying: under a prefix of another application, and across a killed process."""
+"""Mounting and restarting: under a prefix of another application, and after a kill."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ uvicorn.run(create_sandbox(settings), host="127.0.0.1", port=int(port), log_leve
 
 
 async def test_mounted_under_a_prefix(tmp_path: Path, receiver: Receiver, serve: Serve) -> None:
-    """Under `/sandbox` of another application API, page, assets, controls and panel work as they do alone."""
+    """Mounted under `/sandbox`, the API, pages, assets, controls and panel work as they do alone."""
     port = serve.free_port()
     settings = SandboxSettings(
         data=tmp_path,
@@ -101,7 +101,7 @@ async def test_not_running(tmp_path: Path, serve: Serve) -> None:
 
 
 async def test_killed_at_any_moment(bench: Bench, receiver: Receiver) -> None:
-    """A killed process has forgotten nothing it answered: sessions, keys, pending deliveries, switches."""
+    """A killed process loses nothing that it acknowledged: sessions, keys, pending deliveries, settings."""
     bench.stop()
     settings, port = bench.settings, bench.server.port
     arguments = [str(settings.data), str(port), settings.webhook_url, settings.webhook_secret]
@@ -136,7 +136,7 @@ async def _until_it_answers(http: httpx.AsyncClient) -> None:
 
 
 async def test_alone_it_redirects_to_nobody(bench: Bench) -> None:
-    """Alone, HEAD is GET without a body, a 405 lists every method, and no answer names the host that was sent."""
+    """Alone, HEAD is GET without a body, a 405 lists every method, and no response names the request's Host."""
     session = await bench.create()
     evil = {"Host": "evil.example"}
     for path in ("/", f"/pay/{session.id}", "/test/ledger", "/static/checkout.css"):

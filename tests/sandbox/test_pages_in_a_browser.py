@@ -1,4 +1,4 @@
-"""The sandbox's pages in a real browser: their scripts, and whether everybody can use them."""
+"""The sandbox's pages in a real browser: their scripts and their accessibility."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 async def chromium() -> AsyncIterator[Browser]:
-    """A browser, which must be there."""
+    """A browser, which must be installed."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=cheapest_chromium(), args=LAUNCH_ARGUMENTS)
         yield browser
@@ -29,7 +29,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture(params=["light", "dark"])
 async def page(chromium: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
-    """A phone's window, in both colour schemes; anything its console says is a failure."""
+    """A phone's window, in both colour schemes; any console error fails the test."""
     context = await chromium.new_context(color_scheme=request.param, viewport={"width": 360, "height": 740})
     opened = await context.new_page()
     complaints: list[str] = []
@@ -41,14 +41,14 @@ async def page(chromium: Browser, request: pytest.FixtureRequest) -> AsyncIterat
 
 
 async def accessible(page: Page) -> None:
-    """Check that axe finds nothing and that nothing sticks out at the side."""
+    """Check that axe finds no violations and that nothing overflows sideways."""
     found = await Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     assert await page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 async def test_paying_with_picked_cards(bench: Bench, receiver: Receiver, page: Page) -> None:
-    """A tap picks a test card, a refusal is announced, and an impatient double click pays once."""
+    """A tap picks a test card, a decline is announced, and a double click pays once."""
     success = f"{bench.settings.public_url}/panel/live"
     created = await bench.create(success_url=success)
     await page.goto(str(created.url))
@@ -70,7 +70,7 @@ async def test_paying_with_picked_cards(bench: Bench, receiver: Receiver, page: 
 
 
 async def test_the_panel_keeps_itself_up_to_date(bench: Bench, page: Page) -> None:
-    """A new session appears by itself, its buttons act without leaving the page, and what came of it is said."""
+    """A new session appears without a reload, its buttons work without leaving the page, and the result is shown."""
     await page.goto(f"{bench.settings.public_url}/")
     created = await bench.create()
     session = page.locator(f"#session-{created.id}")

@@ -1,4 +1,4 @@
-"""The panel, as a browser without scripts uses it."""
+"""The panel, in a browser without scripts."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ async def press(bench: Bench, path: str, **fields: str) -> httpx.Response:
 
 
 def said(page: httpx.Response) -> str:
-    """Return what the panel says about the last button."""
+    """Return the panel's message about the last button."""
     match = re.search(r'<p id="said" role="status">(.*?)</p>', page.text)
     assert match is not None
     return match[1]
 
 
 async def test_buttons_work(bench: Bench, receiver: Receiver) -> None:
-    """A session's buttons act on it, and the panel says what came of it."""
+    """A session's buttons work on it, and the panel shows the result."""
     created = await bench.create()
     page = await press(bench, f"/sessions/{created.id}/pay")
     assert said(page) == "Done: pay."
@@ -64,7 +64,7 @@ async def test_switches_work(bench: Bench) -> None:
         "api": {"hang_s": 0.5, "status": 500, "drop_answer": 1, "count": 3},
     }
     assert 'value="500" selected' in page.text
-    assert "cannot" in said(await press(bench, "/faults", duplicate="99999"))
+    assert "not a valid value" in said(await press(bench, "/faults", duplicate="99999"))
     assert said(await press(bench, "/faults", hang_s="soon"))
     await press(bench, "/faults", clear="1", drop="all")
     assert (await bench.http.get("/test/faults")).json()["webhook"]["drop"] == 0
@@ -78,7 +78,7 @@ async def test_switches_work(bench: Bench) -> None:
 
 
 async def test_an_empty_panel(bench: Bench) -> None:
-    """A sandbox nobody has used yet says what to do."""
+    """A new sandbox's panel says what to do."""
     page = await bench.http.get("/")
     assert page.text.count("None yet") == 2
     assert "unsafe" not in page.headers["content-security-policy"]
@@ -86,7 +86,7 @@ async def test_an_empty_panel(bench: Bench) -> None:
 
 @pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{base}"])
 async def test_hostile_text_is_text(bench: Bench, hostile: str) -> None:
-    """Whatever a session carries or a link says is shown as text."""
+    """Whatever a session or a link contains is shown as text."""
     await bench.create(client_reference_id=hostile)
     page = await bench.http.get("/", params={"said": hostile})
     assert "<script>alert" not in page.text
@@ -96,7 +96,7 @@ async def test_hostile_text_is_text(bench: Bench, hostile: str) -> None:
 
 
 async def test_the_live_part(bench: Bench) -> None:
-    """The part the script refreshes is the same as the page's own."""
+    """The part that the script refreshes is the same as the page's."""
     created = await bench.create()
     live = (await bench.http.get("/panel/live")).text
     assert created.id in live

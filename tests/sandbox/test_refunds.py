@@ -1,4 +1,4 @@
-"""Refunds: whole, in part, pending and failed, through the API and by hand."""
+"""Refunds: full, partial, pending and failed, through the API and by hand."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def charge_of(bench: Bench, session_id: str) -> Json:
 
 
 async def test_a_whole_refund_through_the_api(bench: Bench, receiver: Receiver) -> None:
-    """Refunding an intent succeeds at once, marks the charge, and tells refund.created and charge.refunded."""
+    """Refunding an intent succeeds at once, marks the charge, and sends refund.created and charge.refunded."""
     session_id, intent = await paid(bench)
     refund = await bench.stripe.v1.refunds.create_async(
         {"payment_intent": intent, "reason": "duplicate", "metadata": {"why": "twice"}, "expand": ["charge"]}
@@ -64,7 +64,7 @@ async def test_refunds_in_part(bench: Bench, receiver: Receiver) -> None:
 
 
 async def test_what_cannot_be_refunded(bench: Bench) -> None:
-    """Unknown, unnamed, unpaid, refunded and disputed charges are refused, each in Stripe's way."""
+    """Unknown, missing, unpaid, refunded and disputed charges are refused, each as by Stripe."""
     created = await bench.create()
     await bench.do(created.id, "decline")
     declined = (await bench.session(created.id))["payment_intent"]
@@ -87,7 +87,7 @@ async def test_what_cannot_be_refunded(bench: Bench) -> None:
 
 
 async def test_a_refund_that_fails_gives_the_money_back(bench: Bench, receiver: Receiver) -> None:
-    """A failed refund is told by refund.failed, and the charge is as before it; it can be refunded again."""
+    """A failed refund sends refund.failed, and the charge is as before it; it can be refunded again."""
     session_id, _ = await paid(bench)
     await bench.do(session_id, "refund")
     await bench.do(session_id, "refund_fail")
@@ -103,7 +103,7 @@ async def test_a_refund_that_fails_gives_the_money_back(bench: Bench, receiver: 
 
 
 async def test_a_refund_can_fail_out_of_the_blue(bench: Bench, receiver: Receiver) -> None:
-    """Asked to fail with no refund there, one is made and fails."""
+    """Without an existing refund, one is created and fails."""
     session_id, _ = await paid(bench)
     await bench.do(session_id, "refund_fail")
     receiver.wait_for("refund.created")
@@ -112,7 +112,7 @@ async def test_a_refund_can_fail_out_of_the_blue(bench: Bench, receiver: Receive
 
 
 async def test_bank_refunds_take_days(bench: Bench, receiver: Receiver) -> None:
-    """A bank debit's refund is pending, counts as refunded all the same, and succeeds five days later or by hand."""
+    """A bank debit's refund is pending, already counts as refunded, and succeeds five days later or by hand."""
     by_time, _ = await paid(bench, "pay_later")
     by_hand, _ = await paid(bench, "pay_later")
     for session_id in (by_time, by_hand):

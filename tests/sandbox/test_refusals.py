@@ -66,7 +66,7 @@ FORM = {
 async def test_parameters_are_checked_as_stripe_does(
     still_bench: Bench, changes: dict[str, str | None], param: str, code: str | None
 ) -> None:
-    """A session with one wrong parameter is refused with 400, naming the parameter, and leaves nothing behind."""
+    """A session with one wrong parameter is refused with 400, which names the parameter, and nothing is stored."""
     form = {name: value for name, value in {**FORM, **changes}.items() if value is not None}
     answer = await still_bench.raw("POST", "/checkout/sessions", data=form)
     error = answer.json()["error"]
@@ -78,7 +78,7 @@ async def test_parameters_are_checked_as_stripe_does(
 
 
 async def test_limits_are_inclusive(bench: Bench) -> None:
-    """The longest reference, metadata and life that Stripe allows are taken."""
+    """The longest reference, metadata and lifetime that Stripe allows are accepted."""
     created = await bench.create(
         client_reference_id="x" * 200,
         metadata={f"{n:02}" + "k" * 38: "v" * 500 for n in range(50)},
@@ -125,7 +125,7 @@ async def test_only_test_keys_are_taken(still_bench: Bench, authorization: dict[
 
 
 async def test_restricted_test_keys_work(still_bench: Bench) -> None:
-    """A restricted test key is as good as a secret one."""
+    """A restricted test key works like a secret one."""
     answer = await still_bench.http.get("/v1/account", headers={"Authorization": "Bearer rk_test_x"})
     assert answer.status_code == 200
 
@@ -140,7 +140,7 @@ async def test_restricted_test_keys_work(still_bench: Bench) -> None:
     ],
 )
 async def test_unknown_urls(still_bench: Bench, method: str, path: str) -> None:
-    """A URL the API does not have is 404 with an error object that names it."""
+    """An unknown URL of the API is 404 with an error object that names it."""
     answer = await still_bench.raw(method, path)
     assert answer.status_code == 404
     assert f"{method}: /v1{path}" in answer.json()["error"]["message"]
@@ -159,7 +159,7 @@ async def test_unknown_urls(still_bench: Bench, method: str, path: str) -> None:
     ],
 )
 async def test_unreadable_forms(still_bench: Bench, body: bytes) -> None:
-    """A body that is no proper form is 400, never a failure of the server."""
+    """A body that is not a valid form is 400, never a 5xx."""
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = await still_bench.raw("POST", "/checkout/sessions", content=body, headers=headers)
     assert answer.status_code == 400
@@ -167,14 +167,14 @@ async def test_unreadable_forms(still_bench: Bench, body: bytes) -> None:
 
 
 async def test_json_bodies_are_refused(still_bench: Bench) -> None:
-    """The API takes forms, and says so to who sends JSON."""
+    """The API takes forms, and says so in response to JSON."""
     answer = await still_bench.raw("POST", "/checkout/sessions", json={"mode": "payment"})
     assert answer.status_code == 400
     assert "form" in answer.json()["error"]["message"]
 
 
 async def test_versions(still_bench: Bench) -> None:
-    """The version a call names comes back; what is no version is refused."""
+    """The version in a call is returned; an invalid version is refused."""
     answer = await still_bench.raw("GET", "/account", headers={"Stripe-Version": "2025-03-31.basil"})
     assert answer.headers["stripe-version"] == "2025-03-31.basil"
     assert (await still_bench.raw("GET", "/account")).headers["stripe-version"] == "2026-10-28.endive"

@@ -1,4 +1,4 @@
-"""The life of a checkout session, seen through Stripe's own SDK."""
+"""The life of a checkout session, seen through Stripe's SDK."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MOVING = ("status", "payment_status", "url", "payment_intent", "customer_details
 
 
 def moving(session: Json) -> Json:
-    """Return the fields of a session that move in its life."""
+    """Return the fields of a session that change during its life."""
     return {name: session[name] for name in MOVING}
 
 
 async def test_one_session_through_every_state(bench: Bench, receiver: Receiver) -> None:
-    """Declined, paid later, settled and refunded: every field that moves follows."""
+    """After declining, paying later, settling and refunding, every field that should change does."""
     created = await bench.create()
     _is_open(await bench.session(created.id), bench.settings.public_url)
     await bench.do(created.id, "decline")
@@ -113,7 +113,7 @@ async def test_card_events_come_in_stripes_order(bench: Bench, receiver: Receive
 
 
 async def test_a_bank_refuses_a_debit(bench: Bench, receiver: Receiver) -> None:
-    """A refused debit leaves the session complete and unpaid, the intent in need of a method, and says so."""
+    """A refused debit leaves the session complete and unpaid, and the intent in need of a payment method."""
     created = await bench.create()
     await bench.do(created.id, "pay_later")
     await bench.do(created.id, "settle_fail")
@@ -126,7 +126,7 @@ async def test_a_bank_refuses_a_debit(bench: Bench, receiver: Receiver) -> None:
 
 
 async def test_expiring_a_session(bench: Bench, receiver: Receiver) -> None:
-    """An open session expires through the API once, loses its URL, and its started intent is cancelled."""
+    """An open session can be expired through the API once, loses its URL, and its started intent is cancelled."""
     created = await bench.create()
     await bench.do(created.id, "decline")
     expired = await bench.stripe.v1.checkout.sessions.expire_async(created.id)
@@ -142,7 +142,7 @@ async def test_expiring_a_session(bench: Bench, receiver: Receiver) -> None:
 
 
 async def test_time_expires_a_session(bench: Bench, receiver: Receiver) -> None:
-    """Advancing the clock past `expires_at` expires a session, and one created afterwards lives."""
+    """Advancing the clock past `expires_at` expires a session, and one created afterwards stays open."""
     created = await bench.create(expires_at=int(time.time()) + 1800)
     kept = await bench.create(expires_at=int(time.time()) + 7200)
     answer = await bench.http.post("/test/clock", json={"advance_s": 1801})
@@ -157,7 +157,7 @@ async def test_time_expires_a_session(bench: Bench, receiver: Receiver) -> None:
 
 
 async def test_verbs_a_state_forbids(bench: Bench) -> None:
-    """Every verb that needs a payment answers 409 on an open session; unknown names and sessions are 404."""
+    """Every verb that needs a payment is 409 on an open session; unknown verbs and sessions are 404."""
     created = await bench.create()
     for verb in (
         "settle",
@@ -179,7 +179,7 @@ async def test_verbs_a_state_forbids(bench: Bench) -> None:
 
 
 async def test_line_items(bench: Bench) -> None:
-    """Lines come from their own list and by expansion, with the price made of `price_data`."""
+    """Line items are available in their own list and by expansion, with the price made from `price_data`."""
     created = await bench.create(
         line_items=[
             {

@@ -1,4 +1,4 @@
-"""Whole objects: every field Stripe publishes for an object is there, with a value of the right kind."""
+"""Complete objects: every field that Stripe documents is there, with a value of the right type."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def names(kind: str) -> set[str]:
 
 
 async def test_every_object_is_whole(bench: Bench, receiver: Receiver) -> None:
-    """Each kind of object the API answers with has every published field, and nulls only where Stripe has them."""
+    """Each kind of object that the API returns has every documented field, and nulls only where Stripe has them."""
     created = await bench.create()
     await bench.do(created.id, "pay")
     await bench.do(created.id, "refund_partial")
@@ -117,7 +117,7 @@ async def test_every_object_is_whole(bench: Bench, receiver: Receiver) -> None:
 
 
 async def test_events_snapshot_their_object(bench: Bench, receiver: Receiver) -> None:
-    """An event carries the object as it was then, the caller's API version, and how many webhooks are pending."""
+    """An event has the object as it was then, the caller's API version, and the number of pending webhooks."""
     receiver.answer = lambda _event: 500
     price = "line_items[0][price_data]"
     body = {

@@ -1,4 +1,4 @@
-"""A database of its own for each test of storage, migrated: a real SQLite file, and one on a real PostgreSQL."""
+"""A migrated database for each storage test: a real SQLite file, and one on a real PostgreSQL."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -16,13 +16,13 @@ NewUrl = Callable[[], str]
 
 @pytest.fixture
 def new_sqlite_url(tmp_path: Path) -> NewUrl:
-    """Say where another SQLite database may be made."""
+    """Return a function that makes URLs of new SQLite databases."""
     return lambda: f"sqlite:///{tmp_path / uuid.uuid4().hex}.db"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_url(request: pytest.FixtureRequest, new_sqlite_url: NewUrl) -> NewUrl:
-    """Say where another database may be made. What holds for SQLite alone asks for `new_sqlite_url` instead."""
+    """Return a function that makes URLs of new databases. Tests for SQLite only use `new_sqlite_url` instead."""
     if request.param == "sqlite":
         return new_sqlite_url
     create: NewUrl = request.getfixturevalue("postgres").create_database
@@ -31,7 +31,7 @@ def new_url(request: pytest.FixtureRequest, new_sqlite_url: NewUrl) -> NewUrl:
 
 @pytest.fixture
 def url(new_url: NewUrl) -> str:
-    """Where the test's database is."""
+    """The URL of the test's database."""
     return new_url()
 
 

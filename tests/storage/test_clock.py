@@ -1,4 +1,4 @@
-"""The clock that stored times are compared with, and what a time is worth that a wrong one has left behind."""
+"""The clock that stored times are compared with, and how times left by a wrong clock are treated."""
 
 import asyncio
 from collections.abc import Callable
@@ -30,14 +30,14 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
 
 
 async def ask(database: Database, question: Callable[[Any, Any], Any], seconds: int) -> bool:
-    """Ask something of a time so many seconds from now."""
+    """Evaluate a condition on a time this many seconds from now."""
     async with database.transaction() as connection:
         time = literal(await clock.read(connection) + timedelta(seconds=seconds), UTCDateTime())
         return bool((await connection.execute(select(question(connection, time)))).scalar_one())
 
 
 async def test_what_is_taken_for_a_while_holds_for_no_longer(database: Database) -> None:
-    """Something taken for a minute holds while its end is ahead of us by a minute at most."""
+    """Something taken for a minute is in force only while its end is at most a minute ahead."""
     held = [
         await ask(database, lambda connection, time: clock.in_force(connection, time, SPAN), each) for each in SECONDS
     ]
@@ -45,7 +45,7 @@ async def test_what_is_taken_for_a_while_holds_for_no_longer(database: Database)
 
 
 async def test_what_happened_of_late_is_not_to_come(database: Database) -> None:
-    """Something happened within the last minute if it is a minute old at most, and not if it is yet to happen."""
+    """Something happened within the last minute only if it is at most a minute old and not in the future."""
     recent = [
         await ask(database, lambda connection, time: clock.within(connection, time, SPAN), each) for each in SECONDS
     ]
@@ -53,7 +53,7 @@ async def test_what_happened_of_late_is_not_to_come(database: Database) -> None:
 
 
 async def test_nothing_stored_holds_nothing(database: Database) -> None:
-    """NULL is neither in force nor of late."""
+    """NULL is neither in force nor recent."""
     async with database.transaction() as connection:
         none = literal(None, UTCDateTime())
         for question in (clock.in_force, clock.within):
@@ -61,7 +61,7 @@ async def test_nothing_stored_holds_nothing(database: Database) -> None:
 
 
 async def test_postgresql_goes_by_its_own_clock(database: Database, ahead: Callable[[timedelta], None]) -> None:
-    """A process whose clock is an hour ahead reads PostgreSQL's; on SQLite there is no other than its own."""
+    """A process whose clock is an hour ahead uses PostgreSQL's; on SQLite there is only its own."""
     right = process_clock.now()
     ahead(timedelta(hours=1))
     async with database.transaction() as connection:
@@ -71,7 +71,7 @@ async def test_postgresql_goes_by_its_own_clock(database: Database, ahead: Calla
 
 
 async def test_a_claim_from_a_wrong_clock_is_free(database: Database) -> None:
-    """A claim that seems to end in an hour, of thirty seconds at most, was made by a wrong clock, and is free."""
+    """A claim of at most thirty seconds that seems to end in an hour was made by a wrong clock, and is free."""
     ttl = timedelta(seconds=30)
     async with database.transaction() as connection:
         now = await clock.read(connection)
@@ -82,7 +82,7 @@ async def test_a_claim_from_a_wrong_clock_is_free(database: Database) -> None:
 
 
 async def test_a_claim_is_released_by_its_holder_alone(database: Database) -> None:
-    """Releasing a claim that lapsed and was taken by another request leaves that one's alone."""
+    """Releasing a claim that lapsed and was taken over by another request does not release that one."""
     ttl = timedelta(seconds=30)
     async with database.transaction() as connection:
         payment_id = await write_payment(connection)
@@ -101,7 +101,7 @@ async def test_a_claim_is_released_by_its_holder_alone(database: Database) -> No
 async def test_a_lease_is_taken_over_whatever_the_clocks_said(
     database: Database, ahead: Callable[[timedelta], None], hours: int
 ) -> None:
-    """A sweep's lease that was released is free; one taken by a clock an hour off is free on SQLite at once."""
+    """A released reconciler's lease is free; one taken by a clock an hour ahead is free on SQLite at once."""
     ahead(timedelta(hours=hours))
     async with database.transaction() as connection:
         assert await reconciliation.hold_sweep(connection, "one", SPAN) is not None
@@ -126,7 +126,7 @@ async def numbers(database: Database, count: int) -> list[int]:
 
 
 async def test_questions_are_numbered_in_order(url: str, database: Database) -> None:
-    """Whoever takes a number later has the greater one, in any process, and nobody has another's."""
+    """Numbers are unique, and a later one is greater, in any process."""
     async with opened(url) as other:
         batches = await asyncio.gather(numbers(database, 10), numbers(other, 10))
         assert all(batch == sorted(batch) for batch in batches)
@@ -137,7 +137,7 @@ async def test_questions_are_numbered_in_order(url: str, database: Database) -> 
 
 
 async def test_a_number_is_as_old_as_the_database_says(database: Database, ahead: Callable[[timedelta], None]) -> None:
-    """On PostgreSQL the time beside a number is the database's own, whatever the process takes for now."""
+    """On PostgreSQL the time beside a number is the database's own, whatever the process's clock says."""
     before: datetime = process_clock.now()
     ahead(timedelta(hours=1))
     async with database.transaction() as connection:

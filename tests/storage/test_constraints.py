@@ -1,4 +1,4 @@
-"""What the constraints alone forbid, whatever the code above them does."""
+"""What the constraints alone forbid, whatever the code does."""
 
 import uuid
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from paidchat.storage.database import Database
 from tests.support.rows import payment_row, write_messages, write_payment
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-# What both databases call a refusal, each in its sentence.
+# The words that both databases use in their errors.
 UNIQUE = r"(?i)\bunique constraint"
 CHECK = r"(?i)\bcheck constraint"
 FOREIGN_KEY = r"(?i)\bforeign key constraint"
@@ -21,7 +21,7 @@ NOT_NULL = r"(?i)\bnot.null constraint"
 
 
 def message_row(message_id: int, payment_id: str) -> dict[str, Any]:
-    """The columns of a message that is shown."""
+    """The columns of a visible message."""
     return {
         "id": message_id,
         "payment_id": payment_id,
@@ -35,7 +35,7 @@ def message_row(message_id: int, payment_id: str) -> dict[str, Any]:
 
 
 async def refused(database: Database, table: Table, row: dict[str, Any], by: str) -> None:
-    """Make sure that the database itself does not take a row, and for which reason."""
+    """Check that the database itself refuses a row, and why."""
     with pytest.raises(IntegrityError, match=by):
         async with database.transaction() as connection:
             await connection.execute(insert(table), row)
@@ -51,7 +51,7 @@ async def test_a_payment_has_one_message(database: Database) -> None:
 
 
 async def test_a_message_is_posted_once(database: Database) -> None:
-    """A second posted entry for a message is refused at every place in the log."""
+    """A second posted entry for a message is refused at every seq."""
     [posted] = await write_messages(database, 1)
     again = {"kind": "posted", "message_id": posted, "reason": None, "at": NOW}
     await refused(database, queries.log_entry, {**again, "seq": posted}, UNIQUE)
@@ -59,12 +59,12 @@ async def test_a_message_is_posted_once(database: Database) -> None:
 
 
 async def test_a_message_belongs_to_a_payment(database: Database) -> None:
-    """A message of a payment that is not there is refused."""
+    """A message of an unknown payment is refused."""
     await refused(database, queries.message, message_row(1, str(uuid.uuid4())), FOREIGN_KEY)
 
 
 async def test_an_entry_belongs_to_a_message(database: Database) -> None:
-    """A log entry about a message that is not there is refused."""
+    """A log entry about an unknown message is refused."""
     entry = {"seq": 1, "kind": "removed", "message_id": 1, "reason": "moderated", "at": NOW}
     await refused(database, queries.log_entry, entry, FOREIGN_KEY)
 
@@ -82,7 +82,7 @@ async def test_an_entry_belongs_to_a_message(database: Database) -> None:
     ],
 )
 async def test_the_log_knows_its_kinds_and_reasons(database: Database, kind: str, reason: str | None) -> None:
-    """Only a removal has a reason, and only one of three; other kinds of entries there are none."""
+    """Only a removal has a reason, and only one of three; other kinds of entries are refused."""
     [posted] = await write_messages(database, 1)
     seq = 2 if kind != "posted" else posted
     entry = {"seq": seq, "kind": kind, "message_id": posted, "reason": reason, "at": NOW}
@@ -91,7 +91,7 @@ async def test_the_log_knows_its_kinds_and_reasons(database: Database, kind: str
 
 @pytest.mark.parametrize("status", ["", "paid", "PENDING", "unknown"])
 async def test_a_payment_knows_its_statuses(database: Database, status: str) -> None:
-    """A status that the contract does not name is refused on inserting and on updating."""
+    """A status that is not in the contract is refused on insert and on update."""
     await refused(database, queries.payment, payment_row(status=status), f"{CHECK}.*payment_status")
     async with database.transaction() as connection:
         payment_id = await write_payment(connection)
@@ -113,7 +113,7 @@ async def test_a_payment_knows_its_statuses(database: Database, status: str) -> 
 async def test_a_payment_is_for_something_and_costs_something(
     database: Database, column: str, wrong: Any, by: str
 ) -> None:
-    """An amount of nothing and an empty text are refused."""
+    """An amount of zero and an empty text are refused."""
     await refused(database, queries.payment, payment_row(**{column: wrong}), by)
 
 
@@ -127,7 +127,7 @@ async def test_what_names_a_payment_names_one(database: Database, column: str) -
 
 
 async def test_there_is_one_board(database: Database) -> None:
-    """A second row of the board, and so a second counter, is refused."""
+    """A second row of the board, and thus a second counter, is refused."""
     await refused(database, queries.board, {"id": 2, "tag": "t", "epoch": "e", "seq": 0}, f"{CHECK}.*one_row")
     with pytest.raises(IntegrityError, match=f"{CHECK}.*board_seq"):
         async with database.transaction() as connection:
@@ -144,14 +144,14 @@ async def test_an_event_is_in_the_inbox_once(database: Database) -> None:
 
 
 async def test_a_time_without_an_offset_is_refused(database: Database) -> None:
-    """A naive time means another moment on another machine, so it is not stored."""
+    """A naive time is refused, because it means another moment on another machine."""
     with pytest.raises(Exception, match="needs an offset"):
         async with database.transaction() as connection:
             await write_payment(connection, created_at=datetime(2026, 1, 2))  # noqa: DTZ001 - the point of the test
 
 
 async def test_a_time_comes_back_as_it_went_in(database: Database) -> None:
-    """A time is read in UTC, to the microsecond."""
+    """Times are read in UTC, to the microsecond."""
     moment = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     async with database.transaction() as connection:
         payment_id = await write_payment(connection, created_at=moment)

@@ -1,4 +1,4 @@
-"""The log: dense, in the order of commits, whoever writes; and pages cut from the board."""
+"""The log: dense, in commit order, whoever writes; and pages of the board."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ EACH = 4
 
 
 async def tail(database: Database, until: int) -> list[int]:
-    """Follow the log as a feed does: what is after the last place seen, until a place is reached."""
+    """Follow the log as a feed does: read after the last seq seen, until a seq is reached."""
     seen: list[int] = []
     while not seen or seen[-1] < until:
         async with database.reading() as connection:
@@ -24,7 +24,7 @@ async def tail(database: Database, until: int) -> list[int]:
 
 
 async def write(database: Database, times: int) -> list[int]:
-    """Post one message after the other, each in a transaction of its own, and return their ids."""
+    """Post one message after another, each in its own transaction, and return their ids."""
     ids: list[int] = []
     while len(ids) < times:
         try:
@@ -35,7 +35,7 @@ async def write(database: Database, times: int) -> list[int]:
 
 
 async def test_the_log_is_dense_under_many_writers(database: Database, url: str) -> None:
-    """Thirty-two writers over two pools leave no gap, and a reader that tails them meanwhile misses nothing."""
+    """Thirty-two writers over two pools leave no gap, and a reader that tails the log misses nothing."""
     async with opened(url) as other:
         reader = asyncio.create_task(tail(other, WRITERS * EACH))
         written = await asyncio.gather(*(write((database, other)[number % 2], EACH) for number in range(WRITERS)))
@@ -56,7 +56,7 @@ async def test_a_message_has_the_number_of_its_entry(database: Database) -> None
 
 
 async def test_pages_leave_removed_messages_out(database: Database) -> None:
-    """Pages in both directions hold only what is shown, in ascending order, and say whether there is more."""
+    """Pages in both directions have only visible messages, in ascending order, and say whether there are more."""
     ids = await write_messages(database, 10)
     await remove_message(database, ids[4])
     shown = [id_ for id_ in ids if id_ != ids[4]]

@@ -1,4 +1,4 @@
-"""Poolers between a board and PostgreSQL: one in session mode works, one that shares sessions is named for it."""
+"""Poolers between a board and PostgreSQL: session mode works, and one that shares sessions is reported."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tests.support.served import SECRET, free_port
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what a background task is about to do."""
+    """Wait for something that a background task will do."""
     for _ in range(400):
         if condition():
             return
@@ -29,7 +29,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_a_session_pooler_works(postgres: Postgres) -> None:
-    """Through a pooler that keeps sessions, a database is migrated, read by many at once, and listened to."""
+    """Through a pooler in session mode, a database can be migrated, read concurrently, and listened to."""
     async with pooled(postgres.create_database(), "session") as url, opened(url) as database:
         await database.check_sessions()
         assert (await schema.migrate(database)).usable
@@ -47,14 +47,14 @@ async def test_a_session_pooler_works(postgres: Postgres) -> None:
 
 @pytest.mark.parametrize("mode", ["oldest first", "latest first"])
 async def test_a_transaction_pooler_is_named(postgres: Postgres, mode: Mode) -> None:
-    """A pooler that shares sessions makes the database unusable, in words that name it and the way out."""
+    """A pooler that shares sessions makes the database unusable, with an error that names it and the remedy."""
     async with pooled(postgres.create_database(), mode) as url, opened(url) as database:
         with pytest.raises(DatabaseUnavailable, match=r"shares its sessions.*session mode"):
             await database.check_sessions()
 
 
 async def test_the_doctor_names_it(postgres: Postgres) -> None:
-    """The doctor calls a pooler that shares sessions a failure, and its remedy is the way out, not a search."""
+    """The doctor reports a pooler that shares sessions as a failure, with the remedy."""
     async with pooled(postgres.create_database(), "latest first") as url:
         settings = Settings(
             database_url=url,
@@ -71,7 +71,7 @@ async def test_the_doctor_names_it(postgres: Postgres) -> None:
 
 
 async def test_a_listener_knows_that_it_is_deaf(postgres: Postgres) -> None:
-    """A listener that came to be behind such a pooler is at fault, which makes /readyz say so."""
+    """A listener behind such a pooler fails, and /readyz says why."""
     async with pooled(postgres.create_database(), "latest first") as url, opened(url) as database:
         listener = Listener(database.changes, database.connect)
         running = asyncio.create_task(listener.run())
@@ -83,7 +83,7 @@ async def test_a_listener_knows_that_it_is_deaf(postgres: Postgres) -> None:
 
 
 async def test_only_a_lock_is_waited_for(postgres: Postgres) -> None:
-    """A migration that fails for another reason says so at once, even if its words speak of locks."""
+    """A migration that fails for another reason says so at once, even if the error mentions locks."""
     url = postgres.create_database()
     async with opened(url.replace("/paidchat_", "/blocks_of_")) as database, asyncio.timeout(10):
         with pytest.raises(DatabaseUnavailable, match="blocks_of_"):

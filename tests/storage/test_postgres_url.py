@@ -1,4 +1,4 @@
-"""PostgreSQL URLs as hosted services hand them out: the same to the engine and to the listener, TLS included."""
+"""PostgreSQL URLs as hosted services give them: the same for the engine and the listener, including TLS."""
 
 import asyncio
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.tls_relay import tls_relay
 
 
 async def application_name(url: str) -> str:
-    """Connect as the engine and as the listener do, and return what the engine is called."""
+    """Connect as the engine and as the listener do, and return the engine's application name."""
     async with opened(url) as database:
         async with database.reading() as connection:
             name = (await connection.execute(text("SHOW application_name"))).scalar_one()
@@ -64,7 +64,7 @@ async def test_parameters_mean_the_same_to_every_connection(postgres: Postgres, 
 async def test_tls_is_used_as_it_is_asked_for(
     postgres: Postgres, tmp_path: Path, host: str, parameters: str, works: bool
 ) -> None:
-    """TLS is used and the server's certificate checked as the URL says, its host name in verify-full alone."""
+    """TLS is used and the server's certificate checked as the URL says; its host name only with verify-full."""
     target = make_url(postgres.create_database())
     async with tls_relay(tmp_path, target) as port:
         address = f"postgresql://{target.username}:{target.password or ''}@{host}:{port}/{target.database}"

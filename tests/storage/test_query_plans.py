@@ -1,4 +1,4 @@
-"""Query plans: what is asked all the time is answered from an index, however long the board lives."""
+"""Query plans: frequent queries use an index, however long the board has existed."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,7 +17,7 @@ Ask = Callable[[AsyncConnection], Awaitable[Any]]
 
 @pytest.fixture
 def new_url(new_sqlite_url: Callable[[], str]) -> Callable[[], str]:
-    """Only SQLite: PostgreSQL has another planner, which scans what is small."""
+    """Only SQLite, because PostgreSQL's planner scans small tables."""
     return new_sqlite_url
 
 
@@ -31,7 +31,7 @@ async def filled(database: Database) -> Database:
 
 
 async def plans_of(database: Database, ask: Ask) -> list[str]:
-    """Return the plan of every statement that a question makes, as SQLite explains it."""
+    """Return SQLite's plan for every statement of a query function."""
     asked: list[tuple[str, Any]] = []
 
     def remember(*call: Any) -> None:
@@ -66,7 +66,7 @@ QUESTIONS: list[tuple[str, Ask]] = [
 
 @pytest.mark.parametrize(("name", "ask"), QUESTIONS, ids=[name for name, _ in QUESTIONS])
 async def test_no_question_scans_or_sorts(filled: Database, name: str, ask: Ask) -> None:
-    """Pages, the log and every lookup are searched by a key; nothing reads a whole table or sorts one."""
+    """Pages, the log and every lookup are searched by a key; nothing reads or sorts a whole table."""
     for plan in await plans_of(filled, ask):
         scans = [step for step in plan.split("; ") if step.startswith("SCAN") and "USING INDEX" not in step]
         assert not scans, f"{name}: {plan}"
@@ -75,6 +75,6 @@ async def test_no_question_scans_or_sorts(filled: Database, name: str, ask: Ask)
 
 @pytest.mark.parametrize("cursor", [None, 100])
 async def test_pages_use_the_index_of_shown_messages(filled: Database, cursor: int | None) -> None:
-    """A page is read from the index that holds only what is shown, so removals cost it nothing."""
+    """A page is read from an index of visible messages only, so removed ones cost nothing."""
     [plan] = await plans_of(filled, lambda connection: queries.messages_before(connection, cursor, 50))
     assert "message_shown" in plan

@@ -1,4 +1,4 @@
-"""The schema: the revisions make what the tables say, once, whoever starts first."""
+"""The schema: the revisions create what the tables declare, once, whichever process starts first."""
 
 import asyncio
 import subprocess
@@ -17,13 +17,13 @@ from tests.support.rows import opened
 
 
 async def revision(database: Database) -> str | None:
-    """What revision a database has."""
+    """A database's revision."""
     async with database.reading() as connection:
         return await schema.revision(connection)
 
 
 def differences(connection: Connection) -> list[object]:
-    """What the tables in the code have and the database has not, or the reverse."""
+    """The differences between the tables in the code and in the database."""
     return list(compare_metadata(MigrationContext.configure(connection), SQLModel.metadata))
 
 
@@ -55,7 +55,7 @@ def _checks(connection: Connection) -> dict[str, dict[str, str]]:
 
 
 def test_the_newest_revision_is_the_one_the_code_needs() -> None:
-    """`schema.HEAD` is the head of the folder, and there is one head."""
+    """`schema.HEAD` is the newest revision in the folder, and there is only one."""
     assert ScriptDirectory(str(schema.MIGRATIONS)).get_heads() == [schema.HEAD]
 
 
@@ -69,14 +69,14 @@ async def test_an_empty_database_has_no_revision(url: str) -> None:
 
 
 async def test_two_tasks_migrate_at_once(url: str) -> None:
-    """Whoever comes second while the first is at it finds the work done."""
+    """A process that waits for another's migration finds the work done."""
     async with opened(url) as one, opened(url) as other:
         await asyncio.gather(schema.migrate(one), schema.migrate(other))
         assert await revision(other) == schema.HEAD
 
 
 def test_two_processes_migrate_at_once(url: str) -> None:
-    """Processes that start together on an empty database all come up."""
+    """Processes that start together on an empty database all start successfully."""
     code = (
         "import asyncio, sys\n"
         "from paidchat.storage.database import Database\n"

@@ -1,4 +1,4 @@
-"""Transactions: what is committed is on disk and whole, concurrent writers lose nothing, and a deadlock is told."""
+"""Transactions: commits are durable and atomic, concurrent writers lose nothing, and a deadlock is reported."""
 
 import asyncio
 import time
@@ -15,12 +15,12 @@ from tests.support.rows import opened, write_messages, write_payment
 
 @pytest.fixture
 def new_url(new_sqlite_url: Callable[[], str]) -> Callable[[], str]:
-    """Only SQLite: PostgreSQL has many writers, and locks rows."""
+    """Only SQLite, because PostgreSQL has concurrent writers and locks rows."""
     return new_sqlite_url
 
 
 async def increment(database: Database) -> None:
-    """Read the counter and write it one higher: an update that is lost if anybody comes in between."""
+    """Read the counter and write it back one higher, which loses an update if anything comes in between."""
     async with database.transaction() as connection:
         seq = (await connection.execute(select(queries.board.c.seq))).scalar_one()
         await asyncio.sleep(0)
@@ -28,7 +28,7 @@ async def increment(database: Database) -> None:
 
 
 async def increment_patiently(database: Database) -> None:
-    """Do the same, again while the database is too busy: then nothing was written."""
+    """Do the same, and retry while the database is too busy, because then nothing was written."""
     while True:
         try:
             return await increment(database)
@@ -37,7 +37,7 @@ async def increment_patiently(database: Database) -> None:
 
 
 async def counter(database: Database) -> int:
-    """Where the counter stands."""
+    """The counter's value."""
     async with database.reading() as connection:
         return int((await queries.read_board(connection)).seq)
 
@@ -51,7 +51,7 @@ async def test_no_update_is_lost(database: Database, url: str) -> None:
 
 
 async def test_sqlite_is_set_up_for_money(database: Database) -> None:
-    """Every connection of the pool writes ahead, syncs fully and holds foreign keys."""
+    """Every connection of the pool uses WAL, full sync and foreign keys."""
     for _ in range(3):
         async with database.reading() as first, database.transaction() as second:
             for connection in (first, second):
@@ -63,7 +63,7 @@ async def test_sqlite_is_set_up_for_money(database: Database) -> None:
 
 
 async def test_a_failing_block_leaves_nothing(database: Database) -> None:
-    """When a block raises, nothing it wrote is there, not even what it wrote last."""
+    """If a block raises, none of its writes remain, not even the last one."""
     written = []
 
     async def fail() -> None:
@@ -80,7 +80,7 @@ async def test_a_failing_block_leaves_nothing(database: Database) -> None:
 
 
 async def test_a_cancelled_block_leaves_nothing(database: Database) -> None:
-    """When a block is cancelled, nothing it wrote is there, and the next writer is not held up."""
+    """If a block is cancelled, none of its writes remain, and the next writer is not blocked."""
     inside = asyncio.Event()
 
     async def stuck() -> None:
@@ -99,7 +99,7 @@ async def test_a_cancelled_block_leaves_nothing(database: Database) -> None:
 
 
 async def test_a_reader_sees_one_state(database: Database, url: str) -> None:
-    """What is committed while a reader reads is not in what it reads, and a reader holds up no writer."""
+    """A reader does not see what is committed while it reads, and does not block writers."""
     async with opened(url) as other, database.reading() as connection:
         before = (await queries.read_board(connection)).seq
         await write_messages(other, 3)
@@ -120,7 +120,7 @@ async def test_a_held_lock_is_waited_for_and_no_longer(database: Database, url: 
 
 
 async def test_a_commit_wakes_who_waits(database: Database) -> None:
-    """Whoever waits for changes is woken by a commit, and not by a block that failed."""
+    """A waiter for changes is woken by a commit, and not by a block that failed."""
     await database.changes.wait(0)
     started = time.monotonic()
     with pytest.raises(LookupError):
@@ -134,7 +134,7 @@ async def test_a_commit_wakes_who_waits(database: Database) -> None:
 
 
 async def test_a_deadlock_is_no_bug(postgres: Postgres) -> None:
-    """Of two transactions that wait for each other one goes on; the other is told that a lock was in its way."""
+    """Of two deadlocked transactions one succeeds; the other raises an error about the lock."""
     async with opened(postgres.create_database()) as database:
 
         async def lock(first: int, second: int, both: asyncio.Barrier) -> None:

@@ -1,4 +1,4 @@
-"""Upgrades: what programs and schemas of different ages have to do with each other, and that data outlives a step."""
+"""Upgrades: programs and schemas of different revisions together, and data that survives a migration."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from tests.support.rows import opened, write_messages
 
 NEXT = f"{int(schema.HEAD) + 1:04}"
 
-# What a database says of itself, and what this program makes of it: revision, works_with (None: no row), fit, words.
+# What a database says, and what this program concludes: revision, works_with (None: no row), fit, text.
 AGES = [
     pytest.param(schema.HEAD, schema.HEAD, Fit.CURRENT, f"at revision {schema.HEAD}.", id="its own"),
     pytest.param(schema.HEAD, "9999", Fit.CURRENT, f"at revision {schema.HEAD}.", id="its own, whatever it says"),
@@ -37,7 +37,7 @@ AGES = [
 
 
 async def _pretend(database: Database, revision: str, works_with: str | None) -> None:
-    """Make a migrated database say that it is of this age."""
+    """Make a migrated database look like one of this revision."""
     async with database.transaction() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
         if works_with is None:
@@ -50,7 +50,7 @@ async def _pretend(database: Database, revision: str, works_with: str | None) ->
 async def test_a_program_uses_the_schemas_it_may(
     database: Database, revision: str, works_with: str | None, fit: Fit, words: str
 ) -> None:
-    """Its own schema and newer ones that allow it are used as they are; others are refused in words."""
+    """A program uses its own schema and newer ones that allow it; others are refused with an explanation."""
     await _pretend(database, revision, works_with)
     async with database.reading() as connection:
         found = await schema.examine(connection)
@@ -68,7 +68,7 @@ async def test_a_program_uses_the_schemas_it_may(
 
 
 async def test_a_newer_schema_without_the_table_is_refused(database: Database) -> None:
-    """A schema that is newer and has no table of compatibility allows nothing to older programs."""
+    """A newer schema without the table `compatibility` does not allow older programs."""
     await _pretend(database, NEXT, None)
     async with database.transaction() as connection:
         await connection.execute(text("DROP TABLE compatibility"))
@@ -175,7 +175,7 @@ def _fill(connection: Connection) -> None:
 
 
 def _read(connection: Connection) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of every table that 0001 has, with the columns that it has, in the order of their keys."""
+    """Return the rows of every table of 0001, with its columns then, in the order of their keys."""
     tables = MetaData()
     tables.reflect(connection)
     found = {}
@@ -189,7 +189,7 @@ def _read(connection: Connection) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture
 async def upgraded(url: str) -> AsyncIterator["Upgraded"]:
-    """A database of revision 0001 with rows in every table, and what it held, migrated to the newest revision."""
+    """A database of revision 0001 with rows in every table, and its contents, migrated to the newest revision."""
     async with opened(url) as database:
         async with database.transaction() as connection:
             await connection.run_sync(_upgrade_to("0001"))
@@ -204,7 +204,7 @@ Upgraded = tuple[Database, dict[str, list[dict[str, Any]]]]
 
 
 async def test_every_row_outlives_the_upgrade(upgraded: Upgraded) -> None:
-    """What a database of revision 0001 held is all there after migrating, and the new columns are empty."""
+    """Everything in a database of revision 0001 is still there after migrating, and the new columns are empty."""
     database, before = upgraded
     assert {name: len(rows) for name, rows in before.items()} == {name: len(rows) for name, rows in ROWS.items()}
     async with database.reading() as connection:
@@ -215,7 +215,7 @@ async def test_every_row_outlives_the_upgrade(upgraded: Upgraded) -> None:
 
 
 async def test_the_board_goes_on_after_the_upgrade(upgraded: Upgraded) -> None:
-    """The next message takes the next place in the log, and events that were handled count as handled."""
+    """The next message gets the next seq, and events that were handled still count as handled."""
     database, _ = upgraded
     assert await write_messages(database, 2) == [5, 6]
     async with database.reading() as connection:
@@ -225,7 +225,7 @@ async def test_the_board_goes_on_after_the_upgrade(upgraded: Upgraded) -> None:
 
 
 async def test_the_checks_hold_after_the_upgrade(upgraded: Upgraded) -> None:
-    """An upgraded database takes every verdict of today's and no other, and has all constraints of a new one."""
+    """An upgraded database accepts exactly today's verdicts, and has all constraints of a new one."""
     database, _ = upgraded
     insert = text(
         "INSERT INTO stripe_event (id, type, verdict, received_at) VALUES (:id, 'refund.created', :verdict, :at)"
@@ -248,7 +248,7 @@ async def test_the_checks_hold_after_the_upgrade(upgraded: Upgraded) -> None:
 
 
 async def test_an_upgraded_database_is_as_a_new_one(upgraded: Upgraded, new_url: Callable[[], str]) -> None:
-    """Columns, keys, indexes and CHECKs of an upgraded database are those of one that was made today."""
+    """Columns, keys, indexes and CHECKs of an upgraded database are the same as those of a new one."""
     database, _ = upgraded
     async with opened(new_url()) as made:
         await schema.migrate(made)

@@ -1,4 +1,4 @@
-"""What a person does with a board, over its HTTP: start a payment, pay it, and see it posted."""
+"""What a person does with a board over HTTP: start a payment, pay it, and see it posted."""
 
 import ssl
 import time
@@ -11,12 +11,12 @@ from tests.support.served import Served
 from tests.support.shapes import Json
 
 PATIENCE_S = 10
-# Boards under test speak plain HTTP; reading the machine's certificates anew for each client takes longer than a test.
+# Boards under test speak plain HTTP, and loading the machine's certificates for each client takes longer than a test.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def http_client(served: Served, **options: Any) -> httpx.AsyncClient:
-    """Return a client of a board that holds every answer to openapi.json, and that no proxy setting leads astray."""
+    """Return a client of a board that checks every response against openapi.json and ignores proxy settings."""
     hooks = {"response": [check_answer]}
     return httpx.AsyncClient(
         base_url=served.url, trust_env=False, verify=NO_TLS, timeout=20, event_hooks=hooks, **options
@@ -32,18 +32,18 @@ async def start(client: httpx.AsyncClient, text: str = "Hello", **more: Any) -> 
 
 
 def session_of(payment: Json) -> str:
-    """Return the id of a payment's Checkout Session: the last path segment of its address."""
+    """Return the id of a payment's Checkout Session: the last path segment of its URL."""
     return str(payment["checkout_url"]).rsplit("/", 1)[1]
 
 
 async def act(client: httpx.AsyncClient, payment: Json, verb: str) -> None:
-    """Do to a payment's session what a person or time would do: `pay`, `decline`, `expire` and so on."""
+    """Apply a verb of the sandbox to a payment's session: `pay`, `decline`, `expire` and so on."""
     answer = await client.post(f"/sandbox/test/sessions/{session_of(payment)}/{verb}")
     assert answer.status_code == 200, answer.text
 
 
 async def post(client: httpx.AsyncClient, text: str = "Hello", **more: Any) -> Json:
-    """Pay for a message and return it as the board shows it."""
+    """Pay for a message and return it as the API shows it."""
     payment = await start(client, text, **more)
     await act(client, payment, "pay")
     fulfilled = await until_status(client, payment["id"], "fulfilled")
@@ -52,7 +52,7 @@ async def post(client: httpx.AsyncClient, text: str = "Hello", **more: Any) -> J
 
 
 async def look_up(client: httpx.AsyncClient, payment_id: str) -> Json:
-    """Return a payment as it is now."""
+    """Return the current state of a payment."""
     answer = await client.get(f"/api/payments/{payment_id}")
     assert answer.status_code == 200, answer.text
     payment: Json = answer.json()
@@ -60,7 +60,7 @@ async def look_up(client: httpx.AsyncClient, payment_id: str) -> Json:
 
 
 async def until_status(client: httpx.AsyncClient, payment_id: str, status: str) -> Json:
-    """Look a payment up until it has this status."""
+    """Look up a payment until it has this status."""
     deadline = time.monotonic() + PATIENCE_S
     while (payment := await look_up(client, payment_id))["status"] != status:
         assert time.monotonic() < deadline, f"still {payment['status']}, not {status}"
@@ -68,7 +68,7 @@ async def until_status(client: httpx.AsyncClient, payment_id: str, status: str) 
 
 
 async def stripe_session(client: httpx.AsyncClient, payment: Json) -> Json:
-    """Return a payment's Checkout Session as Stripe's API gives it."""
+    """Return a payment's Checkout Session from Stripe's API."""
     answer = await client.get(
         f"/sandbox/v1/checkout/sessions/{session_of(payment)}", headers={"Authorization": "Bearer sk_test_reader"}
     )
@@ -78,7 +78,7 @@ async def stripe_session(client: httpx.AsyncClient, payment: Json) -> Json:
 
 
 async def sessions_of(client: httpx.AsyncClient, payment_id: str) -> list[Json]:
-    """Return what the sandbox's ledger holds of a payment: one entry per session."""
+    """Return a payment's entries in the sandbox's ledger: one per session."""
     ledger = (await client.get("/sandbox/test/ledger")).json()
     return [session for session in ledger["sessions"] if session["client_reference_id"] == payment_id]
 

@@ -4,9 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
-NAMES = ("chromium-headless-shell", "chromium", "google-chrome")  # in the order of what costs least
-PLAIN_HOST = "board.test"  # a name of this machine that browsers take for any other's
-# They let it run as root, keep it from calling home, and know the name above.
+NAMES = ("chromium-headless-shell", "chromium", "google-chrome")  # the lightest first
+PLAIN_HOST = "board.test"  # a name for this machine that browsers don't treat as localhost
+# They let it run as root, disable its background traffic, and resolve the name above.
 LAUNCH_ARGUMENTS = [
     "--no-sandbox",
     "--disable-quic",
@@ -19,14 +19,14 @@ LAUNCH_ARGUMENTS = [
 
 
 def kinds_of_chromium() -> dict[str, str]:
-    """Return the path of each kind that is there, by its name; the one that PAIDCHAT_CHROMIUM names is the only one."""
+    """Return the path of each kind that is installed, by name; if PAIDCHAT_CHROMIUM is set, only that one."""
     if named := os.environ.get("PAIDCHAT_CHROMIUM"):
         return {Path(named).name: named}
     return {name: path for name in NAMES if (path := shutil.which(name))}
 
 
 def cheapest_chromium() -> str:
-    """Return the path of one; without any the tests fail, they are never skipped."""
+    """Return the path of one; without any the tests fail, because none may be skipped."""
     found = next(iter(kinds_of_chromium().values()), None)
     assert found, f"no browser: set PAIDCHAT_CHROMIUM, or put one of {', '.join(NAMES)} on the PATH"
     return found

@@ -1,4 +1,4 @@
-"""Several processes on one PostgreSQL, beside one sandbox: the board as it outgrows a machine."""
+"""Several processes on one PostgreSQL, with one sandbox, as a larger board would run."""
 
 import contextlib
 import signal
@@ -25,18 +25,18 @@ class Node:
 
     @property
     def feed_url(self) -> str:
-        """Where its WebSocket is."""
+        """The URL of its WebSocket."""
         return f"ws{self.url.removeprefix('http')}/api/feed"
 
     def stop(self) -> None:
-        """Ask it to stop, as a deployment would, and wait until it has."""
+        """Stop it, as a deployment would, and wait until it has ended."""
         self.running.send_signal(signal.SIGTERM)
         self.running.wait(15)
 
 
 @dataclass
 class Cluster:
-    """A database, a sandbox, and as many boards as are started."""
+    """A database, a sandbox, and any number of boards."""
 
     postgres: Postgres
     database_url: str
@@ -53,7 +53,7 @@ class Cluster:
         return self.nodes[-1]
 
     async def act(self, client: httpx.AsyncClient, payment: Json, verb: str) -> None:
-        """Do to a payment's session what a person or time would do."""
+        """Apply a verb of the sandbox to a payment's session."""
         answer = await client.post(f"{self.sandbox_url}/test/sessions/{session_of(payment)}/{verb}")
         assert answer.status_code == 200, answer.text
 
@@ -66,14 +66,14 @@ class Cluster:
         return payment
 
     async def ledger(self, client: httpx.AsyncClient) -> Json:
-        """Return what the sandbox knows."""
+        """Return the sandbox's ledger."""
         ledger: Json = (await client.get(f"{self.sandbox_url}/test/ledger")).json()
         return ledger
 
 
 @contextlib.contextmanager
 def running_cluster(postgres: Postgres, data: Path) -> Iterator[Cluster]:
-    """Run a sandbox, whose file is in this folder, and one board, on a new database, until the block ends."""
+    """Run a sandbox, with its file in this folder, and one board on a new database, until the block ends."""
     first, sandbox_port = free_port(), free_port()
     environment = {
         "PAIDCHAT_DATABASE_URL": postgres.create_migrated(),
@@ -100,6 +100,6 @@ def running_cluster(postgres: Postgres, data: Path) -> Iterator[Cluster]:
 
 @contextlib.asynccontextmanager
 async def client_of(node: Node, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """Open an HTTP client of one board."""
+    """Open an HTTP client for one board."""
     async with httpx.AsyncClient(base_url=node.url, trust_env=False, verify=NO_TLS, timeout=20, **options) as client:
         yield client

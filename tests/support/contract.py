@@ -1,4 +1,4 @@
-"""Holds what a board answers and sends to its published documents, openapi.json and asyncapi.json."""
+"""Checks what a board returns and sends against its published documents, openapi.json and asyncapi.json."""
 
 import copy
 import json
@@ -28,12 +28,12 @@ class Operation(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Its name."""
+        """Its operation id."""
         return str(self.described["operationId"])
 
 
 class Errors(NamedTuple):
-    """The codes that an operation answers with one status."""
+    """The error codes that an operation can return with one status."""
 
     operation: str
     status: int
@@ -48,7 +48,7 @@ OPERATIONS: Final = tuple(
 
 
 def _strict(document: Json) -> Json:
-    """Return the document's components so that they allow no field but those they name: we send no others."""
+    """Return the document's components with additional fields forbidden, because we send none."""
     components = copy.deepcopy(document["components"])
     for name, schema in components["schemas"].items():
         if "allOf" in schema:
@@ -70,7 +70,7 @@ def _validate(document: Json, schema: Json, value: Any) -> None:
 
 
 def operation_of(method: str, path: str) -> Operation | None:
-    """Return the operation that a request is for, if it is for any."""
+    """Return the operation that matches a request, or None."""
     for operation in OPERATIONS:
         template = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(operation.path))
         if operation.method == method and re.fullmatch(template, path):
@@ -79,7 +79,7 @@ def operation_of(method: str, path: str) -> Operation | None:
 
 
 def check(operation: Operation, status: int, headers: Mapping[str, str], body: bytes) -> str:
-    """Make sure that an answer is a documented one of its operation; returns the error's code, or nothing."""
+    """Check that a response is a documented one of its operation; return the error's code, or None."""
     where = f"{operation.id} {status}"
     response = operation.described["responses"].get(str(status))
     assert response is not None, f"{where} is not documented"
@@ -106,7 +106,7 @@ def _is_required(header: str) -> bool:
 
 
 async def check_answer(response: httpx.Response) -> None:
-    """Hold an answer to the OpenAPI document: an httpx hook. An error to a request for nothing in it is a problem."""
+    """Check a response against the OpenAPI document (an httpx hook); errors outside all operations must be problems."""
     method, path = response.request.method, response.request.url.raw_path.decode().partition("?")[0]
     if method in {"HEAD", "OPTIONS"} or not OURS.match(path):
         return
@@ -120,7 +120,7 @@ async def check_answer(response: httpx.Response) -> None:
 
 
 def check_frame(frame: Json) -> None:
-    """Hold a frame of the feed to the AsyncAPI document."""
+    """Check a frame of the feed against the AsyncAPI document."""
     [name] = [name for name, message in ASYNCAPI["components"]["messages"].items() if message["name"] == frame["type"]]
     _validate(ASYNCAPI, ASYNCAPI["components"]["messages"][name]["payload"], frame)
 

@@ -1,4 +1,4 @@
-"""A follower of the feed, as a script would be one: frames as dicts, each awaited for a bounded time."""
+"""A subscriber of the feed, as in a script: frames as dicts, each awaited for a limited time."""
 
 import asyncio
 import json
@@ -17,22 +17,22 @@ PATIENCE_S = 10
 
 
 class Followed(Protocol):
-    """Whatever has a feed."""
+    """Anything that has a feed."""
 
     @property
     def feed_url(self) -> str:
-        """Where its WebSocket is."""
+        """The URL of its WebSocket."""
 
 
 class Follower:
-    """One WebSocket. `first` is the frame that opened it: a snapshot, or resumed."""
+    """One WebSocket. `first` is the frame that opened it: a snapshot, or `resumed`."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.first: Json = {}
 
     async def receive(self, timeout_s: float = PATIENCE_S) -> Json:
-        """Return the next frame, which is as asyncapi.json describes it."""
+        """Return the next frame, after checking it against asyncapi.json."""
         async with asyncio.timeout(timeout_s):
             frame = await self.socket.recv()
         assert isinstance(frame, str), "every frame is a text frame"
@@ -41,7 +41,7 @@ class Follower:
         return decoded
 
     async def receive_entry(self) -> Json:
-        """Return the next frame that is more than a sign of life, however long something takes."""
+        """Return the next frame that is not a heartbeat, however long that takes."""
         while (frame := await self.receive(60))["type"] == "heartbeat":
             pass
         return frame
@@ -51,7 +51,7 @@ class Follower:
         return [await self.receive() for _ in range(count)]
 
     async def nothing(self, for_s: float = 0.7) -> None:
-        """Make sure that no frame comes for a while: longer than the feed takes to notice anything."""
+        """Make sure that no frame arrives for a while: longer than the feed takes to notice anything."""
         try:
             frame = await self.receive(for_s)
         except TimeoutError:
@@ -59,11 +59,11 @@ class Follower:
         raise AssertionError(f"unexpected: {frame}")
 
     async def watch(self, payment_id: str) -> None:
-        """Ask to be told of a payment."""
+        """Watch a payment."""
         await self.socket.send(json.dumps({"type": "watch", "payment_id": payment_id}))
 
     async def closed(self, timeout_s: float = PATIENCE_S) -> int | None:
-        """Read until the connection ends; return the code of the close frame, None if there was none."""
+        """Read until the connection ends; return the code of the close frame, or None."""
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
@@ -73,7 +73,7 @@ class Follower:
 
     @property
     def cursor(self) -> tuple[int, str]:
-        """The place in the log, and the epoch, at which this connection began."""
+        """The cursor (`after` and `epoch`) at which this connection began."""
         return self.first["seq"], self.first["epoch"]
 
 
@@ -81,14 +81,14 @@ class Follower:
 async def following(
     served: Followed, *, origin: str | None = None, query: str = "", **cursor: Any
 ) -> AsyncIterator[Follower]:
-    """Follow a board: plain, with `after=` and `epoch=` to resume, or with a query string as it is."""
+    """Follow a board: without parameters, with `after=` and `epoch=` to resume, or with a raw query string."""
     url = f"{served.feed_url}?{query or urlencode(cursor)}".rstrip("?")
     async with websockets.connect(
         url,
         origin=None if origin is None else websockets.Origin(origin),
         proxy=None,
         max_size=None,
-        max_queue=None,  # a client that stops reading would not see the server's part of the closing, and wait for it
+        max_queue=None,  # otherwise a client that stops reading would not see the close frame, and would wait for it
         close_timeout=1,
     ) as socket:
         follower = Follower(socket)

@@ -1,4 +1,4 @@
-"""Processes of paidchat's command line, forked from one that has imported everything.
+"""Processes of paidchat's command line, forked from one that has already imported everything.
 
 A start costs a tenth of the CPU time of a new interpreter's. What runs in the child is the real command line, from its
 arguments on (see `tests/torture/harness/launcher.py`).
@@ -22,11 +22,11 @@ from typing import Any
 
 SCRIPT = Path(__file__).parents[1] / "torture" / "harness" / "launcher.py"
 START_TIMEOUT_S = 60
-CLOCK_AHEAD_S = "CLOCK_AHEAD_S"  # in the environment of a process: by how much its clock is ahead
+CLOCK_AHEAD_S = "CLOCK_AHEAD_S"  # in a process's environment: by how much its clock is ahead
 
 
 class Forked:
-    """A running `paidchat …`, with what `subprocess.Popen` has of the same names."""
+    """A running `paidchat …`, with the interface of `subprocess.Popen`."""
 
     def __init__(self, launcher: "Launcher", pid: int) -> None:
         self._launcher = launcher
@@ -34,7 +34,7 @@ class Forked:
         self.ended: Future[int] = Future()
 
     def poll(self) -> int | None:
-        """Return the exit status, negative for a signal; None while it runs."""
+        """Return the exit status, negative for a signal; None while it is running."""
         return self.ended.result() if self.ended.done() else None
 
     def wait(self, timeout: float | None = None) -> int:
@@ -49,12 +49,12 @@ class Forked:
             raise subprocess.TimeoutExpired("paidchat", timeout or 0) from None
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal; nothing happens to a process that has ended."""
+        """Send a signal; does nothing if the process has ended."""
         self._launcher.send(signal=self.pid, number=int(number))
 
 
 class Launcher:
-    """Starts processes by way of the script, which it runs until this process ends."""
+    """Starts processes through the launcher script, which runs until this process ends."""
 
     def __init__(self) -> None:
         self._script = subprocess.Popen([sys.executable, SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -67,7 +67,7 @@ class Launcher:
         atexit.register(self._end)
 
     def start(self, arguments: tuple[str, ...], environment: Mapping[str, str], output: Path, errors: Path) -> Forked:
-        """Start `paidchat ARGUMENTS…` with nothing but this environment, its output appended to these files."""
+        """Start `paidchat ARGUMENTS…` with only this environment, and append its output to these files."""
         number = next(self._numbers)
         started = self._starting[number] = Future()
         self.send(
@@ -82,7 +82,7 @@ class Launcher:
         return started.result(START_TIMEOUT_S)
 
     def send(self, **order: Any) -> None:
-        """Give the script an order. One write of a line this short is whole, whichever thread it comes from."""
+        """Send the script an order. A write this short is atomic, so any thread may do it."""
         assert self._script.stdin is not None
         os.write(self._script.stdin.fileno(), json.dumps(order).encode() + b"\n")
 
@@ -105,5 +105,5 @@ class Launcher:
 
 @functools.cache
 def launcher() -> Launcher:
-    """Return this process's launcher; the first call starts it."""
+    """Return this process's launcher; start it on the first call."""
     return Launcher()

@@ -1,4 +1,4 @@
-"""How the work on an input grows with its size: growth is the one thing about time that a test may hold."""
+"""How the work on an input grows with its size: the growth is the only thing about time that a test can check."""
 
 import math
 import time
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 LARGER: Final = 4  # times
-MOST_GROWTH: Final = 8  # linear work grows by 4, quadratic by 16; the rest is for noise
+MOST_GROWTH: Final = 8  # linear work grows by 4, quadratic by 16; the rest is tolerance
 ROUNDS: Final = 5
-ATTEMPTS: Final = 3  # a machine busy with something else slows one measurement; quadratic work is seen in each
+ATTEMPTS: Final = 3  # a busy machine may slow down one measurement, but quadratic work shows in all of them
 MEASURABLE_S: Final = 0.001
 MOST_REPEATED: Final = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One way in for bytes of strangers.
+    """One way in which strangers can send bytes.
 
     Attributes:
         covers: the routes, headers, kinds of frames and logged fields that this is the way in of.
@@ -33,7 +33,7 @@ class Entry:
 
 
 def growth(entry: Entry) -> float:
-    """Return by how much the CPU time grows, best of five, when the input grows by four; asks again above the bound."""
+    """Return the growth in CPU time, best of five, for four times the input; measure again if it is above the bound."""
     small, large = entry.make(entry.size), entry.make(LARGER * entry.size)
     grown = math.inf
     for _ in range(ATTEMPTS):

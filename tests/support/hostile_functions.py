@@ -1,4 +1,4 @@
-"""The worst that strangers can give to our functions, and the functions that it comes to."""
+"""The worst inputs that strangers can pass to our functions, and the functions that process them."""
 
 import contextlib
 import functools
@@ -18,10 +18,10 @@ from paidchat.stripe.events import InvalidSignature, UnreadableEvent, read_event
 from paidchat.text import clean_author, clean_text
 from tests.support.growth import Entry
 
-HEAD: Final = 6 * 1024  # characters of a header, of which four times as much is let in
-EVENT: Final = 120 * 1024  # bytes of an event, likewise
+HEAD: Final = 6 * 1024  # characters of a header; four times as much is still accepted
+EVENT: Final = 120 * 1024  # bytes of an event; four times as much is still accepted
 ANSWER: Final = 15 * 1024
-CUT, NOT_CUT = 30_000, 500  # characters of a logged string: four times as much is over its limit, and within it
+CUT, NOT_CUT = 30_000, 500  # characters of a logged string; four times as much is over its limit, and within it
 REFUSED, LET_IN = 8_000, 480  # code points of a text, likewise
 
 
@@ -88,7 +88,7 @@ ADDRESSES: Final[dict[str, Callable[[int], str]]] = {
     "colons": lambda n: ":" * n,
     "dots": lambda n: "1." * (n // 2),
 }
-# What our log entries are made of. The values of one that is `**` are covered by those of any other.
+# What our log entries contain. A field named `**` is covered by those of any other entry.
 FIELDS: Final = frozenset(
     {
         *("after", "detail", "ends", "error", "event_id", "event_type", "fact", "failed", "failures", "how", "limit"),
@@ -109,7 +109,7 @@ def about_a_session(fields: dict[str, Any]) -> bytes:
 
 
 def log_entry(word: Callable[[int], str]) -> Callable[[int], dict[str, Any]]:
-    """A log entry that has a long value in each of its fields, a long key, and both in lists and objects."""
+    """A log entry with a long value in each of its fields, a long key, and both in lists and objects."""
 
     def make(size: int) -> dict[str, Any]:
         value = word(size)
@@ -120,7 +120,7 @@ def log_entry(word: Callable[[int], str]) -> Callable[[int], dict[str, Any]]:
 
 
 def deep_and_wide(size: int) -> dict[str, Any]:
-    """A log entry of many items, deep and wide."""
+    """A log entry with many items, deep and wide."""
     deep: Any = []
     for _ in range(size):
         deep = [deep]
@@ -128,7 +128,7 @@ def deep_and_wide(size: int) -> dict[str, Any]:
 
 
 def listed(make: Callable[[int], bytes]) -> Callable[[int], Any]:
-    """The same event, as an item of a list that Stripe answered."""
+    """The same event, as an item in a list from Stripe."""
     return lambda size: json.loads(make(size))
 
 
@@ -142,17 +142,17 @@ def chained(size: int) -> Exception:
 
 
 def log_error(error: Exception) -> None:
-    """Write an error to the log, as it is set up by the board."""
+    """Log an error, with the board's own log configuration."""
     structlog.get_logger("test").error("event", exc_info=error)
 
 
 def verify(payload: bytes, header: str) -> None:
-    """Check a signature by two secrets."""
+    """Check a signature against two secrets."""
     verify_signature(payload, header, (b"one", b"two"), 1)
 
 
 def allowing(*refusals: type[Exception]) -> Callable[[Callable[..., object]], Callable[..., None]]:
-    """Make a function's refusal as good as its result."""
+    """Make a function return normally when it refuses its input."""
 
     def wrap(work: Callable[..., object]) -> Callable[..., None]:
         @functools.wraps(work)
@@ -211,7 +211,7 @@ def _addresses() -> Iterator[tuple[str, Entry]]:
 
 
 def find_end(head: bytes) -> None:
-    """Look for the end of a head as its bytes come in, a little at a time."""
+    """Look for the end of the headers as the bytes arrive in small pieces."""
     unread, seen = bytearray(), 0
     for start in range(0, len(head), 64):
         unread += head[start : start + 64]

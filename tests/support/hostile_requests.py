@@ -1,4 +1,4 @@
-"""The worst that strangers can send to a board, over its sockets and knowing none of its classes."""
+"""The worst that strangers can send to a board over its sockets, without using any of its code."""
 
 import contextlib
 import json
@@ -13,12 +13,12 @@ from tests.support.webhooks import signature
 
 ADMIN_TOKEN: Final = "a-token-of-the-tests-that-is-long-enough"
 ORIGIN: Final = "https://pages.example"
-HEAD: Final = 6 * 1024  # bytes, of which four times as much is let in, as of those that follow
+HEAD: Final = 6 * 1024  # bytes; four times as much is still accepted, as of those that follow
 HANDSHAKE: Final = 1_500
 BODY: Final = 15 * 1024
 EVENT: Final = 120 * 1024
 FRAME: Final = 200
-FRAMES: Final = 12  # of the burst that a follower may send
+FRAMES: Final = 12  # within the burst that a subscriber may send
 FLOOD: Final = 250  # frames
 TIMEOUT_S: Final = 20
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0  # RFC 6455, section 5.2
@@ -26,7 +26,7 @@ CLOSE_FRAME: Final = bytes([0x80 | CLOSE])
 AUTHORIZED: Final = f"Authorization: Bearer {ADMIN_TOKEN}"
 
 Words = Callable[[int], str]
-LETTERS: Final[Words] = lambda n: "x" * n  # noqa: E731 - one of many like it
+LETTERS: Final[Words] = lambda n: "x" * n  # noqa: E731 - one of several like it
 DIGITS: Final[Words] = lambda n: "9" * n  # noqa: E731
 COMMAS: Final[Words] = lambda n: "a, " * (n // 3)  # noqa: E731
 TAGS: Final[Words] = lambda n: 'W/"a-1",' * (n // 8)  # noqa: E731
@@ -37,7 +37,7 @@ ESCAPES: Final[Words] = lambda n: "%C3" * (n // 3)  # noqa: E731
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """What is sent in one connection, as bytes of a given size, and how."""
+    """What is sent in one connection, as bytes of a given size, and how it is sent."""
 
     make: Callable[[int], bytes]
     size: int
@@ -49,19 +49,19 @@ class Sent:
 
 
 def exchange(port: int, sent: bytes) -> None:
-    """Send a request, and read until the server ends the connection."""
+    """Send a request, and read until the server closes the connection."""
     with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as connection, contextlib.suppress(ConnectionError):
         connection.sendall(sent)
         _drain(connection)
 
 
 def follow(port: int, sent: bytes) -> None:
-    """Shake hands with the feed, send frames and a close frame, and read until the server ends the connection."""
+    """Do a handshake with the feed, send frames and a close frame, and read until the server closes the connection."""
     _shake_hands(port, handshake(), sent)
 
 
 def shake_hands(port: int, sent: bytes) -> None:
-    """Send a handshake, a close frame if it was accepted, and read until the server ends the connection."""
+    """Send a handshake, then a close frame if it was accepted, and read until the server closes the connection."""
     _shake_hands(port, sent, b"")
 
 
@@ -74,7 +74,7 @@ def _shake_hands(port: int, shake: bytes, sent: bytes) -> None:
         if answer.startswith(b"HTTP/1.1 101 "):
             connection.sendall(sent + frame(CLOSE, struct.pack("!H", 1000)))
             while (received := connection.recv(65_536)) and CLOSE_FRAME not in received:
-                pass  # after a misuse the server says so, and waits for us to leave
+                pass  # after misuse the server sends a close frame and waits for us to leave
             return
         _drain(connection)
 
@@ -88,14 +88,14 @@ def _drain(connection: socket.socket) -> None:
 
 
 def request(line: str, *fields: str, body: bytes | None = None) -> bytes:
-    """A request that ends its connection; fields that announce no body of their own have `body` announced."""
+    """A request that closes its connection; Content-Length is added unless the fields announce a body themselves."""
     length = () if body is None else (f"Content-Length: {len(body)}",)
     head = [f"{line} HTTP/1.1", "Host: x", "Connection: close", *length, *fields, "", ""]
     return "\r\n".join(head).encode("latin-1") + (body or b"")
 
 
 def handshake(*fields: str, query: str = "") -> bytes:
-    """A handshake with the feed; a field given replaces the usual one."""
+    """A handshake with the feed; given fields replace the usual ones."""
     usual = {
         "Host": "x",
         "Connection": "Upgrade",
@@ -109,19 +109,19 @@ def handshake(*fields: str, query: str = "") -> bytes:
 
 
 def frame(opcode: int, payload: bytes = b"", *, final: bool = True) -> bytes:
-    """A frame whose mask is zeros, so that the payload is sent as it is."""
+    """A frame with a mask of zeros, so that the payload is sent unchanged."""
     size = len(payload)
     length = struct.pack("!B", 0x80 | size) if size < 126 else struct.pack("!BH", 0x80 | 126, size)
     return bytes([0x80 * final | opcode]) + length + bytes(4) + payload
 
 
 def watch(payment_id: str) -> bytes:
-    """The one frame that a follower may send."""
+    """The only frame that a subscriber may send."""
     return frame(TEXT, json.dumps({"type": "watch", "payment_id": payment_id}).encode())
 
 
 def _head(line: str, *fields: str) -> Callable[[Words], Callable[[int], bytes]]:
-    """Make requests whose line and fields have words of the asked size in the place of `{}`."""
+    """Make requests with text of the given size in place of `{}` in the request line and fields."""
 
     def of(words: Words) -> Callable[[int], bytes]:
         def make(size: int) -> bytes:
@@ -135,7 +135,7 @@ def _head(line: str, *fields: str) -> Callable[[Words], Callable[[int], bytes]]:
 
 # --- the lists --------------------------------------------------------------------------------------
 
-# Each route by its address, with words of the asked size in the place of `{}`.
+# Each route by its path, with text of the given size in place of `{}`.
 ADDRESSED: Final[dict[str, tuple[str, tuple[Words, ...]]]] = {
     "GET /": ("/?{}", (LETTERS, PARAMETERS)),
     "GET /api/board": ("/api/board?{}", (LETTERS,)),
@@ -155,7 +155,7 @@ ADDRESSED: Final[dict[str, tuple[str, tuple[Words, ...]]]] = {
     "GET /asyncapi.json": ("/asyncapi.json?{}", (LETTERS,)),
     "GET (no route)": ("/{}", (LETTERS, ESCAPES, lambda n: "/" * n)),
 }
-# Each header of a request, and of a handshake, and the request that it is read in.
+# Each header of a request or handshake, and the request in which it is read.
 HEADERS: Final[dict[str, tuple[str, tuple[Words, ...]]]] = {
     "accept-encoding": ("GET /", (LETTERS, COMMAS, lambda n: "gzip" + ";q=" * (n // 3), lambda n: ";" * n)),
     "authorization": ("DELETE /api/admin/messages/1", (LETTERS, lambda n: "\xff" * n)),

@@ -1,4 +1,4 @@
-"""A newer program: a copy of this one with one more revision of the schema."""
+"""A newer program: a copy of this one with another revision of the schema."""
 
 import shutil
 from pathlib import Path
@@ -29,7 +29,7 @@ def upgrade() -> None:
 
 
 def newer_program(folder: Path, *, works_with: str) -> None:
-    """Make a copy of this program in a folder, which as PYTHONPATH makes `python -m paidchat` run the copy.
+    """Copy this program into a folder; with that as PYTHONPATH, `python -m paidchat` runs the copy.
 
     Its schema has one more revision, which programs of revision `works_with` and later may use.
     """

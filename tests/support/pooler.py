@@ -1,4 +1,4 @@
-"""A pooler in front of PostgreSQL, in session or in transaction mode, as PgBouncer is one."""
+"""A connection pooler in front of PostgreSQL, in session or transaction mode, like PgBouncer."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from typing import Final, Literal
 from sqlalchemy.engine import URL, make_url
 
 SSL_REQUEST: Final = (80877103).to_bytes(4, "big")
-PASSWORD_WANTED: Final = {3, 5, 10, 11}  # the kinds of authentication messages that the client has to answer
+PASSWORD_WANTED: Final = {3, 5, 10, 11}  # the kinds of authentication messages that the client must answer
 LET_THROUGH: Final = {"user", "database", "client_encoding", "application_name"}
 IDLE: Final = b"I"
 Mode = Literal["session", "oldest first", "latest first"]
@@ -23,7 +23,7 @@ class Stream:
     writer: asyncio.StreamWriter
 
     async def first(self) -> bytes:
-        """Read a startup message, without its length; a wish for TLS is declined."""
+        """Read a startup message, without its length; a request for TLS is declined."""
         while True:
             size = int.from_bytes(await self.reader.readexactly(4), "big")
             body = await self.reader.readexactly(size - 4)
@@ -32,7 +32,7 @@ class Stream:
             self.writer.write(b"N")
 
     async def message(self) -> tuple[bytes, bytes]:
-        """Read a message: its kind, and what follows its length."""
+        """Read a message: its kind, and the rest without the length."""
         kind = await self.reader.readexactly(1)
         size = int.from_bytes(await self.reader.readexactly(4), "big")
         return kind, await self.reader.readexactly(size - 4)
@@ -44,7 +44,7 @@ class Stream:
 
 @dataclass
 class Pooler:
-    """Gives a session to each client, or to each transaction."""
+    """Gives each client, or each transaction, a session."""
 
     target: URL
     mode: Mode
@@ -53,7 +53,7 @@ class Pooler:
     returned: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one client to its end."""
+        """Serve one client until it disconnects."""
         client = Stream(reader, writer)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             startup = await client.first()
@@ -97,7 +97,7 @@ class Pooler:
             server.send(*message)
 
     async def _answer(self, client: Stream, server: Stream) -> None:
-        """Pass on what the server says until its transaction has ended."""
+        """Pass on what the server sends until its transaction has ended."""
         while True:
             kind, body = await server.message()
             client.send(kind, body)
@@ -118,7 +118,7 @@ class Pooler:
 
 @contextlib.asynccontextmanager
 async def pooled(url: str, mode: Mode) -> AsyncIterator[str]:
-    """Pool a database; gives the URL to use in the place of its own."""
+    """Pool a database; yields the URL to use instead of its own."""
     target = make_url(url)
     pooler = Pooler(target, mode)
     listening = await asyncio.start_server(pooler.serve, "127.0.0.1", 0)

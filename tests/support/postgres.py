@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: the one that a wheel carries, or `PAIDCHAT_TEST_DATABASE_URL`'s."""
+"""A real PostgreSQL for tests: the one from a wheel, or that of `PAIDCHAT_TEST_DATABASE_URL`."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from paidchat.storage.schema import migrate
 
 
 class Postgres:
-    """A server with as many databases as tests ask for. Stop it at the end."""
+    """A server with any number of databases. Stop it at the end."""
 
     def __init__(self) -> None:
         self._given = os.environ.get("PAIDCHAT_TEST_DATABASE_URL")
@@ -28,12 +28,12 @@ class Postgres:
         if self._given:
             self.url = make_url(self._given)
             return
-        # A short folder right under the temporary one: sockets have short names, and the server opens the
+        # A short path directly under the temporary folder: socket paths must be short, and the server loosens the
         # permissions of all folders above its own.
         self._folder = Path(tempfile.mkdtemp(prefix="pg"))
         self._server = get_server(self._folder / "data", cleanup_mode="stop")
         self.url = make_url(self._server.get_uri())
-        # Tests kill boards and restart the server, but no test cuts the power, so nothing need wait for the disk.
+        # Tests kill boards and restart the server, but no test cuts the power, so nothing needs to wait for the disk.
         for setting in ("fsync", "full_page_writes"):
             self.psql(f"ALTER SYSTEM SET {setting} = off")
         self.psql("SELECT pg_reload_conf()")
@@ -60,7 +60,7 @@ class Postgres:
         return self.url.set(database=database).render_as_string(hide_password=False)
 
     def psql(self, command: str) -> str:
-        """Run one command as the owner of the server, and return what it prints, without decoration."""
+        """Run one command as the owner of the server, and return its bare output."""
         address = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
         psql = POSTGRES_VERSIONS[max(POSTGRES_VERSIONS)] / "psql"
         done = subprocess.run(
@@ -79,7 +79,7 @@ class Postgres:
         self._server.start()
 
     def stop(self) -> None:
-        """Stop the server, at once since nothing of it is kept, and remove its files."""
+        """Stop the server immediately, because nothing is kept, and remove its files."""
         if self._server is not None:
             pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
             os.kill(pid, signal.SIGQUIT)

@@ -1,4 +1,4 @@
-"""HTTP by hand: for requests that no library's client would send."""
+"""Raw HTTP, for requests that no client library would send."""
 
 import asyncio
 import json
@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from tests.support.served import Served
 
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # that of RFC 6455, section 1.3
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # the key in RFC 6455, section 1.3
 PATIENCE_S = 15
 
 
 class Answer(NamedTuple):
-    """An answer as it came."""
+    """A response as received."""
 
     status: int
     headers: dict[str, str]
@@ -20,12 +20,12 @@ class Answer(NamedTuple):
 
     @property
     def json(self) -> Any:
-        """The body, read as JSON."""
+        """The body, parsed as JSON."""
         return json.loads(self.body)
 
 
 def handshake(path: str = "/api/feed", version: str = "HTTP/1.1", without: str = "", **fields: str) -> bytes:
-    """Write a WebSocket handshake; `fields` (with _ for -) are added, or replace the usual ones."""
+    """Build a WebSocket handshake; `fields` (with _ for -) are added, or replace the usual ones."""
     usual = {
         "Host": "board",
         "Upgrade": "websocket",
@@ -41,7 +41,7 @@ def handshake(path: str = "/api/feed", version: str = "HTTP/1.1", without: str =
 
 
 class RawHttp:
-    """A connection to a board. Nothing is sent or read but by the test."""
+    """A connection to a board. Only the test sends and reads."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -54,7 +54,7 @@ class RawHttp:
         return cls(*await asyncio.open_connection(host, int(port)))
 
     def send(self, data: bytes) -> None:
-        """Send bytes; that the other side has gone is found out by reading."""
+        """Send bytes; reading will show whether the other side has gone."""
         self.writer.write(data)
 
     async def answer(self, *, head_only: bool = False) -> Answer:
@@ -75,7 +75,7 @@ class RawHttp:
             return Answer(status, headers, await self.reader.readexactly(length))
 
     async def ends_within(self, seconds: float) -> float:
-        """Read until the connection ends, and return how long that took; fail if it does not."""
+        """Read until the connection ends, and return how long that took; fail if it does not end."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(seconds):
@@ -86,12 +86,12 @@ class RawHttp:
         return time.monotonic() - began
 
     def close(self) -> None:
-        """Close without a word."""
+        """Close the connection."""
         self.writer.transport.abort()
 
 
 async def exchange(served: Served, request: bytes, *, head_only: bool = False) -> Answer:
-    """Send a request on a connection of its own and return the answer."""
+    """Send a request on its own connection and return the response."""
     connection = await RawHttp.connect(served)
     try:
         connection.send(request)

@@ -1,4 +1,4 @@
-"""A WebSocket by hand: for what no library's client would do, such as never to read or never to answer."""
+"""A raw WebSocket, for what no client library would do, such as never reading or never answering."""
 
 import asyncio
 import base64
@@ -14,21 +14,21 @@ TEXT, CLOSE, PING = 0x1, 0x8, 0x9  # RFC 6455, section 5.2
 
 
 class Frame(NamedTuple):
-    """One frame as it came."""
+    """One frame as received."""
 
     opcode: int
     payload: bytes
 
 
 class RawSocket:
-    """A connection to the feed after its handshake. Nothing is read, answered or closed but by the test."""
+    """A connection to the feed after its handshake. Only the test reads, answers and closes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
     async def frame(self) -> Frame:
-        """Return the next frame of the server's (its frames are never masked).
+        """Return the server's next frame (its frames are never masked).
 
         Raises:
             asyncio.IncompleteReadError, ConnectionError: the connection ended.
@@ -39,7 +39,7 @@ class RawSocket:
         return Frame(first & 0x0F, await self.reader.readexactly(length))
 
     async def frames_until_the_end(self) -> list[Frame]:
-        """Return every whole frame until the connection ends."""
+        """Return every complete frame until the connection ends."""
         frames = []
         try:
             while True:
@@ -50,7 +50,7 @@ class RawSocket:
 
 @asynccontextmanager
 async def raw_socket(served: Served, *, receive_buffer: int | None = None) -> AsyncIterator[RawSocket]:
-    """Shake hands with the feed; `receive_buffer` is how many bytes the kernel may hold for us."""
+    """Do a handshake with the feed; `receive_buffer` is how many bytes the kernel may buffer for us."""
     host, port = served.url.removeprefix("http://").split(":")
     connecting = socket.socket()
     if receive_buffer is not None:

@@ -1,4 +1,4 @@
-"""Rows written straight into a board's database, as another process would write them."""
+"""Rows written directly into a board's database, as another process would write them."""
 
 import asyncio
 import uuid
@@ -15,17 +15,17 @@ from paidchat.storage.database import Database
 
 
 def opened(url: str) -> Database:
-    """Return a database that is there already; open it with `async with`."""
+    """Return an existing database; open it with `async with`."""
     return Database(url)
 
 
 async def first_sweep_over(url: str) -> None:
-    """Wait until the sweep that every start makes is over; the next one comes after a whole period."""
+    """Wait until the reconciler's first pass is over; the next one starts a whole period later."""
     await _until_the_sweep(url, is_held=False)
 
 
 async def sweep_under_way(url: str) -> None:
-    """Wait until a process holds the sweep."""
+    """Wait until a process is in the middle of a reconciler's pass."""
     await _until_the_sweep(url, is_held=True)
 
 
@@ -56,7 +56,7 @@ async def next_payment_in(url: str, before: list[str]) -> None:
 
 
 def payment_row(**changes: Any) -> dict[str, Any]:
-    """Return the columns of a payment that was started just now and that Stripe was not asked about yet."""
+    """Return the columns of a payment that was just started and that Stripe has not been asked about."""
     now = datetime.now(UTC)
     return {
         "id": str(uuid.uuid4()),
@@ -85,7 +85,7 @@ async def write_payment(connection: AsyncConnection, **changes: Any) -> str:
 
 
 async def write_messages(database: Database, count: int, text: str = "Hello") -> list[int]:
-    """Post messages, each of a payment of its own, in one transaction, and return their ids."""
+    """Post messages, each for its own payment, in one transaction, and return their ids."""
     now = datetime.now(UTC)
     async with database.transaction() as connection:
         rows = [payment_row(status="fulfilled", paid=True, text=text) for _ in range(count)]

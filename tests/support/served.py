@@ -1,4 +1,4 @@
-"""Servers for tests: real ones, on real ports, with real files, in a thread or in a process of their own."""
+"""Servers for tests: real ones, on real ports, with real files, in a thread or a process of their own."""
 
 import asyncio
 import contextlib
@@ -35,16 +35,16 @@ class Served:
 
     url: str
     settings: Settings
-    loop: asyncio.AbstractEventLoop | None = None  # that of a server in this process
+    loop: asyncio.AbstractEventLoop | None = None  # of a server in this process
 
     @property
     def feed_url(self) -> str:
-        """Where its WebSocket is."""
+        """The URL of its WebSocket."""
         return f"ws{self.url.removeprefix('http')}/api/feed"
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on just now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -52,7 +52,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serving(config: uvicorn.Config) -> Iterator[asyncio.AbstractEventLoop]:
-    """Run a server in a thread of its own until the block ends; gives its event loop."""
+    """Run a server in its own thread until the block ends; yields its event loop."""
     ready = threading.Event()
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -76,7 +76,7 @@ def serving(config: uvicorn.Config) -> Iterator[asyncio.AbstractEventLoop]:
 
 
 class Databases:
-    """Which database boards are served on: one per folder, so that a board served again from a folder is the same."""
+    """Which database boards are served on: one per folder, so a board served again from a folder finds its data."""
 
     def __init__(self) -> None:
         self._postgres: Postgres | None = None
@@ -129,19 +129,19 @@ def served_board(data: Path, port: int | None = None, **overrides: Any) -> Itera
         yield Served(url, settings, loop)
 
 
-# What an interpreter reads at its own start.
+# Environment variables that an interpreter reads at its start.
 OF_INTERPRETERS = ("PYTHON", "LC_", "LANG", "LD_")
 Running = Forked | subprocess.Popen[str]
 
 
 def needs_its_own_interpreter(arguments: tuple[str, ...], environment: dict[str, str]) -> bool:
-    """Whether forking from a process that runs already would be another thing than starting one."""
+    """Whether forking from a running process would behave differently from starting a new one."""
     return "--workers" in arguments or any(name.startswith(OF_INTERPRETERS) for name in environment)
 
 
 @contextlib.contextmanager
 def process(*arguments: str, ready: str = "is ready", **environment: str) -> Iterator[Running]:
-    """Run `paidchat …` as a process of its own; it is killed at the end of the block if it still runs."""
+    """Run `paidchat …` as a process; at the end of the block it is killed if it is still running."""
     start = _start if needs_its_own_interpreter(arguments, environment) else _fork
     with _until_the_end(start, arguments, environment, ready) as running:
         yield running
@@ -149,7 +149,7 @@ def process(*arguments: str, ready: str = "is ready", **environment: str) -> Ite
 
 @contextlib.contextmanager
 def process_anew(*arguments: str, **environment: str) -> Iterator[Running]:
-    """Run `paidchat …` with an interpreter of its own, which inherits what this process has set for its children."""
+    """Run `paidchat …` in a new interpreter, which inherits what this process has set for its children."""
     with _until_the_end(_start, arguments, environment, "is ready") as running:
         yield running
 
@@ -193,13 +193,13 @@ def _start(arguments: tuple[str, ...], environment: dict[str, str], log: Path) -
 
 
 def paidchat(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command of paidchat's to its end."""
+    """Run a paidchat command until it ends."""
     if needs_its_own_interpreter(arguments, environment):
         return subprocess.run(
             [sys.executable, "-m", "paidchat", *arguments],
             capture_output=True,
             text=True,
-            errors="backslashreplace",  # what is printed need not be in this process's encoding
+            errors="backslashreplace",  # the output need not be in this process's encoding
             env={**_kept(), **environment},
             timeout=COMMAND_TIMEOUT_S,
             check=False,

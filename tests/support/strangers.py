@@ -1,4 +1,4 @@
-"""Servers that are not Stripe: one that never answers, one that answers what it is told to, one that tampers."""
+"""Servers that are not Stripe: one that never responds, one with a fixed response, one that tampers."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ import httpx
 
 @contextmanager
 def silence() -> Iterator[str]:
-    """Listen on a port, take connections in, and never say a word; yields its address."""
+    """Listen on a port, accept connections, and never respond; yields its URL."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(64)
@@ -30,13 +30,13 @@ class Asked(NamedTuple):
 
 @dataclass
 class Echo:
-    """What the counting server answers, but for paths that are broken and answer 500, and what it was asked."""
+    """The fixed response, the paths that return 500 instead, and the requests received."""
 
     url: str = ""
     status: int = 200
-    body: Any = None  # what is sent as JSON, or bytes, which are sent as they are
+    body: Any = None  # sent as JSON, or unchanged if bytes
     broken: set[str] = field(default_factory=set)
-    date: str | None = None  # the Date header, if there is to be one
+    date: str | None = None  # the Date header, if any
     asked: list[Asked] = field(default_factory=list)
 
     def about(self, method: str, path: str) -> list[Asked]:
@@ -46,7 +46,7 @@ class Echo:
 
 @asynccontextmanager
 async def counting() -> AsyncIterator[Echo]:
-    """Serve one answer to every request, after its body was read, and count them."""
+    """Send one response to every request, after reading its body, and count the requests."""
     echo = Echo(body={})
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -76,17 +76,17 @@ async def counting() -> AsyncIterator[Echo]:
 
 @dataclass
 class Tamperer:
-    """A way to a sandbox that changes what it answers: `change` gets path and JSON, and returns other JSON."""
+    """A proxy to a sandbox that changes its responses: `change` gets path and JSON, and returns the new JSON."""
 
     target: str = ""
     url: str = ""
     change: Callable[[str, Any], Any] = lambda _path, answer: answer
-    forbidden: set[str] = field(default_factory=set)  # paths that our key may not ask
+    forbidden: set[str] = field(default_factory=set)  # paths that our key may not use
 
 
 @asynccontextmanager
 async def tampering() -> AsyncIterator[Tamperer]:
-    """Pass every request on to a sandbox, and its answer back, changed."""
+    """Pass every request on to a sandbox, and return its response, changed."""
     between = Tamperer()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,17 +1,17 @@
-"""The table of cases for the rules of text that the server, its API and the page are held to."""
+"""The table of cases for the rules for texts; the server, its API and the page are all checked against it."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-# A string is written as itself or as a list of its parts, each a string or a string and how often it comes.
+# A string is written as itself or as a list of parts, each a string or a string and its number of repeats.
 _FILE = Path(__file__).parent / "text_cases.json"
 
 
 @dataclass(frozen=True)
 class TextCase:
-    """One input, and what becomes of it.
+    """One input, and its result.
 
     Attributes:
         stored: The form that is stored; None for a blank name.

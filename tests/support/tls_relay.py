@@ -1,4 +1,4 @@
-"""A way to a PostgreSQL over TLS: what the server in the tests' wheel, built without it, cannot do itself."""
+"""A relay that adds TLS to PostgreSQL, because the server in the tests' wheel is built without it."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ SSL_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
 
 
 def make_certificate(folder: Path) -> Path:
-    """Make a certificate for `localhost` alone, its own root, and return where it is; the key is beside it."""
+    """Make a self-signed certificate for `localhost` only, and return its path; the key is beside it."""
     certificate, key = folder / "server.pem", folder / "server.key"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
     names = "-subj /CN=localhost -addext subjectAltName=DNS:localhost"
@@ -24,7 +24,7 @@ def make_certificate(folder: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def tls_relay(folder: Path, target: URL) -> AsyncIterator[int]:
-    """Relay TLS connections to a server, as PostgreSQL would take them (message SSLRequest); gives the port."""
+    """Relay TLS connections to a server, using PostgreSQL's SSLRequest message; yields the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(make_certificate(folder), folder / "server.key")
 

@@ -1,4 +1,4 @@
-"""What strangers can send to a board, found in what the board says of itself: its documents and its source."""
+"""All ways in which strangers can send something to a board, found in its documents and its source."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from paidchat.api.contract.asyncapi import asyncapi
 
 SOURCE = Path(paidchat.__file__).parent
 LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
-# What others than our routes read of a request's head. A middleware that isn't listed here fails the walk.
+# What middleware reads of a request's headers. One that isn't listed here fails the walk.
 READ_BY: Final[dict[str, set[str]]] = {
     "Files": set(),  # in its own source, as the next one
     "Guard": set(),
@@ -49,7 +49,7 @@ def _served(some: Iterable[BaseRoute]) -> Iterator[str]:
 
 
 def frames() -> set[str]:
-    """Every kind of frame: those of the AsyncAPI document that the server takes, and those of every WebSocket."""
+    """Every kind of frame: those in the AsyncAPI document that the server accepts, and the general WebSocket frames."""
     document = asyncapi(None)
     taken = [operation for operation in document["operations"].values() if operation["action"] == "receive"]
     return CONTROL_FRAMES | {
@@ -60,7 +60,7 @@ def frames() -> set[str]:
 
 
 def headers(app: FastAPI) -> set[str]:
-    """Every header that is read: documented, named in our source, or read by somebody on the way to it."""
+    """Every header that is read: documented, named in our source, or read by middleware."""
     documented = {
         parameter["name"].lower()
         for operations in app.openapi()["paths"].values()
@@ -79,7 +79,7 @@ def headers(app: FastAPI) -> set[str]:
 
 
 def _headers_in_source() -> Iterator[str]:
-    """Names that a request's headers are asked for: `….headers.get("name")`, `Headers(…).getlist("name")`."""
+    """Names of the request headers that are read: `….headers.get("name")`, `Headers(…).getlist("name")`."""
     for call in _calls(SOURCE.glob("api/*.py")):
         func = call.func
         if not isinstance(func, ast.Attribute) or func.attr not in {"get", "getlist"} or not call.args:
@@ -90,7 +90,7 @@ def _headers_in_source() -> Iterator[str]:
 
 
 def logged_fields() -> set[str]:
-    """Every field that our own log entries have; one that takes its names from elsewhere is `**`."""
+    """Every field of our own log entries; `**` stands for an entry that takes its field names from elsewhere."""
     return {f"field {keyword.arg or '**'}" for call in _log_calls() for keyword in call.keywords}
 
 
@@ -99,7 +99,7 @@ def _log_calls() -> Iterator[ast.Call]:
     for call in _calls(ours):
         func = call.func
         of_log = isinstance(func, ast.Attribute) and ast.unparse(func.value) == "log" and func.attr in LEVELS
-        chosen = isinstance(func, ast.Name) and func.id == "write"  # log.error or log.info
+        chosen = isinstance(func, ast.Name) and func.id == "write"  # either log.error or log.info
         if of_log or (chosen and call.args and isinstance(call.args[0], ast.Constant)):
             yield call
 

@@ -1,4 +1,4 @@
-"""What Stripe would send: events about Checkout Sessions, signed as Stripe signs them."""
+"""Webhooks as Stripe would send them: events about Checkout Sessions, signed as Stripe signs them."""
 
 import asyncio
 import hashlib
@@ -18,13 +18,13 @@ RETRY_AFTER_S = 1
 
 
 def signature(payload: bytes, secret: str = SECRET, at: float | None = None) -> str:
-    """Return a `Stripe-Signature` header for these very bytes (docs.stripe.com/webhooks/signature)."""
+    """Return a `Stripe-Signature` header for exactly these bytes (docs.stripe.com/webhooks/signature)."""
     stamp = int(time.time() if at is None else at)
     return f"t={stamp},v1={digest(payload, secret, stamp)}"
 
 
 def digest(payload: bytes, secret: str, stamp: int | str) -> str:
-    """Return the bare v1 signature."""
+    """Return the bare v1 digest."""
     return hmac.new(secret.encode(), f"{stamp}.".encode() + payload, hashlib.sha256).hexdigest()
 
 
@@ -44,12 +44,12 @@ def event(kind: str, about: Json, event_id: str | None = None) -> Json:
 
 
 def completed(session: Json, event_id: str | None = None) -> Json:
-    """Return `checkout.session.completed` for a session as it stands."""
+    """Return `checkout.session.completed` for a session in its current state."""
     return event("checkout.session.completed", session, event_id)
 
 
 def paid(session: Json, **changes: Any) -> Json:
-    """Return an open session as it would be once its buyer had paid."""
+    """Return an open session as it would be after its buyer paid."""
     return {
         **session,
         "status": "complete",
@@ -61,12 +61,12 @@ def paid(session: Json, **changes: Any) -> Json:
 
 
 def unpaid(session: Json, **changes: Any) -> Json:
-    """Return an open session as it would be once its buyer had chosen a delayed method."""
+    """Return an open session as it would be after its buyer chose a delayed payment method."""
     return paid(session, payment_status="unpaid", **changes)
 
 
 async def deliver(client: httpx.AsyncClient, sent: Json | bytes, header: str | None = None) -> httpx.Response:
-    """Send an event, or raw bytes, to the webhook: freshly signed, unless another header is given."""
+    """Send an event, or raw bytes, to the webhook, signed now unless a header is given."""
     payload = sent if isinstance(sent, bytes) else json.dumps(sent).encode()
     headers = {
         b"Content-Type": b"application/json",

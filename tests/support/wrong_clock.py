@@ -1,4 +1,4 @@
-"""Boards whose clock is wrong, in this process and in others, while Stripe's and the database's stay right."""
+"""Boards with a wrong clock, in this process and in others, while Stripe's and the database's clocks are right."""
 
 from datetime import datetime, timedelta
 
@@ -9,7 +9,7 @@ from tests.support.forking import CLOCK_AHEAD_S
 
 
 class BoardClock:
-    """The clock of every board in this process: right until `ahead` is set."""
+    """The clock of every board in this process, which is right until `ahead` is set."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.ahead = timedelta(0)
@@ -20,7 +20,7 @@ class BoardClock:
         return self._right() + self.ahead
 
     def set_right(self) -> None:
-        """Set it right."""
+        """Correct the clock."""
         self.ahead = timedelta(0)
 
 

@@ -1,4 +1,4 @@
-"""The torture kit's command line: `./dev torture [run …] [options]`; without a run, every one of them."""
+"""The torture kit's command line: `./dev torture [run …] [options]`; without a run, all of them."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The command: which runs there are, how they are asked for, and the table that they end in."""
+"""The command: the list of runs, its options, and the table of results."""
 
 import argparse
 import asyncio
@@ -20,27 +20,27 @@ RUNS = {
     "task-kills": "background tasks are cancelled while people pay",
     "lost-events": "no webhook ever arrives",
     "duplicates": "each event arrives fifty times at once",
-    "overtaking": "an old answer of Stripe's arrives after newer ones",
+    "overtaking": "an old answer from Stripe arrives after newer ones",
     "writers": "many write through several processes while others tail the log, on PostgreSQL",
     "database-restarts": "PostgreSQL goes down and comes back",
-    "storage-faults": "a full disk, failing writes, a lock that somebody else holds",
+    "storage-faults": "a full disk, failing writes, a lock held by another process",
     "crash-points": "a board dies before and after every statement and every call",
     "simulation": "everything that can happen to a board, in any order",
-    "forgeries": "whoever is not Stripe asks the board to post",
-    "viewers": "thousands come and go with cursors of every kind",
+    "forgeries": "somebody other than Stripe tries to make the board post",
+    "viewers": "thousands of viewers reconnect with all kinds of cursors",
     "stalled": "a hundred viewers never read",
-    "shutdown": "SIGTERM under load, with clients that hold on",
+    "shutdown": "SIGTERM under load, with clients that don't let go",
     "hardening": "floods, deadlines, a hanging Stripe, canaries in the log",
 }
 POSTGRESQL_ALONE = {"writers", "database-restarts"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what is asked for and return the exit status: 0 when all held; with --sabotage, when all were noticed."""
+    """Run what was asked for; return 0 if nothing was found or, with --sabotage, if every sabotage was noticed."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.report and options.short:
-        parser.error("a report is of long runs: leave out --short")
+        parser.error("only long runs are reported: leave out --short")
     if options.list:
         _list()
         return 0
@@ -71,19 +71,19 @@ def _database(name: str, options: argparse.Namespace) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./dev torture", description=__doc__)
     parser.add_argument("runs", nargs="*", metavar="run", help=f"any of: {', '.join(RUNS)}")
-    parser.add_argument("--seed", type=int, help="repeats a run; drawn unless given")
-    parser.add_argument("--short", action="store_true", help="a pass of seconds")
-    parser.add_argument("--count", type=int, help="how often, where a run counts")
-    parser.add_argument("--database", metavar="URL", help="postgresql://… in place of SQLite; postgresql starts one")
-    parser.add_argument("--sabotage", choices=[*SABOTAGES, "all"], help="unplug a safeguard: its run must turn red")
-    parser.add_argument("--report", action="store_true", help="write what came of it into docs/torture.md")
-    parser.add_argument("--list", action="store_true", help="say which runs and sabotages there are")
+    parser.add_argument("--seed", type=int, help="repeats a run with the same choices; random by default")
+    parser.add_argument("--short", action="store_true", help="a short pass of a few seconds")
+    parser.add_argument("--count", type=int, help="the number of rounds, in runs that have rounds")
+    parser.add_argument("--database", metavar="URL", help="postgresql://… instead of SQLite; `postgresql` starts one")
+    parser.add_argument("--sabotage", choices=[*SABOTAGES, "all"], help="remove a safeguard: its run must turn red")
+    parser.add_argument("--report", action="store_true", help="write the results into docs/torture.md")
+    parser.add_argument("--list", action="store_true", help="list the runs and sabotages")
     return parser
 
 
 @contextmanager
 def _server(database: str | None) -> Iterator[str | None]:
-    """Give the URL of a server that was asked for without one: it runs as long as the command."""
+    """Yield the URL; for `postgresql`, that of a server which is started and runs as long as the command."""
     if database != "postgresql":
         yield database
         return
@@ -104,14 +104,14 @@ def _order(options: argparse.Namespace, sabotage: str | None = None) -> Order:
 
 
 def _run(name: str, order: Order) -> list[Row]:
-    """Make a run and print its rows; one that fails by itself is red, too."""
+    """Make a run and print its rows; a run that crashes is red too."""
     if name not in RUNS:
         sys.exit(f"there is no run {name}: {', '.join(RUNS)}")
     _say(f"{name}: seed {order.seed}")
     module = importlib.import_module(f"tests.torture.runs.{name.replace('-', '_')}")
     try:
         rows: list[Row] = asyncio.run(module.run(order))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is in the table
+    except Exception as error:  # noqa: BLE001 - any error goes into the table
         traceback.print_exc()
         rows = [Row(name, "did not end", order.seed, wrong=[repr(error)])]
     _say(table(rows))
@@ -126,7 +126,7 @@ def _is_noticed(name: str, options: argparse.Namespace) -> bool:
     if options.report:
         what = report.made(sabotage.run, _database(sabotage.run, options))
         report.keep_sabotage(what, name, order.seed, noticed=noticed)
-    _say(f"sabotage {name} {'was noticed' if noticed else 'WAS NOT NOTICED: a hole in the kit'}")
+    _say(f"sabotage {name} {'was noticed' if noticed else 'WAS NOT NOTICED: the run misses it'}")
     return noticed
 
 

@@ -1,4 +1,4 @@
-"""The order for a run: how much of it, with which seed, on which database, and what to unplug."""
+"""The order for a run: its length, seed and database, and the safeguard to remove."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,15 +8,15 @@ from tests.torture.harness.processes import Launcher
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked of a run.
+    """The parameters of a run.
 
     Attributes:
-        seed: everything random follows from it.
-        short: a pass of seconds, in place of the long run.
-        count: how often, where a run counts; None: as often as the length asks for.
-        database: the URL of a PostgreSQL server; None: SQLite.
-        sabotage: the name of a safeguard that is unplugged, so that the run must turn red.
-        launcher: starts the run's processes, where several runs share one.
+        seed: of every random choice.
+        short: a pass of a few seconds instead of the long run.
+        count: the number of rounds, in runs that have rounds; None for the default of that length.
+        database: the URL of a PostgreSQL server; None for SQLite.
+        sabotage: the safeguard to remove, so that the run must turn red.
+        launcher: starts the run's processes, if several runs share one.
     """
 
     seed: int
@@ -28,12 +28,12 @@ class Order:
 
     @property
     def hooks(self) -> dict[str, Any]:
-        """What every board of the run is started with."""
+        """The hooks that every board of the run is started with."""
         return {} if self.sabotage is None else {"sabotage": self.sabotage}
 
     @property
     def settle_s(self) -> float:
-        """How long the board may take to put everything in order when all is over."""
+        """How long the board may take to settle at the end of the run."""
         if self.sabotage is not None:
             return 5
         return 30 if self.short else 120

@@ -1,4 +1,4 @@
-"""The report: what long runs did and found, kept in docs/torture.json and written out as docs/torture.md."""
+"""The report: what long runs did and found, stored in docs/torture.json and rendered as docs/torture.md."""
 
 import json
 import subprocess
@@ -15,18 +15,18 @@ KINDS = ("lost", "doubled", "unpaid_posted", "forged_accepted", "wrong")
 INTRODUCTION = """\
 # Torture
 
-What the long runs did and found. `./dev torture RUN --report` makes a run and writes its part of this page anew;
-`./dev torture --list` says what each run does, `./dev torture RUN --seed SEED` makes one again with the same choices.
-Found: lost / doubled / posted unpaid / forged and accepted / otherwise wrong.
+What the last long runs did and found. `./dev torture RUN --report` makes a run and updates its part of this page;
+`./dev torture --list` describes the runs, and `./dev torture RUN --seed SEED` repeats one with the same random choices.
+The column "found" counts messages lost / posted twice / posted unpaid / forged and accepted / anything else wrong.
 """
 BY_RUN = """\
 ## Runs
 
-| run | database | what was done | found | seed | time | program, day |
+| run | database | what was done | found | seed | time | commit, day |
 |---|---|---|---|---|---|---|
 """
 BY_COUNTER = """\
-## What was counted
+## Counters
 
 | run | database | counter | value |
 |---|---|---|---|
@@ -34,16 +34,16 @@ BY_COUNTER = """\
 BY_SABOTAGE = """\
 ## Sabotages
 
-Each takes one safeguard away; the run beside it must turn red.
+Each removes one safeguard; the run beside it must then fail.
 
-| sabotage | run | database | noticed | seed | program, day |
+| sabotage | run | database | noticed | seed | commit, day |
 |---|---|---|---|---|---|
 """
 
 
 @dataclass(frozen=True)
 class Made:
-    """What is said of a run or a sabotage as a whole: on which database, with which program, and when."""
+    """A run or a sabotage as a whole: its database, the commit that was tested, and the day."""
 
     run: str
     database: str
@@ -52,7 +52,7 @@ class Made:
 
 
 def made(run: str, database: str) -> Made:
-    """Describe a run that is made now."""
+    """Return the description of a run made now."""
     done = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=DOCS, capture_output=True, text=True, check=False
     )
@@ -60,7 +60,7 @@ def made(run: str, database: str) -> Made:
 
 
 def keep(what: Made, rows: Sequence[Row]) -> None:
-    """Put the rows of a run in the place of its earlier ones."""
+    """Replace the earlier rows of a run."""
     results = _read()
     mine = [
         {
@@ -78,7 +78,7 @@ def keep(what: Made, rows: Sequence[Row]) -> None:
 
 
 def keep_sabotage(what: Made, sabotage: str, seed: int, *, noticed: bool) -> None:
-    """Put what became of a sabotage in the place of the earlier one."""
+    """Replace the earlier result of a sabotage."""
     results = _read()
     others = [each for each in results["sabotages"] if not (_is_of(each, what) and each["sabotage"] == sabotage)]
     mine = {**asdict(what), "sabotage": sabotage, "seed": seed, "noticed": noticed}
@@ -87,7 +87,7 @@ def keep_sabotage(what: Made, sabotage: str, seed: int, *, noticed: bool) -> Non
 
 
 def rendered(results: dict[str, Any]) -> str:
-    """Return the page."""
+    """Return the page as Markdown."""
     runs = sorted(results["runs"], key=lambda each: (each["database"] != "SQLite", each["run"]))
     by_run = (
         f"| {each['run']} | {each['database']} | {each['done']} | {' / '.join(map(str, each['found']))} | "
@@ -109,7 +109,7 @@ def rendered(results: dict[str, Any]) -> str:
 
 
 def _of(row: dict[str, Any], runs: Sequence[dict[str, Any]]) -> str:
-    """Return what tells a row from the other ones of its run."""
+    """Return a prefix that tells a row from the other rows of its run; empty if there is only one."""
     of_run = [each for each in runs if (each["run"], each["database"]) == (row["run"], row["database"])]
     return f"{row['done']}: " if len(of_run) > 1 else ""
 

@@ -1,4 +1,4 @@
-"""The table: one row for each run, with what was done, what was found and whether it held."""
+"""The table: one row for each run, with what was done, what was found, and the verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,17 +12,17 @@ class Row:
     """What one run did and found.
 
     Attributes:
-        name: the run's.
-        done: what was done, in words.
-        seed: repeats it.
-        counts: how often, by name.
-        lost: paid for, or acknowledged, and not there.
+        name: of the run.
+        done: a description of what was done.
+        seed: repeats the run.
+        counts: counters, by name.
+        lost: paid for, or acknowledged, but missing.
         doubled: posted more than once.
-        unpaid_posted: shown without money that stays.
-        forged_accepted: taken from somebody who is not Stripe.
-        wrong: everything else that is not as it must be: a gap in the log, a damaged file, a slow answer.
-        seconds: how long it took.
-        details: lines that are printed below the row.
+        unpaid_posted: shown although it was not paid, or the money went back.
+        forged_accepted: accepted although it did not come from Stripe.
+        wrong: everything else that is wrong, such as a gap in the log, a damaged file, a slow response.
+        seconds: how long the run took.
+        details: lines to print below the row.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Row:
 
     @property
     def findings(self) -> list[str]:
-        """Everything that was found, each with its kind in front."""
+        """Everything that was found, each prefixed with its kind."""
         kinds = ("lost", "doubled", "unpaid_posted", "forged_accepted", "wrong")
         return [f"{kind.replace('_', ' ')}: {what}" for kind in kinds for what in getattr(self, kind)]
 
@@ -49,7 +49,7 @@ class Row:
         return not self.findings
 
     def __str__(self) -> str:
-        """Return the row as it is printed, its findings below it."""
+        """Return the row as it is printed, with its findings below it."""
         counts = ", ".join(f"{name} {value:g}" for name, value in self.counts.items())
         verdict = "GREEN" if self.green else "RED"
         head = (

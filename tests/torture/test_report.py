@@ -1,4 +1,4 @@
-"""The report of the long runs: docs/torture.md is what docs/torture.json says, and each counter has its own line."""
+"""The report of the long runs: docs/torture.md is rendered from docs/torture.json, with one line per counter."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.torture.table import Row
 
 
 def test_the_committed_report_is_the_rendered_one() -> None:
-    """The page holds what the runs wrote, and nothing by hand; every run and sabotage in it is one of the kit's."""
+    """The page is exactly what the runs wrote, and every run and sabotage in it exists."""
     results = json.loads((report.DOCS / "torture.json").read_text())
     assert (report.DOCS / "torture.md").read_text() == report.rendered(results)
     assert {each["run"] for each in results["runs"]} <= set(RUNS)
@@ -20,7 +20,7 @@ def test_the_committed_report_is_the_rendered_one() -> None:
 
 
 def test_a_run_takes_the_place_of_its_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run made again replaces its rows alone; each counter stands under its own name, and what was found is told."""
+    """Repeating a run replaces only its own rows; the page has each counter and the number of findings."""
     monkeypatch.setattr(report, "DOCS", tmp_path)
     first, second = report.made("kills", "SQLite"), report.made("kills", "PostgreSQL")
     report.keep(first, [Row("kills", "the first time", 1, {"kills": 3})])

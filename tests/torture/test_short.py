@@ -1,4 +1,4 @@
-"""Short passes of the kit's runs, and the proof that a run notices when a safeguard is gone."""
+"""Short passes of the kit's runs, and a check that the runs notice a missing safeguard."""
 
 import asyncio
 import importlib
@@ -15,16 +15,16 @@ from tests.torture.order import Order
 from tests.torture.table import Row, table
 
 RUNS = tuple(run for run in command.RUNS if run != "database-restarts")  # that one restarts a PostgreSQL
-# The others take longer, or need a few rounds to be noticed: `./dev torture --sabotage all`.
+# The others take longer, or are only noticed after several rounds: `./dev torture --sabotage all`.
 SABOTAGED = ("inbox", "sweep", "commit-after-answer", "seq", "money-order", "signature")
-AT_ONCE = 3  # much of their time is waiting
+AT_ONCE = 3  # they mostly wait
 
 Passes = dict[str, asyncio.Task[list[Row]]]
 
 
 @pytest.fixture(scope="session")
 async def passes() -> AsyncIterator[Passes]:
-    """Every short pass, by the name of its run or of its sabotage, all on their way."""
+    """Start every short pass; tasks by the name of the run or of the sabotage."""
     gate = asyncio.Semaphore(AT_ONCE)
     seed = secrets.randbelow(1_000_000)
 
@@ -48,7 +48,7 @@ async def passes() -> AsyncIterator[Passes]:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("run", RUNS)
 async def test_a_short_pass_is_green(passes: Passes, run: str) -> None:
-    """A short pass of a run finds nothing lost, doubled, unpaid or otherwise wrong."""
+    """A short pass of a run finds nothing lost, doubled, posted unpaid or otherwise wrong."""
     rows = await passes[run]
     assert all(row.green for row in rows), f"\n{table(rows)}"
 
@@ -56,6 +56,6 @@ async def test_a_short_pass_is_green(passes: Passes, run: str) -> None:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("sabotage", SABOTAGED)
 async def test_a_sabotage_is_noticed(passes: Passes, sabotage: str) -> None:
-    """A run that goes without one of the board's safeguards says what is wrong."""
+    """A run without one of the board's safeguards reports what is wrong."""
     rows = await passes[sabotage]
     assert is_noticed(sabotage, rows), f"\n{table(rows)}"

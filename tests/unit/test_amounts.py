@@ -1,4 +1,4 @@
-"""When a session asks for exactly our price."""
+"""When a session's amounts match our price exactly."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from paidchat.pricing import Price
 
 
 def asked(subtotal: int | None, total: int | None, currency: str | None) -> SessionFact:
-    """What Stripe says of a paid session with these amounts."""
+    """What Stripe reports about a paid session with these amounts."""
     return SessionFact(
         session_id="cs_1",
         fact=None,
@@ -27,7 +27,7 @@ def asked(subtotal: int | None, total: int | None, currency: str | None) -> Sess
     [(100, 100, "usd", False), (100, 100, "usd", True), (100, 119, "usd", True)],
 )
 def test_our_price_matches(subtotal: int, total: int, currency: str, taxed: bool) -> None:
-    """The subtotal is our price; a total above it is tax, and only where tax is on."""
+    """The subtotal must be our price; a higher total is tax, and only allowed if tax is on."""
     assert amount_matches(asked(subtotal, total, currency), Price(amount=100, currency="usd", taxed=taxed))
 
 
@@ -50,5 +50,5 @@ def test_our_price_matches(subtotal: int, total: int, currency: str, taxed: bool
     ],
 )
 def test_anything_else_does_not(subtotal: int | None, total: int | None, currency: str | None, taxed: bool) -> None:
-    """Less, more, another currency or no amount at all is not our price."""
+    """A lower or higher amount, another currency or no amount does not match our price."""
     assert not amount_matches(asked(subtotal, total, currency), Price(amount=100, currency="usd", taxed=taxed))

@@ -1,4 +1,4 @@
-"""The supervisor: what it does about tasks that end, and about tasks that don't."""
+"""The supervisor: how it handles tasks that end, and tasks that don't."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ def count(restarts: Counter) -> float:
 
 
 class Patient:
-    """Work that counts its beginnings and goes on for ever, but for the first few times."""
+    """Work that counts its starts and, except for the first few times, runs forever."""
 
     def __init__(self, end: Callable[[], None], times: int) -> None:
         self.begun = 0
@@ -69,7 +69,7 @@ def cancel_itself() -> None:
 async def test_a_task_that_ends_is_restarted(
     restarts: Counter, end: Callable[[], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whether its work raises, returns or is cancelled, it is logged, counted and begun again."""
+    """Whether its work raises, returns or is cancelled, it is logged, counted and restarted."""
     work = Patient(end, times=1)
     async with Supervisor(restarts) as supervisor:
         supervisor.start(NAME, work.work)
@@ -83,7 +83,7 @@ async def test_a_task_that_ends_is_restarted(
 
 
 async def test_a_task_killed_by_its_name_is_restarted_under_it(restarts: Counter) -> None:
-    """A task that somebody cancels is down for a moment, and then runs again under the same name."""
+    """A task that is cancelled from outside is down for a moment, and then runs again under the same name."""
     work = Patient(fail, times=0)
     async with Supervisor(restarts) as supervisor:
         supervisor.start(NAME, work.work)
@@ -96,7 +96,7 @@ async def test_a_task_killed_by_its_name_is_restarted_under_it(restarts: Counter
 
 
 async def test_a_task_killed_before_its_first_step_is_restarted(restarts: Counter) -> None:
-    """A task that is cancelled before it ran at all is begun as well."""
+    """A task that is cancelled before it ran at all is restarted too."""
     work = Patient(fail, times=0)
     async with Supervisor(restarts) as supervisor:
         supervisor.start(NAME, work.work)
@@ -107,7 +107,7 @@ async def test_a_task_killed_before_its_first_step_is_restarted(restarts: Counte
 async def test_a_task_that_keeps_failing_is_down_until_it_is_steady(
     restarts: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After several ends in a row running alone is not enough: it must have run for a while."""
+    """After several ends in a row, running again is not enough: it must have run for a while."""
     monkeypatch.setattr(background, "STEADY_S", 1.0)
     work = Patient(fail, times=SHAKY_AFTER)
     async with Supervisor(restarts) as supervisor:
@@ -120,7 +120,7 @@ async def test_a_task_that_keeps_failing_is_down_until_it_is_steady(
 
 
 async def test_the_pause_grows_up_to_its_longest(restarts: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task that ends at once, again and again, doesn't keep the process busy."""
+    """A task that ends immediately, again and again, doesn't keep the process busy."""
     monkeypatch.setattr(background, "FIRST_BACKOFF_S", 0.02)
     monkeypatch.setattr(background, "LONGEST_BACKOFF_S", 0.1)
     begun: list[float] = []
@@ -138,7 +138,7 @@ async def test_the_pause_grows_up_to_its_longest(restarts: Counter, monkeypatch:
 
 
 async def test_stopping_ends_tasks_in_reverse_order(restarts: Counter) -> None:
-    """At the end every task is cancelled and awaited, the last one first, and none is restarted."""
+    """At shutdown every task is cancelled and awaited, the last one first, and none is restarted."""
     ended: list[str] = []
 
     def work(name: str) -> Callable[[], asyncio.Future[None]]:
@@ -161,7 +161,7 @@ async def test_stopping_ends_tasks_in_reverse_order(restarts: Counter) -> None:
 
 
 async def test_stopping_waits_for_no_restart(restarts: Counter) -> None:
-    """A task that is between two runs when the process stops stays ended."""
+    """A task that is between two runs at shutdown stays ended."""
     work = Patient(fail, times=1)
     async with Supervisor(restarts) as supervisor:
         supervisor.start(NAME, work.work)
@@ -172,7 +172,7 @@ async def test_stopping_waits_for_no_restart(restarts: Counter) -> None:
 
 @pytest.mark.parametrize("swallowed", [1, 1000])
 async def test_stopping_is_bounded(restarts: Counter, monkeypatch: pytest.MonkeyPatch, swallowed: int) -> None:
-    """A task that swallows a cancellation is cancelled again; one that swallows them all is left behind."""
+    """A task that swallows a cancellation is cancelled again; one that swallows all of them is abandoned."""
     monkeypatch.setattr(background, "STOP_S", 1.0)
     monkeypatch.setattr(background, "CANCEL_AGAIN_S", 0.1)
     give_up = False
@@ -200,7 +200,7 @@ async def test_stopping_is_bounded(restarts: Counter, monkeypatch: pytest.Monkey
 
 
 async def test_a_name_is_taken_once(restarts: Counter) -> None:
-    """Two tasks can't have one name."""
+    """Two tasks can't have the same name."""
     async with Supervisor(restarts) as supervisor:
         supervisor.start(NAME, Patient(fail, times=0).work)
         with pytest.raises(ValueError, match=NAME):

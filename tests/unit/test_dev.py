@@ -15,14 +15,14 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A checkout that has nothing but what `./dev` itself reads."""
+    """A checkout with only what `./dev` itself reads."""
     for name in ("dev", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     return tmp_path
 
 
 def start(project: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """`./dev` with the arguments, in a bare environment."""
+    """Run `./dev` with the arguments, in a minimal environment."""
     return subprocess.Popen(
         [sys.executable, project / "dev", *arguments],
         env={"PATH": "/usr/bin:/bin", **environment},
@@ -58,7 +58,7 @@ def no_pip(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def install_stand_in(project: Path) -> None:
-    """A `.venv` that counts as current and whose python tells its process id and arguments."""
+    """A `.venv` that counts as current and whose python prints its process id and arguments."""
     python = project / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\necho "$$ $*"\nexit 7\n')
@@ -67,30 +67,30 @@ def install_stand_in(project: Path) -> None:
 
 
 def test_unknown_command(project: Path) -> None:
-    """A command that does not exist gets the list of those that do, and exit code 2."""
+    """An unknown command prints the list of commands, with exit code 2."""
     code, output, errors = run(project, "dmeo")
     assert (code, output) == (2, "")
     assert "./dev demo [--port 8000]" in errors
 
 
 def test_help(project: Path) -> None:
-    """Asking for help is no error."""
+    """Asking for help is not an error."""
     code, output, errors = run(project, "--help")
     assert (code, errors) == (0, "")
     assert "./dev test [pytest arguments]" in output
 
 
 def test_without_pip(project: Path, no_pip: str) -> None:
-    """Without pip it says in words what to install, and shows no traceback."""
+    """Without pip it says what to install, without a traceback."""
     code, _, errors = run(project, "demo", PYTHONPATH=no_pip)
     assert code == 1
     assert len(errors.splitlines()) == 2
-    assert errors.endswith("has no pip. On Debian or Ubuntu: apt-get install python3-pip; then repeat.\n")
+    assert errors.endswith("has no pip. On Debian or Ubuntu, run apt-get install python3-pip, then try again.\n")
     assert not (project / ".venv" / ".unfinished").exists()
 
 
 def test_half_made_environment(project: Path, no_pip: str) -> None:
-    """An environment that a kill left half-made is thrown away and made again."""
+    """An environment that a kill left half done is deleted and rebuilt."""
     (project / ".venv" / "bin").mkdir(parents=True)
     (project / ".venv" / ".unfinished").touch()
     (project / ".venv" / "bin" / "uv").touch()
@@ -100,7 +100,7 @@ def test_half_made_environment(project: Path, no_pip: str) -> None:
 
 
 def test_two_at_once(project: Path, no_pip: str) -> None:
-    """While one `./dev` sets up, another says that it waits, and goes on when the first is done."""
+    """While one `./dev` sets up, another says that it is waiting, and continues when the first is done."""
     with (project / "dev").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         process = start(project, "demo", PYTHONPATH=no_pip)
@@ -112,7 +112,7 @@ def test_two_at_once(project: Path, no_pip: str) -> None:
 
 
 def test_becomes_the_program(project: Path) -> None:
-    """With everything installed `./dev` turns into the program: its arguments, process id and exit code."""
+    """With everything installed `./dev` becomes the program: its arguments, process id and exit code."""
     install_stand_in(project)
     with start(project, "demo", "--port", "8123") as process:
         output, errors = process.communicate(timeout=60)
@@ -123,7 +123,7 @@ def test_becomes_the_program(project: Path) -> None:
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_stale_environment(project: Path, no_pip: str, name: str) -> None:
-    """A change of what is asked for makes the environment stale."""
+    """A change in the requirements makes the environment stale."""
     install_stand_in(project)
     with (project / name).open("a") as file:
         file.write("\n# changed\n")
@@ -133,7 +133,7 @@ def test_stale_environment(project: Path, no_pip: str, name: str) -> None:
 
 @pytest.mark.parametrize("command", ["bench", "torture"])
 def test_nothing_to_run(project: Path, command: str) -> None:
-    """A folder without benchmarks or torture runs is told plainly, with exit code 2."""
+    """If there are no benchmarks or torture runs, it says so plainly, with exit code 2."""
     code, _, errors = run(project, command)
     assert code == 2
     assert errors.startswith("dev: ")

@@ -1,4 +1,4 @@
-"""The README and docs/operations.md name what the program has: settings, events, metrics and log entries."""
+"""The README and docs/operations.md match the program: settings, events, metrics and log entries."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ AN_EVENT = re.compile(r"`((?:checkout|charge|refund|payment_intent)\.[a-z_.]+)`"
 
 
 def rows_of(page: str, heading: str) -> list[list[str]]:
-    """Return the cells of each row of the first table whose heading's first cell is this."""
+    """Return the cells of each row of the first table whose first heading is this."""
     table = re.split(rf"(?m)^\| {heading} .*\n\|[-|]+\n", page)[1]
     lines = table[: table.index("\n\n")].splitlines()
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
@@ -32,7 +32,7 @@ def test_the_readme_lists_every_setting() -> None:
 
 
 def test_the_readme_names_the_events_to_send() -> None:
-    """The README lists the events that the doctor wants the webhook endpoint to send, and none that we don't read."""
+    """The README lists the events that the doctor requires at the webhook endpoint, and none that we don't read."""
     assert NEEDED_EVENTS <= set(AN_EVENT.findall(README)) <= NEEDED_EVENTS | NICE_TO_HAVE
 
 

@@ -1,4 +1,4 @@
-"""The feed's own corners: who leaves while it reads, and who does not take what it is sent."""
+"""Special cases of the feed: subscribers that leave while it reads, and that don't read what they are sent."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 class Wire:
-    """A connection that only remembers: what was written, and whether it was cut."""
+    """A fake connection that records what was written, and whether it was cut."""
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
@@ -27,7 +27,7 @@ class Wire:
         self.on_write: Callable[[], object] = lambda: None
 
     def write(self, data: bytes) -> None:
-        """Take bytes."""
+        """Record the bytes."""
         self.on_write()
         self.written.append(data)
 
@@ -40,7 +40,7 @@ class Wire:
         return self.cut
 
     def get_extra_info(self, name: str) -> None:
-        """Know nothing: there is no socket."""
+        """Return None: there is no socket."""
         del name
 
     def abort(self) -> None:
@@ -49,7 +49,7 @@ class Wire:
 
 
 def subscriber(wire: Wire) -> Subscriber:
-    """A subscriber at the other end of a wire that is always drained."""
+    """A subscriber whose connection is always drained."""
 
     async def drained() -> None:
         await asyncio.sleep(0)
@@ -69,14 +69,14 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def feed(database: Database) -> Feed:
-    """A feed that is open, and reads when it is told to."""
+    """An open feed that reads when it is told to."""
     opened_feed = Feed(database)
     await opened_feed.open()
     return opened_feed
 
 
 async def test_leaving_while_the_feed_reads_harms_nobody(feed: Feed) -> None:
-    """Whoever watches an unknown payment and is gone before the answer does not make the reading fail."""
+    """If a subscriber watches an unknown payment and leaves before the answer, reading does not fail."""
     leaving = subscriber(Wire())
     await feed.join(leaving, after=None, epoch=None)
     feed.watch(leaving, UNKNOWN)
@@ -87,7 +87,7 @@ async def test_leaving_while_the_feed_reads_harms_nobody(feed: Feed) -> None:
 
 
 async def test_who_does_not_read_is_cut_and_the_rest_served(feed: Feed, database: Database) -> None:
-    """A connection with too much waiting is cut without a word more; the others get the entry."""
+    """A connection with too much waiting is cut without a close frame; the others get the entry."""
     slow, quick = Wire(), Wire()
     for wire in (slow, quick):
         await feed.join(subscriber(wire), after=None, epoch=None)
@@ -100,7 +100,7 @@ async def test_who_does_not_read_is_cut_and_the_rest_served(feed: Feed, database
 
 
 async def test_an_entry_is_encoded_once_for_all(feed: Feed, database: Database) -> None:
-    """Every follower is sent the same bytes, not bytes that are equal."""
+    """Every subscriber is sent the very same bytes object, not an equal copy."""
     wires = [Wire() for _ in range(3)]
     for wire in wires:
         await feed.join(subscriber(wire), after=None, epoch=None)
@@ -109,7 +109,7 @@ async def test_an_entry_is_encoded_once_for_all(feed: Feed, database: Database) 
     assert len({id(wire.written[-1]) for wire in wires}) == 1
 
 
-CROWD = 600  # the tailer lets others have a turn twice while it serves so many
+CROWD = 600  # the tailer yields twice while it serves this many
 
 
 def seqs(wire: Wire) -> list[int]:
@@ -126,7 +126,7 @@ def seqs(wire: Wire) -> list[int]:
 
 
 async def crowd(feed: Feed) -> list[Wire]:
-    """Let a crowd follow."""
+    """Subscribe many at once."""
     wires = [Wire() for _ in range(CROWD)]
     for wire in wires:
         await feed.join(subscriber(wire), after=None, epoch=None)
@@ -137,7 +137,7 @@ async def crowd(feed: Feed) -> list[Wire]:
 async def test_a_tailer_killed_in_the_middle_of_a_delivery_leaves_nobody_behind(
     feed: Feed, database: Database, more: int
 ) -> None:
-    """The next tailer brings everybody what they have not had, once and in order, then whatever came since."""
+    """The next tailer sends every subscriber what it has not had, once and in order, and then new entries."""
     wires = await crowd(feed)
     await write_messages(database, 2)
     tailing = asyncio.create_task(feed._read())
@@ -158,7 +158,7 @@ async def test_a_tailer_killed_in_the_middle_of_a_delivery_leaves_nobody_behind(
 
 
 async def test_a_broken_connection_keeps_nothing_from_the_others(feed: Feed, database: Database) -> None:
-    """A connection that can't be written to is cut, and everybody else gets the entry."""
+    """A connection that can't be written to is cut, and all others get the entry."""
     wires = await crowd(feed)
 
     def fail() -> None:
@@ -172,7 +172,7 @@ async def test_a_broken_connection_keeps_nothing_from_the_others(feed: Feed, dat
 
 
 async def test_a_killed_tailer_leaves_nobody_waiting(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for the log to be read comes back when the tailer dies, and also when there is none."""
+    """Waiting for the log to be read ends when the tailer dies, and also if there is none."""
     monkeypatch.setattr(feed_module, "REFRESH_S", 0.2)
     tailing = asyncio.create_task(feed.run())
     waiting = [asyncio.create_task(feed.refresh()) for _ in range(3)]
@@ -186,7 +186,7 @@ async def test_a_killed_tailer_leaves_nobody_waiting(feed: Feed, monkeypatch: py
 
 
 async def test_a_replay_ends_with_its_epoch(feed: Feed, database: Database) -> None:
-    """A subscriber that is catching up when a new epoch begins is dropped: the rest belongs to a lost history."""
+    """A subscriber that is catching up when a new epoch begins is dropped, because the rest of the old one is lost."""
     await write_messages(database, 150)
     await feed._read()
     wire = Wire()

@@ -1,4 +1,4 @@
-"""Static files: what is read once, and when it is read again."""
+"""Static files: what is cached, and when a file is read again."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from paidchat.api.files import Files
 
 
 async def test_a_file_that_changes_shows_at_once(tmp_path: Path) -> None:
-    """A file is served as it is now, under a tag of its content: another for other bytes, the same for the same."""
+    """A file is served as it is now, with a tag of its content: different bytes, different tag."""
     page = tmp_path / "page.html"
     tags: list[str] = []
     async with httpx.AsyncClient(transport=httpx.ASGITransport(Files(tmp_path)), base_url="http://board") as client:
@@ -24,7 +24,7 @@ async def test_a_file_that_changes_shows_at_once(tmp_path: Path) -> None:
 
 
 async def test_an_index_is_served_at_the_root(tmp_path: Path) -> None:
-    """With an index, the folder's own address is that file's."""
+    """With an index, the folder's own path serves that file."""
     (tmp_path / "index.html").write_text("Hello")
     transport = httpx.ASGITransport(Files(tmp_path, index="index.html"))
     async with httpx.AsyncClient(transport=transport, base_url="http://board") as client:

@@ -1,4 +1,4 @@
-"""Group commit: who shares a transaction, and what becomes of each when one fails."""
+"""Group commit: which requests share a transaction, and what happens to each if one fails."""
 
 import asyncio
 import math
@@ -12,11 +12,11 @@ CROWD = 3 * MOST_AT_ONCE
 
 
 class Outage(Exception):
-    """The store is away."""
+    """The store is unavailable."""
 
 
 class Store:
-    """Keeps what is written, but for what it dislikes, and nothing at all while it is away."""
+    """Stores what is written, except bad items, and nothing at all while it is unavailable."""
 
     def __init__(self) -> None:
         self.written: list[int] = []
@@ -50,20 +50,20 @@ def commits(store: Store) -> GroupCommit[int, int]:
 
 
 async def crowd(commits: GroupCommit[int, int], count: int = CROWD) -> list[list[int] | BaseException]:
-    """Submit so many requests at once, each a pair of items."""
+    """Submit this many requests at once, each a pair of items."""
     requests = (commits.submit([2 * number, 2 * number + 1]) for number in range(count))
     return await asyncio.gather(*requests, return_exceptions=True)
 
 
 async def test_everybody_gets_its_own_results(store: Store, commits: GroupCommit[int, int]) -> None:
-    """Many requests share few transactions, and each is answered for its own items in their order."""
+    """Many requests share few transactions, and each gets the results of its own items, in order."""
     assert await crowd(commits) == [[4 * number, 4 * number + 2] for number in range(CROWD)]
     assert store.written == list(range(2 * CROWD))
     assert store.tries <= CROWD // MOST_AT_ONCE + 1
 
 
 async def test_a_bad_request_fails_alone(store: Store, commits: GroupCommit[int, int]) -> None:
-    """One request that can't be written is told so; those that shared its transaction are written all the same."""
+    """One request that can't be written gets an error; those that shared its transaction are still written."""
     store.disliked = {11}
     answers = await crowd(commits)
     assert [number for number, answer in enumerate(answers) if isinstance(answer, ValueError)] == [5]
@@ -71,7 +71,7 @@ async def test_a_bad_request_fails_alone(store: Store, commits: GroupCommit[int,
 
 
 async def test_an_outage_is_met_once_for_all(store: Store, commits: GroupCommit[int, int]) -> None:
-    """While the store is away, everybody who waits is told after one try, and nothing is written."""
+    """While the store is unavailable, every waiting request fails after one attempt, and nothing is written."""
     store.away = True
     answers = await crowd(commits)
     assert {type(answer) for answer in answers} == {Outage}
@@ -79,7 +79,7 @@ async def test_an_outage_is_met_once_for_all(store: Store, commits: GroupCommit[
 
 
 async def test_an_outage_ends_the_search_for_a_bad_request(store: Store, commits: GroupCommit[int, int]) -> None:
-    """When the store goes away while a failed group is written singly, the rest of it is told at once."""
+    """If the store becomes unavailable while a failed group is retried one by one, the rest of it fails at once."""
     store.disliked, store.away_after = {11}, 3
     answers = await crowd(commits)
     assert [answers[0], answers[1]] == [[0, 2], [4, 6]]
@@ -96,7 +96,7 @@ async def test_it_goes_on_after_an_outage(store: Store, commits: GroupCommit[int
 
 
 async def test_who_leaves_is_written_all_the_same(store: Store, commits: GroupCommit[int, int]) -> None:
-    """A request whose caller is cancelled is written, and the others of its group are answered."""
+    """If a request's caller is cancelled, it is written all the same, and the others in its group succeed."""
     leaving = asyncio.create_task(commits.submit([1]))
     staying = asyncio.create_task(commits.submit([2]))
     await asyncio.sleep(0)
@@ -113,7 +113,7 @@ def writer() -> asyncio.Task[object]:
 
 @pytest.mark.parametrize("steps", range(4))
 async def test_a_killed_writer_leaves_nobody_waiting(store: Store, commits: GroupCommit[int, int], steps: int) -> None:
-    """Whenever the writer is killed, everybody gets an answer: its result, or that the outcome is unknown."""
+    """Whenever the writer is killed, every request gets its result, or an error that the outcome is unknown."""
     asking = asyncio.create_task(crowd(commits))
     await asyncio.sleep(0)  # they start
     await asyncio.sleep(0)  # they submit
@@ -131,7 +131,7 @@ async def test_a_killed_writer_leaves_nobody_waiting(store: Store, commits: Grou
 
 
 async def test_a_writer_that_fails_leaves_nobody_waiting(store: Store) -> None:
-    """A mistake in the writer itself is told to everybody, and the next request is written by another writer."""
+    """A bug in the writer fails every waiting request, and the next one gets a new writer."""
     mistaken = True
 
     def is_outage(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""The contracts of imports name every module that there is, so that a new one cannot slip past them."""
+"""The import contracts name every module, so that a new one cannot be missed."""
 
 import tomllib
 from pathlib import Path
@@ -22,12 +22,12 @@ def contract(name: str) -> dict[str, list[str]]:
 
 
 def test_the_layers_name_every_module() -> None:
-    """Each module and folder of the package stands on one floor."""
+    """Each module and folder of the package is in exactly one layer."""
     floors = [module.strip() for layer in contract("Imports point down only")["layers"] for module in layer.split("|")]
     assert sorted(floors) == sorted(MODULES)
 
 
 def test_the_sandbox_may_import_no_sibling() -> None:
-    """Everything beside the sandbox is forbidden to it."""
-    forbidden = set(contract("The sandbox is a stranger")["forbidden_modules"])
+    """The sandbox is forbidden to import anything else in the package."""
+    forbidden = set(contract("The sandbox imports nothing else from the package")["forbidden_modules"])
     assert forbidden == {f"paidchat.{module}" for module in MODULES - {"sandbox", "__main__"}} | {"stripe"}

@@ -1,4 +1,4 @@
-"""Work on what strangers send grows no faster than it: measured at every way in, and no way in is without a measure."""
+"""Work on input from strangers grows at most linearly: measured at every way in, and none is left out."""
 
 import functools
 import io
@@ -20,11 +20,11 @@ from tests.support.served import Served, served_board
 
 @pytest.fixture(scope="module", autouse=True)
 def logged() -> Iterator[None]:
-    """The log set up as a board's is, and not looked at."""
+    """The log, configured as a board's is, with its output discarded."""
     root, config = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers, root.level
     configure_logging("json")
-    structlog.configure(cache_logger_on_first_use=False)  # tests after these look at logs
+    structlog.configure(cache_logger_on_first_use=False)  # later tests read the log
     handler = root.handlers[0]
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(io.StringIO())
@@ -35,7 +35,7 @@ def logged() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A board that lets pages of another origin in, has an admin, and stands behind a proxy: us."""
+    """A board that allows pages of another origin, has an admin token, and trusts us as its proxy."""
     options: dict[str, Any] = {"allowed_origins": ORIGIN, "admin_token": ADMIN_TOKEN, "trusted_proxies": "127.0.0.1"}
     with served_board(tmp_path_factory.mktemp("board"), max_viewers_per_client=1000, **options) as served:
         yield served
@@ -43,20 +43,20 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_are_linear(name: str) -> None:
-    """Four times the input costs a function no more than eight times the CPU time."""
+    """Four times the input costs a function at most eight times the CPU time."""
     assert growth(FUNCTIONS[name]) <= MOST_GROWTH
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_requests_are_linear(board: Served, name: str) -> None:
-    """Four times the request, or frames, costs a board no more than eight times the CPU time."""
+    """Four times the request, or frames, costs a board at most eight times the CPU time."""
     sent = REQUESTS[name]
     port = int(board.url.rpartition(":")[2])
     assert growth(Entry(make=sent.make, work=functools.partial(sent.send, port), size=sent.size)) <= MOST_GROWTH
 
 
 def test_every_way_in_is_measured(board: Served) -> None:
-    """No route, frame, header or logged field is without an entry in the lists of what is measured, and none is old."""
+    """Every route, frame, header and logged field is in the lists of what is measured, and nothing else is."""
     app = create_app(board.settings)
     there = ways_in.routes(app) | ways_in.frames() | ways_in.headers(app) | ways_in.logged_fields()
     of_functions = (entry.covers for entry in FUNCTIONS.values())

@@ -1,4 +1,4 @@
-"""What a payment may become, and what facts about its money make of it."""
+"""The allowed changes of a payment's status, and the effects of facts about its money."""
 
 from itertools import permutations, product
 
@@ -24,7 +24,7 @@ facts = st.lists(st.sampled_from(Fact), max_size=12)
 
 
 def after(*learned: Fact) -> PaymentState:
-    """A new payment's standing after these facts, in this order."""
+    """A new payment's state after these facts, in this order."""
     standing = PaymentState()
     for fact in learned:
         standing = learn(standing, fact)
@@ -37,30 +37,30 @@ def is_shown(standing: PaymentState) -> bool:
 
 
 def test_the_statuses_are_those_of_the_contract() -> None:
-    """There are seven statuses, by these names."""
+    """There are seven statuses, with these names."""
     assert set(PaymentStatus) == set(ALLOWED)
 
 
 @pytest.mark.parametrize(("current", "target"), [pair for pair in PAIRS if pair[1] in ALLOWED[pair[0]]])
 def test_an_allowed_move_is_made(current: str, target: str) -> None:
-    """A payment becomes what the table allows."""
+    """A payment may change as the table allows."""
     assert move(PaymentStatus(current), PaymentStatus(target)) == target
 
 
 @pytest.mark.parametrize("status", ALLOWED)
 def test_a_repeated_move_does_nothing(status: str) -> None:
-    """A payment that is asked to become what it is stays it."""
+    """Changing to the same status does nothing."""
     assert move(PaymentStatus(status), PaymentStatus(status)) == status
 
 
 @pytest.mark.parametrize(("current", "target"), [pair for pair in PAIRS if pair[1] not in ALLOWED[pair[0]] | {pair[0]}])
 def test_any_other_move_is_refused(current: str, target: str) -> None:
-    """What the table does not hold raises, and names both ends."""
+    """A change that is not in the table raises an error with both statuses."""
     with pytest.raises(IllegalMove, match=f"{current}.*{target}"):
         move(PaymentStatus(current), PaymentStatus(target))
 
 
-# What is true of a payment in the end, whatever order its facts came in.
+# The final state, whatever order the facts came in.
 OUTCOMES = [
     ((Fact.PAID,), "fulfilled"),
     ((Fact.PROCESSING, Fact.PAID), "fulfilled"),
@@ -76,7 +76,7 @@ OUTCOMES = [
 
 @pytest.mark.parametrize(("known", "status"), OUTCOMES, ids=str)
 def test_the_order_of_facts_does_not_matter(known: tuple[Fact, ...], status: str) -> None:
-    """Whatever order its facts come in, a payment ends the same."""
+    """In whatever order its facts come in, a payment ends in the same state."""
     assert {after(*order).status for order in permutations(known)} == {status}
 
 
@@ -109,7 +109,7 @@ def test_a_dispute_before_the_payment_never_posts(order: tuple[Fact, ...]) -> No
     ],
 )
 def test_money_that_comes_back_and_goes_again(history: list[Fact], status: str) -> None:
-    """A failed refund or a won dispute puts a payment back to fulfilled, unless another reason holds."""
+    """A failed refund or a won dispute makes a payment fulfilled again, unless another reason holds."""
     standing = after(*history)
     assert standing.status == status
     assert is_shown(standing) == (status == "fulfilled")
@@ -117,7 +117,7 @@ def test_money_that_comes_back_and_goes_again(history: list[Fact], status: str) 
 
 @given(facts)
 def test_learning_twice_is_learning_once(history: list[Fact]) -> None:
-    """A fact that is told again right away changes nothing."""
+    """A fact that is repeated immediately changes nothing."""
     standing = after(*history)
     for fact in history[-1:]:
         assert learn(standing, fact) == standing
@@ -125,7 +125,7 @@ def test_learning_twice_is_learning_once(history: list[Fact]) -> None:
 
 @given(facts, st.sampled_from(Fact))
 def test_paid_never_goes_back_to_unpaid(history: list[Fact], fact: Fact) -> None:
-    """Once money is known to have come, no fact makes it unpaid and none takes the status back."""
+    """Once a payment is known to be paid, no fact makes it unpaid or moves its status back."""
     before = after(*history)
     then = learn(before, fact)
     settled = {"fulfilled", "refunded", "disputed"}
@@ -136,7 +136,7 @@ def test_paid_never_goes_back_to_unpaid(history: list[Fact], fact: Fact) -> None
 
 @given(facts)
 def test_shown_means_fulfilled(history: list[Fact]) -> None:
-    """A message is on the board exactly while its payment is fulfilled, and only after money came."""
+    """A message is on the board exactly while its payment is fulfilled, and only after it was paid."""
     standing = after(*history)
     assert is_shown(standing) == (standing.status == "fulfilled")
     if standing.posted:
@@ -146,7 +146,7 @@ def test_shown_means_fulfilled(history: list[Fact]) -> None:
 
 @given(st.lists(st.sampled_from([Fact.PROCESSING, Fact.FAILED, Fact.EXPIRED, Fact.DISPUTE_WON, Fact.REFUND_FAILED])))
 def test_without_money_nothing_is_posted(history: list[Fact]) -> None:
-    """No number of facts posts a message while none of them says that money came."""
+    """No number of facts posts a message unless one of them says that it was paid."""
     standing = after(*history)
     assert not standing.paid
     assert not standing.posted

@@ -1,4 +1,4 @@
-"""What goes out: the wheel, the sdist and the example settings."""
+"""Packaging: the wheel, the sdist and the example settings."""
 
 import re
 import subprocess
@@ -29,13 +29,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files_of(wheel: Path) -> dict[str, bytes]:
-    """Every file in the wheel and what it holds."""
+    """Every file in the wheel and its content."""
     with zipfile.ZipFile(wheel) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
 def test_wheel_holds_the_page(built: Path) -> None:
-    """The wheel has every file that the page loads, as it lies in frontend/, and no developers' files."""
+    """The wheel has every file that the page loads, unchanged from frontend/, and no development files."""
     inside = files_of(next(built.glob("*.whl")))
     suffixes = {".html", ".css", ".js", ".svg", ".ico"}
     served = {path for path in (ROOT / "frontend").iterdir() if path.suffix in suffixes}
@@ -57,14 +57,14 @@ def test_wheel_holds_the_migrations(built: Path) -> None:
 
 
 def test_wheel_holds_nothing_else(built: Path) -> None:
-    """The wheel puts nothing beside the package and its metadata into an environment."""
+    """The wheel installs nothing except the package and its metadata."""
     inside = files_of(next(built.glob("*.whl")))
     assert {name.split("/")[0].split("-")[0] for name in inside} == {"paidchat"}
     assert not [name for name in inside if "node_modules" in name or name.endswith((".pyc", ".d.ts"))]
 
 
 def test_every_dependency_has_a_version() -> None:
-    """Each package that pyproject.toml asks for is held to one version that it allows (`./dev lock`)."""
+    """Each package that pyproject.toml requires is pinned to one version that it allows (`./dev lock`)."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     asked = map(Requirement, [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]])
     held = {
@@ -75,12 +75,12 @@ def test_every_dependency_has_a_version() -> None:
 
 
 def test_constraints_name_no_address() -> None:
-    """constraints.txt holds versions alone: no address of a package index, no path."""
+    """constraints.txt has only versions: no URL of a package index, no path."""
     assert "/" not in (ROOT / "constraints.txt").read_text()
 
 
 def test_example_settings_are_complete() -> None:
-    """`.env.example` names once each setting and each variable of compose.yaml, and no other."""
+    """`.env.example` names each setting and each variable of compose.yaml once, and no others."""
     named = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
     settings = {str(field.validation_alias) for field in Settings.model_fields.values()}
     compose = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "compose.yaml").read_text()))
@@ -88,7 +88,7 @@ def test_example_settings_are_complete() -> None:
 
 
 def test_example_settings_tell_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is commented out in `.env.example` is the default: filled in as it stands, it changes nothing."""
+    """The commented-out values in `.env.example` are the defaults: activating them changes nothing."""
     text = (ROOT / ".env.example").read_text()
     for name in re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE):
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""What the log keeps of what it is given: no secret, whole or in part, and never more than a bounded size."""
+"""What the log keeps of its values: no secret, whole or in part, and never more than a limited size."""
 
 import io
 import json
@@ -28,7 +28,7 @@ BEFORE = {"nothing": "", "a newline's escape": "\\n", "a quote": "'", "words": "
 
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
-    """What is written to the log, which is configured as a board's is."""
+    """The output of the log, which is configured as a board's is."""
     root, config = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers, root.level
     configure_logging("json")
@@ -42,7 +42,7 @@ def logged() -> Iterator[io.StringIO]:
 
 
 def write(logged: io.StringIO, **values: Any) -> dict[str, Any]:
-    """Log these values, and return what was written."""
+    """Log these values, and return the output."""
     structlog.get_logger("test").warning("event", **values)
     line = json.loads(logged.getvalue().splitlines()[-1])
     assert isinstance(line, dict)
@@ -50,14 +50,14 @@ def write(logged: io.StringIO, **values: Any) -> dict[str, Any]:
 
 
 def fail(said: str, cause: Exception | None) -> None:
-    """Raise an error with a cause, as code does that is called."""
+    """Raise an error with a cause, inside a nested call."""
     raise ValueError(said) from cause
 
 
 @pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE)
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
 def test_secrets_are_redacted_wherever_they_stand(logged: io.StringIO, secret: str, before: str) -> None:
-    """A secret doesn't get into the log as a value, in a list, as a key, in bytes, in an exception or its traceback."""
+    """A secret is not logged as a value, in a list, as a key, in bytes, in an exception or in its traceback."""
     text = f"{before}{secret} after"
     write(logged, value=text, nested={text: [text, {"deep": (text, {text})}]}, raw=text.encode(), error=OSError(text))
     write(logged, **{text: 1})
@@ -73,7 +73,7 @@ def test_secrets_are_redacted_wherever_they_stand(logged: io.StringIO, secret: s
 
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
 def test_nothing_is_left_of_a_secret_at_the_cut(logged: io.StringIO, secret: str) -> None:
-    """A long string is cut; wherever the cut goes through a secret, no part of the secret that tells anything stays."""
+    """A long string is truncated; if the cut goes through a secret, no useful part of the secret remains."""
     for filler in ("word ", "x"):
         for shift in range(len(secret) + 3):
             start = LIMIT - shift
@@ -83,7 +83,7 @@ def test_nothing_is_left_of_a_secret_at_the_cut(logged: io.StringIO, secret: str
 
 
 def test_a_long_string_is_cut(logged: io.StringIO) -> None:
-    """Of a string over 2,048 characters its beginning is logged, and how long it was."""
+    """A string over 2,048 characters is logged as its beginning and its length."""
     words = "word " * 10_000
     value = write(logged, value=words)["value"]
     assert value == words[: len(value) - len("… (50000 characters)")] + "… (50000 characters)"
@@ -93,7 +93,7 @@ def test_a_long_string_is_cut(logged: io.StringIO) -> None:
 
 
 def test_what_is_logged_is_bounded(logged: io.StringIO) -> None:
-    """Depth, the number of items and the size of integers are bounded, and what is left out is told."""
+    """Depth, the number of items and the size of integers are limited, and the log says what was left out."""
     deep: Any = "bottom"
     for _ in range(10_000):
         deep = [deep]
@@ -107,7 +107,7 @@ def test_what_is_logged_is_bounded(logged: io.StringIO) -> None:
 
 
 def test_a_traceback_keeps_both_ends(logged: io.StringIO) -> None:
-    """Of a long traceback the first and the last lines are logged, each cut as any string is."""
+    """Of a long traceback the first and last lines are logged, each truncated like any string."""
     error = None
     for number in range(20):
         try:

@@ -1,4 +1,4 @@
-"""The seam to uvicorn: each of its internals that we rely on is there, and we rely on no other."""
+"""The seam to uvicorn: each of its internals that we rely on exists, and we rely on no others."""
 
 import ast
 import asyncio
@@ -22,7 +22,7 @@ async def app(scope: object, receive: object, send: object) -> None:
 
 
 def stock(name: str) -> object:
-    """Make the object of uvicorn's own that one of our classes is made from."""
+    """Make the uvicorn object from which one of our classes is built."""
     config = uvicorn.Config(app, log_config=None)
     config.load()
     made: dict[str, Callable[[], object]] = {
@@ -35,7 +35,7 @@ def stock(name: str) -> object:
 
 
 def names_of(module: ModuleType, name: str) -> set[str]:
-    """Return the names that one of our classes uses of itself and its base, or defines."""
+    """Return the names that one of our classes uses from itself and its base, or defines."""
     [tree] = ast.parse(inspect.getsource(getattr(module, name))).body
     used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _is_own(node.value)}
     return used | {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
@@ -57,7 +57,7 @@ def _is_own(value: ast.expr) -> bool:
     ],
 )
 async def test_what_we_rely_on_is_there(module: ModuleType, name: str, relied_on: frozenset[str]) -> None:
-    """Every listed name is uvicorn's, and every name of uvicorn's that our class touches is listed."""
+    """Every listed name is uvicorn's, and every name of uvicorn's that our class uses is listed."""
     theirs = stock(name)
     assert {each for each in relied_on if not hasattr(theirs, each)} == set()
     touched = {each for each in names_of(module, name) if hasattr(theirs, each) and not each.startswith("__")}

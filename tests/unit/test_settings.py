@@ -1,4 +1,4 @@
-"""Settings: every bad value is named by its variable, all of them at once, and no secret ever shows."""
+"""Settings: every bad value is reported under its variable, all at once, and no secret is ever shown."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ Load = Callable[..., Settings]
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Load the settings from an environment that has just the good values and those given."""
+    """Load the settings from an environment with only the good values and those given."""
 
     def load_with(**environment: str | None) -> Settings:
         for name, value in {**GOOD, **environment}.items():
@@ -33,14 +33,14 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Load:
 
 
 def refusal(load: Load, **environment: str | None) -> str:
-    """What the settings say against this environment."""
+    """The error text of the settings for this environment."""
     with pytest.raises(SettingsError) as refused:
         load(**environment)
     return str(refused.value)
 
 
 def test_the_defaults_are_those_of_the_contract(load: Load) -> None:
-    """With the three required variables alone, everything else has the contract's default."""
+    """With only the three required variables, everything else has the contract's default."""
     settings = load()
     assert settings.price_amount == 100
     assert settings.price_currency == "usd"
@@ -56,7 +56,7 @@ def test_the_defaults_are_those_of_the_contract(load: Load) -> None:
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_required_variable_is_asked_for_by_its_name(load: Load, name: str) -> None:
-    """Without a required variable the board does not start, and says which one is missing."""
+    """Without a required variable the board does not start, and names the missing one."""
     assert f"{name}: is required" in refusal(load, **{name: None})
 
 
@@ -152,13 +152,13 @@ BAD = [
 
 @pytest.mark.parametrize(("name", "value"), BAD)
 def test_a_bad_value_is_named_by_its_variable(load: Load, name: str, value: str) -> None:
-    """A value that cannot be used is refused at the start, in one line that begins with its variable."""
+    """An invalid value is refused at startup, in one line that begins with its variable."""
     [line] = refusal(load, **{name: value}).splitlines()
     assert line.startswith(f"{name}: ")
 
 
 def test_every_problem_is_listed_at_once(load: Load) -> None:
-    """Whoever has several things to mend reads of all of them in one go."""
+    """If several values are wrong, all of them are reported at once."""
     lines = refusal(
         load, STRIPE_SECRET_KEY=None, STRIPE_WEBHOOK_SECRET="", PAIDCHAT_PRICE_AMOUNT="0", PAIDCHAT_LOG_FORMAT="xml"
     ).splitlines()
@@ -187,7 +187,7 @@ def test_every_problem_is_listed_at_once(load: Load) -> None:
     ],
 )
 def test_a_price_that_stripe_would_refuse_does_not_start(load: Load, amount: str, currency: str, word: str) -> None:
-    """A price below Stripe's least charge, or of a fraction that it does not charge, is refused with the rule."""
+    """A price below Stripe's minimum, or with a fraction that it does not charge, is refused with the rule."""
     [line] = refusal(load, PAIDCHAT_PRICE_AMOUNT=amount, PAIDCHAT_PRICE_CURRENCY=currency).splitlines()
     assert line.startswith("PAIDCHAT_PRICE_AMOUNT: must be")
     assert word in line
@@ -211,7 +211,7 @@ def test_a_price_that_stripe_would_refuse_does_not_start(load: Load, amount: str
     ],
 )
 def test_a_price_that_stripe_takes_starts(load: Load, amount: str, currency: str) -> None:
-    """Every amount that Stripe charges can be the price."""
+    """Every amount that Stripe charges is a valid price."""
     settings = load(PAIDCHAT_PRICE_AMOUNT=amount, PAIDCHAT_PRICE_CURRENCY=currency)
     assert (settings.price_amount, settings.price_currency) == (int(amount), currency.lower())
 
@@ -221,7 +221,7 @@ PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 @pytest.fixture
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the proxies of the machine that runs the tests."""
+    """Remove the proxy settings of the machine that runs the tests."""
     for name in PROXY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -241,7 +241,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_refused(load: Load, name: str, value: str, word: str) -> None:
-    """A proxy on the way to Stripe that cannot be used is named by its variable, without its password."""
+    """A proxy for Stripe that cannot be used is reported by its variable, without its password."""
     [line] = refusal(load, **{name: value}).splitlines()
     assert line.startswith(f"{name.upper()}: ")
     assert word in line
@@ -250,14 +250,14 @@ def test_a_proxy_that_cannot_be_used_is_refused(load: Load, name: str, value: st
 
 @pytest.mark.usefixtures("no_proxies")
 def test_no_proxy_leads_to_this_machine(load: Load) -> None:
-    """With the sandbox in Stripe's place on this machine, no proxy is used, so none is refused."""
+    """With a local sandbox in Stripe's place, no proxy is used, so none is refused."""
     assert load(ALL_PROXY="socks5://127.0.0.1:1080", PAIDCHAT_STRIPE_API_BASE="http://localhost:9000/sandbox")
 
 
 @pytest.mark.usefixtures("no_proxies")
 @pytest.mark.parametrize("value", ["http://proxy.example.com:3128", "proxy.example.com:3128", "https://a:b@proxy", ""])
 def test_a_usable_proxy_is_taken(load: Load, value: str) -> None:
-    """An HTTP proxy, with a password or without a scheme, is taken, and an empty variable is none."""
+    """An HTTP proxy, with a password or without a scheme, is accepted, and an empty variable means none."""
     assert load(HTTPS_PROXY=value, NO_PROXY="localhost,127.0.0.1,.example.com,*.example.org,::1,10.0.0.0/8")
 
 
@@ -273,12 +273,12 @@ def test_a_live_key_goes_nowhere_but_to_stripe(load: Load, key: str) -> None:
     [("sk_test_a", False), ("rk_test_a", False), ("sk_live_a", True), ("rk_live_a", True), ("sk_test_a_live_b", False)],
 )
 def test_the_key_says_whether_money_is_real(load: Load, key: str, livemode: bool) -> None:
-    """Secret and restricted keys are taken, and their prefix alone tells the mode."""
+    """Secret and restricted keys are accepted, and their prefix alone gives the mode."""
     assert load(STRIPE_SECRET_KEY=key).livemode is livemode
 
 
 def test_lists_are_separated_by_commas(load: Load) -> None:
-    """Secrets, origins and proxies may be several, with or without spaces after the commas."""
+    """There may be several secrets, origins and proxies, with or without spaces after the commas."""
     settings = load(
         STRIPE_WEBHOOK_SECRET="whsec_new, whsec_old",
         PAIDCHAT_ALLOWED_ORIGINS="https://a.example.com,http://localhost:3000 ,",
@@ -304,24 +304,24 @@ def test_lists_are_separated_by_commas(load: Load) -> None:
     ],
 )
 def test_our_own_origin_is_what_a_browser_would_send(load: Load, public_url: str, origins: set[str]) -> None:
-    """The page's own origin follows from the public URL; both loopback names are one."""
+    """The page's own origin is derived from the public URL; both loopback names are equivalent."""
     assert load(PAIDCHAT_PUBLIC_URL=public_url).origins == origins
 
 
 @pytest.mark.parametrize("given", ["https://SPA.Example.com", "https://spa.example.com:443"])
 def test_a_configured_origin_is_what_a_browser_would_send(load: Load, given: str) -> None:
-    """A configured origin means the same however it is written, for it has to match what a browser sends."""
+    """A configured origin is normalised, because it must match what a browser sends."""
     assert "https://spa.example.com" in load(PAIDCHAT_ALLOWED_ORIGINS=given).origins
 
 
 def test_the_return_url_is_where_the_payer_comes_back_to(load: Load) -> None:
-    """The return URL wins over the public one, and either loses its trailing slash."""
+    """The return URL overrides the public one, and both lose a trailing slash."""
     assert load(PAIDCHAT_PUBLIC_URL="https://api.example.com/").page_url == "https://api.example.com"
     assert load(PAIDCHAT_RETURN_URL="https://spa.example.com/").page_url == "https://spa.example.com"
 
 
 def test_the_public_url_has_no_path(load: Load) -> None:
-    """A public URL with a path is refused with the reason, while a page of one's own may have one."""
+    """A public URL with a path is refused with the reason; a return URL may have one."""
     assert "must not have a path" in refusal(load, PAIDCHAT_PUBLIC_URL="https://chat.example.com/board")
     assert load(PAIDCHAT_RETURN_URL="https://example.com/chat/").page_url == "https://example.com/chat"
 
@@ -337,13 +337,13 @@ def test_the_public_url_has_no_path(load: Load) -> None:
     ],
 )
 def test_real_money_without_tls_is_warned_about(load: Load, key: str, url: str, warned: bool) -> None:
-    """A live key with an http:// public URL brings a warning that names the variable."""
+    """A live key with an http:// public URL causes a warning that names the variable."""
     warnings = load(STRIPE_SECRET_KEY=key, PAIDCHAT_PUBLIC_URL=url).warnings
     assert [warning.startswith("PAIDCHAT_PUBLIC_URL is http://") for warning in warnings] == [True] * warned
 
 
 def test_what_the_driver_cannot_keep_is_warned_about(load: Load) -> None:
-    """Channel binding is not there, so a URL that insists on it starts with a warning, unless TLS is verified fully."""
+    """Channel binding is not supported, so a URL that requires it causes a warning, unless TLS is fully verified."""
     url = "postgresql://u:canary@h/d?sslmode=require&channel_binding=require"
     [warning] = load(PAIDCHAT_DATABASE_URL=url).warnings
     assert "channel_binding=require" in warning
@@ -352,7 +352,7 @@ def test_what_the_driver_cannot_keep_is_warned_about(load: Load) -> None:
 
 
 def test_either_scheme_of_postgresql_is_taken(load: Load) -> None:
-    """`postgres://` is `postgresql://`, as for libpq."""
+    """`postgres://` means `postgresql://`, as in libpq."""
     assert load(PAIDCHAT_DATABASE_URL="postgres://u:p@h/d").database_url == "postgresql://u:p@h/d"
 
 
@@ -374,7 +374,7 @@ def test_either_scheme_of_postgresql_is_taken(load: Load) -> None:
     ],
 )
 def test_this_machine_is_told_from_others(address: str, here: bool) -> None:
-    """Loopback is localhost, its subdomains, 127.0.0.0/8 and ::1, and nothing that merely looks like it."""
+    """Loopback is localhost, its subdomains, 127.0.0.0/8 and ::1, and nothing that only looks similar."""
     assert is_loopback(address) is here
 
 
@@ -390,22 +390,22 @@ def test_this_machine_is_told_from_others(address: str, here: bool) -> None:
     ],
 )
 def test_automatic_tax_is_a_switch(load: Load, written: str, meant: str) -> None:
-    """Automatic tax is off, exclusive or inclusive; a plain "on" adds it to the price."""
+    """Automatic tax is off, exclusive or inclusive; a plain "on" means exclusive."""
     assert load(PAIDCHAT_AUTOMATIC_TAX=written).automatic_tax == meant
 
 
 def test_the_currency_is_lower_case(load: Load) -> None:
-    """A currency may be written either way and is lower-case from there on, as Stripe's are."""
+    """A currency may be written in either case and becomes lower-case, as at Stripe."""
     assert load(PAIDCHAT_PRICE_CURRENCY="EUR").price_currency == "eur"
 
 
 def test_an_empty_admin_token_is_none(load: Load) -> None:
-    """An empty token configures no administration instead of one that an empty header opens."""
+    """An empty token turns the admin API off; it does not accept an empty header."""
     assert load(PAIDCHAT_ADMIN_TOKEN="").admin_token is None
 
 
 def test_secrets_never_show(load: Load) -> None:
-    """No secret, a database password included, is in what a log or a traceback would print of the settings."""
+    """No secret, including a database password, appears when settings are logged or in a traceback."""
     settings = load(
         PAIDCHAT_ADMIN_TOKEN="canary-of-the-administration",
         PAIDCHAT_DATABASE_URL="postgresql://board:canary@db.example.com/board",
@@ -423,19 +423,19 @@ def test_secrets_never_show(load: Load) -> None:
     ],
 )
 def test_a_refusal_does_not_repeat_the_secret(load: Load, name: str, value: str) -> None:
-    """What is said against a value does not quote it, nor any other secret."""
+    """An error about a value does not quote it, nor any other secret."""
     assert "canary" not in refusal(load, **{name: value})
 
 
 def test_settings_are_frozen(load: Load) -> None:
-    """Nobody changes a setting of a running board."""
+    """The settings of a running board cannot be changed."""
     settings: Any = load()
     with pytest.raises(ValidationError, match="frozen"):
         settings.price_amount = 1
 
 
 def test_a_file_is_read_and_the_environment_wins(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What is in `.env` counts, unless the environment says otherwise."""
+    """Values in `.env` are used unless the environment overrides them."""
     load()
     (tmp_path / ".env").write_text("PAIDCHAT_TITLE=Of the file\nSTRIPE_SECRET_KEY=sk_test_of_the_file\n")
     monkeypatch.chdir(tmp_path)

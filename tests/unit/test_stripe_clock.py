@@ -1,4 +1,4 @@
-"""Stripe's clock: what the Date header of its answers says about ours, whichever way either of them jumps."""
+"""Stripe's clock: what the Date header of its responses says about ours, whichever of the two jumps."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -14,27 +14,27 @@ ZERO = timedelta(0)
 
 
 def heard(ahead: timedelta, took_s: float = 0.0) -> StripeClock:
-    """Return a clock that has had one answer, from a Stripe so far ahead of us."""
+    """Return a clock that has seen one response, from a Stripe whose clock is this far ahead."""
     made = StripeClock()
     made.learn(format_datetime(datetime.now(UTC) + ahead, usegmt=True), time.monotonic() - took_s)
     return made
 
 
 def seconds(offset: timedelta | None) -> float:
-    """Return an offset that must be there, in seconds."""
+    """Return an offset in seconds, which must exist."""
     assert offset is not None
     return offset.total_seconds()
 
 
 def test_before_the_first_answer_nothing_is_known() -> None:
-    """Before an answer there is no offset, and the time is ours."""
+    """Before the first response there is no offset, and the time is ours."""
     clock = StripeClock()
     assert clock.offset is None
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
 
 
 def test_clocks_that_agree_differ_by_nothing() -> None:
-    """The header's whole seconds are no difference."""
+    """The header has whole seconds, and rounding is not an offset."""
     assert heard(ZERO).offset == ZERO
 
 
@@ -48,13 +48,13 @@ def test_a_difference_is_measured_and_made_up_for(ahead_s: int) -> None:
 
 @pytest.mark.parametrize("ahead_s", [-29, -1, 0])
 def test_a_slow_answer_is_no_difference(ahead_s: int) -> None:
-    """An answer that took 30 s may have been written at any moment of them, so it accuses nobody."""
+    """A response that took 30 s may have been written at any time in between, so it proves no offset."""
     assert heard(timedelta(seconds=ahead_s), took_s=30).offset == ZERO
 
 
 @pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(minutes=-10)])
 def test_our_clock_jumps_after_the_answer(jump: timedelta) -> None:
-    """When our clock is set after Stripe's answer, the offset says so at once and `now` stays right."""
+    """When our clock is set after Stripe's response, the offset shows it at once and `now` stays right."""
     clock, right = heard(ZERO), datetime.now(UTC)
     with time_machine.travel(right + jump, tick=True):
         assert seconds(clock.offset) == pytest.approx(-jump.total_seconds(), abs=5)
@@ -83,7 +83,7 @@ def test_what_is_no_date_is_ignored(date: str | None) -> None:
 
 
 def test_a_difference_is_logged_once_a_minute() -> None:
-    """Over a minute is an error in the log, at most once a minute; less is none."""
+    """An offset of over a minute is logged as an error, at most once a minute; a smaller one is not logged."""
     with structlog.testing.capture_logs() as logs:
         heard(timedelta(seconds=50))
         clock = StripeClock()

@@ -1,4 +1,4 @@
-"""The rules of text, held to the table of cases that the page is held to as well."""
+"""The rules for texts, checked against the table of cases that the page is checked against too."""
 
 import unicodedata
 
@@ -13,7 +13,7 @@ CASES = text_cases()
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.is_accepted], ids=str)
 def test_what_keeps_the_rules_is_stored(case: TextCase) -> None:
-    """A text or name that breaks no rule is stored in the form that the table names, which cleaning leaves alone."""
+    """A valid text or name is stored in the form that the table gives, and cleaning that form again changes nothing."""
     clean = clean_text if case.field == "text" else clean_author
     assert clean(case.raw) == case.stored
     assert case.stored is None or (clean(case.stored) == case.stored and unicodedata.is_normalized("NFC", case.stored))
@@ -21,7 +21,7 @@ def test_what_keeps_the_rules_is_stored(case: TextCase) -> None:
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.is_accepted], ids=str)
 def test_what_breaks_a_rule_is_refused(case: TextCase) -> None:
-    """A text or name that breaks a rule is refused with a sentence that doesn't repeat it, never changed."""
+    """An invalid text or name is refused with a sentence that doesn't repeat it, and never changed."""
     clean = clean_text if case.field == "text" else clean_author
     with pytest.raises(InvalidText) as refusal:
         clean(case.raw)

@@ -1,4 +1,4 @@
-"""The rules of text and author: what is taken as it is, what is normalised, what is refused."""
+"""The rules for texts and authors: what is accepted unchanged, what is normalised, what is refused."""
 
 import unicodedata
 
@@ -30,7 +30,7 @@ SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e00
     ],
 )
 def test_text_is_normalised(raw: str, stored: str) -> None:
-    """CRLF becomes LF, white space around the text goes, and the rest is NFC."""
+    """CRLF becomes LF, surrounding white space is removed, and the rest becomes NFC."""
     assert clean_text(raw) == stored
 
 
@@ -61,17 +61,17 @@ def test_text_is_normalised(raw: str, stored: str) -> None:
     ids=lambda text: text.encode("ascii", "namereplace").decode()[:40],
 )
 def test_text_of_every_script_is_taken_as_it_is(text: str) -> None:
-    """Text that breaks no rule is stored as it came, letter for letter."""
+    """A valid text is stored unchanged, letter for letter."""
     assert clean_text(text) == text
 
 
 def test_length_is_counted_after_normalising() -> None:
-    """A thousand code points that NFC makes five hundred are five hundred."""
+    """A thousand code points that become five hundred in NFC count as five hundred."""
     assert len(clean_text(f"e{ACUTE}" * 500)) == 500
 
 
 def test_white_space_around_the_text_is_not_counted() -> None:
-    """What is trimmed away counts neither as characters nor as lines."""
+    """Trimmed characters count neither as characters nor as lines."""
     assert clean_text("\n" * 30 + "a" * 500 + " " * 30) == "a" * 500
 
 
@@ -148,7 +148,7 @@ def test_text_that_breaks_a_rule_is_refused(text: str) -> None:
     ids=lambda text: text.encode("ascii", "backslashreplace").decode(),
 )
 def test_invisible_text_is_refused(text: str) -> None:
-    """A text or a name in which there is nothing to see is refused."""
+    """A text or a name without a visible character is refused."""
     with pytest.raises(InvalidText):
         clean_text(text)
     with pytest.raises(InvalidText):
@@ -157,13 +157,13 @@ def test_invisible_text_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["\u3164a", "a\u200b", "\u2800.", f"{ACUTE}a"])
 def test_one_visible_character_is_enough(text: str) -> None:
-    """Invisible characters beside a visible one are taken."""
+    """Invisible characters beside a visible one are accepted."""
     assert clean_text(text) == text
 
 
 @pytest.mark.parametrize("blank", [None, "", " ", "\u00a0\u3000 "])
 def test_a_blank_author_is_none(blank: str | None) -> None:
-    """A name that is blank is no name."""
+    """A blank name is no name."""
     assert clean_author(blank) is None
 
 
@@ -172,7 +172,7 @@ def test_a_blank_author_is_none(blank: str | None) -> None:
     [("Ann", "Ann"), ("  Ann ", "Ann"), ("a" * 50, "a" * 50), (f"Ren{ACUTE}e", "Re\u0144e"), (FAMILY, FAMILY)],
 )
 def test_an_author_is_normalised(raw: str, stored: str) -> None:
-    """A name is trimmed and NFC, and up to fifty code points long."""
+    """A name is trimmed, becomes NFC, and may have up to fifty code points."""
     assert clean_author(raw) == stored
 
 
@@ -182,7 +182,7 @@ def test_an_author_is_normalised(raw: str, stored: str) -> None:
     ids=lambda text: text.encode("ascii", "backslashreplace").decode()[:40],
 )
 def test_an_author_that_breaks_a_rule_is_refused(name: str) -> None:
-    """A name is one line of at most fifty code points, under the rules of text."""
+    """A name is one line of at most fifty code points, under the rules for texts."""
     with pytest.raises(InvalidText) as refusal:
         clean_author(name)
     assert refusal.value.field == "author"
@@ -200,7 +200,7 @@ hostile = st.text(
 
 @given(hostile)
 def test_what_is_stored_keeps_every_rule(raw: str) -> None:
-    """Any text at all is either refused or stored in a form that breaks no rule and that cleaning leaves alone."""
+    """Any text is either refused or stored in a valid form that cleaning does not change."""
     try:
         text = clean_text(raw)
     except InvalidText:
@@ -217,7 +217,7 @@ def test_what_is_stored_keeps_every_rule(raw: str) -> None:
 
 @given(hostile)
 def test_a_stored_author_keeps_every_rule(raw: str) -> None:
-    """Any name at all is either refused, none, or one clean line that cleaning leaves alone."""
+    """Any name is either refused, empty, or one clean line that cleaning does not change."""
     try:
         author = clean_author(raw)
     except InvalidText:
@@ -232,6 +232,6 @@ def test_a_stored_author_keeps_every_rule(raw: str) -> None:
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=80))
 def test_plain_words_are_never_refused(raw: str) -> None:
-    """Letters, digits, punctuation and symbols are taken, whatever their script, and stored as their NFC."""
+    """Letters, digits, punctuation and symbols are accepted, whatever their script, and stored as their NFC."""
     visible = f"a{raw}"
     assert clean_text(visible) == unicodedata.normalize("NFC", visible)

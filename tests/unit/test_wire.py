@@ -1,4 +1,4 @@
-"""The JSON shapes that go out: exactly the contract's fields, in the contract's types."""
+"""The JSON that is sent: exactly the contract's fields, with the contract's types."""
 
 import json
 import re
@@ -16,13 +16,13 @@ RFC_3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 
 def message_row(**changes: Any) -> Any:
-    """A row of a message, as the database gives it."""
+    """A message's row, as the database returns it."""
     columns = {"id": 7, "text": "Hi \U0001f600", "author": None, "amount": 100, "currency": "usd", "posted_at": NOW}
     return SimpleNamespace(**{**columns, **changes})
 
 
 def payment_row(**changes: Any) -> Any:
-    """A row of a payment that waits to be paid, with what is nobody's business beside it."""
+    """A pending payment's row, with columns that are not public."""
     columns = {
         "id": "00000000-0000-4000-8000-000000000000",
         "status": "pending",
@@ -47,12 +47,12 @@ def payment_row(**changes: Any) -> Any:
 
 
 def decoded(shape: wire.Shape) -> Any:
-    """What a client reads of a shape."""
+    """The JSON of an object, as a client reads it."""
     return json.loads(shape.encode())
 
 
 def payment(now: datetime = NOW, **changes: Any) -> Any:
-    """What a client reads of a payment."""
+    """The JSON of a payment, as a client reads it."""
     return decoded(wire.Payment.of(payment_row(read_at=now, **changes)))
 
 
@@ -69,7 +69,7 @@ def test_a_message_has_exactly_its_fields() -> None:
 
 
 def test_a_payment_has_exactly_its_fields() -> None:
-    """A payment is the contract's ten fields; no Stripe id, no key, nothing of the row beside them."""
+    """A payment has the contract's ten fields; no Stripe id, no key, and nothing else from its row."""
     assert payment() == {
         "id": "00000000-0000-4000-8000-000000000000",
         "status": "pending",
@@ -86,23 +86,23 @@ def test_a_payment_has_exactly_its_fields() -> None:
 
 @pytest.mark.parametrize("status", [status for status in PaymentStatus if status != "pending"])
 def test_the_checkout_url_ends_with_the_wait_for_money(status: str) -> None:
-    """A payment that is not pending any more cannot be paid, so it has no checkout_url."""
+    """A payment that is no longer pending cannot be paid, so it has no checkout_url."""
     assert payment(status=status)["checkout_url"] is None
 
 
 def test_the_checkout_url_ends_with_the_session() -> None:
-    """A pending payment whose session has run out has no checkout_url."""
+    """A pending payment whose session has expired has no checkout_url."""
     assert payment(now=NOW + timedelta(hours=1))["checkout_url"] is None
 
 
 def test_what_is_paid_is_not_to_be_paid_again() -> None:
-    """A payment whose money is known to have come has no checkout_url, whatever holds its status back."""
+    """A payment that is known to be paid has no checkout_url, even if its status does not show it yet."""
     assert payment(paid=True, disputed=True)["checkout_url"] is None
 
 
 @pytest.mark.parametrize("posted_at", [NOW, NOW.replace(microsecond=0), NOW.astimezone(timezone(timedelta(hours=5)))])
 def test_times_are_rfc_3339_in_utc(posted_at: datetime) -> None:
-    """A time goes out in UTC and says so."""
+    """Times are sent in UTC with an offset."""
     written = decoded(wire.Message.of(message_row(posted_at=posted_at.astimezone(UTC))))["posted_at"]
     assert RFC_3339_UTC.fullmatch(written)
     assert datetime.fromisoformat(written) == posted_at
@@ -143,11 +143,11 @@ FRAMES: list[tuple[wire.Shape, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("frame", "expected"), FRAMES, ids=lambda value: type(value).__name__)
 def test_a_frame_has_exactly_its_fields(frame: wire.Shape, expected: dict[str, Any]) -> None:
-    """Each frame of the feed is the contract's fields and nothing else."""
+    """Each frame of the feed has the contract's fields and nothing else."""
     assert decoded(frame) == expected
 
 
 def test_a_page_has_exactly_its_fields() -> None:
-    """A page is messages, seq, epoch and has_more."""
+    """A page has messages, seq, epoch and has_more."""
     page = wire.MessagePage(messages=[MESSAGE], seq=9, epoch="e", has_more=False)
     assert decoded(page) == {"messages": [decoded(MESSAGE)], "seq": 9, "epoch": "e", "has_more": False}

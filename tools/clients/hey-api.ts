@@ -1,4 +1,4 @@
-/** The loop with a client that @hey-api/openapi-ts generates. */
+/** The flow with a client that @hey-api/openapi-ts generates. */
 
 import { createPayment, getMessage, getPayment } from "./generated/hey-api";
 import { client } from "./generated/hey-api/client.gen";

@@ -1,4 +1,4 @@
-"""The loop with a client that openapi-python-client generates: python loop.py http://localhost:8000."""
+"""The flow with a client that openapi-python-client generates: python loop.py http://localhost:8000."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ PATIENCE_S = 10
 
 
 def pay(board: str, payment: Payment) -> None:
-    """Do in the sandbox, by program, what a person does at `checkout_url`."""
+    """Pay in the sandbox, as a person would at `checkout_url`."""
     session = str(payment.checkout_url).rpartition("/")[2]
     httpx.post(f"{board}/sandbox/test/sessions/{session}/pay", trust_env=False).raise_for_status()
 

@@ -1,4 +1,4 @@
-/** The loop with a client that orval generates. */
+/** The flow with a client that orval generates. */
 
 import { createPayment, getMessage, getPayment } from "./generated/orval/client";
 import { pay, until } from "./sandbox";

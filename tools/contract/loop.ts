@@ -1,5 +1,5 @@
 /**
- * The loop with a client that openapi-typescript generates: pay for a message and read it back.
+ * The flow with a client that openapi-typescript generates: pay for a message and read it back.
  *
  *     node build/loop.js http://localhost:8000
  */
@@ -20,7 +20,7 @@ async function startPayment(text: string): Promise<Payment> {
   return data;
 }
 
-/** Pays in the sandbox: what a person does at `checkout_url`, done by a program. */
+/** Pays in the sandbox, as a person would at `checkout_url`. */
 async function pay(payment: Payment): Promise<void> {
   const session = payment.checkout_url?.split("/").at(-1);
   const answer = await fetch(`${board}/sandbox/test/sessions/${session}/pay`, { method: "POST" });

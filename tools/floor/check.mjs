@@ -1,10 +1,10 @@
 /**
- * Checks that everything sent to browsers works in the oldest supported ones:
+ * Checks that everything sent to browsers works in the oldest supported ones (the "floor"):
  *
  *     node tools/floor/check.mjs && (cd frontend && npx tsc -p tsconfig.floor.json)
  *
- * The first finds newer syntax, styles and markup, and writes the declarations with which the second finds newer calls.
- * Neither sees options, events and attributes that are named in strings.
+ * The first command finds newer syntax, styles and markup, and writes the type declarations with which the second finds
+ * newer APIs. Neither finds options, events and attributes that are named in strings.
  */
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -22,46 +22,46 @@ const LIB = join(ROOT, "frontend/node_modules/.floor");
 const FOLDERS = ["frontend", "src/paidchat/sandbox/pages/static", "src/paidchat/sandbox/pages/templates"];
 const CLASSIC = "frontend/floor.js";
 
-// What is newer and used all the same, with what happens in browsers that lack it.
+// Newer features that we use all the same, each with what happens in browsers without it.
 /** @type {Record<string, Record<string, string>>} */
 const ALLOWED = {
   "frontend/index.html": {
-    '<meta name="viewport">': "only phones and tablets need it, and all of them know it",
+    '<meta name="viewport">': "only phones and tablets need it, and all of them support it",
     '<meta name="theme-color">': "the browser keeps its own colours",
     '<link rel="modulepreload">': "modules load one after the other",
   },
   "frontend/style.css": {
-    "overflow-anchor": "it only turns off what the others don't do",
+    "overflow-anchor": "turns off something that the other browsers don't do",
     "overflow-anchor: none": "the same",
-    "text-size-adjust": "stands beside its prefixed form",
-    dvh: "stands behind vh",
-    "color-mix()": "no change of colour under the pointer",
-    "box-decoration-break": "stands beside its prefixed form",
-    "content: … / …": "stands behind the same without words for it",
+    "text-size-adjust": "used beside its prefixed form",
+    dvh: "overrides vh where supported",
+    "color-mix()": "the colour doesn't change on hover",
+    "box-decoration-break": "used beside its prefixed form",
+    "content: … / …": "overrides the same without alternative text where supported",
     "field-sizing": "the text box scrolls instead of growing",
     "field-sizing: content": "the same",
-    ":has": "the test cards stay in sight on a phone",
+    ":has": "the test cards stay visible on a phone",
     "forced-color-adjust": "the sign takes the system's colours",
     "forced-color-adjust: none": "the same",
   },
   "src/paidchat/sandbox/pages/static/panel.css": {
-    "color-mix()": "the ground stays plain",
+    "color-mix()": "the background stays plain",
   },
   "src/paidchat/sandbox/pages/templates/page.html": {
-    '<meta name="viewport">': "only phones and tablets need it, and all of them know it",
+    '<meta name="viewport">': "only phones and tablets need it, and all of them support it",
   },
   "src/paidchat/sandbox/pages/templates/panel_frame.html": {
-    '<meta name="viewport">': "only phones and tablets need it, and all of them know it",
+    '<meta name="viewport">': "only phones and tablets need it, and all of them support it",
   },
 };
 
 mkdirSync(LIB, { recursive: true });
 writeFileSync(join(LIB, "lib.d.ts"), floorLib());
 
-const complaints = unknownSyntax().map((path) => `tools/floor/syntax.mjs can't find ${path}, which the data has as too new`);
+const complaints = unknownSyntax().map((path) => `tools/floor/syntax.mjs can't find ${path}, which is too new by MDN's data`);
 for (const [kind, samples] of Object.entries(SAMPLES)) {
   const missed = samples.filter((sample) => !isFound(`sample.${kind}`, sample));
-  complaints.push(...missed.map((sample) => `tools/floor can't find how new this is: ${sample}`));
+  complaints.push(...missed.map((sample) => `tools/floor does not find that this is too new: ${sample}`));
 }
 for (const file of files()) {
   const unused = new Set(Object.keys(ALLOWED[file] ?? {}));
@@ -80,7 +80,7 @@ function files() {
 
 /**
  * @param {string} file
- * @param {string} text what it holds
+ * @param {string} text its content
  */
 function newer(file, text) {
   if (file.endsWith(".css")) return newerStyles(text);

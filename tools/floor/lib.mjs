@@ -1,4 +1,4 @@
-/** TypeScript's own declarations without everything newer than the floor, so that the type checker rejects its use. */
+/** TypeScript's own declarations, without everything newer than the floor, so that tsc rejects its use. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,14 +10,14 @@ import { data, lacking } from "./support.mjs";
 
 const FRONTEND = new URL("../../frontend/package.json", import.meta.url);
 const FILE = /^lib\.(es5|(es2\d+|esnext)\..+|decorators(\.legacy)?|dom|dom\.iterable)\.d\.ts$/;
-const UNWANTED = /\.full\.|\.iterator\./; // lists of others; iterator helpers, which are a module and all too new
+const UNWANTED = /\.full\.|\.iterator\./; // lists of other files; iterator helpers, all of them too new
 const OPENING = /^( *)(?:declare )?(interface|namespace|var|const|function|class) (\w+)/;
 const MEMBER = /^ *(?:readonly |get |set )?(new|[\w$]+)[?(<:]/;
 const COMMENT = / *\/\*[^]*?\*\//g;
-const SECURE = /Available only in secure contexts/; // TypeScript's comment on what is missing over plain HTTP
+const SECURE = /Available only in secure contexts/; // TypeScript's comment on APIs missing over plain HTTP
 const MARK = "//secure";
 
-// Names of TypeScript's for what the data knows by another.
+// TypeScript's name for something → its name in the data.
 /** @type {Record<string, string>} */
 const ALIASES = {
   ReadonlyArray: "Array",
@@ -33,7 +33,7 @@ const ALIASES = {
   ),
 };
 
-/** All of it, as one file of declarations. */
+/** All declarations in one file. */
 export function floorLib() {
   const files = readdirSync(folder()).filter((name) => FILE.test(name) && !UNWANTED.test(name));
   const text = files.map((name) => readFileSync(join(folder(), name), "utf-8")).join("\n");
@@ -92,7 +92,7 @@ function prune(text) {
 
 /**
  * @param {string | undefined} namespace
- * @param {string} name of a global, or of a namespace's
+ * @param {string} name of a global, or of a member of the namespace
  * @returns {Node | undefined}
  */
 function declared(namespace, name) {
@@ -120,7 +120,7 @@ function isNewer({ kind, name }, member, mixins) {
 }
 
 /**
- * The interfaces that extend each one, however far removed: the data files what a mixin brings under its users.
+ * The interfaces that extend each one, directly or not: the data lists a mixin's members under the interfaces using it.
  *
  * @param {string} text
  */
@@ -146,7 +146,7 @@ function mixinUsers(text) {
 }
 
 /**
- * The last line of what starts in a line: where its brackets are closed and a semicolon or brace ends it.
+ * The last line of the declaration that starts in a line: its brackets are closed and a semicolon or brace ends it.
  *
  * @param {string[]} lines
  * @param {number} start

@@ -1,4 +1,4 @@
-/** Finds what is newer than the floor in HTML files. */
+/** Finds HTML features newer than the floor. */
 
 import { data, lacking } from "./support.mjs";
 

@@ -1,4 +1,4 @@
-/** Finds what is newer than the floor in style sheets. */
+/** Finds CSS features newer than the floor. */
 
 import { createRequire } from "node:module";
 
@@ -38,7 +38,7 @@ export function* newerStyles(text) {
 }
 
 /**
- * @param {any} node of css-tree's
+ * @param {any} node from css-tree
  * @param {{ declaration: any, rule: any }} context
  * @returns {[string, Node | undefined][]}
  */

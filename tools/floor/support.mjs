@@ -1,4 +1,4 @@
-/** The oldest browsers that the page works in, and what MDN's browser-compat-data says of them. */
+/** The oldest browsers that the page works in, and what they support by MDN's browser-compat-data. */
 
 import { readFileSync } from "node:fs";
 
@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 export const FLOOR = { chrome: 105, firefox: 115, safari: 16 };
 
 /**
- * A node of the data: features by name, and `__compat` where the node is one itself.
+ * A node of the data: features by name, and `__compat` if the node is itself a feature.
  *
  * @typedef {{ __compat?: { support: Record<string, Statement | Statement[]>, status?: { deprecated: boolean } } }} Compat
  * @typedef {Compat & { [feature: string]: any }} Node
@@ -20,8 +20,8 @@ const DATA = new URL("../../frontend/node_modules/@mdn/browser-compat-data/data.
 export const data = JSON.parse(readFileSync(DATA, "utf-8"));
 
 /**
- * Where a feature is missing, in words: in browsers of the floor, or in pages served over plain HTTP. Null when it is
- * available everywhere, or when the data does not have it.
+ * Where a feature is missing, in words: in browsers of the floor, or over plain HTTP. Null if it is available everywhere,
+ * or not in the data.
  *
  * @param {Node | undefined} node
  * @returns {string | null}

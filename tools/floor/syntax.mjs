@@ -1,4 +1,4 @@
-/** Finds syntax newer than the floor in scripts. Newer APIs are found by the type checker, see lib.mjs. */
+/** Finds JavaScript syntax newer than the floor. The type checker finds newer APIs, see lib.mjs. */
 
 import { createRequire } from "node:module";
 
@@ -6,10 +6,10 @@ import { data, features, lacking } from "./support.mjs";
 
 const { parse } = createRequire(new URL("../../frontend/package.json", import.meta.url))("acorn");
 
-const EDITION = 2022; // of ECMAScript: the newest that the floor has, but for what follows
-const CLASSIC = 5; // for the script that has to run in every browser
+const EDITION = 2022; // of ECMAScript: the newest that the floor supports, except for FORBIDDEN
+const CLASSIC = 5; // for the script that must run in every browser
 
-// Of that edition, and newer than the floor. Patterns may stand in strings too.
+// In that edition, but newer than the floor. Regular expressions may be in strings too.
 /** @type {Record<string, (node: any) => boolean>} */
 const FORBIDDEN = {
   "classes.static.initialization_blocks": (node) => node.type === "StaticBlock",
@@ -20,7 +20,7 @@ const FORBIDDEN = {
   "operators.import_meta.resolve": (node) => node.type === "MetaProperty" && node.meta.name === "import",
 };
 
-// Not of that edition, or nothing that a script of the page could say.
+// Not in that edition, so the parser rejects it, or not something that a script of the page could contain.
 const REJECTED = [
   /^operators\.import\./,
   /^statements\.(await_using|using)/,
@@ -31,7 +31,7 @@ const REJECTED = [
 
 /**
  * @param {string} text of a script
- * @param {boolean} classic whether every browser must be able to read it
+ * @param {boolean} classic whether every browser must be able to parse it
  * @returns {Generator<{ feature: string, line: number, lacks: string }>}
  */
 export function* newerSyntax(text, classic) {
@@ -56,7 +56,7 @@ export function unknownSyntax() {
 }
 
 /**
- * @param {any} node of acorn's
+ * @param {any} node from acorn
  * @returns {Generator<any>}
  */
 function* nodesOf(node) {

@@ -1,4 +1,4 @@
-/** Calls that are too new for the floor, or kept from plain HTTP. The type checker must object to each, or the net has a hole. */
+/** Calls that are too new for the floor, or not available over plain HTTP. The type checker must reject each of them. */
 
 // @ts-expect-error: Chrome 110
 [1].toSpliced(0, 1);
@@ -24,15 +24,15 @@ document.body.showPopover();
 document.adoptedStyleSheets = [];
 // @ts-expect-error: not in Safari
 requestIdleCallback(() => {});
-// @ts-expect-error: kept from plain HTTP
+// @ts-expect-error: not over plain HTTP
 crypto.randomUUID();
-// @ts-expect-error: kept from plain HTTP
+// @ts-expect-error: not over plain HTTP
 void crypto.subtle.digest("SHA-256", new Uint8Array());
-// @ts-expect-error: kept from plain HTTP
+// @ts-expect-error: not over plain HTTP
 void navigator.clipboard.writeText("");
-// @ts-expect-error: kept from plain HTTP
+// @ts-expect-error: not over plain HTTP
 void navigator.locks.request("", () => {});
-// @ts-expect-error: kept from plain HTTP
+// @ts-expect-error: not over plain HTTP
 void navigator.serviceWorker.register("/");
-// @ts-expect-error: kept from plain HTTP
+// @ts-expect-error: not over plain HTTP
 void navigator.storage.persist();

@@ -1,4 +1,4 @@
-"""Stripe in miniature: an honest stranger the application reaches over HTTP alone, and no money moves."""
+"""The sandbox: a stand-in for Stripe that the application reaches only over HTTP. No money moves."""
 
 from paidchat.sandbox.application import create_sandbox, running
 from paidchat.sandbox.settings import SandboxSettings

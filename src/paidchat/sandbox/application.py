@@ -1,4 +1,4 @@
-"""The sandbox as an ASGI application: the one place where its parts meet its routes."""
+"""The sandbox as an ASGI application: puts its parts and routes together."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -26,8 +26,8 @@ _STATIC = Path(__file__).parent / "pages" / "static"
 def create_sandbox(settings: SandboxSettings) -> Starlette:
     """Build a sandbox: `/v1` the API, `/pay` the hosted page, `/test` the controls, `/` the panel.
 
-    It is open while its lifespan runs. A server sees to that by itself; an application that mounts the
-    sandbox enters `running(sandbox)` in its own lifespan.
+    It works while its lifespan runs. A server runs the lifespan itself; an application that mounts the
+    sandbox must enter `running(sandbox)` in its own lifespan.
     """
     parts = build_parts(settings)
     sandbox = Starlette(
@@ -36,28 +36,28 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
             *control_routes(parts),
             *page_routes(parts),
             *panel_routes(parts),
-            Route("/favicon.ico", _icon, methods=["GET"]),  # browsers ask for it whatever they show
+            Route("/favicon.ico", _icon, methods=["GET"]),  # browsers always ask for it
             Mount("/static", StaticFiles(directory=_STATIC), name="static"),
         ],
         lifespan=lambda _: _running(parts),
         exception_handlers={405: _wrong_method},
     )
-    sandbox.router.redirect_slashes = False  # it would redirect to whatever host the request names
+    sandbox.router.redirect_slashes = False  # it would redirect to the Host in the request
     return sandbox
 
 
 async def _wrong_method(request: Request, error: Exception) -> Response:
-    """Name the methods of every route at an address, where the router names those of the first alone."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - installed for this class alone
+    """List the methods of every route for the path in `Allow`; the router lists only those of the first."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - only installed for this class
     routes = [route for route in request.app.routes if isinstance(route, Route) and route.methods]
     matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     allowed = sorted({method for route in matching for method in route.methods or ()})
-    headers = {"Allow": ", ".join(allowed)} if allowed else error.headers  # of a file, which knows its own
+    headers = {"Allow": ", ".join(allowed)} if allowed else error.headers  # a static file, which sets its own
     return PlainTextResponse("Method Not Allowed", 405, headers)
 
 
 def running(sandbox: Starlette) -> AbstractAsyncContextManager[object]:
-    """Return the context in which a mounted sandbox delivers events and lets time pass."""
+    """Return the context manager in which a mounted sandbox delivers events and lets time pass."""
     return sandbox.router.lifespan_context(sandbox)
 
 

@@ -1,4 +1,4 @@
-"""Clock: wall time for what is written down, and a clock that can be advanced for what is waited for."""
+"""Clock: wall time for timestamps, and a clock that can be advanced for deadlines."""
 
 import time
 
@@ -8,19 +8,19 @@ _SETTING = "clock_advance_s"
 
 
 class Clock:
-    """Two readings of time.
+    """Two clocks.
 
-    `stamp` is wall time: clients compare `created` and `expires_at` with their own clocks. `now` is wall time
-    plus whatever was advanced, and only deadlines (expiry, retries, settlements) are measured with it. So
-    "three days later" makes waiting things happen, and a session created after that still works.
+    `stamp` is wall time, because clients compare `created` and `expires_at` with their own clocks. `now` is
+    wall time plus the advance, and is used only for deadlines (expiry, retries, settlements). So advancing by
+    three days makes everything that is due happen, and a session created after that still works.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.advance_s = 0.0  # how far this clock runs ahead of the wall
+        self.advance_s = 0.0  # seconds by which this clock is ahead of wall time
 
     def load(self) -> None:
-        """Take over what the store has kept."""
+        """Load the stored advance."""
         self.advance_s = float(self._store.setting(_SETTING, 0.0))
 
     def stamp(self) -> int:
@@ -28,10 +28,10 @@ class Clock:
         return int(time.time())
 
     def now(self) -> float:
-        """Seconds since the epoch by which deadlines are judged."""
+        """Seconds since the epoch, for comparing with deadlines."""
         return time.time() + self.advance_s
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass for everything that waits; kept across restarts."""
+        """Advance by `seconds`; kept across restarts."""
         self.advance_s += seconds
         self._store.set_setting(_SETTING, self.advance_s)

@@ -1,16 +1,16 @@
-"""The refusals of the sandbox.
+"""The errors of the sandbox.
 
 ApiError                  the API refuses a call; rendered as Stripe's error object
-└── ExecutionError        … after it had begun to act, so the refusal is remembered
-StateError                an act the state of things forbids, whoever wants to act
-└── UnknownObjectError    there is nothing by that id
+└── ExecutionError        … after it began to execute, so the error is kept under the idempotency key
+StateError                the state of an object forbids the action
+└── UnknownObjectError    there is no object with that id
 """
 
 from typing import Any
 
 
 class StateError(Exception):
-    """An act the present state forbids; its text says why.
+    """The object's state forbids the action; the text says why.
 
     Attributes:
         code: The API's code for this refusal, if it has one.
@@ -22,15 +22,15 @@ class StateError(Exception):
 
 
 class UnknownObjectError(StateError):
-    """No object has the id that was asked for."""
+    """There is no object with the given id."""
 
 
 class ApiError(Exception):
-    """A call the API refuses.
+    """The API refuses a call.
 
     Attributes:
-        status: HTTP status of the answer.
-        kept: Whether the refusal is remembered under the idempotency key. Stripe does so only when the call
+        status: HTTP status of the response.
+        kept: Whether the response is kept under the idempotency key. Stripe does so only if the call
             had begun to execute, so never for invalid parameters.
     """
 
@@ -64,39 +64,39 @@ class ApiError(Exception):
 
 
 class ExecutionError(ApiError):
-    """A call the API began to execute and could not finish; the refusal is remembered under its key."""
+    """A call failed after the API began to execute it; the response is kept under its idempotency key."""
 
     kept = True
 
 
 def missing(param: str) -> ApiError:
-    """A required parameter is not there."""
+    """A required parameter is missing."""
     return ApiError(f"Missing required param: {param}.", code="parameter_missing", param=param)
 
 
 def unknown(param: str) -> ApiError:
-    """A parameter the call does not have."""
+    """The call has no such parameter."""
     return ApiError(f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
 
 
 def empty(param: str) -> ApiError:
-    """An empty string where a value must stand."""
-    message = f"You passed an empty string for '{param}', which cannot be unset. Leave it out or give a value."
+    """An empty string where a value is required."""
+    message = f"You passed an empty string for '{param}', which cannot be unset. Remove the parameter or pass a value."
     return ApiError(message, code="parameter_invalid_empty", param=param)
 
 
 def invalid(param: str, message: str, code: str | None = None) -> ApiError:
-    """A parameter with a value that cannot be."""
+    """A parameter has an invalid value."""
     return ApiError(message, code=code, param=param)
 
 
 def not_offered(param: str) -> ApiError:
-    """A parameter Stripe has and the sandbox does not act on: saying so beats ignoring it."""
-    return ApiError(f"The sandbox does not offer the parameter {param}.", param=param)
+    """Stripe has this parameter but the sandbox does not support it; ignoring it would hide that."""
+    return ApiError(f"The sandbox does not support the parameter {param}.", param=param)
 
 
 def no_such(kind: str, object_id: str, param: str = "id") -> ApiError:
-    """There is no object by this id."""
+    """There is no object with this id."""
     message = f"No such {kind}: '{object_id}'"
     return ApiError(message, status=404, code="resource_missing", param=param)
 

@@ -1,4 +1,4 @@
-"""Faults: what is set to go wrong, in the delivery of webhooks and in the answers of the API."""
+"""Faults: failures to inject into webhook deliveries and API responses."""
 
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
@@ -9,23 +9,23 @@ _SETTING = "faults"
 _MAX_SECONDS = 30 * 24 * 3600
 _MAX_COUNT = 1_000_000
 _MAX_COPIES = 200
-_REORDER_HOLD_S = 3.0  # long enough for the next verb of a person or a script
+_REORDER_HOLD_S = 3.0  # long enough for the next action of a person or a script
 
 
 class InvalidFaultError(ValueError):
-    """A fault that cannot be set; its text says which and why."""
+    """A fault that cannot be set; the text says which and why."""
 
 
 @dataclass(frozen=True)
 class WebhookFaults:
-    """What goes wrong between the sandbox and the webhook's receiver.
+    """Faults between the sandbox and the webhook's receiver.
 
     Attributes:
-        drop: How many of the next events never arrive, or "all" while set. Lost for good, as for an endpoint
-            that was disabled; only a resend by hand brings one back.
-        duplicate: How many extra copies of each event are sent, all at the same moment.
-        delay_s: Seconds each new event is held before its first attempt.
-        reorder: Whether every second event is held until the one after it has gone out.
+        drop: How many of the next events are lost, or "all". They are never retried, as for a disabled
+            endpoint; only resending an event by hand delivers it.
+        duplicate: How many extra copies of each event are sent, all at the same time.
+        delay_s: Seconds to hold each new event before its first attempt.
+        reorder: Whether every second event is held until the one after it has been sent.
         foreign_events: Whether each event is accompanied by one of another application on the same account.
     """
 
@@ -38,13 +38,13 @@ class WebhookFaults:
 
 @dataclass(frozen=True)
 class ApiFaults:
-    """What goes wrong in the API.
+    """Faults in the API.
 
     Attributes:
-        hang_s: Seconds before a call is acted on.
-        status: 500 or 429 instead of an answer; nothing is acted on.
-        drop_answer: How many of the next POST calls are acted on and then cut off without an answer.
-        count: How many more calls these faults apply to; None: until cleared.
+        hang_s: Seconds to wait before a call is executed.
+        status: 500 or 429 to return instead; the call is not executed.
+        drop_answer: How many of the next POST calls are executed but get no response.
+        count: How many more calls these faults apply to; None means until cleared.
     """
 
     hang_s: float = 0.0
@@ -54,7 +54,7 @@ class ApiFaults:
 
 
 class Faults:
-    """The faults in force; kept in the store, so a restart does not heal them."""
+    """The current faults; kept in the store, so they survive a restart."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -63,23 +63,23 @@ class Faults:
         self.api = ApiFaults()
 
     def load(self) -> None:
-        """Take over what the store has kept."""
+        """Load the stored faults."""
         kept = self._store.setting(_SETTING, {})
         self.webhook = WebhookFaults(**kept.get("webhook", {}))
         self.api = ApiFaults(**kept.get("api", {}))
 
     def as_json(self) -> dict[str, Any]:
-        """Return `{"webhook": {…}, "api": {…}}`, every fault named."""
+        """Return `{"webhook": {…}, "api": {…}}` with every fault."""
         return {"webhook": asdict(self.webhook), "api": asdict(self.api)}
 
     def put(self, given: Any) -> None:
-        """Set one group or both; a group given replaces all of that group.
+        """Set one group or both; a given group is replaced as a whole.
 
         Raises:
-            InvalidFaultError: An unknown name, or a value that cannot be.
+            InvalidFaultError: An unknown name or an invalid value.
         """
         if not isinstance(given, dict) or set(given) - {"webhook", "api"}:
-            raise InvalidFaultError("Faults are an object with the keys 'webhook' and 'api'.")
+            raise InvalidFaultError("Faults must be an object with the keys 'webhook' and 'api'.")
         webhook, api = self.webhook, self.api
         if "webhook" in given:
             webhook = WebhookFaults(**_checked(WebhookFaults, given["webhook"]))
@@ -89,12 +89,12 @@ class Faults:
         self._keep()
 
     def clear(self) -> None:
-        """Let everything work again."""
+        """Clear all faults."""
         self.webhook, self.api = WebhookFaults(), ApiFaults()
         self._keep()
 
     def hold_s(self) -> float:
-        """Return how many seconds the event recorded now waits for its first attempt."""
+        """Return how many seconds to hold the event that is being recorded before its first attempt."""
         hold = self.webhook.delay_s
         if self.webhook.reorder:
             self._recorded += 1
@@ -102,7 +102,7 @@ class Faults:
         return hold
 
     def take_drop(self) -> bool:
-        """Return whether the event about to be delivered is lost, counting it."""
+        """Return whether to drop the event about to be delivered, and count it."""
         if self.webhook.drop == "all":
             return True
         if self.webhook.drop == 0:
@@ -112,7 +112,7 @@ class Faults:
         return True
 
     def take_api(self, *, acts: bool) -> ApiFaults:
-        """Return the faults for one call, counting it; `acts` is whether the call may change anything."""
+        """Return the faults for one call, and count it; `acts` is whether the call may change anything."""
         now = self.api if acts else replace(self.api, drop_answer=0)
         if self.api.count is None and not now.drop_answer:
             return now
@@ -131,7 +131,7 @@ def _checked(group: type[WebhookFaults | ApiFaults], given: Any) -> dict[str, An
     if given is None:
         return {}
     if not isinstance(given, dict) or set(given) - names:
-        raise InvalidFaultError(f"These faults are an object with keys among {', '.join(sorted(names))}.")
+        raise InvalidFaultError(f"These faults must be an object with any of the keys {', '.join(sorted(names))}.")
     return {name: _value(name, value) for name, value in given.items() if value is not None}
 
 
@@ -150,5 +150,5 @@ def _value(name: str, value: Any) -> Any:
         "count": whole and 1 <= value <= _MAX_COUNT,
     }
     if not valid[name]:
-        raise InvalidFaultError(f"The fault '{name}' cannot have that value.")
+        raise InvalidFaultError(f"That is not a valid value for the fault '{name}'.")
     return value

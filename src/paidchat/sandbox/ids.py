@@ -1,4 +1,4 @@
-"""Object ids in Stripe's form: a prefix that tells the kind, then random letters and digits."""
+"""Object ids in Stripe's form: a prefix for the kind, then random letters and digits."""
 
 import secrets
 import string
@@ -10,6 +10,6 @@ _DEFAULT_LENGTH = 24
 
 
 def new_id(prefix: str) -> str:
-    """Return a fresh id such as `pi_…`; at least 83 random bits."""
+    """Return a new id such as `pi_…`, with at least 83 random bits."""
     length = _LENGTHS.get(prefix, _DEFAULT_LENGTH)
     return prefix + "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(length))

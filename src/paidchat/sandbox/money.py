@@ -1,4 +1,4 @@
-"""Money: currencies, their minor units and smallest charges, and amounts in words."""
+"""Money: currencies, their minor units and minimum charges, and amounts formatted for people."""
 
 # docs.stripe.com/currencies
 _ZERO_DECIMAL = frozenset({
@@ -22,19 +22,19 @@ MINIMUM = {
     "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300, "nzd": 50, "pln": 200,
     "ron": 200, "sek": 300, "sgd": 50, "thb": 1000, "usd": 50,
 }  # fmt: skip
-"""The smallest charge, in minor units (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts)."""
+"""The minimum charge, in minor units (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts)."""
 
 MULTIPLE_OF = {**dict.fromkeys(_THREE_DECIMAL, 10), "isk": 100, "ugx": 100}
 """What an amount must be a multiple of (#three-decimal and #special-cases on the same page)."""
 
 
 def is_currency(code: str) -> bool:
-    """Return whether a lower-case code is one the sandbox takes."""
+    """Return whether a lower-case code is a currency that the sandbox accepts."""
     return code in _ZERO_DECIMAL | _TWO_DECIMAL | _THREE_DECIMAL
 
 
 def in_words(amount: int, currency: str) -> str:
-    """Return an amount of minor units as people write it: `$1.00`, `¥100`, `2.50 CHF`."""
+    """Return an amount in minor units as people write it: `$1.00`, `¥100`, `2.50 CHF`."""
     decimals = 0 if currency in _ZERO_DECIMAL else 3 if currency in _THREE_DECIMAL else 2
     number = f"{amount / 10**decimals:,.{decimals}f}"
     symbol = _SYMBOLS.get(currency)

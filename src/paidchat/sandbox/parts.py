@@ -1,4 +1,4 @@
-"""Parts: everything one sandbox consists of, handed to whoever acts on it."""
+"""Parts: the components of one sandbox, passed to the functions that work on it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +27,7 @@ class Parts:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open the store, take over what it has kept, and deliver events until the block ends."""
+        """Open the store, load the stored clock and faults, and deliver events until the block ends."""
         self.store.open()
         try:
             self.clock.load()
@@ -40,7 +40,7 @@ class Parts:
 
 
 def build_parts(settings: SandboxSettings) -> Parts:
-    """Put the parts together; nothing is opened yet."""
+    """Build the parts; nothing is opened yet."""
     store = Store(settings.data / "sandbox.db")
     clock = Clock(store)
     faults = Faults(store)

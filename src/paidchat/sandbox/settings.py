@@ -1,4 +1,4 @@
-"""SandboxSettings: where the sandbox keeps its file, how browsers reach it, and whom it notifies."""
+"""SandboxSettings: where the sandbox keeps its file, how browsers reach it, and where it sends events."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxSettings:
-    """What a sandbox needs to know, given once and never changed.
+    """The settings of one sandbox.
 
     Attributes:
-        data: Folder for `sandbox.db`; created when missing.
-        public_url: Where a browser reaches the sandbox, path prefix included, no slash at the end.
-        webhook_url: Where events are posted.
+        data: Folder for `sandbox.db`; created if it does not exist.
+        public_url: URL of the sandbox for browsers, with the path prefix, without a trailing slash.
+        webhook_url: URL to which events are posted.
         webhook_secret: Shared secret that signs them.
     """
 

@@ -1,4 +1,4 @@
-"""Store: the sandbox's SQLite file, holding API objects, deliveries, idempotent answers and switches."""
+"""Store: the sandbox's SQLite file, with API objects, deliveries, idempotency keys and settings."""
 
 import json
 import os
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS objects (
     created INTEGER NOT NULL,
     due REAL,                               -- when time changes it (expiry, settlement), by the sandbox clock
     body TEXT NOT NULL,                     -- the object as the API shows it
-    private TEXT NOT NULL                   -- what the API never shows
+    private TEXT NOT NULL                   -- data that the API never shows
 );
 CREATE INDEX IF NOT EXISTS objects_kind ON objects (kind, seq);
 CREATE INDEX IF NOT EXISTS objects_session ON objects (session, kind, seq);
@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS attempts (
     type TEXT NOT NULL,
     session TEXT,
     attempt INTEGER NOT NULL,
-    status INTEGER,                         -- NULL: no answer
+    status INTEGER,                         -- NULL if there was no response
     note TEXT,                              -- why there was none
     at TEXT NOT NULL
 );
@@ -68,10 +68,10 @@ CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 
 
 class Store:
-    """One connection, used from the event loop's thread alone; a transaction takes well under a millisecond.
+    """One connection, used only in the event loop's thread; a transaction takes well under a millisecond.
 
-    Every write is durable against a killed process: WAL with `synchronous=NORMAL` loses commits only when the
-    machine itself goes down.
+    Writes survive a killed process: WAL with `synchronous=NORMAL` loses commits only if the machine itself
+    goes down.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,12 +86,12 @@ class Store:
         return self._open
 
     def open(self) -> None:
-        """Open the file, making it and its folders when they are missing, for our own user alone."""
+        """Open the file; create it and its folders if they don't exist, accessible only to our own user."""
         missing = [folder for folder in self._path.absolute().parents if not folder.exists()]
         for folder in reversed(missing):
             folder.mkdir(mode=0o700, exist_ok=True)
         if not self._path.exists():
-            os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))  # SQLite's companions follow it
+            os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))  # the WAL gets the same mode
         self._open = sqlite3.connect(self._path, isolation_level=None)
         self._open.row_factory = sqlite3.Row
         self._open.execute("PRAGMA journal_mode=WAL")
@@ -100,14 +100,14 @@ class Store:
         self._open.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Close the file; it can be opened again."""
+        """Close the file; it can be reopened."""
         if self._open is not None:
             self._open.close()
             self._open = None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; nested use joins the outer one."""
+        """Run the block in a transaction; a nested one joins the outer one."""
         if self._db.in_transaction:
             yield
             return
@@ -122,7 +122,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A second connection that only reads, for long reads in another thread."""
+        """Open a second, read-only connection, for long reads in another thread."""
         path = self._path.resolve().as_uri()
         connection = sqlite3.connect(f"{path}?mode=ro", uri=True, isolation_level=None)
         connection.row_factory = sqlite3.Row
@@ -136,14 +136,14 @@ class Store:
         return self._db.execute(sql, values).fetchall()
 
     def row(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Row | None:
-        """Run one statement and return its first row, or nothing."""
+        """Run one statement and return its first row, or None."""
         found: sqlite3.Row | None = self._db.execute(sql, values).fetchone()
         return found
 
     # Objects
 
     def insert(self, body: Json, *, session: str | None, private: Json | None = None, due: float | None = None) -> None:
-        """Add a new object, filed under its own `object`, `id` and `created`."""
+        """Add a new object; its kind, id and creation time are its `object`, `id` and `created`."""
         self.rows(
             "INSERT INTO objects (id, kind, session, created, due, body, private) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -158,29 +158,29 @@ class Store:
         )
 
     def save(self, body: Json) -> None:
-        """Write the present state of a known object."""
+        """Store the current state of an existing object."""
         self.rows("UPDATE objects SET body = ? WHERE id = ?", (json.dumps(body), body["id"]))
 
     def set_private(self, object_id: str, private: Json) -> None:
-        """Write what is known of an object beyond the API's view."""
+        """Store an object's private data, which the API never shows."""
         self.rows("UPDATE objects SET private = ? WHERE id = ?", (json.dumps(private), object_id))
 
     def set_due(self, object_id: str, due: float | None) -> None:
-        """Say when time will next change this object; None: never."""
+        """Set when time will next change this object; None means never."""
         self.rows("UPDATE objects SET due = ? WHERE id = ?", (due, object_id))
 
     def get(self, kind: str, object_id: str) -> Json | None:
-        """Return an object by kind and id."""
+        """Return an object by kind and id, or None."""
         row = self.row("SELECT body FROM objects WHERE id = ? AND kind = ?", (object_id, kind))
         return None if row is None else _object(row["body"])
 
     def private(self, object_id: str) -> Json:
-        """Return what is known of an object beyond the API's view; empty when unknown."""
+        """Return an object's private data; empty if the object is unknown."""
         row = self.row("SELECT private FROM objects WHERE id = ?", (object_id,))
         return {} if row is None else _object(row["private"])
 
     def session_of(self, object_id: str) -> str | None:
-        """Return the id of the checkout session an object belongs to."""
+        """Return the id of the checkout session that an object belongs to, or None."""
         row = self.row("SELECT session FROM objects WHERE id = ?", (object_id,))
         return None if row is None else row["session"]
 
@@ -192,21 +192,21 @@ class Store:
         return [_object(row["body"]) for row in rows]
 
     def overdue(self, now: float, limit: int) -> list[Json]:
-        """Return objects whose time has come, longest overdue first."""
+        """Return the objects that are due, longest overdue first."""
         rows = self.rows(
             "SELECT body FROM objects WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?", (now, limit)
         )
         return [_object(row["body"]) for row in rows]
 
-    # Switches
+    # Settings
 
     def setting(self, name: str, default: Any) -> Any:
-        """Return a stored switch, or the default."""
+        """Return a stored setting, or the default."""
         row = self.row("SELECT value FROM settings WHERE name = ?", (name,))
         return default if row is None else json.loads(row["value"])
 
     def set_setting(self, name: str, value: Any) -> None:
-        """Store a switch as JSON."""
+        """Store a setting as JSON."""
         self.rows(
             "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (name, json.dumps(value)),

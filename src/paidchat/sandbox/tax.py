@@ -1,4 +1,4 @@
-"""Automatic tax: the account's head-office switch, the rate, and what they add to an amount."""
+"""Automatic tax: the account's head-office setting, the rate, and the tax on an amount."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ _SETTING = "tax"
 
 @dataclass(frozen=True)
 class Tax:
-    """The account's tax settings: none can be calculated without a head office; the rate is in percent."""
+    """The account's tax settings; without a head office tax cannot be calculated. The rate is in percent."""
 
     head_office: bool = False
     rate_percent: float = 10.0
@@ -18,7 +18,7 @@ class Tax:
     def on(self, amount: int, behavior: str) -> int:
         """Return the tax on an amount, in the same minor unit, rounded half up.
 
-        Inclusive tax is the part of `amount` that is tax; exclusive tax comes on top of it.
+        Inclusive tax is part of `amount`; exclusive tax is added to it.
         """
         rate = self.rate_percent / 100
         exact = amount - amount / (1 + rate) if behavior == "inclusive" else amount * rate
@@ -26,19 +26,19 @@ class Tax:
 
 
 def load_tax(store: Store) -> Tax:
-    """Return the settings in force."""
+    """Return the current settings."""
     return Tax(**store.setting(_SETTING, {}))
 
 
 def save_tax(store: Store, tax: Tax) -> None:
-    """Keep new settings."""
+    """Store new settings."""
     store.set_setting(_SETTING, {"head_office": tax.head_office, "rate_percent": tax.rate_percent})
 
 
 def apply_tax(session: dict[str, Any], lines: list[dict[str, Any]], tax: Tax) -> None:
-    """Add tax to a session and its lines in place, as happens once the buyer's address is known.
+    """Add tax to a session and its lines in place, as Stripe does once the buyer's address is known.
 
-    A price of unspecified behaviour follows the account's default, exclusive.
+    A price with unspecified behaviour uses the account's default, exclusive.
     """
     if not session["automatic_tax"]["enabled"]:
         return

@@ -1,4 +1,4 @@
-"""Upkeep: the sandbox's tasks. Those that run until it closes are begun again when they end before."""
+"""Upkeep: the sandbox's background tasks. Long-running ones are restarted if they end early."""
 
 import asyncio
 import logging
@@ -27,17 +27,17 @@ class Upkeep:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Cancel whatever runs, and wait for that."""
+        """Cancel all tasks and wait for them."""
         self._closing = True
         for timer in self._again.values():
             timer.cancel()
         for task in self._tasks:
             task.cancel()
-        await self._group.__aexit__(None, None, None)  # told of the block's own error, it would wrap it
+        await self._group.__aexit__(None, None, None)  # given the block's own error, it would wrap it
 
     def keep(self, name: str, work: Work) -> None:
-        """Run `work()` in a task of this name, and begin it again whatever ends it."""
-        self.start(name, work).add_done_callback(lambda _: self._begin_again(name, work))
+        """Run `work()` in a task of this name, and restart it whenever it ends."""
+        self.start(name, work).add_done_callback(lambda _: self._restart(name, work))
 
     def start(self, name: str, work: Work) -> asyncio.Task[None]:
         """Run `work()` once in a task of this name; an error is logged."""
@@ -46,11 +46,11 @@ class Upkeep:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _begin_again(self, name: str, work: Work) -> None:
+    def _restart(self, name: str, work: Work) -> None:
         if self._closing:
             return
         self._again[name] = asyncio.get_running_loop().call_later(_PAUSE_S, self.keep, name, work)
-        _LOG.error("The %s ended and is begun again", name)
+        _LOG.error("The %s ended and will be restarted", name)
 
 
 async def _logging_errors(name: str, work: Work) -> None:

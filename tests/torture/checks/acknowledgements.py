@@ -1,7 +1,7 @@
-"""Acknowledgements: what a board said yes to, looked for in what it left when it was killed.
+"""Acknowledgements: checks that everything a board acknowledged is on disk when it is killed.
 
-Stripe sends again what was not acknowledged, and the sweep finds what was lost: both would mend, a second later, a
-board that says yes too early. So this looks at the moment of death.
+A board that acknowledges too early would recover a second later, because Stripe sends events again and the reconciler
+finds lost ones. So this check runs right after the kill.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Acknowledgements:
     _payments: set[str] = field(default_factory=set)
 
     async def check(self, *, thorough: bool = False) -> list[str]:
-        """Return what was acknowledged since the last check and is not there. No board may be running."""
+        """Return what was acknowledged since the last check and is missing. No board may be running."""
         events = self._acknowledged_events()
         payments = set(self.world.taken) - self._payments
         self.events += len(events)

@@ -1,4 +1,4 @@
-"""The audit: what the sandbox knows to be true, held against the board's database and its API."""
+"""The audit: compares the sandbox's ledger with the board's database and its API."""
 
 import asyncio
 import json
@@ -16,12 +16,12 @@ from tests.torture.harness.world import World
 from tests.torture.table import Row
 
 SETTLE_EVERY_S = 0.5
-ADVANCE_S = 10  # the sandbox's clock, at each look: deliveries wait up to a minute for their next attempt
-LONGEST_ADVANCE_S = 1200  # then its sessions, of half an hour at least, would begin to expire
+ADVANCE_S = 10  # of the sandbox's clock, at each look: deliveries wait up to a minute for their next attempt
+LONGEST_ADVANCE_S = 1200  # its sessions last at least half an hour, and must not expire
 AT_ONCE = 16
 PATIENCE_S = 5
 UNFORESEEN = ('"event": "request.failed"', '"event": "Exception in ASGI application')
-FORESEEN = "timeout graceful shutdown exceeded"  # uvicorn's word for a client that was not waited for
+FORESEEN = "timeout graceful shutdown exceeded"  # uvicorn logs this about a client that it did not wait for
 UNSENT = "SELECT payment_intent AS id FROM refund WHERE status = 'wanted'"
 ON_BOARD = "fulfilled"
 UNPAID = frozenset({"pending", "processing", "expired", "failed"})
@@ -29,7 +29,7 @@ UNPAID = frozenset({"pending", "processing", "expired", "failed"})
 
 @dataclass
 class Findings:
-    """What is not as it must be; see `table.Row` for the kinds."""
+    """The findings; see `table.Row` for the kinds."""
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -40,14 +40,14 @@ class Findings:
         return bool(self.lost or self.doubled or self.unpaid_posted or self.wrong)
 
     def into(self, row: Row, when: str = "at the end") -> None:
-        """Add what was found to a row of the table."""
+        """Add the findings to a row of the table."""
         for kind in ("lost", "doubled", "unpaid_posted", "wrong"):
             getattr(row, kind).extend(f"{when}: {what}" for what in getattr(self, kind))
 
 
 @dataclass(frozen=True)
 class Books:
-    """One state of the board's database, and the ledger of the sandbox as it was just before."""
+    """A snapshot of the board's database, and the sandbox's ledger from just before."""
 
     ledger: Json
     payments: dict[str, DatabaseRow[Any]]
@@ -60,9 +60,9 @@ class Books:
 
 
 async def settled_audit(world: World, row: Row, *, timeout_s: float) -> None:
-    """Wait for the board to come to rest with everything in order, and write into the row what is not by then.
+    """Wait until the board has settled and everything is right; add to the row what is still wrong at the timeout.
 
-    The board must be running. Nobody may pay any more.
+    The board must be running, and there must be no more payers.
     """
     deadline = time.monotonic() + timeout_s
     advanced = 0
@@ -81,15 +81,15 @@ async def settled_audit(world: World, row: Row, *, timeout_s: float) -> None:
 
 
 async def audit(world: World, *, at_rest: bool = True) -> Findings:
-    """Hold the sandbox's ledger against the board's database as both are now.
+    """Compare the sandbox's ledger with the board's database as they are now.
 
-    While deliveries are under way, not `at_rest`, the board may lag behind; what must hold at any moment is left.
+    While deliveries are in progress (not `at_rest`) the board may lag behind, so only invariants are checked.
     """
     books = await read_books(world)
     findings = Findings(wrong=list(books.damage))
     if at_rest:
         _check_payments(books, findings)
-        findings.wrong += [f"the refund of {intent} was wanted and not sent" for intent in books.unsent]
+        findings.wrong += [f"the refund of {intent} was wanted but not sent" for intent in books.unsent]
     else:
         _check_unpaid(books, findings)
     _check_acknowledged(books, findings)
@@ -98,7 +98,7 @@ async def audit(world: World, *, at_rest: bool = True) -> Findings:
 
 
 async def read_books(world: World) -> Books:
-    """Read both sides; the ledger first, so that the board has had all the time there is."""
+    """Read both sides; the ledger first, so that the board has had time to catch up with it."""
     ledger = await world.ledger()
     async with world.records.reading() as reader:
         payments = await reader.rows("SELECT id, status, paid, refunded, disputed, payment_intent FROM payment")
@@ -135,7 +135,7 @@ def _check_payment(
     messages: list[DatabaseRow[Any]],
     findings: Findings,
 ) -> None:
-    """Posted = paid and not (wholly refunded or disputed), exactly once."""
+    """A message is shown exactly once if and only if it was paid, and not fully refunded or disputed."""
     paid = [session for session in sessions if session["payment_status"] == "paid"]
     kept = [session for session in paid if not is_held(session)]
     shown = [message for message in messages if not message.hidden]
@@ -157,7 +157,7 @@ def _check_payment(
 
 
 def _check_unpaid(books: Books, findings: Findings) -> None:
-    """Nothing is shown that was never paid, nor twice, however late the board may be."""
+    """Nothing unpaid is shown, and nothing twice, however far the board lags behind."""
     sessions = books.ledger["sessions"]
     paid = {session["client_reference_id"] for session in sessions if session["payment_status"] == "paid"}
     for message in books.messages:
@@ -170,7 +170,7 @@ def _check_unpaid(books: Books, findings: Findings) -> None:
 
 
 def is_held(session: Json) -> bool:
-    """Tell whether a paid session's money went back wholly, or a dispute holds it."""
+    """Tell whether a paid session was fully refunded, or a dispute holds the money."""
     return bool(session["disputed"] or session["amount_refunded"] >= session["amount_total"])
 
 
@@ -193,12 +193,12 @@ def _check_log(books: Books, findings: Findings) -> None:
         gaps = sorted(set(range(1, books.seq + 1)) ^ set(seqs))
         findings.wrong.append(f"the log is not dense up to {books.seq}: {gaps[:10]}")
     if [message.id for message in books.messages] != [e.seq for e in books.entries if e.kind == "posted"]:
-        findings.wrong.append("the messages are not those that the log posted")
+        findings.wrong.append("the messages differ from those that the log posted")
     shown: dict[int, bool] = {}
     for entry in books.entries:
         expected = {"posted": None, "removed": True, "restored": False}[entry.kind]
         if shown.get(entry.message_id) is not expected:
-            findings.wrong.append(f"log entry {entry.seq}: message {entry.message_id} can't be {entry.kind} just there")
+            findings.wrong.append(f"log entry {entry.seq}: message {entry.message_id} can't be {entry.kind} here")
         shown[entry.message_id] = entry.kind != "removed"
     for message in books.messages:
         if shown.get(message.id) is bool(message.hidden):
@@ -209,7 +209,7 @@ def _check_log(books: Books, findings: Findings) -> None:
 
 
 async def check_api(world: World) -> list[str]:
-    """Hold what the API shows against the database: the same messages, each once, in order."""
+    """Compare the API with the database: the same messages, each once, in order."""
     shown = await read_board(world)
     async with world.records.reading() as reader:
         rows = await reader.rows("SELECT id, text FROM message WHERE NOT hidden ORDER BY id")
@@ -233,7 +233,7 @@ async def read_board(world: World) -> list[Json]:
 
 
 async def check_taken(world: World) -> list[str]:
-    """Ask for every payment that was answered with 201 and return those that are gone or changed."""
+    """Look up every payment that got a 201, and report those that are missing or changed."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def check(payment_id: str, text: str) -> str | None:
@@ -251,7 +251,7 @@ async def check_taken(world: World) -> list[str]:
 
 
 def unforeseen(world: World) -> list[str]:
-    """Return what the board's logs hold of errors that nobody foresaw, each kind once."""
+    """Return the unexpected errors in the board's logs, each kind once."""
     found: Counter[str] = Counter()
     for line in world.log.read_text().splitlines():
         if any(mark in line for mark in UNFORESEEN) and FORESEEN not in line:

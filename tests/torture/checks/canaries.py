@@ -1,4 +1,4 @@
-"""Canaries: secrets and addresses that are planted everywhere, and must not be found in any log."""
+"""Canaries: secrets and addresses that are sent everywhere and must not appear in any log."""
 
 import json
 import secrets
@@ -16,7 +16,7 @@ TABLES = ("payment", "message", "stripe_event")
 
 @dataclass(frozen=True)
 class Canaries:
-    """What may not be logged, each unlike anything else in the world."""
+    """Values that must not be logged, each of them unique."""
 
     stripe_key: str
     webhook_secret: str
@@ -43,7 +43,7 @@ class Canaries:
 
 
 async def check_canaries(world: World, row: Row) -> None:
-    """Plant canaries, let everything go wrong that mentions them, and read the log. The database is ruined after."""
+    """Send canaries, cause every error that could mention them, and search the log. This ruins the database."""
     planted = Canaries.planted()
     await world.restart_board(
         STRIPE_SECRET_KEY=planted.stripe_key,
@@ -55,7 +55,7 @@ async def check_canaries(world: World, row: Row) -> None:
     await world.faults(api={"status": 500})
     await _go_wrong(world, planted)
     await world.faults()
-    # One message for each author: what is refused then, the database's driver quotes at length.
+    # One message for each author: the database driver quotes the rows that this index refuses.
     await _change_schema(world, "CREATE UNIQUE INDEX one_each ON payment (author)")
     await _go_wrong(world, planted, "again")
     await _change_schema(world, *(f"ALTER TABLE {table} RENAME TO {table}_of_before" for table in TABLES))
@@ -64,12 +64,12 @@ async def check_canaries(world: World, row: Row) -> None:
     logged = world.log.read_text()[before:]
     row.counts["log lines searched"] = logged.count("\n")
     if "Traceback" not in logged and "request.failed" not in logged:
-        row.wrong.append("nothing went wrong badly enough for the canaries to prove anything")
+        row.wrong.append("no error was bad enough for the canaries to prove anything")
     row.wrong += [f"{each.name} is in the log" for each in fields(planted) if getattr(planted, each.name) in logged]
 
 
 async def _go_wrong(world: World, planted: Canaries, key_ending: str = "") -> None:
-    """Make requests of all kinds that carry canaries, most of which fail."""
+    """Make all kinds of requests that contain canaries; most of them fail."""
     session = {"object": "checkout.session", "id": "cs_1", "customer_details": {"email": planted.buyer}}
     event = json.dumps(completed(session)).encode()
     signed = signature(event, planted.webhook_secret)

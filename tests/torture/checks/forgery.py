@@ -1,4 +1,4 @@
-"""Forgeries: what a case is, the scene it is sent to, and how ideas are written down."""
+"""Forgeries: cases, the scene that they are sent to, and the decorator that registers ideas."""
 
 import json
 import time
@@ -12,16 +12,16 @@ from tests.support.shapes import Json
 from tests.support.webhooks import completed, digest, paid
 
 WEBHOOK = "/stripe/webhook"
-CLOSED = 0  # stands for a connection that was closed, or kept waiting, without an answer
+CLOSED = 0  # the connection was closed, or timed out, without a response
 REFUSED = frozenset({400})  # `invalid_signature`
 TURNED_AWAY = frozenset({400, 404, 405, 411, 413, 414, 415, 417, 426, 431, CLOSED})
 IGNORED = frozenset({200, 400})
-NOT_OURS_YET = frozenset({200, 503})  # ours by its tag, but unknown: Stripe is to send it again
+NOT_OURS_YET = frozenset({200, 503})  # 503 if it carries our tag but names an unknown payment
 
 
 @dataclass(frozen=True)
 class Forgery:
-    """One case: an idea's name and its own, the bytes to send, and how they may be answered."""
+    """One case: the name of its idea and its own, the bytes to send, and the allowed responses."""
 
     idea: str
     name: str
@@ -31,7 +31,7 @@ class Forgery:
 
 @dataclass(frozen=True)
 class Idea:
-    """A way to be taken for Stripe, in one sentence, and the function that makes its cases."""
+    """A way to impersonate Stripe, described in one sentence, and the function that makes its cases."""
 
     name: str
     sentence: str
@@ -50,7 +50,7 @@ IDEAS: list[Idea] = []
 def idea(
     name: str, sentence: str, allowed: frozenset[int] = REFUSED
 ) -> Callable[[Callable[["Scene"], Iterable[tuple[str, bytes]]]], Callable[["Scene"], Iterable[tuple[str, bytes]]]]:
-    """Write a function down as an idea: of a scene it makes the names and the requests of cases."""
+    """Register a function as an idea: from a scene it makes the names and requests of its cases."""
 
     def write_down(
         cases: Callable[["Scene"], Iterable[tuple[str, bytes]]],
@@ -63,13 +63,13 @@ def idea(
 
 @dataclass(frozen=True)
 class Scene:
-    """What the forger knows, and more: the secret too, so that the board must refuse for the right reason.
+    """What a forger knows, and also the secret, so that the board must refuse each case for the right reason.
 
     Attributes:
         host: the board's `host:port`.
-        victim: an open session as Stripe's API gives it; a forgery that is believed posts its message.
-        posted: a session that is paid and whose message is on the board.
-        seen: an event that was acknowledged, as it was sent.
+        victim: an open session as Stripe's API returns it; accepting a forgery posts its message.
+        posted: a paid session whose message is on the board.
+        seen: the bytes of an event that was acknowledged.
     """
 
     host: str
@@ -84,32 +84,32 @@ class Scene:
 
     @property
     def event(self) -> Json:
-        """What Stripe would say had the victim been paid: believed, it posts."""
+        """The event Stripe would send if the victim had been paid; accepting it posts the message."""
         return completed(paid(self.victim))
 
     @property
     def payload(self) -> bytes:
-        """The event as it would be sent."""
+        """The bytes of that event."""
         return json.dumps(self.event).encode()
 
     @property
     def harmless(self) -> bytes:
-        """An event that Stripe might really send, and that means nothing here."""
+        """An event that Stripe might really send, and that has no effect here."""
         event = completed({"id": f"cus_{uuid.uuid4().hex}", "object": "customer"})
         return json.dumps(event | {"type": "customer.created"}).encode()
 
     def signed(self, payload: bytes, *, secret: str = SECRET, t: int | str | None = None, scheme: str = "v1") -> str:
-        """Return a header for these bytes, genuine unless told otherwise."""
+        """Return a signature header for these bytes, genuine by default."""
         stamp = self.now if t is None else t
         return f"t={stamp},{scheme}={digest(payload, secret, stamp)}"
 
     def post(self, payload: bytes, *signatures: str | bytes, **more: Any) -> bytes:
-        """Return a request with these bytes and `Stripe-Signature` headers; `more` is for `request`."""
+        """Return a request with these bytes and `Stripe-Signature` headers; `more` is passed to `request`."""
         named = [("Stripe-Signature", signature) for signature in signatures]
         return self.request(payload, [*named, *more.pop("headers", [])], **more)
 
     def genuine(self, payload: bytes | Json, **more: Any) -> bytes:
-        """Return a request that only who knows the secret can make."""
+        """Return a request that needs the secret."""
         raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         return self.post(raw, self.signed(raw), **more)
 
@@ -125,7 +125,7 @@ class Scene:
         host: str | None = None,
         content_type: str | None = "application/json",
     ) -> bytes:
-        """Return a request as it goes over the wire."""
+        """Return the bytes of a request."""
         fields: list[tuple[str, str | bytes]] = [("Host", self.host if host is None else host), ("Connection", "close")]
         if content_type is not None:
             fields.append(("Content-Type", content_type))

@@ -1,4 +1,4 @@
-"""Ideas about the content: the signature is genuine, and what was signed must not move anything all the same."""
+"""Ideas about the content: the signature is genuine, but the signed event must not change anything."""
 
 import json
 import uuid
@@ -25,7 +25,7 @@ WRONG_TYPES: dict[str, Any] = {
 
 
 def _about(scene: Scene, **changes: Any) -> bytes:
-    """Return a request about the victim's session, paid but for these changes; `...` leaves a member out."""
+    """Return a request that says the victim's session is paid, with these changes; `...` removes a member."""
     session = {name: value for name, value in paid(scene.victim, **changes).items() if value is not ...}
     return scene.genuine(completed(session))
 
@@ -38,7 +38,7 @@ def _raw(scene: Scene, text: str) -> bytes:
     return scene.genuine(text.encode())
 
 
-@idea("no event", "What was signed is JSON, and no event.", IGNORED)
+@idea("no event", "The signed bytes are JSON, but not an event.", IGNORED)
 def _no_event(scene: Scene) -> Cases:
     for text in ("[]", "null", "true", "0", "-1", '"x"', "{}", '""', "[[]]", "[{}]", '{"object": "event"}', "1e999"):
         yield text, _raw(scene, text)
@@ -46,7 +46,7 @@ def _no_event(scene: Scene) -> Cases:
     yield "an event in an event", _raw(scene, json.dumps({"event": scene.event}))
 
 
-@idea("no JSON", "What was signed is not JSON, or only nearly.", IGNORED)
+@idea("no JSON", "The signed bytes are not quite JSON, or not at all.", IGNORED)
 def _no_json(scene: Scene) -> Cases:
     text = json.dumps(scene.event)
     yield "nothing", scene.genuine(b"")
@@ -64,7 +64,7 @@ def _no_json(scene: Scene) -> Cases:
     yield "a NUL at the end", scene.genuine(text.encode() + b"\0")
 
 
-@idea("other encoding", "What was signed is not UTF-8.", IGNORED)
+@idea("other encoding", "The signed bytes are not UTF-8.", IGNORED)
 def _other_encoding(scene: Scene) -> Cases:
     text = json.dumps(scene.event)
     for encoding in ("utf-16", "utf-16-be", "utf-32", "cp037"):
@@ -76,7 +76,7 @@ def _other_encoding(scene: Scene) -> Cases:
     yield "a surrogate in the id", _raw(scene, text.replace('"id": "evt_', '"id": "\\udfff', 1).replace("paid", "?"))
 
 
-@idea("deep nesting", "What was signed is nested deeper than any parser wants to follow.", IGNORED | TURNED_AWAY)
+@idea("deep nesting", "The signed JSON is nested too deeply for a parser.", IGNORED | TURNED_AWAY)
 def _deep(scene: Scene) -> Cases:
     for depth in (100, 1_000, 10_000, 100_000):
         yield f"{depth} lists", _raw(scene, "[" * depth + "]" * depth)
@@ -90,7 +90,7 @@ def _marked(scene: Scene) -> Json:
     return completed(paid(scene.victim, metadata="@"))
 
 
-@idea("members of wrong types", "The event's own members are there, and of types that they never have.", IGNORED)
+@idea("members of wrong types", "The event's own members have types that Stripe never sends.", IGNORED)
 def _wrong_types(scene: Scene) -> Cases:
     for member in ("id", "type", "object", "data"):
         for name, value in WRONG_TYPES.items():
@@ -100,7 +100,7 @@ def _wrong_types(scene: Scene) -> Cases:
         yield f"data.object is {name}", scene.genuine(scene.event | {"data": {"object": value}})
 
 
-@idea("members missing", "The event lacks what makes it one.", IGNORED)
+@idea("members missing", "The event lacks required members.", IGNORED)
 def _missing(scene: Scene) -> Cases:
     for member in ("id", "type", "object", "data"):
         yield member, scene.genuine({name: value for name, value in scene.event.items() if name != member})
@@ -151,7 +151,7 @@ def _not_paid(scene: Scene) -> Cases:
         yield name, _about(scene, payment_status=value)
 
 
-@idea("other amount", "The session asks for another amount than the board's price.", IGNORED)
+@idea("other amount", "The session's amount is not the board's price.", IGNORED)
 def _other_amount(scene: Scene) -> Cases:
     amounts = (0, 1, 99, 101, -100, 10**9, 2**31, 2**63, 2**64, 10**400, 100.5, "100", "1e2", None, True, [100])
     for amount in amounts:
@@ -161,13 +161,13 @@ def _other_amount(scene: Scene) -> Cases:
     yield "less before tax", _about(scene, amount_subtotal=50)
 
 
-@idea("other currency", "The session asks for the right number of something else.", IGNORED)
+@idea("other currency", "The session's amount is right, but in another currency.", IGNORED)
 def _other_currency(scene: Scene) -> Cases:
     for currency in ("eur", "jpy", "USD", "usd ", "us", "usdt", "", "xxx", "u\u0455d", None, 840, ["usd"], {"usd": 1}):
         yield repr(currency), _about(scene, currency=currency)
 
 
-@idea("other board", "The session bears the tag of another board, or none that is ours.", IGNORED)
+@idea("other board", "The session has the tag of another board, or none.", IGNORED)
 def _other_board(scene: Scene) -> Cases:
     tag = scene.victim["metadata"][BOARD]
     tags: Json = {"other": uuid.uuid4().hex, "half": tag[:16], "longer": f"{tag}0", "blank": f" {tag}", "empty": ""}
@@ -185,7 +185,7 @@ def _without(scene: Scene, name: str) -> Json:
     return {key: value for key, value in scene.victim["metadata"].items() if key != name}
 
 
-@idea("nobody's payment", "The tag is ours, and the payment that is named is not there.", NOT_OURS_YET | IGNORED)
+@idea("nobody's payment", "The tag is ours, but there is no such payment.", NOT_OURS_YET | IGNORED)
 def _nobodys_payment(scene: Scene) -> Cases:
     id_ = scene.victim["metadata"][PAYMENT]
     unknown = {
@@ -202,14 +202,14 @@ def _nobodys_payment(scene: Scene) -> Cases:
     yield "under another name", _about(scene, metadata={"payment": id_, **_without(scene, PAYMENT)})
 
 
-@idea("other mode", "The money was real, or the other way round.", IGNORED)
+@idea("other mode", "The event is from live mode, or mixes both modes.", IGNORED)
 def _other_mode(scene: Scene) -> Cases:
     values: tuple[Any, ...] = (True, "false", "true", None, 0, 1, [], "test")
     for value in values:
         yield repr(value), _about(scene, livemode=value)
 
 
-@idea("event that was seen", "The id is that of an event that was handled, the content is new.", IGNORED)
+@idea("event that was seen", "The event has the id of one that was handled, with new content.", IGNORED)
 def _seen(scene: Scene) -> Cases:
     seen = scene.seen["id"]
     yield "about the victim", scene.genuine(completed(paid(scene.victim), event_id=seen))
@@ -221,7 +221,7 @@ def _seen(scene: Scene) -> Cases:
     )
 
 
-@idea("members twice", "A member comes twice, so that two readers might read two things; neither is paid.", IGNORED)
+@idea("members twice", "A member appears twice, so that two parsers might disagree; neither value is paid.", IGNORED)
 def _twice(scene: Scene) -> Cases:
     text = json.dumps(completed(paid(scene.victim, amount_subtotal=1, amount_total=1)))
     yield "amount", _raw(scene, text.replace('"amount_total": 1', '"amount_total": 2, "amount_total": 3'))
@@ -230,7 +230,7 @@ def _twice(scene: Scene) -> Cases:
     yield "data", _raw(scene, text.replace('"data": ', '"data": null, "data": '))
 
 
-@idea("huge content", "What was signed is as large as it may be, or larger.", IGNORED | TURNED_AWAY)
+@idea("huge content", "The signed event has the largest size allowed, or a larger one.", IGNORED | TURNED_AWAY)
 def _huge(scene: Scene) -> Cases:
     harmless = completed({"id": "cus_1", "object": "customer"}) | {"type": "customer.created"}
     yield "a string of 1 MB", scene.genuine(harmless | {"filler": "x" * 1_000_000})
@@ -243,9 +243,7 @@ def _huge(scene: Scene) -> Cases:
     yield "escapes", _raw(scene, json.dumps(harmless)[:-1] + ', "e": "' + "\\u0041" * 60_000 + '"}')
 
 
-@idea(
-    "money that did not move", "Refunds and disputes are told that Stripe, when asked, knows nothing of.", NOT_OURS_YET
-)
+@idea("money that did not move", "The event reports a refund or dispute that Stripe's API does not know.", NOT_OURS_YET)
 def _money(scene: Scene) -> Cases:
     intent = scene.posted["payment_intent"]
     refund: Json = {"id": "re_1", "object": "refund", "status": "succeeded", "amount": 100, "payment_intent": intent}
@@ -258,7 +256,7 @@ def _money(scene: Scene) -> Cases:
     yield "charge.refunded", scene.genuine(event("charge.refunded", charge))
 
 
-@idea("an intent that is none", "Refunds name intents that Stripe does not have, or that are addresses.", NOT_OURS_YET)
+@idea("an intent that is none", "A refund names an intent that does not exist, or that is a URL.", NOT_OURS_YET)
 def _odd_intents(scene: Scene) -> Cases:
     intent = scene.posted["payment_intent"]
     named = (
@@ -280,7 +278,7 @@ def _odd_intents(scene: Scene) -> Cases:
 
 @idea(
     "an end before the last",
-    "An end is told of a session that is another's, or that came before.",
+    "The event reports the end of another application's session, or of one that was paid before.",
     IGNORED | NOT_OURS_YET,
 )
 def _ends(scene: Scene) -> Cases:

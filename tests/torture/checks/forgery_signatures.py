@@ -1,4 +1,4 @@
-"""Ideas about the signature: the body would be believed, if only the header were."""
+"""Ideas about the signature: the body would be accepted if the header were."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ from tests.torture.checks.length_extension import extend
 Cases = Iterator[tuple[str, bytes]]
 
 
-@idea("wrong secret", "The header is signed with something that is not the endpoint's secret.")
+@idea("wrong secret", "The header is signed with something other than the endpoint's secret.")
 def _wrong_secret(scene: Scene) -> Cases:
     body = scene.payload
     bare = SECRET.removeprefix("whsec_")
@@ -35,21 +35,21 @@ def _wrong_secret(scene: Scene) -> Cases:
         yield name, scene.post(body, scene.signed(body, secret=secret))
 
 
-@idea("empty secret", "The header is signed with nothing, as a misconfigured endpoint would check it.")
+@idea("empty secret", "The header is signed with an empty secret, which a misconfigured endpoint would accept.")
 def _empty_secret(scene: Scene) -> Cases:
     body = scene.payload
     for name, secret in {"empty": "", "a blank": " ", "a NUL": "\0", "quotes": '""'}.items():
         yield name, scene.post(body, scene.signed(body, secret=secret))
 
 
-@idea("another key of the account", "The header is signed with a secret of the same account that signs nothing.")
+@idea("another key of the account", "The header is signed with another secret of the same account.")
 def _other_keys(scene: Scene) -> Cases:
     body = scene.payload
     for secret in ("whsec_of_another_endpoint", "sk_test_of_the_tests", "pk_test_of_the_tests", "of-the-torture-runs"):
         yield secret, scene.post(body, scene.signed(body, secret=secret))
 
 
-@idea("no header", "There is no signature at all, or one where nobody looks for it.")
+@idea("no header", "There is no signature, or it is in the wrong place.")
 def _no_header(scene: Scene) -> Cases:
     body = scene.payload
     header = scene.signed(body)
@@ -59,7 +59,7 @@ def _no_header(scene: Scene) -> Cases:
         yield f"as {name}", scene.post(body, headers=[(name, header)])
 
 
-@idea("empty header", "The header is there and holds nothing that could be checked.")
+@idea("empty header", "The header is present, but has nothing to check.")
 def _empty_header(scene: Scene) -> Cases:
     for value in ("", " ", ",", ",,,,", "=", "t", "v1", "t=", "v1=", "t=,v1=", "{}", "null", "*"):
         yield repr(value), scene.post(scene.payload, value)
@@ -77,14 +77,14 @@ def _half_a_header(scene: Scene) -> Cases:
     yield "t empty", scene.post(body, f"t=,v1={signature}")
 
 
-@idea("other scheme", "The digest is right, under a name that does not vouch for anything.")
+@idea("other scheme", "The digest is right, but under a scheme that must not be accepted.")
 def _other_scheme(scene: Scene) -> Cases:
     body = scene.payload
     for scheme in ("v0", "v2", "v10", "V1", "v1.", "v01", "v", "1", "v1[]", "sha256", "hmac", "v1;q"):
         yield scheme, scene.post(body, scene.signed(body, scheme=scheme))
 
 
-@idea("time altered", "The time in the header is not the one that was signed.")
+@idea("time altered", "The time in the header differs from the signed one.")
 def _time_altered(scene: Scene) -> Cases:
     body, now = scene.payload, scene.now
     signature = digest(body, SECRET, now)
@@ -94,21 +94,21 @@ def _time_altered(scene: Scene) -> Cases:
     yield "made fresh", scene.post(body, f"t={now},v1={old}")
 
 
-@idea("replayed", "A genuine request is sent again after its five minutes.")
+@idea("replayed", "A genuine request is replayed after five minutes.")
 def _replayed(scene: Scene) -> Cases:
     body = scene.payload
     for age in (301, 302, 600, 3600, 86_400, 30 * 86_400, scene.now):
         yield f"{age} s old", scene.post(body, scene.signed(body, t=scene.now - age))
 
 
-@idea("from the future", "The time that was signed has not come yet.")
+@idea("from the future", "The signed time is in the future.")
 def _future(scene: Scene) -> Cases:
     body = scene.payload
     for ahead in (310, 600, 86_400, 365 * 86_400, 10**11):
         yield f"{ahead} s ahead", scene.post(body, scene.signed(body, t=scene.now + ahead))
 
 
-@idea("time in another notation", "The time is written as no timestamp is, and signed as it is written.")
+@idea("time in another notation", "The time has an unusual notation, and is signed in that notation.")
 def _odd_times(scene: Scene) -> Cases:
     body, now = scene.payload, scene.now
     spelled = {
@@ -134,7 +134,7 @@ def _odd_times(scene: Scene) -> Cases:
         yield name, scene.post(body, scene.signed(body, t=stamp))
 
 
-@idea("look-alike digits", "The time is written in digits that are digits in some other script.")
+@idea("look-alike digits", "The time is written in the digits of another script.")
 def _unicode_digits(scene: Scene) -> Cases:
     body = scene.payload
     zeros = {
@@ -149,7 +149,7 @@ def _unicode_digits(scene: Scene) -> Cases:
         yield name, scene.post(body, scene.signed(body, t=stamp))
 
 
-@idea("several times", "The header names more than one time, and one of them is good.")
+@idea("several times", "The header has several times, one of them valid.")
 def _several_times(scene: Scene) -> Cases:
     body, now = scene.payload, scene.now
     old, fresh = now - 4000, now
@@ -159,7 +159,7 @@ def _several_times(scene: Scene) -> Cases:
     yield "forged and genuine of another", scene.post(body, f"t={fresh},v1={'0' * 64},{scene.signed(scene.harmless)}")
 
 
-@idea("several signatures", "The header is full of signatures, genuine ones of other bodies among them.")
+@idea("several signatures", "The header has many signatures, some of them genuine ones of other bodies.")
 def _several_signatures(scene: Scene) -> Cases:
     body, now = scene.payload, scene.now
     other = digest(scene.harmless, SECRET, now)
@@ -172,7 +172,7 @@ def _several_signatures(scene: Scene) -> Cases:
     yield "all of one", scene.post(body, ",".join([f"t={now}", *[f"v1={other}"] * 50]))
 
 
-@idea("body altered", "A genuine header travels with a body in which a little was changed.")
+@idea("body altered", "A genuine header is sent with a slightly changed body.")
 def _body_altered(scene: Scene) -> Cases:
     body = scene.payload
     decoded = json.loads(body)
@@ -197,7 +197,7 @@ def _body_altered(scene: Scene) -> Cases:
         yield name, scene.post(sent, scene.signed(body))
 
 
-@idea("body exchanged", "A genuine header of one event travels with another event.")
+@idea("body exchanged", "A genuine header is sent with another event.")
 def _body_exchanged(scene: Scene) -> Cases:
     body, harmless = scene.payload, scene.harmless
     unpaid = body.replace(b'"payment_status": "paid"', b'"payment_status": "unpaid"')
@@ -208,7 +208,7 @@ def _body_exchanged(scene: Scene) -> Cases:
     yield "of its first half", scene.post(body, scene.signed(body[: len(body) // 2]))
 
 
-@idea("signature cut short", "Only the beginning of the genuine digest is given.")
+@idea("signature cut short", "The genuine digest is truncated.")
 def _cut_short(scene: Scene) -> Cases:
     body, now = scene.payload, scene.now
     signature = digest(body, SECRET, now)
@@ -217,7 +217,7 @@ def _cut_short(scene: Scene) -> Cases:
     yield "the end", scene.post(body, f"t={now},v1={signature[32:]}")
 
 
-@idea("signature extended", "The genuine digest is given, and something after it.")
+@idea("signature extended", "The genuine digest is followed by something else.")
 def _extended(scene: Scene) -> Cases:
     body, now = scene.payload, scene.now
     signature = digest(body, SECRET, now)
@@ -225,7 +225,7 @@ def _extended(scene: Scene) -> Cases:
         yield name, scene.post(body, f"t={now},v1={signature}{more}")
 
 
-@idea("signature in another notation", "The digest is right and written otherwise than Stripe writes it.")
+@idea("signature in another notation", "The digest is right, but in another notation than Stripe's.")
 def _other_notation(scene: Scene) -> Cases:
     body, now = scene.payload, scene.now
     signature = digest(body, SECRET, now)
@@ -246,19 +246,19 @@ def _other_notation(scene: Scene) -> Cases:
         "decimal": str(int(signature, 16)),
         "fullwidth": "".join(chr(ord(char) + 0xFEE0) for char in signature),
     }
-    # A digest of digits alone would read the same in capitals; none of these ever is one.
+    # A digest without letters would look the same in capitals; none of these is one.
     for name, value in spelled.items():
         if value != signature:
             yield name, scene.post(body, f"t={now},v1={value}")
 
 
-@idea("values that compare oddly", "The signature is something that a careless comparison takes for anything.")
+@idea("values that compare oddly", "The signature is a value that a careless comparison might accept.")
 def _odd_values(scene: Scene) -> Cases:
     for value in ("0" * 64, "f" * 64, "0e" + "1" * 62, "true", "True", "1", "*", "%", "null", "None", "[]", "{}", "''"):
         yield value[:8], scene.post(scene.payload, f"t={scene.now},v1={value}")
 
 
-@idea("another digest", "The digest is one of the secret and the body, but not the one that is asked for.")
+@idea("another digest", "The digest is computed from the secret and the body, but in the wrong way.")
 def _other_digest(scene: Scene) -> Cases:
     body, now = scene.payload, scene.now
     key, signed = SECRET.encode(), f"{now}.".encode() + body
@@ -279,7 +279,7 @@ def _other_digest(scene: Scene) -> Cases:
         yield name, scene.post(body, f"t={now},v1={value}")
 
 
-@idea("a hash without a key", "The digest is a plain hash, which anybody can make.")
+@idea("a hash without a key", "The digest is a hash without a key, which anyone can compute.")
 def _plain_hash(scene: Scene) -> Cases:
     body, now = scene.payload, scene.now
     signed = f"{now}.".encode() + body
@@ -288,7 +288,7 @@ def _plain_hash(scene: Scene) -> Cases:
         yield name, scene.post(body, f"t={now},v1={hashlib.sha256(message).hexdigest()}")
 
 
-@idea("length extension", "A genuine digest is carried on over more bytes, as hashes without HMAC allow.")
+@idea("length extension", "A genuine digest is extended over more bytes, which plain hashes allow.")
 def _length_extension(scene: Scene) -> Cases:
     known, now, more = scene.harmless, scene.now, scene.payload
     signature = digest(known, SECRET, now)
@@ -298,7 +298,7 @@ def _length_extension(scene: Scene) -> Cases:
         yield f"key of {key_length}", scene.post(known + padding + more, f"t={now},v1={extended}")
 
 
-@idea("separator moved", "The bytes that were signed are split between time and body at another place.")
+@idea("separator moved", "The signed bytes are split between time and body at another place.")
 def _separator_moved(scene: Scene) -> Cases:
     now, body = scene.now, scene.payload
     signed = b'{"x": "a.' + body + b'"}'

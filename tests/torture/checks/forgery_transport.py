@@ -1,4 +1,4 @@
-"""Ideas about the way there: the request is bent so that the check is passed by, or sees something else."""
+"""Ideas about the transport: the request is malformed, so that the check is bypassed or sees something else."""
 
 import base64
 import gzip
@@ -14,11 +14,11 @@ Cases = Iterator[tuple[str, bytes]]
 
 
 def _forged(scene: Scene) -> str:
-    """Return a header that looks right and is not: signed just now, with a guessed secret."""
+    """Return a header that looks right but is not: signed just now with a guessed secret."""
     return scene.signed(scene.payload, secret="whsec_guessed")
 
 
-@idea("header twice", "The header comes twice, and a genuine one of another body is among the two.")
+@idea("header twice", "The header appears twice, and one of the two is a genuine one for another body.")
 def _header_twice(scene: Scene) -> Cases:
     body = scene.payload
     forged, genuine = _forged(scene), scene.signed(scene.harmless)
@@ -29,7 +29,7 @@ def _header_twice(scene: Scene) -> Cases:
     yield "folded", scene.post(body, f"t={scene.now},\r\n v1={'0' * 64}")
 
 
-@idea("huge header", "The header is so long that a buffer might give up on it.", TURNED_AWAY)
+@idea("huge header", "The header is so long that it might overflow a buffer.", TURNED_AWAY)
 def _huge_header(scene: Scene) -> Cases:
     body = scene.payload
     for kib in (4, 8, 16, 31, 64, 256):
@@ -39,7 +39,7 @@ def _huge_header(scene: Scene) -> Cases:
     yield "10,000 fields", scene.post(body, ",".join([f"t={scene.now}", *["a=b"] * 5_000]))
 
 
-@idea("header that is not ASCII", "The header holds bytes that no digest and no number is made of.")
+@idea("header that is not ASCII", "The header has bytes that can't be part of a digest or a number.")
 def _not_ascii(scene: Scene) -> Cases:
     body, now = scene.payload, scene.now
     signature = digest(body, SECRET, now)
@@ -86,13 +86,13 @@ def _compressed(scene: Scene) -> Cases:
             )
 
 
-@idea("body in chunks", "The body comes in chunks, with extensions and trailers around it.", TURNED_AWAY)
+@idea("body in chunks", "The body is chunked, with extensions and trailers.", TURNED_AWAY)
 def _chunked(scene: Scene) -> Cases:
     body, forged = scene.payload, _forged(scene)
     chunked = [("Transfer-Encoding", "chunked")]
     whole = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
     single = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
-    # Trailers are let through as headers by the server, so only a forged signature proves anything there.
+    # The server passes trailers on as headers, so only a forged signature proves anything there.
     header = forged
     trailer = b"%x\r\n%s\r\n0\r\nStripe-Signature: %s\r\n\r\n" % (len(body), body, header.encode())
     extension = b"%x;Stripe-Signature=%s\r\n%s\r\n0\r\n\r\n" % (len(body), header.encode(), body)
@@ -105,7 +105,7 @@ def _chunked(scene: Scene) -> Cases:
     yield "cut off", scene.post(whole[:-200], forged, headers=chunked, length=False)
 
 
-@idea("smuggled request", "Two lengths are given, so that a second request might hide in the first.", TURNED_AWAY)
+@idea("smuggled request", "The request has two lengths, which might hide a second request in the first.", TURNED_AWAY)
 def _smuggled(scene: Scene) -> Cases:
     hidden = scene.post(scene.payload, _forged(scene))
     ended = b"0\r\n\r\n" + hidden
@@ -133,7 +133,7 @@ def _pipelined(scene: Scene) -> Cases:
     yield "as the rest of its body", shorter.replace(b"Content-Length: %d\r\n" % len(harmless + body), b"")
 
 
-@idea("other version", "The request is of another HTTP, or of none.", TURNED_AWAY)
+@idea("other version", "The request uses another HTTP version, or is not HTTP.", TURNED_AWAY)
 def _other_version(scene: Scene) -> Cases:
     body, forged = scene.payload, _forged(scene)
     for version in ("HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/3", "HTTP/9.9", "http/1.1", "ICAP/1.0", ""):
@@ -147,7 +147,7 @@ def _other_version(scene: Scene) -> Cases:
     )
 
 
-@idea("other method", "The genuine bytes come with a method that posts nothing.", TURNED_AWAY)
+@idea("other method", "A genuine event is sent with the wrong method.", TURNED_AWAY)
 def _other_method(scene: Scene) -> Cases:
     body = scene.payload
     for method in ("GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT", "post", "POSTS", "PROPFIND"):
@@ -156,7 +156,7 @@ def _other_method(scene: Scene) -> Cases:
         yield name, scene.post(body, scene.signed(body), method="GET", headers=[(name, "POST")])
 
 
-@idea("other path", "The genuine bytes come to an address that is nearly the webhook's.", TURNED_AWAY)
+@idea("other path", "A genuine event is sent to a path similar to the webhook's.", TURNED_AWAY)
 def _other_path(scene: Scene) -> Cases:
     body = scene.payload
     paths = ("//stripe/webhook", "/stripe//webhook", "/stripe/webhook/", "/Stripe/Webhook", "/stripe/webhook;a=b")
@@ -170,7 +170,7 @@ def _other_path(scene: Scene) -> Cases:
     rest = ("/api/stripe/webhook", "/stripe/webhook.json", "/webhook", "/stripe", "/", "*")
     for path in (*paths, *more, *rest):
         yield path, scene.post(body, scene.signed(body), target=path)
-    # These are the very address, written otherwise.
+    # These are the webhook's own path in another notation.
     for path in (
         "/stripe%2fwebhook",
         "/%73tripe/webhook",
@@ -181,7 +181,7 @@ def _other_path(scene: Scene) -> Cases:
         yield path, scene.post(body, _forged(scene), target=path)
 
 
-@idea("told who it is from", "The headers say that Stripe, or this very machine, has sent it.")
+@idea("told who it is from", "The headers claim that it comes from Stripe or from localhost.")
 def _told_from(scene: Scene) -> Cases:
     body, forged = scene.payload, _forged(scene)
     claims = {
@@ -202,7 +202,7 @@ def _told_from(scene: Scene) -> Cases:
         yield f"Host {host!r}", scene.post(body, forged, host=host)
 
 
-@idea("asked to look away", "The request asks for the check to be left out.")
+@idea("asked to look away", "The request asks to skip the check.")
 def _asked(scene: Scene) -> Cases:
     body, forged = scene.payload, _forged(scene)
     for query in ("skip_signature=true", "test=1", "debug=1", "verify=false", "livemode=false", "secret="):
@@ -212,7 +212,7 @@ def _asked(scene: Scene) -> Cases:
     yield "a trusted certificate", scene.post(body, forged, headers=[("X-SSL-Client-Verify", "SUCCESS")])
 
 
-@idea("WebSocket", "The address is opened as a WebSocket.", TURNED_AWAY | {403})
+@idea("WebSocket", "The webhook's path is opened as a WebSocket.", TURNED_AWAY | {403})
 def _websocket(scene: Scene) -> Cases:
     upgrade = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")]
     key = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
@@ -222,7 +222,7 @@ def _websocket(scene: Scene) -> Cases:
     yield "without a key", scene.post(body, forged, headers=upgrade)
 
 
-@idea("other media type", "The body is wrapped as something that is not JSON.")
+@idea("other media type", "The body has another media type than JSON.")
 def _other_media_type(scene: Scene) -> Cases:
     body, forged = scene.payload, _forged(scene)
     form = b"payload=" + body
@@ -239,14 +239,14 @@ def _other_media_type(scene: Scene) -> Cases:
         yield media_type or "none", scene.post(sent, forged, content_type=media_type or None)
 
 
-@idea("waited for", "The sender wants to be told to go on before it sends the body.", TURNED_AWAY | {100, 417})
+@idea("waited for", "The client expects 100 Continue before it sends the body.", TURNED_AWAY | {100, 417})
 def _expecting(scene: Scene) -> Cases:
     body, forged = scene.payload, _forged(scene)
     for expectation in ("100-continue", "100-Continue", "200-ok"):
         yield expectation, scene.post(body, forged, headers=[("Expect", expectation)])
 
 
-@idea("too large", "The body is larger than any event, announced or not.", TURNED_AWAY)
+@idea("too large", "The body is larger than any event, with or without a Content-Length.", TURNED_AWAY)
 def _too_large(scene: Scene) -> Cases:
     body = scene.payload[:-1] + b', "filler": "' + b"x" * 600_000 + b'"}'
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:300_000], body[300_000:]))

@@ -1,4 +1,4 @@
-"""Length extension: SHA-256 carried on from a known digest (FIPS 180-4), which HMAC exists to make useless."""
+"""Length extension: continues SHA-256 from a known digest (FIPS 180-4), an attack that HMAC prevents."""
 
 import struct
 from typing import Final
@@ -8,9 +8,9 @@ WORD: Final = 0xFFFFFFFF
 
 
 def extend(digest: str, length: int, more: bytes) -> tuple[str, bytes]:
-    """Return the digest of a message, unknown but for its own digest and length, followed by padding and `more`.
+    """Return the digest of an unknown message, given by its digest and length, followed by padding and `more`.
 
-    The padding, which the longer message needs between the two, comes with it.
+    Also return the padding, which the longer message has between the two.
     """
     padding = _padding(length)
     state = struct.unpack(">8I", bytes.fromhex(digest))
@@ -21,7 +21,7 @@ def extend(digest: str, length: int, more: bytes) -> tuple[str, bytes]:
 
 
 def _padding(length: int) -> bytes:
-    """Return what SHA-256 appends to a message of so many bytes (section 5.1.1)."""
+    """Return the padding that SHA-256 appends to a message of this many bytes (section 5.1.1)."""
     return b"\x80" + bytes((55 - length) % BLOCK) + struct.pack(">Q", length * 8)
 
 
@@ -36,7 +36,7 @@ def _primes(count: int) -> list[int]:
 
 
 def _cube_root_bits(number: int) -> int:
-    """Return the first 32 bits of the fractional part of a cube root, in whole numbers."""
+    """Return the first 32 bits of the fractional part of a cube root, using integers only."""
     shifted = number << 96
     low, high = 0, 1 << 40
     while low < high:

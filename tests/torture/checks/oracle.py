@@ -1,7 +1,7 @@
-"""The oracle: what a board must have made of its payments, worked out from what Stripe did and what it was told.
+"""The oracle: the expected state of each payment, worked out from what Stripe did and what the board was told.
 
-It follows the public contract and shares no code with the board. It knows each payment with one session exactly, at
-every step; of a payment with several it knows what must never be, and what must be at the end.
+It follows the public contract and shares no code with the board. For a payment with one session it knows the exact
+state at every step; for one with several sessions it knows only invariants and the state at the end.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tests.support.shapes import Json
 
-# protocol.md: what may become what.
+# The allowed changes of status, from docs/protocol.md.
 MOVES = {
     "pending": {"processing", "fulfilled", "expired", "refunded"},
     "processing": {"fulfilled", "failed", "refunded"},
@@ -23,7 +23,7 @@ PAID_EVENTS = {"checkout.session.completed", "checkout.session.async_payment_suc
 
 
 class Finding(AssertionError):
-    """A promise that was broken; `kind` is a column of the table: lost, doubled, unpaid_posted, wrong."""
+    """A broken promise; `kind` is a column of the table: lost, doubled, unpaid_posted, wrong."""
 
     def __init__(self, kind: str, what: str) -> None:
         super().__init__(f"{kind}: {what}")
@@ -33,7 +33,7 @@ class Finding(AssertionError):
 
 @dataclass(frozen=True)
 class Session:
-    """How one session's money stands, by the sandbox's ledger."""
+    """The state of one session's money, from the sandbox's ledger."""
 
     id: str
     payment_intent: str | None
@@ -57,26 +57,26 @@ class Session:
 
     @property
     def state(self) -> str:
-        """How it stands, in one word."""
+        """The state in one word."""
         if self.paid:
             return "refunded" if self.refunded else "disputed" if self.disputed else "paid"
         return "unpaid" if self.status == "complete" else self.status
 
     @property
     def kept(self) -> bool:
-        """Whether its money is here to stay, as far as anybody knows."""
+        """Whether it is paid, and not refunded or disputed."""
         return self.paid and not self.refunded and not self.disputed
 
 
 @dataclass
 class Account:
-    """One payment: what Stripe knows of it, and what the board has been told.
+    """One payment: what Stripe knows about it, and what the board has been told.
 
     Attributes:
         paid, refunded, disputed: what the board knows, and must act on.
-        posted: whether it must have posted at some time.
-        certain: whether the above is known exactly; not after a call to Stripe that failed half-way.
-        statuses: every status that was seen, in order, repeats left out.
+        posted: whether it must have been posted at some time.
+        certain: whether the above is known exactly; False after a call to Stripe that failed halfway.
+        statuses: every status that was seen, in order, without repeats.
     """
 
     id: str
@@ -94,16 +94,16 @@ class Account:
 
     @property
     def exact(self) -> bool:
-        """Whether it is known at this very step what the board must show."""
+        """Whether it is known exactly what the board must show at this step."""
         return self.certain and len(self.sessions) == 1
 
     def hear_session(self, *, paid: bool) -> None:
-        """The board was told of a session of this payment."""
+        """The board was told about a session of this payment."""
         self.paid = self.paid or paid
         self._settle()
 
     def hear_money(self) -> None:
-        """The board has asked Stripe how the money stands, just now."""
+        """The board has just asked Stripe about the money."""
         if self.sessions:
             session = self.sessions[0]
             self.refunded, self.disputed = session.refunded, session.disputed
@@ -111,9 +111,9 @@ class Account:
         self._settle()
 
     def hear_all(self, *, posted: bool) -> None:
-        """The board knows everything that Stripe knows; `posted` is whether it has a message by now.
+        """The board knows everything that Stripe knows; `posted` is whether it has a message now.
 
-        Told of payment and refund together, it may have posted and taken off, or not have posted at all.
+        If it learned of payment and refund together, it may have posted and hidden the message, or never posted it.
         """
         self.certain = True
         self.posted = self.posted or posted
@@ -121,7 +121,7 @@ class Account:
         self.hear_session(paid=any(session.paid for session in self.sessions))
 
     def _settle(self) -> None:
-        # Who is not known exactly may have heard of a refund or a dispute before.
+        # If the state is not known exactly, the board may already know of a refund or a dispute.
         self.posted = self.posted or (self.certain and self.paid and not self.refunded and not self.disputed)
 
     @property
@@ -130,10 +130,10 @@ class Account:
         return self.paid and not (self.refunded or self.disputed or self.moderated)
 
     def see_status(self, status: str) -> None:
-        """Note a status that somebody saw.
+        """Record a status that was seen.
 
         Raises:
-            Finding: what was seen before may not have become this.
+            Finding: the status seen before may not change to this one.
         """
         before = self.statuses[-1]
         if status not in reachable(before):
@@ -142,17 +142,17 @@ class Account:
             self.statuses.append(status)
 
     def see_message(self, message_id: int | None) -> None:
-        """Note the message that a payment names.
+        """Record the message id of a payment.
 
         Raises:
-            Finding: it named another one before, or names none any more.
+            Finding: it had another message id before, or has none now.
         """
         if self.message_id is not None and message_id != self.message_id:
             raise Finding("wrong", f"payment {self.id} had message {self.message_id} and has {message_id}")
         self.message_id = message_id
 
     def check(self, messages: list[Json]) -> None:
-        """Hold the board's messages of this payment, hidden ones too, against what must be at any time.
+        """Check the invariants on the board's messages of this payment, including hidden ones.
 
         Raises:
             Finding: a promise is broken.
@@ -161,7 +161,7 @@ class Account:
             raise Finding("doubled", f"payment {self.id} has {len(messages)} messages")
         shown = any(not message["hidden"] for message in messages)
         if messages and not any(session.paid for session in self.sessions):
-            raise Finding("unpaid_posted", f"payment {self.id} has a message and was not paid")
+            raise Finding("unpaid_posted", f"payment {self.id} has a message but was not paid")
         if messages and messages[0]["text"] != self.text:
             raise Finding("wrong", f"message {messages[0]['id']} has another text than its payment")
         if shown and self.moderated:
@@ -172,7 +172,7 @@ class Account:
             raise Finding("lost" if self.posted else "wrong", f"payment {self.id} has {len(messages)} messages")
 
     def check_at_rest(self, status: str, messages: list[Json]) -> None:
-        """Hold the board against Stripe once it must know everything.
+        """Compare the board with Stripe, once the board must know everything.
 
         Raises:
             Finding: a promise is broken.
@@ -195,7 +195,7 @@ class Account:
             return None
         session = self.sessions[0]
         if session.paid:
-            # A payment that was disputed before it posted has no status of its own in the contract.
+            # The contract has no status for a payment that was disputed before it was posted.
             return "refunded" if session.refunded else "disputed" if self.posted else None
         if session.status == "complete":
             return "failed" if self.bank_refused else "processing"
@@ -209,7 +209,7 @@ class Account:
 
 
 def reachable(status: str) -> set[str]:
-    """Return what a payment may have become since it was seen with this status."""
+    """Return the statuses that a payment can have reached since it was seen with this one."""
     reached, new = {status}, {status}
     while new := {target for each in new for target in MOVES[each]} - reached:
         reached |= new

@@ -1,4 +1,4 @@
-"""Scrutiny: holds the board of a simulation against the oracle, and its viewers against its API."""
+"""Scrutiny: compares the board of a simulation with the oracle, and its viewers with its API."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MOST_ROUNDS = 50
 
 @dataclass(frozen=True)
 class Board:
-    """One state of the board's database."""
+    """A snapshot of the board's database."""
 
     seq: int
     payments: dict[str, Json]
@@ -26,7 +26,7 @@ class Board:
 
 
 async def scrutinise(stage: Stage) -> None:
-    """Check everything that must hold at any time.
+    """Check everything that must always hold.
 
     Raises:
         Finding: a promise is broken.
@@ -47,7 +47,7 @@ async def scrutinise(stage: Stage) -> None:
 
 
 async def scrutinise_at_rest(stage: Stage, *, by_mail: bool) -> None:
-    """Let everything arrive, by mail as far as it was not lost, and check that the board has got it right.
+    """Deliver all events that were not lost, let the reconciler find the rest, and check the final state.
 
     Raises:
         Finding: a promise is broken.
@@ -67,7 +67,7 @@ async def scrutinise_at_rest(stage: Stage, *, by_mail: bool) -> None:
         for _ in range(MOST_ROUNDS):
             if not stage.undelivered:
                 break
-            await stage.sweep(full=True)  # the one before has sent money back, and is to hear of that too
+            await stage.sweep(full=True)  # the first pass sent refunds, and this one learns of them
         await _check_at_rest(stage)
 
 

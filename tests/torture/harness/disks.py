@@ -1,4 +1,4 @@
-"""Disks that fill up: for real on a file system of a few megabytes, or as near to it as this machine allows."""
+"""Full disks: a real file system of a few megabytes, or the closest to it that this machine allows."""
 
 import os
 import resource
@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-SIZE = 24 * 1024 * 1024  # bytes; a board's files fit, with a log that SQLite has not truncated yet
+SIZE = 24 * 1024 * 1024  # bytes; enough for a board's files, with a WAL that SQLite has not truncated yet
 BALLAST = "ballast"
 BLOCK = bytes(64 * 1024)
 FULL = "full"
 
 
 class Disk(ABC):
-    """Where a board keeps its database.
+    """A place for a board's database that can be filled up.
 
     Attributes:
-        what: how it fills up, in words.
+        what: describes how it fills up.
         folder: where to put the database.
-        hooks: what the board must be started with.
+        hooks: that the board must be started with.
     """
 
     what: str
@@ -33,15 +33,15 @@ class Disk(ABC):
 
     @abstractmethod
     def fill(self, pid: int) -> None:
-        """Leave no room for the process, or for anybody."""
+        """Leave no space for the process, or for any process."""
 
     @abstractmethod
     def clear(self, pid: int) -> None:
-        """Make room again."""
+        """Free the space again."""
 
 
 class SmallFileSystem(Disk):
-    """A file system in memory, filled to the last block: ENOSPC, as on any full disk."""
+    """A tmpfs filled to the last block: ENOSPC, as on any full disk."""
 
     what = "a full file system (ENOSPC)"
 
@@ -63,7 +63,7 @@ class SmallFileSystem(Disk):
 
 
 class LimitedPages(Disk):
-    """A database that SQLite itself refuses to grow, for want of the right to mount anything."""
+    """A database that SQLite refuses to grow, for machines where we may not mount anything."""
 
     what = "SQLite refuses to grow (PRAGMA max_page_count)"
 
@@ -73,7 +73,7 @@ class LimitedPages(Disk):
         self.hooks = {"full_when": str(self._flag)}
 
     def fill(self, pid: int) -> None:
-        """Let every further page be refused."""
+        """Make SQLite refuse every new page."""
         del pid
         self._flag.touch()
 
@@ -84,22 +84,22 @@ class LimitedPages(Disk):
 
 
 class LimitedFiles(Disk):
-    """A process whose writes fail (EFBIG, to SQLite a disk I/O error), by a limit on how large its files may become."""
+    """A process whose writes fail because of a limit on the size of its files (EFBIG; SQLite: disk I/O error)."""
 
     what = "every write fails (RLIMIT_FSIZE)"
 
     def fill(self, pid: int) -> None:
-        """Let no file of the process grow, and hardly any be written to."""
+        """Set the limit so low that hardly any file of the process can be written to."""
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
 
     def clear(self, pid: int) -> None:
-        """Let them grow again."""
+        """Remove the limit."""
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 @contextmanager
 def filling_disk(folder: Path) -> Iterator[Disk]:
-    """Make a disk that can be filled: a mounted one for who may mount, else one that SQLite limits."""
+    """Make a disk that can be filled: a mounted one if we may mount, else one that SQLite limits."""
     folder.mkdir()
     options = f"size={SIZE},mode=0700"
     mounted = os.geteuid() == 0 and _succeeds("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder))
@@ -107,7 +107,7 @@ def filling_disk(folder: Path) -> Iterator[Disk]:
         yield SmallFileSystem(folder) if mounted else LimitedPages(folder)
     finally:
         if mounted:
-            # Lazily: whoever died over the fault may still be on its way out.
+            # Lazily, because a process that died of the fault may not be gone yet.
             subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 

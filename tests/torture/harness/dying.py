@@ -1,4 +1,4 @@
-"""Dying: a board in this process stops in its tracks, and nothing of it reaches its database any more."""
+"""Dying: simulates a crash of a board in this process, after which it can't use its database any more."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,17 +16,17 @@ class Died(Exception):
 
 
 class Death:
-    """Comes after so many steps of what it was set for; a step is a statement, or either side of a commit."""
+    """Raises after a number of steps; a step is a statement, or either side of a commit."""
 
     def __init__(self, steps: int) -> None:
         self._left = steps
         self.dead = False
 
     def step(self) -> None:
-        """Take a step, or die of it. Who is dead takes none, whatever for.
+        """Take a step, or die. A dead board can take no more steps.
 
         Raises:
-            Died: the board is.
+            Died: the board is dead.
         """
         if _doomed.get() is self and not self.dead:
             self.dead = self._left == 0
@@ -37,7 +37,7 @@ class Death:
 
 @contextmanager
 def dying(engine: AsyncEngine, steps: int) -> Iterator[Death]:
-    """Let a board lose its database after so many steps of what is done in the block, for the rest of it."""
+    """Cut a board off from its database after a number of steps within the block, until the end of the block."""
     death = Death(steps)
     dialect = engine.sync_engine.dialect
     commit = dialect.do_commit

@@ -1,9 +1,9 @@
 """The launcher, a script: imports and warms paidchat once, and forks a process of its command line at each start.
 
-A start takes a tenth of a second then, and not the seconds that the imports take, so a thousand kills fit into
-a quarter of an hour. What runs in the child is the real command line, from its arguments on.
+A start then takes a tenth of a second instead of the seconds that the imports take, so a thousand kills fit into
+a quarter of an hour. The child runs the real command line with its arguments.
 
-It reads one JSON object a line, and answers in the same way:
+It reads one JSON object per line, and writes its answers the same way:
 
     {"start": ID, "arguments": […], "environment": {…}, "folder": "…", "log": "…", "errors": "…", "hooks": {…}}
                                                                           → {"started": ID, "pid": PID}
@@ -11,7 +11,7 @@ It reads one JSON object a line, and answers in the same way:
                                               when a child has ended      → {"ended": PID, "status": STATUS}
 
 STATUS is as in `subprocess`: negative for a signal. At the end of its input it kills its children.
-Without "errors", standard error goes to the log too.
+Without "errors", standard error goes to the log as well.
 """
 
 import ctypes
@@ -32,20 +32,20 @@ from paidchat.cli import main as cli
 from tests.torture.harness.warmth import warm_up
 from tests.torture.hooks import install as hooks
 
-ANSWERS = os.dup(1)  # the output itself is anybody's who prints
+ANSWERS = os.dup(1)  # a copy, because anything may print to standard output
 PR_SET_PDEATHSIG = 1
 MOST_FILES = 64  # open in this process
 
 
 class Launcher:
-    """Forks children and tells of their ends."""
+    """Forks children and reports when they end."""
 
     def __init__(self) -> None:
         self._alive: set[int] = set()
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> None:
-        """Do as told until the input ends."""
+        """Obey orders until the input ends."""
         woken, waking = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(waking)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -69,7 +69,7 @@ class Launcher:
 
     def _obey(self, order: dict[str, Any]) -> None:
         if "signal" in order:
-            if order["signal"] in self._alive:  # not reaped, so the number is still its own
+            if order["signal"] in self._alive:  # not reaped yet, so the pid is still its own
                 os.kill(order["signal"], order["number"])
             return
         pid = os.fork()
@@ -98,14 +98,14 @@ def _tell(**what: Any) -> None:
 
 
 def _be_child(order: dict[str, Any]) -> NoReturn:
-    """Become the process that was asked for; never returns into the launcher."""
+    """Become the requested process; never returns to the launcher."""
     status = 70
     try:
         _die_with_parent()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _redirect(order["log"], order.get("errors", order["log"]))
-        os.chdir(order["folder"])  # no .env of this checkout is read
+        os.chdir(order["folder"])  # so that the .env of this checkout is not read
         os.environ.clear()
         os.environ.update(order["environment"])
         hooks.install(order["hooks"])
@@ -114,17 +114,17 @@ def _be_child(order: dict[str, Any]) -> NoReturn:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
-    except BaseException:  # noqa: BLE001 - the last frame of this process: the log is all that learns of it
+    except BaseException:  # noqa: BLE001 - the outermost frame of this process, so the error goes to the log
         traceback.print_exc()
     finally:
-        threading._shutdown()  # type: ignore[attr-defined]  # the end of an interpreter, that this process has not
+        threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter does at its end, which a fork skips
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
 
 
 def _die_with_parent() -> None:
-    """Ask the kernel for a SIGKILL when the launcher is gone, should it be killed itself (prctl(2))."""
+    """Ask the kernel to SIGKILL this process when the launcher ends, even if it is killed (prctl(2))."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -137,10 +137,10 @@ def _redirect(log: str, errors: str) -> None:
 
 
 def main() -> None:
-    """Get warm, say so, and obey."""
+    """Warm up, report that, and obey orders."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     warm_up()
-    gc.freeze()  # children share what is here, and their collectors need not look at it
+    gc.freeze()  # children share these objects, and their garbage collectors can skip them
     _tell(ready=True)
     Launcher().run()
 

@@ -1,7 +1,7 @@
-"""A miniature: a board and its sandbox in one event loop, so small that thousands are made, run and thrown away.
+"""A miniature: a board and its sandbox in one event loop, cheap enough to make and discard thousands of them.
 
-The board asks the sandbox over real HTTP and its viewers follow over real WebSockets. What a simulation does itself
-goes straight into the two applications: it would only wait for sockets.
+The board talks to the sandbox over real HTTP, and viewers use real WebSockets. The simulation's own requests go
+straight into the two ASGI applications, to save the time on sockets.
 """
 
 import asyncio
@@ -42,13 +42,13 @@ from tests.torture.harness.wall_clock import WallClock
 from tests.torture.harness.world import ADMIN_TOKEN
 
 NEVER_S = 30 * 24 * 3600
-# Nothing here needs to outlive the machine, and disks are slow.
+# Nothing here must survive the machine, and disks are slow.
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").exists() else None  # noqa: S108
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an application answered."""
+    """A response of an application."""
 
     status: int
     body: bytes
@@ -59,41 +59,41 @@ class Answer:
 
 
 class QuietServer(Server):
-    """A server that leaves the signals to whoever runs the loop, and stops when it is told to, not at the next tick."""
+    """A server that does not handle signals, and stops as soon as it is told to, not at the next tick."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None] | None = None) -> None:
         super().__init__(config, on_ready)
         self._told = asyncio.Event()
 
     def leave(self) -> None:
-        """Tell it to stop."""
+        """Make it stop."""
         self.should_exit = True
         self._told.set()
 
     async def main_loop(self) -> None:
-        """Wait to be told."""
+        """Wait until it is told to stop."""
         await self.on_tick(0)
         await self._told.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Capture no signals."""
         yield
 
 
 class Switch:
-    """An application that can be exchanged while it is served."""
+    """An application that can be replaced while it is served."""
 
     def __init__(self) -> None:
         self.app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Pass a request on to the current application."""
         await self.app(scope, receive, send)
 
 
 class Miniature:
-    """One board and one sandbox, begun anew with `fresh`, and a board that stops and starts on the same files."""
+    """One board and one sandbox; `fresh` starts new ones, and the board can be restarted on the same files."""
 
     def __init__(self, folder: Path, server: str | None) -> None:
         self._folder = folder
@@ -105,12 +105,12 @@ class Miniature:
         self._server: QuietServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self._made = 0
-        self._life: Path  # the folder of the board and sandbox that are
+        self._life: Path  # the folder of the current board and sandbox
         self.url = _url(self._boards)
         self.clock = WallClock()  # the board's own
-        self.gateway: StripeGateway  # the simulation's own way to Stripe
+        self.gateway: StripeGateway  # the simulation's own gateway to Stripe
         self.settings: Settings
-        self.records: Records  # the board's database, behind its back
+        self.records: Records  # direct access to the board's database
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -131,7 +131,7 @@ class Miniature:
 
     @asynccontextmanager
     async def fresh(self) -> AsyncIterator[None]:
-        """Run a new sandbox that delivers nothing by itself, and a new board, until the block ends."""
+        """Run a new sandbox that delivers no events, and a new board, until the block ends."""
         self._made += 1
         self.clock.begin()
         self._life = folder = self._folder / str(self._made)
@@ -169,11 +169,11 @@ class Miniature:
 
     @property
     def feed_url(self) -> str:
-        """Where the board's WebSocket is."""
+        """The URL of the board's WebSocket."""
         return f"ws{self.url.removeprefix('http')}/api/feed"
 
     async def start_board(self) -> None:
-        """Start a board that is stopped, on the files that are there."""
+        """Start the stopped board on the existing files."""
         accepting = asyncio.Event()
         config = server_config(create_app(self.settings))
         self._server = QuietServer(config, accepting.set)
@@ -196,7 +196,7 @@ class Miniature:
         return services
 
     async def sweep(self, *, full: bool) -> Findings | None:
-        """Let a sweep pass over the board, as its own would every half minute."""
+        """Run a pass of the reconciler, which the board would do every half minute."""
         parts = self.services
         sessions, tag = CheckoutSessions(parts.database, self.gateway, parts.background), parts.fulfilment._board_tag
         reconciler = Reconciler(
@@ -205,18 +205,18 @@ class Miniature:
         return await reconciler.sweep(full=full)
 
     async def board(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
-        """Ask the board; a body that is not bytes is sent as JSON. Background tasks are done when this returns."""
+        """Make a request to the board; a body that is not bytes is sent as JSON. Waits for background tasks."""
         assert self._server is not None
         return await _ask(
             self._server.config.app, method, target, body, headers, state=dict(self._server.lifespan.state)
         )
 
     async def stripe(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
-        """Ask the sandbox."""
+        """Make a request to the sandbox."""
         return await _ask(self._stripe.app, method, target, body, headers, state={})
 
     def events_after(self, count: int) -> list[Json]:
-        """Return the sandbox's events but for the first `count`, oldest first, from its file: asking would count."""
+        """Return the sandbox's events after the first `count`, oldest first, from its file: calls use up faults."""
         connection = sqlite3.connect(self._life / "sandbox.db")
         try:
             written = "SELECT body FROM objects WHERE kind = 'event' ORDER BY seq LIMIT -1 OFFSET ?"
@@ -227,7 +227,7 @@ class Miniature:
 
 @asynccontextmanager
 async def miniature(server: str | None = None) -> AsyncIterator[Miniature]:
-    """Give a miniature in which nothing happens that the simulation does not do, on SQLite or a PostgreSQL server."""
+    """Yield a miniature in which only the simulation causes anything, on SQLite or a PostgreSQL server."""
     with ExitStack() as stack:
         # The first sweep would come half a second after every start; the SDK would wait as long to ask again.
         stack.enter_context(_changed(reconciler, FIRST_DELAY_S=NEVER_S))
@@ -242,7 +242,7 @@ async def miniature(server: str | None = None) -> AsyncIterator[Miniature]:
 
 @contextmanager
 def _changed(owner: Any, **values: Any) -> Iterator[None]:
-    """Change attributes until the block ends."""
+    """Set attributes until the block ends."""
     before = {name: getattr(owner, name) for name in values}
     try:
         for name, value in values.items():
@@ -255,7 +255,7 @@ def _changed(owner: Any, **values: Any) -> Iterator[None]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Log nothing until the block ends: a simulation of a hundred requests would be writing half of its time."""
+    """Log nothing until the block ends; logging would take half the time of a simulation."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)

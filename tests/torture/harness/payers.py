@@ -1,4 +1,4 @@
-"""Payers: people who start payments and pay them, or not, while the board comes and goes."""
+"""Payers: people who start payments and pay them, or not, while the board is killed and restarted."""
 
 import asyncio
 import random
@@ -14,23 +14,23 @@ from tests.support.shapes import Json
 from tests.torture.harness.world import ADMIN_TOKEN, World
 
 RETRY_EVERY_S = 0.1
-BUSY_EVERY_S = 0.5  # a key whose first request was killed is in progress for a while
-PATIENCE_S = 300  # boards that are killed every second do not get far
-LOOK_EVERY_S = 1.0  # who waits for a post looks no oftener: a board lives for so many answers
+BUSY_EVERY_S = 0.5  # a key whose first request was killed stays in progress for a while
+PATIENCE_S = 300  # boards that are killed every second are slow
+LOOK_EVERY_S = 1.0  # not more often, because each board is killed after a number of responses
 LONGEST_PAUSE_S = 0.3
 MOST_AT_ONCE = 16
 
-# What becomes of a payment after its start: verbs of the sandbox, and `moderate`, which the board's owner does.
+# What happens to a payment after its start: verbs of the sandbox, and `moderate`, done by the board's owner.
 LIVES: dict[str, tuple[int, tuple[str, ...]]] = {
     "pays": (30, ("pay",)),
     "is declined and pays": (5, ("decline", "pay")),
     "pays later": (8, ("pay_later", "settle")),
-    "pays later in vain": (5, ("pay_later", "settle_fail")),
+    "pays later, which fails": (5, ("pay_later", "settle_fail")),
     "walks away": (4, ()),
     "lets it expire": (4, ("expire",)),
     "is refunded": (10, ("pay", "refund")),
     "is refunded in part": (4, ("pay", "refund_partial")),
-    "is refunded in vain": (8, ("pay", "refund", "refund_fail")),
+    "is refunded, which fails": (8, ("pay", "refund", "refund_fail")),
     "disputes": (6, ("pay", "dispute")),
     "disputes and loses": (3, ("pay", "dispute", "lose_dispute")),
     "disputes, and the board wins": (6, ("pay", "dispute", "win_dispute")),
@@ -44,8 +44,8 @@ class Crowd:
     """Everybody who pays during a run.
 
     Attributes:
-        lives: how many had each life.
-        refunds_owed: payments whose removal with a refund was answered with 204.
+        lives: how many payers had each life.
+        refunds_owed: payments whose removal with a refund got a 204.
     """
 
     world: World
@@ -57,11 +57,11 @@ class Crowd:
     _sending: asyncio.Task[None] | None = None
 
     def begin(self, every_s: float) -> None:
-        """Send one payer after another, until it is to end."""
+        """Start one payer after another until `end` is called."""
         self._sending = asyncio.create_task(self._send_on(every_s))
 
     async def end(self) -> None:
-        """Send nobody any more; who was sent goes on."""
+        """Start no more payers; those that were started continue."""
         assert self._sending is not None
         self._sending.cancel()
         await asyncio.wait([self._sending])
@@ -73,7 +73,7 @@ class Crowd:
             await asyncio.sleep(self.rng.uniform(0, 2 * every_s))
 
     def send(self, life: str | None = None) -> asyncio.Task[None]:
-        """Send one payer, with a life given or drawn."""
+        """Start one payer, with the given life or a random one."""
         weights = [weight for weight, _ in LIVES.values()]
         life = life or self.rng.choices(list(LIVES), weights)[0]
         self.lives[life] += 1
@@ -83,7 +83,7 @@ class Crowd:
         return task
 
     async def all_gone(self) -> None:
-        """Wait until everybody is done. The board must be there for it."""
+        """Wait until every payer is done. The board must be running."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -122,7 +122,7 @@ class Crowd:
 
 
 async def start_payment(world: World, text: str) -> Json:
-    """Start a payment as a good client does, asking again with the same key until it is answered."""
+    """Start a payment as a good client does, retrying with the same key until there is a response."""
     key = str(uuid.uuid4())
     answer = await ask(world, "POST", "/api/payments", json={"text": text}, headers={"Idempotency-Key": key})
     assert answer.status_code == 201, answer.text
@@ -134,10 +134,10 @@ async def start_payment(world: World, text: str) -> Json:
 async def ask(
     world: World, method: str, path: str, *, patience_s: float = PATIENCE_S, **request: Any
 ) -> httpx.Response:
-    """Ask the board until there is an answer that is neither 5xx nor "in progress".
+    """Repeat a request until the response is neither 5xx nor "in progress".
 
     Raises:
-        TimeoutError: there is none.
+        TimeoutError: there was none in time.
     """
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:

@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).parent / "launcher.py"
 
 
 class Process:
-    """A running `paidchat …`, and how it ended."""
+    """A `paidchat …` process, running or ended."""
 
     def __init__(self, launcher: "Launcher", pid: int, log: Path) -> None:
         self._launcher = launcher
@@ -25,7 +25,7 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it is not known to have ended."""
+        """Whether it is running, as far as is known."""
         return not self.ended.done()
 
     async def end(self, number: signal.Signals = signal.SIGKILL) -> int:
@@ -34,21 +34,21 @@ class Process:
         return await self.wait(END_TIMEOUT_S)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal; nothing happens to a process that has ended."""
+        """Send a signal; does nothing if the process has ended."""
         self._launcher.send(signal=self.pid, number=int(number))
 
     async def wait(self, timeout_s: float) -> int:
         """Wait for the end and return the exit status.
 
         Raises:
-            TimeoutError: it goes on.
+            TimeoutError: it is still running.
         """
         async with asyncio.timeout(timeout_s):
             return await asyncio.shield(self.ended)
 
 
 class Launcher:
-    """Starts processes by way of the script `launcher.py`, which is running."""
+    """Starts processes through a running `launcher.py`."""
 
     def __init__(self, script: asyncio.subprocess.Process) -> None:
         assert script.stdin is not None
@@ -68,7 +68,7 @@ class Launcher:
         log: Path,
         hooks: Mapping[str, Any] | None = None,
     ) -> Process:
-        """Start `paidchat ARGUMENTS…` in a folder, with nothing but this environment; output goes to the log."""
+        """Start `paidchat ARGUMENTS…` in a folder, with only this environment; output goes to the log."""
         self._starts += 1
         started: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
         self._starting[self._starts] = (started, log)
@@ -83,11 +83,11 @@ class Launcher:
         return await started
 
     def send(self, **order: Any) -> None:
-        """Give the script an order."""
+        """Send the script an order."""
         self._to.write(json.dumps(order).encode() + b"\n")
 
     async def listen(self) -> None:
-        """Take what the script tells, until it ends."""
+        """Read the script's answers until it ends."""
         async for line in self._from:
             told = json.loads(line)
             if "started" in told:
@@ -101,7 +101,7 @@ class Launcher:
 
 @asynccontextmanager
 async def launching(given: Launcher | None = None) -> AsyncIterator[Launcher]:
-    """Run a launcher, unless one is given; what it started and what still runs at its end is killed."""
+    """Run a launcher, unless one is given; at the end, kill the processes it started that still run."""
     if given is not None:
         yield given
         return

@@ -1,4 +1,4 @@
-"""Records: the board's database, read behind the board's back in plain SQL, and made anew for each run."""
+"""Records: direct access to the board's database in plain SQL, and a new database for each run."""
 
 import shutil
 import tempfile
@@ -17,7 +17,7 @@ DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
 class Records:
-    """A database by its URL, as the board's settings name it. One that keeps connections is to be closed."""
+    """A database, by the URL of the board's settings. If it keeps connections, it must be closed."""
 
     def __init__(self, url: str, *, pool: type[Pool] = NullPool) -> None:
         self.url = url
@@ -26,26 +26,26 @@ class Records:
         self._engine = create_async_engine(parsed.set(drivername=DRIVERS[parsed.get_backend_name()]), poolclass=pool)
 
     async def close(self) -> None:
-        """Close what connections there are."""
+        """Close its connections."""
         await self._engine.dispose()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator["Reader"]:
-        """Read one state of the database, whether a board runs on it or not."""
+        """Read a snapshot of the database, whether a board is running or not."""
         async with self._engine.connect() as connection:
             one_state = "BEGIN" if self.file else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
             await connection.exec_driver_sql(one_state)
             yield Reader(connection)
 
     async def change(self, *statements: str, **values: Any) -> None:
-        """Change rows behind the board's back, as if time had passed."""
+        """Change rows without the board, as if time had passed."""
         async with self._engine.begin() as connection:
             for statement in statements:
                 await connection.execute(text(statement), values)
 
     @asynccontextmanager
     async def left_behind(self) -> AsyncIterator["Reader"]:
-        """Read what a dead board left, in a copy: whoever opens the files first mends them, and that is the board."""
+        """Read a copy of what a dead board left, because opening the files would recover them before the board does."""
         if self.file is None:
             async with self.reading() as reader:
                 yield reader
@@ -60,25 +60,25 @@ class Records:
 
     @property
     def exists(self) -> bool:
-        """Whether a board has made its tables yet."""
+        """Whether a board has created its tables yet."""
         return self.file is None or self.file.exists()
 
 
 class Reader:
-    """One state of a database."""
+    """A snapshot of a database."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def rows(self, sql: str, **values: Any) -> list[Row[Any]]:
-        """Return what a statement selects; a list among the values is one for `IN`."""
+        """Return the rows of a statement; a list among the values is for `IN`."""
         lists: list[BindParameter[Any]] = [
             bindparam(name, expanding=True) for name, value in values.items() if isinstance(value, list)
         ]
         return list(await self._connection.execute(text(sql).bindparams(*lists), values))
 
     async def missing(self, table: str, ids: Collection[str]) -> set[str]:
-        """Return those of the ids that a table does not have."""
+        """Return the ids that are not in a table."""
         return set(ids) - {
             row.id
             for chunk in _chunks(sorted(ids))
@@ -86,11 +86,11 @@ class Reader:
         }
 
     async def has_tables(self) -> bool:
-        """Tell whether the schema is there."""
+        """Tell whether the schema exists."""
         return await self._connection.run_sync(lambda sync: sync.dialect.has_table(sync, "stripe_event"))
 
     async def damage(self) -> list[str]:
-        """Return what SQLite finds wrong with its file; PostgreSQL has no such question."""
+        """Return the errors that SQLite finds in its file; PostgreSQL has no such check."""
         if self._connection.dialect.name != "sqlite":
             return []
         found = [str(row[0]) for row in await self.rows("PRAGMA integrity_check")]
@@ -104,7 +104,7 @@ def _chunks(ids: list[str]) -> list[list[str]]:
 
 @asynccontextmanager
 async def new_database(folder: Path, server: str | None) -> AsyncIterator[str]:
-    """Give the URL of an empty database: a file in the folder, or one on a PostgreSQL server, dropped at the end."""
+    """Yield the URL of an empty database: a file in the folder, or one on a PostgreSQL server, dropped at the end."""
     if server is None:
         yield f"sqlite:///{folder / 'paidchat.db'}"
         return
@@ -114,7 +114,7 @@ async def new_database(folder: Path, server: str | None) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def copied(template: str, folder: Path) -> AsyncIterator[str]:
-    """Give the URL of a copy of a database that nobody uses, in the folder or on the same server."""
+    """Yield the URL of a copy of an unused database, in the folder or on the same server."""
     parsed = make_url(template)
     if parsed.get_backend_name() == "sqlite":
         shutil.copy(str(parsed.database), folder / "paidchat.db")

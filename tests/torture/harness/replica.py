@@ -1,4 +1,4 @@
-"""A replica: a viewer's copy of the board, merged from frames by the public contract; it notes what breaks it."""
+"""A replica: a viewer's copy of the board, merged from frames by the public contract; it records violations."""
 
 from collections.abc import Iterable
 
@@ -8,9 +8,9 @@ ENTRIES = frozenset({"message.posted", "message.removed", "message.restored", "m
 
 
 class Replica:
-    """What one viewer has, across all of its connections.
+    """The state of one viewer, across all of its connections.
 
-    `findings` are the viewer's complaints: a gap, a double, disorder, a message that came or went twice.
+    `findings` are violations: a gap, a duplicate, disorder, a message that was added or removed twice.
     """
 
     def __init__(self) -> None:
@@ -19,12 +19,12 @@ class Replica:
         self.messages: dict[int, Json] = {}
         self.findings: list[str] = []
         self.taken = 0  # entries
-        self.brought: set[int] = set()  # messages that came onto it since the last connection was opened
+        self.brought: set[int] = set()  # messages added since the last connection was opened
         self._floor = 0  # ids below it are history that was never read
         self._withheld: set[int] = set()
 
     def open(self, frame: Json, *, cursor: tuple[int, str] | None) -> None:
-        """Take the first frame of a connection; `cursor` is the (seq, epoch) it was opened with, if any."""
+        """Process the first frame of a connection; `cursor` is the (seq, epoch) it was opened with, if any."""
         self.brought.clear()
         match frame["type"]:
             case "snapshot":
@@ -36,7 +36,7 @@ class Replica:
                 self._complain(f"the first frame is {other}")
 
     def take(self, frame: Json) -> None:
-        """Take a later frame of a connection."""
+        """Process a later frame of a connection."""
         kind = frame["type"]
         if kind in ENTRIES:
             self._take_entry(kind, frame)
@@ -46,7 +46,7 @@ class Replica:
             self._complain(f"unexpected: {frame}")
 
     def differences(self, page: Iterable[Json]) -> list[str]:
-        """Return how this copy differs from the board's messages, a page or more of which was read at `seq`."""
+        """Return how this copy differs from the board's messages, of which a page or more was read at `seq`."""
         theirs = {message["id"]: message for message in page}
         lowest = max(self._floor, min(theirs, default=0))
         ours = {id_: message for id_, message in self.messages.items() if id_ >= lowest}
@@ -95,7 +95,7 @@ class Replica:
 
     def _hide(self, id_: int) -> None:
         known = self.messages.pop(id_, None)
-        # What was withheld may be removed once more, and history that was never read may go unseen.
+        # A withheld message may be removed again, and messages in unread history may be removed too.
         if known is None and id_ not in self._withheld and id_ >= self._floor:
             self._complain(f"message {id_} was removed and was not there")
         self._withheld.discard(id_)

@@ -1,4 +1,4 @@
-"""The sandbox's file: what it knows, read beside its ledger, which over HTTP is the whole of it each time."""
+"""The sandbox's file, read directly, because its ledger over HTTP always returns everything."""
 
 import json
 import sqlite3
@@ -17,14 +17,14 @@ class SandboxFile:
     path: Path
 
     def acknowledged_after(self, attempt: int) -> tuple[int, dict[str, str]]:
-        """Return the last attempt's number, and the types by id of the events that were answered 2xx after one."""
+        """Return the last attempt's number, and the types by id of the events that got a 2xx after an attempt."""
         rows = self._rows(
             "SELECT seq, event, type FROM attempts WHERE seq > ? AND status BETWEEN 200 AND 299 ORDER BY seq", attempt
         )
         return (rows[-1][0] if rows else attempt), {event: kind for _, event, kind in rows}
 
     def events_of(self, session_ids: Sequence[str]) -> list[str]:
-        """Return the ids of all events of sessions that are for the board, in the order in which they happened."""
+        """Return the ids of all events of these sessions that are sent to the board, in the order they happened."""
         marks = ", ".join("?" * len(session_ids))
         rows = self._rows(
             f"SELECT event FROM deliveries JOIN objects ON objects.id = event "  # noqa: S608 - marks alone
@@ -34,7 +34,7 @@ class SandboxFile:
         return [event for (event,) in rows]
 
     def add_unreadable_event(self) -> None:
-        """Have Stripe list an event that is not what it documents: a completed session without a status."""
+        """Make the sandbox list an event that contradicts Stripe's documentation: a session without a status."""
         session = {"id": "cs_unreadable", "object": "checkout.session", "livemode": False, "metadata": {}}
         now = int(time.time())
         event = {

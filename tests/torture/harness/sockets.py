@@ -1,4 +1,4 @@
-"""Sockets: clients below HTTP that do what no honest client does, and what the kernel knows of a server's side."""
+"""Sockets: raw TCP clients that misbehave, and the kernel's view of a server's connections."""
 
 import asyncio
 import os
@@ -12,12 +12,12 @@ HANDSHAKE = (
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 SMALLEST_BUFFER = 4096  # bytes; the kernel doubles it
-# Of `st` in /proc/net/tcp (include/net/tcp_states.h); the rest hold neither memory nor a place.
+# Values of `st` in /proc/net/tcp (include/net/tcp_states.h); the other states cost neither memory nor a slot.
 STATES = {1: "ESTABLISHED", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 8: "CLOSE_WAIT", 9: "LAST_ACK", 11: "CLOSING"}
 
 
 class RawClient:
-    """A TCP connection that sends what it is told to, and reads only when it is told to."""
+    """A TCP connection that sends and reads only when it is told to."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
@@ -25,7 +25,7 @@ class RawClient:
 
     @classmethod
     async def connect(cls, port: int) -> "RawClient":
-        """Connect to a server on this machine, with a receive buffer that is soon full."""
+        """Connect to a server on this machine, with a small receive buffer."""
         made = socket.socket()
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALLEST_BUFFER)
@@ -34,7 +34,7 @@ class RawClient:
 
     @classmethod
     async def following(cls, port: int) -> "RawClient":
-        """Connect, and ask to follow the feed; the answer is not waited for."""
+        """Connect, and send a handshake for the feed, without waiting for the response."""
         client = await cls.connect(port)
         await client.send(HANDSHAKE.format(host=f"127.0.0.1:{port}").encode())
         return client
@@ -62,12 +62,12 @@ class RawClient:
         return received
 
     def close(self) -> None:
-        """Close without a word."""
+        """Close the connection."""
         self._socket.close()
 
 
 def server_sockets(port: int, clients: Collection[int] | None = None) -> Counter[str]:
-    """Count a server's side of its connections by state; only those of some client ports, if given."""
+    """Count a server's connections by state; only those to the given client ports, if any."""
     found: Counter[str] = Counter()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
@@ -80,6 +80,6 @@ def server_sockets(port: int, clients: Collection[int] | None = None) -> Counter
 
 
 def resident_bytes(pid: int) -> int:
-    """Return how much memory a process has in RAM."""
+    """Return the resident memory of a process."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")

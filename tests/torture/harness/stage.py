@@ -1,4 +1,4 @@
-"""The stage of a simulation: payments, the mail between Stripe and the board, and viewers; what can be done to them."""
+"""The stage of a simulation: payments, events on their way to the board, viewers, and the actions on them."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 TRIES = 3
-# What may be done to a session, by how it stands; not all of it is possible at any time.
+# The verbs for a session, by its state; not all of them are always allowed.
 VERBS = {
     "open": ("pay_later", "decline", "expire"),
     "expired": (),
@@ -37,12 +37,12 @@ VERBS = {
 
 
 class Stage:
-    """One simulation as it stands.
+    """The state of one simulation.
 
     Attributes:
-        accounts: the payments, oldest first, as the oracle has them.
-        undelivered: events that Stripe has not sent yet; `delivered` those the board has acknowledged.
-        lost: how many will never be sent.
+        accounts: the oracle's payments, oldest first.
+        undelivered: events that Stripe has not delivered yet; `delivered` are those the board has acknowledged.
+        lost: the number of events that will never be delivered.
         troubled: whether Stripe ever failed in this simulation.
     """
 
@@ -60,7 +60,7 @@ class Stage:
     # --- people and banks ---------------------------------------------------------------------------
 
     async def pay_for(self, text: str, key: str | None = None) -> None:
-        """Start a payment; while Stripe fails, ask again with the same key."""
+        """Start a payment; while Stripe fails, retry with the same key."""
         key = key or str(uuid.uuid4())
         for left in reversed(range(TRIES)):
             answer = await self.miniature.board("POST", "/api/payments", {"text": text}, idempotency_key=key)
@@ -69,7 +69,7 @@ class Stage:
             if left == 1:
                 await self.mend_stripe()
         if answer.status == 503 and self.miniature.clock.wrong:
-            return  # by Stripe's clock the session would have lasted too short or too long
+            return  # by Stripe's clock the session would be too short or too long
         self._expect(answer.status == 201, "wrong", f"POST /api/payments answered {answer.status}")
         self.accounts.append(Account(answer.json()["id"], text))
         await self.learn_truth()
@@ -80,13 +80,13 @@ class Stage:
         return [(account, session) for account, session in self._sessions() if session.status == "open"]
 
     async def pay(self, pick: int) -> Account:
-        """Pay one of the sessions that can be paid, and return whose it is."""
+        """Pay one of the sessions that can be paid, and return its payment."""
         account, session = self.payable[pick % len(self.payable)]
         await self._act(account, session, "pay")
         return account
 
     async def pay_and_look_up(self, pick: int) -> None:
-        """Pay one of them, and come back to the page before Stripe's event does."""
+        """Pay one of them, and return to the page before Stripe's event arrives."""
         await self.look_up(self.accounts.index(await self.pay(pick)))
 
     async def pay_everything(self, account: Account) -> None:
@@ -96,14 +96,14 @@ class Stage:
                 await self._act(account, session, "pay")
 
     async def act(self, pick: int) -> None:
-        """Do to one of the sessions what a person, a bank or time could."""
+        """Do to one of the sessions something that a person, a bank or time could do."""
         possible = [(*each, verb) for each in self._sessions() for verb in VERBS[each[1].state]]
         if possible:
             await self._act(*possible[pick % len(possible)])
 
     async def _act(self, account: Account, session: Session, verb: str) -> None:
         if verb in {"refund_fail", "win_dispute"} and len(account.sessions) > 1:
-            return  # what becomes of surplus money that could not go back is between people
+            return  # a second payment that could not be refunded is left to the operator
         answer = await self.miniature.stripe("POST", f"/test/sessions/{session.id}/{verb}")
         self._expect(answer.status in {200, 409}, "wrong", f"the sandbox answered {answer.status} to {verb}")
         if answer.status == 200:
@@ -112,9 +112,9 @@ class Stage:
         await self.learn_truth()
 
     async def open_second_session(self, account: Account) -> None:
-        """Make another session of a payment, as a repeated request whose key was forgotten would."""
+        """Create another session for a payment, as a retry after the idempotency key expired would."""
         stored = await self._column(account, "stripe_params")
-        params = json.loads(stored) if isinstance(stored, str) else stored  # SQLite has text
+        params = json.loads(stored) if isinstance(stored, str) else stored  # SQLite stores it as text
         try:
             await self.miniature.gateway.create_session(params, str(uuid.uuid4()))
         except GatewayError:
@@ -123,7 +123,7 @@ class Stage:
         await self.learn_truth()
 
     async def moderate(self, pick: int, *, refund: bool) -> None:
-        """Take a message off by hand, its money with it or not."""
+        """Remove a message by hand, with or without a refund."""
         account = self._posted(pick)
         failing = await self._stripe_fails()
         known = await self._column(account, "known_number", "known_at")
@@ -138,7 +138,7 @@ class Stage:
             account.hear_money()
 
     async def restore(self, pick: int) -> None:
-        """Put a message back that was taken off by hand."""
+        """Restore a message that was removed by hand."""
         account = self._posted(pick)
         answer = await self.miniature.board("POST", f"/api/admin/messages/{account.message_id}/restore", **ADMIN)
         self._expect(answer.status in {200, 409}, "wrong", f"restore answered {answer.status}")
@@ -149,7 +149,7 @@ class Stage:
             account.moderated = False
 
     async def look_up(self, pick: int) -> None:
-        """Look a payment up, five seconds after anybody did: the board then asks Stripe, if it is unsettled."""
+        """Look up a payment, five seconds after the last lookup, so that the board asks Stripe if it is open."""
         account = self.accounts[pick % len(self.accounts)]
         await self.miniature.records.change("UPDATE payment SET asked_at = NULL WHERE id = :id", id=account.id)
         failing = await self._stripe_fails()
@@ -163,10 +163,10 @@ class Stage:
             else:
                 account.hear_all(posted=await self._has_message(account))
 
-    # --- the mail -----------------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------
 
     async def deliver(self, pick: int, copies: int) -> None:
-        """Deliver an event that waits, any of them, several times at once; refused, it goes on waiting."""
+        """Deliver one of the waiting events, several times at once; if it is refused, it keeps waiting."""
         event = self.undelivered[pick % len(self.undelivered)]
         failing = await self._stripe_fails()
         statuses = await asyncio.gather(*(self._send(event) for _ in range(copies)))
@@ -183,7 +183,7 @@ class Stage:
             self._hear(event)
 
     async def deliver_again(self, pick: int) -> None:
-        """Deliver an event once more that was acknowledged long ago."""
+        """Deliver an event again that was acknowledged long ago."""
         event = self.delivered[pick % len(self.delivered)]
         failing = await self._stripe_fails()
         status = await self._send(event)
@@ -193,7 +193,7 @@ class Stage:
         self.counts["repeats"] += 1
         account = self._account_of(event)
         if account is not None and not event["type"].startswith("checkout"):
-            account.certain = False  # it may have looked again, and need not
+            account.certain = False  # it may have asked Stripe again, or not
 
     def lose(self, pick: int) -> None:
         """Lose an event for good."""
@@ -238,7 +238,7 @@ class Stage:
     # --- operators, time and trouble ----------------------------------------------------------------
 
     async def sweep(self, *, full: bool) -> None:
-        """Let the sweep ask Stripe about everything."""
+        """Run a pass of the reconciler."""
         failing = await self._stripe_fails()
         try:
             found = await self.miniature.sweep(full=full)
@@ -249,7 +249,7 @@ class Stage:
         self._expect(found is not None, "wrong", "the sweep was held by somebody")
         self.counts["sweeps"] += 1
         if failing or self.miniature.clock.wrong:
-            self._doubt(*self.accounts)  # it may have asked for the wrong hour's events
+            self._doubt(*self.accounts)  # it may have read events from the wrong time
             return
         heard, self.undelivered = self.undelivered, []
         self.delivered += heard
@@ -258,12 +258,12 @@ class Stage:
             account.hear_all(posted=await self._has_message(account))
 
     async def restart(self) -> None:
-        """Stop the board and start it on the same files; every viewer is told, and comes back with its cursor."""
+        """Restart the board on the same files; every viewer is closed with 1012 and reconnects with its cursor."""
         await self._start(await self._stop())
         self.counts["restarts"] += 1
 
     async def crash(self, deed: Literal["start", "deliver", "look up", "sweep"], pick: int, steps: int) -> None:
-        """Let the board die in the middle of something, after so many steps of it, and start another."""
+        """Make the board die in the middle of an action, after a number of steps, and start another."""
         text, key = f"message {len(self.accounts)}", str(uuid.uuid4())
         with dying(self.miniature.services.database.engine, steps) as death:
             match deed:
@@ -292,12 +292,12 @@ class Stage:
         await self.learn_truth()
 
     async def _stop(self) -> list["Viewer"]:
-        """Stop the board, and return who followed it."""
+        """Stop the board, and return its viewers."""
         following = [viewer for viewer in self.viewers if viewer.connected]
         leaving = [asyncio.create_task(viewer.read_to_end()) for viewer in following]
         await self.miniature.stop_board()
         for code in await asyncio.gather(*leaving):
-            self._expect(code == 1012, "wrong", f"a viewer was sent away with {code} at a restart")
+            self._expect(code == 1012, "wrong", f"a viewer was closed with {code} at a restart")
         return following
 
     async def _start(self, following: Iterable["Viewer"]) -> None:
@@ -312,24 +312,24 @@ class Stage:
                 account.certain = False
 
     async def share_account(self, *, foreign: bool) -> None:
-        """Have another application on the same Stripe account, whose events come too, or none."""
+        """Set whether another application on the same Stripe account sends events too."""
         answer = await self.miniature.stripe("GET", "/test/faults")
         webhook = answer.json()["webhook"] | {"foreign_events": foreign}
         await self.miniature.stripe("PUT", "/test/faults", {"webhook": webhook})
 
     async def break_stripe(self, fault: Json) -> None:
-        """Let some of the next calls to Stripe fail."""
+        """Make some of the next calls to Stripe fail."""
         self.troubled = True
         await self.miniature.stripe("PUT", "/test/faults", {"api": fault})
 
     async def mend_stripe(self) -> None:
-        """Let every call to Stripe work."""
+        """Make every call to Stripe work."""
         await self.miniature.stripe("PUT", "/test/faults", {"api": {}})
 
     # --- viewers ------------------------------------------------------------------------------------
 
     async def join(self, pick: int, manner: Literal["plain", "cursor", "other epoch", "ahead"]) -> None:
-        """Let a viewer come, or come back."""
+        """Make a viewer connect, or reconnect."""
         viewer = self.viewers[pick % len(self.viewers)]
         if viewer.connected:
             return
@@ -352,11 +352,11 @@ class Stage:
         self.counts["reconnects"] += 1
 
     async def leave(self, pick: int) -> None:
-        """Let a viewer's connection break."""
+        """Break a viewer's connection."""
         await self.viewers[pick % len(self.viewers)].disconnect()
 
     async def watch(self, pick: int, which: int) -> None:
-        """Let a viewer watch a payment."""
+        """Make a viewer watch a payment."""
         viewer = self.viewers[pick % len(self.viewers)]
         if viewer.connected:
             await viewer.watch(self.accounts[which % len(self.accounts)].id)
@@ -364,7 +364,7 @@ class Stage:
     # --- what is known ------------------------------------------------------------------------------
 
     async def learn_truth(self) -> None:
-        """Read how the money stands by the sandbox, and which events it has written since."""
+        """Read the state of the money from the sandbox, and its new events."""
         ledger = (await self.miniature.stripe("GET", "/test/ledger")).json()
         for account in self.accounts:
             account.sessions = list(sessions_of(ledger, account.id))
@@ -386,7 +386,7 @@ class Stage:
     async def _column(self, account: Account, *names: str) -> Any:
         async with self.miniature.records.reading() as reader:
             [row] = await reader.rows("SELECT * FROM payment WHERE id = :id", id=account.id)
-        return attrgetter(*names)(row)  # of several names, a tuple
+        return attrgetter(*names)(row)  # a tuple if there are several names
 
     async def _has_message(self, account: Account) -> bool:
         async with self.miniature.records.reading() as reader:

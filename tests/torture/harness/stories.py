@@ -1,4 +1,4 @@
-"""Stories: what becomes of one payment, told to a board that may die on any line and be told the rest later."""
+"""Stories: the events of one payment, delivered to a board that may die at any of them and get the rest later."""
 
 import asyncio
 import uuid
@@ -23,11 +23,11 @@ class Plot:
 
     Attributes:
         name: of the plot, for the table.
-        before: verbs of the sandbox whose events are delivered at once, in order.
-        verbs: verbs whose events are delivered in the order that is tried; see `by`.
-        sessions: how many Checkout Sessions of the payment there are; the verbs happen to each.
-        by: how the board learns of it, and what may kill it: `create`, before there is anything to learn; `webhook`;
-            `landing`, the page the payer comes back to; `sweep`; `moderate`, what the board's owner does at the end.
+        before: verbs of the sandbox whose events are delivered immediately, in order.
+        verbs: verbs whose events are delivered in the order under test; see `by`.
+        sessions: how many Checkout Sessions the payment has; the verbs are applied to each.
+        by: how the board learns of it, and during what it may die: `create`, starting the payment; `webhook`;
+            `landing`, the lookup by the page the payer comes back to; `sweep`; `moderate`, a removal at the end.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Plot:
 
 @dataclass
 class Story:
-    """One payment's story. `begin` and `go_on` can be called again: each goes on where the board had died.
+    """One payment's story. `begin` and `go_on` can be called again: each continues where the board died.
 
-    The sandbox must be told to drop all deliveries: the story makes them itself.
+    The sandbox must drop all deliveries, because the story makes them itself.
     """
 
     world: World
@@ -56,7 +56,7 @@ class Story:
     _moderated: bool = False
 
     async def begin(self, *, patient: bool = False) -> None:
-        """Start the payment, and let happen what is delivered at once."""
+        """Start the payment, and do what is delivered immediately."""
         if self.payment is None:
             await self._create(patient=patient)
         assert self.payment is not None
@@ -67,7 +67,7 @@ class Story:
         await self._deliver_round("in order")
 
     async def go_on(self) -> None:
-        """Let the rest happen, and the board be told."""
+        """Do the rest, and let the board learn of it."""
         await self._act((*self.plot.before, *self.plot.verbs))
         if self.plot.by in {"create", "webhook"}:
             await self._deliver_round(self.told)
@@ -80,7 +80,7 @@ class Story:
             await self._moderate()
 
     async def pay_unseen(self) -> None:
-        """Pay the session of a payment whose client has not been answered, if Stripe has made it."""
+        """Pay the session of a payment whose client got no response, if Stripe has created it."""
         known = set(self.world.taken)
         for session in (await self.world.ledger())["sessions"]:
             if session["client_reference_id"] not in known and session["status"] == "open":
@@ -102,7 +102,7 @@ class Story:
         self.world.taken[made[0]["id"]] = self.text
 
     async def _second_session(self) -> str:
-        """Make another session for the same payment, as a second attempt of the board's would be."""
+        """Create another session for the same payment, as a second attempt of the board would."""
         answer = await self.world.stripe.get(f"/v1/checkout/sessions/{self.sessions[0]}", headers=AUTHORIZED)
         first = answer.json()
         tags = first["metadata"]
@@ -128,7 +128,7 @@ class Story:
             self._verbs += 1
 
     async def _deliver_round(self, told: Told) -> int:
-        """Deliver what has not been received yet and return how much it was."""
+        """Deliver the events that have not been received yet, and return their number."""
         events = [event for event in self.world.file.events_of(self.sessions) if event not in self._delivered]
         for event in reversed(events) if told == "reversed" else events:
             copies = 2 if told == "duplicates first" else 1
@@ -144,7 +144,7 @@ class Story:
         self._delivered.add(event)
 
     async def _moderate(self) -> None:
-        """Remove the message with a refund; told reversed, by an owner who does not come back for the answer."""
+        """Remove the message with a refund; in reversed order, without waiting for the response."""
         if self._moderated and self.told == "reversed":
             return
         self._moderated = True

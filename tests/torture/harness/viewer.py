@@ -1,4 +1,4 @@
-"""A viewer: one follower of the feed that comes and goes, and whose replica outlives its connections."""
+"""A viewer: a subscriber of the feed that reconnects, and keeps its replica across connections."""
 
 import asyncio
 import contextlib
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 PATIENCE_S = 20
-HANDSHAKE_S = 30  # on a machine that a hundred others keep busy
+HANDSHAKE_S = 30  # long, because the machine may be busy with a hundred others
 
 
 class Viewer:
-    """Follows a board at `url` (`ws://…/api/feed`), one connection after another."""
+    """Follows a board at `url` (`ws://…/api/feed`), over one connection at a time."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -29,20 +29,20 @@ class Viewer:
         self.connections = self.snapshots = self.resumed = 0
         self.first = ""  # the type of the frame that opened the last connection
         self.close_code: int | None = None  # of the last close frame received
-        self.watched: list[Json] = []  # payments as they were told, in order
+        self.watched: list[Json] = []  # payments from the feed, in order
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection that was not given up."""
+        """Whether there is an open connection."""
         return self._socket is not None
 
     @property
     def cursor(self) -> tuple[int, str] | None:
-        """The place in the log and the epoch to come back with; None before the first snapshot."""
+        """The cursor (seq, epoch) to reconnect with; None before the first snapshot."""
         return (self.replica.seq, self.replica.epoch) if self.replica.epoch else None
 
     async def connect(self, cursor: tuple[int, str] | None = None, *, query: str = "") -> None:
-        """Open a connection, plain, with a cursor or with any other query, and take its first frame."""
+        """Open a connection, without a query, with a cursor or with any other query, and read its first frame."""
         if cursor is not None:
             query = urlencode({"after": cursor[0], "epoch": cursor[1]})
         self._socket = await websockets.connect(
@@ -64,23 +64,23 @@ class Viewer:
         self.replica.open(first, cursor=cursor)
 
     async def disconnect(self) -> None:
-        """Break the connection off, as a lost network would: nothing that is under way is read."""
+        """Cut the connection, as a network failure would, without reading what was sent."""
         if self._socket is not None:
             socket, self._socket = self._socket, None
             socket.transport.abort()
             await socket.wait_closed()
 
     async def watch(self, payment_id: str) -> None:
-        """Ask to be told of a payment."""
+        """Watch a payment."""
         assert self._socket is not None
         await self._socket.send(json.dumps({"type": "watch", "payment_id": payment_id}))
 
     async def take(self) -> Json:
-        """Take one frame.
+        """Read one frame.
 
         Raises:
-            ConnectionClosed: the board ended the connection; `close_code` says how.
-            TimeoutError: nothing came.
+            ConnectionClosed: the board closed the connection; `close_code` is set.
+            TimeoutError: no frame arrived.
         """
         frame = await self._receive()
         self.replica.take(frame)
@@ -89,25 +89,25 @@ class Viewer:
         return frame
 
     async def reach(self, seq: int, patience_s: float = PATIENCE_S) -> None:
-        """Take frames until the replica is at `seq`.
+        """Read frames until the replica is at `seq`.
 
         Raises:
-            ConnectionClosed: the board ended the connection before.
-            TimeoutError: what was to come did not.
+            ConnectionClosed: the board closed the connection before.
+            TimeoutError: the entries did not arrive.
         """
         async with asyncio.timeout(patience_s):
             while self.replica.seq < seq:
                 await self.take()
 
     async def catch_up(self, seq: int) -> None:
-        """Take frames until the replica is at `seq`; not to get there is a finding."""
+        """Read frames until the replica is at `seq`; if it does not get there, that is a finding."""
         try:
             await self.reach(seq)
         except (TimeoutError, websockets.ConnectionClosed) as end:
             self.replica.findings.append(f"still at {self.replica.seq}, the board is at {seq}: {type(end).__name__}")
 
     async def read_for(self, seconds: float) -> int:
-        """Take what comes for a while and return how many log entries there were."""
+        """Read frames for a while, and return the number of log entries among them."""
         before = self.replica.taken
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -116,7 +116,7 @@ class Viewer:
         return self.replica.taken - before
 
     async def read_to_end(self) -> int | None:
-        """Take what comes until the board ends the connection; return the close code, None if there was none."""
+        """Read frames until the board closes the connection; return the close code, or None."""
         try:
             while True:
                 await self.take()

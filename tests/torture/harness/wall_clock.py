@@ -1,4 +1,4 @@
-"""The wall clock of a simulated board, which jumps while Stripe's and PostgreSQL's go on, and time that passes."""
+"""The wall clock of a simulated board, which jumps while Stripe's and PostgreSQL's clocks run on; and passing time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,14 +8,14 @@ from paidchat import clock
 from tests.torture.harness.records import Records
 from tests.torture.hooks.patches import replace
 
-TOLERATED = timedelta(seconds=300)  # docs.stripe.com/webhooks: a signature that is older, or newer, is refused
-# More than what a dead process held lasts, and than a refund is put off for after a few failures. Less than the
-# clock's larger jumps, so that what a jump has moved into the future stays there.
+TOLERATED = timedelta(seconds=300)  # docs.stripe.com/webhooks: signatures further off are refused
+# Longer than the leases of a dead process and than the backoff of a refund after a few failures. Shorter than the
+# clock's larger jumps, so that times which a jump has set in the future stay there.
 PASSING = {"payment.claimed_until": 120, "sweep.held_until": 120, "refund.due_at": 1200}  # seconds
 
 
 class WallClock:
-    """The right time at first, for each board's life.
+    """A clock that is right at the start of each board's life.
 
     Attributes:
         jumps: how often it jumped in this life.
@@ -26,23 +26,23 @@ class WallClock:
         self.jumps = 0
 
     def begin(self) -> None:
-        """Begin a life with the right time."""
+        """Start a life with the right time."""
         self._ahead = timedelta(0)
         self.jumps = 0
 
     def jump(self, ahead: timedelta) -> None:
-        """Be so far ahead of the right time from now on, restarts or not; 0 sets it right."""
+        """Set how far it is ahead of the right time from now on, across restarts; 0 corrects it."""
         self.jumps += ahead != self._ahead
         self._ahead = ahead
 
     @property
     def wrong(self) -> bool:
-        """Whether it is so far off that every webhook's signature is refused."""
+        """Whether it is so wrong that every webhook's signature is refused."""
         return abs(self._ahead) > TOLERATED
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Have every board of this process read this clock until the block ends."""
+        """Make every board in this process use this clock until the block ends."""
         right = clock.now
         replace(clock, "now", lambda now: lambda: now() + self._ahead)
         try:
@@ -52,9 +52,9 @@ class WallClock:
 
 
 async def let_time_pass(records: Records) -> None:
-    """Let so much time pass that whatever was put off is due, and what the dead held is free.
+    """Let enough time pass that everything postponed is due, and the leases of dead processes are over.
 
-    No waiting: every stored time moves into the past by as much.
+    This does not wait; it moves every stored time into the past.
     """
     statements = []
     for stored, seconds in PASSING.items():

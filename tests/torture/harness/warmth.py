@@ -1,4 +1,4 @@
-"""Warmth: what a board does once in its life, done before forking, so that no fork has to."""
+"""Warming up: does what each process does once, before forking, so that the forks need not."""
 
 import asyncio
 import importlib
@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-# What the command line, the server and the engine import only when they need it.
+# Modules that the command line, the server and the engine import only when needed.
 IMPORTED_LATE = (
     "alembic.command",
     "asyncpg",
@@ -16,15 +16,15 @@ IMPORTED_LATE = (
     "paidchat.sandbox",
     "sqlalchemy.dialects.postgresql.asyncpg",
 )
-THREADS_END_S = 10  # they are told to when their event loop ends
+THREADS_END_S = 10  # for the threads to end, after their event loop has
 FIRST_REQUEST = b"GET /api/messages HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 def warm_up() -> None:
-    """Import everything, and let a board of no consequence live for a moment in this process.
+    """Import everything, and run a throw-away board in this process for a moment.
 
     Raises:
-        RuntimeError: a thread of it is still there, so forking is not safe.
+        RuntimeError: one of its threads is still running, so forking is not safe.
     """
     for name in IMPORTED_LATE:
         importlib.import_module(name)
@@ -38,7 +38,7 @@ def warm_up() -> None:
 
 
 async def _live_a_moment(folder: Path) -> None:
-    from paidchat.app import create_app  # noqa: PLC0415 - its seconds are spent in `warm_up`, in one place
+    from paidchat.app import create_app  # noqa: PLC0415 - imports that take seconds belong to `warm_up`
     from paidchat.serving.server import Server, listen, server_config  # noqa: PLC0415
     from paidchat.settings import Settings  # noqa: PLC0415
 

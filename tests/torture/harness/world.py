@@ -1,4 +1,4 @@
-"""The world of a run: a sandbox that lives on, and a board that dies and comes back on the same files."""
+"""The world of a run: a sandbox that keeps running, and a board that is killed and restarted on the same files."""
 
 import asyncio
 import shutil
@@ -22,19 +22,19 @@ from tests.torture.harness.sandbox_file import SandboxFile
 START_TIMEOUT_S = 30
 LOOK_EVERY_S = 0.02
 ADMIN_TOKEN = "of-the-torture-runs"
-LEASE_S = 2.0  # of what a dead process held: a sweep, for a minute in production, and a payment's claim, for half one
+LEASE_S = 2.0  # of a dead process; in production the reconciler's lease is a minute, and a payment's claim 30 s
 
 
 @dataclass
 class World:
-    """A board and its sandbox, each at an address of its own.
+    """A board and its sandbox, each on its own port.
 
     Attributes:
         http: a client of the board.
         stripe: a client of the sandbox.
-        hooks: what every board of this world is started with; see `hooks`.
-        taken: the payments that were answered with 201, by id, each with its text: the board owes these.
-        awaited: answers of the board's that `enough` is set after.
+        hooks: that every board of this world is started with; see `hooks`.
+        taken: the texts of the payments that got a 201, by id; the board must still have these.
+        awaited: the number of responses after which `enough` is set.
         started: set from a board's start to its kill.
     """
 
@@ -59,11 +59,11 @@ class World:
 
     @property
     def log(self) -> Path:
-        """Where the boards of this world write."""
+        """The database of the boards of this world."""
         return self.folder / "board.log"
 
     async def start_board(self, hooks: Mapping[str, Any] | None = None, **settings: str) -> Process:
-        """Start a board that is not running, with further hooks; it may not answer yet."""
+        """Start the board, with more hooks; it may not respond yet."""
         assert self.board is None or not self.board.alive
         self.board = await self.launcher.start(
             ["serve", "--host", "127.0.0.1", "--port", str(self.board_port)],
@@ -76,7 +76,7 @@ class World:
         return self.board
 
     async def board_answers(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Wait until the board that was started answers."""
+        """Wait until the started board responds."""
         deadline = time.monotonic() + timeout_s
         while not await self.healthy():
             assert self.board is not None
@@ -85,14 +85,14 @@ class World:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def count_answer(self, answer: httpx.Response) -> None:
-        """Count one answer of the board's."""
+        """Count one response of the board."""
         del answer
         self.awaited -= 1
         if self.awaited <= 0:
             self.enough.set()
 
     async def answers_given(self, count: int, timeout_s: float) -> None:
-        """Wait until the board has given so many more answers, or for a while."""
+        """Wait until the board has given this many more responses, or until the timeout."""
         self.awaited = count
         self.enough.clear()
         with suppress(TimeoutError):
@@ -100,43 +100,43 @@ class World:
                 await self.enough.wait()
 
     async def healthy(self) -> bool:
-        """Tell whether the board answers."""
+        """Tell whether the board responds."""
         try:
             return (await self.http.get("/healthz", timeout=2)).status_code == 200
         except httpx.HTTPError:
             return False
 
     async def restart_board(self, hooks: Mapping[str, Any] | None = None, **settings: str) -> Process:
-        """Start the board, after killing the one that runs, if any, and wait until it answers."""
+        """Kill the running board, if any, start another, and wait until it responds."""
         await self.kill_board()
         board = await self.start_board(hooks, **settings)
         await self.board_answers()
         return board
 
     async def kill_board(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """End the board, by a kill unless told otherwise."""
+        """End the board, with SIGKILL by default."""
         self.started.clear()
         if self.board is not None and self.board.alive:
             await self.board.end(number)
 
     async def act(self, session_id: str, verb: str) -> bool:
-        """Do to a session what a person or time would; False if its state forbids it."""
+        """Apply a verb of the sandbox to a session; return False if its state forbids it."""
         answer = await self.stripe.post(f"/test/sessions/{session_id}/{verb}")
         assert answer.status_code in {200, 409}, answer.text
         return answer.status_code == 200
 
     async def faults(self, **groups: Json) -> None:
-        """Set faults of the sandbox, or clear them when none are given."""
+        """Set the sandbox's faults, or clear them if none are given."""
         answer = await (self.stripe.put("/test/faults", json=groups) if groups else self.stripe.delete("/test/faults"))
         assert answer.status_code == 200, answer.text
 
     async def ledger(self) -> Json:
-        """Return what the sandbox knows to be true."""
+        """Return the sandbox's ledger."""
         ledger: Json = (await self.stripe.get("/test/ledger")).json()
         return ledger
 
     async def let_pass(self, seconds: float) -> None:
-        """Let time pass for the sandbox, so that what it waits for comes."""
+        """Advance the sandbox's clock."""
         answer = await self.stripe.post("/test/clock", json={"advance_s": seconds})
         assert answer.status_code == 200, answer.text
 
@@ -150,10 +150,10 @@ async def made_world(
     database_folder: Path | None = None,
     reconcile_s: float = 1.0,
 ) -> AsyncIterator[World]:
-    """Make a world, its sandbox running and its board not yet, which is to sweep every `reconcile_s`.
+    """Make a world whose sandbox is running and whose board is not; the board will reconcile every `reconcile_s`.
 
-    A SQLite file lies with everything else unless another folder is given. The world's own is deleted at the end,
-    and kept for who wants to look when the block raises.
+    A SQLite file is in the world's own folder unless another is given. That folder is deleted at the end, but kept for
+    inspection if the block raises.
     """
     async with AsyncExitStack() as stack:
         if launcher is None:
@@ -209,7 +209,7 @@ def _client(url: str) -> httpx.AsyncClient:
 
 
 async def _migrate(world: World) -> None:
-    """Make the schema, which a start does by itself on SQLite alone."""
+    """Create the schema; only on SQLite does the board do so itself."""
     migrating = await world.launcher.start(
         ["migrate"], environment=world.settings, folder=world.folder, log=world.log, hooks=world.hooks
     )

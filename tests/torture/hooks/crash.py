@@ -1,7 +1,7 @@
-"""The crash hook: a board's process ends before or after one statement or one call, at a point that has a name.
+"""The crash hook: ends a board's process before or after one statement or one call, at a named point.
 
-A point is named for what the board was doing, and for the step: `webhook checkout.session.completed: before INSERT
-message`. Steps of whatever nobody waits for, the feed's own reading say, are no points.
+A point is named after what the board was doing and the step: `webhook checkout.session.completed: before INSERT
+message`. Background steps that nothing waits for, such as the feed's reads, are not points.
 """
 
 import os
@@ -25,15 +25,15 @@ from paidchat.payments.reconciler import Reconciler
 from tests.torture.hooks.patches import replace
 
 EXIT_STATUS: Final = 86
-ARMED: Final = "armed"  # the file that names the point; it is gone once the process has died of it
-PASSED: Final = "passed"  # the file that lists the points which were passed
+ARMED: Final = "armed"  # the file with the name of the point; it is deleted when the process dies there
+PASSED: Final = "passed"  # the file that lists the points that were passed
 _TABLE = re.compile(r"(?:FROM|INTO|UPDATE)\s+(\w+)")
 _ID = re.compile(r"\b(cs|pi|ch|re|du|dp|evt)_\w+")
 
 
 @dataclass
 class Work:
-    """What the board is doing in one task: its name, and how often it has come to each step."""
+    """What the board is doing in one task: its name, and how often it has reached each step."""
 
     name: str
     steps: Counter[str] = field(default_factory=Counter)
@@ -43,7 +43,7 @@ _work: ContextVar[Work | None] = ContextVar("work", default=None)
 
 
 class Points:
-    """The folder that says where to die, and is told where the process has been."""
+    """The folder with the point at which to die, and the list of points passed."""
 
     def __init__(self, folder: Path) -> None:
         self._armed = folder / ARMED
@@ -65,7 +65,7 @@ class Points:
 
 
 def install(folder: str) -> None:
-    """Let this process die at the point that the folder's file names."""
+    """Make this process die at the point that the folder's file names."""
     points = Points(Path(folder))
     _watch_statements(points)
     _watch_calls(points)
@@ -133,7 +133,7 @@ def _name_work() -> None:
 
 
 def _as_work(label: Callable[..., str]) -> Callable[[Any], Any]:
-    """Make a function's every call a work of its own, inside the work that calls it."""
+    """Make each call of a function a work of its own, within the work that calls it."""
 
     def working(function: Any) -> Any:
         async def work(*arguments: Any, **options: Any) -> Any:

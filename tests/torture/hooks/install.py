@@ -1,4 +1,4 @@
-"""Hooks: what is changed in a board's process before it runs, and nowhere else. Its source stays as it is."""
+"""Hooks: changes to a board made in its process before it runs. Its source is unchanged."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from tests.torture.hooks import tasks as task_hooks
 
 
 def install(hooks: dict[str, Any]) -> None:
-    """Install what is asked for, by name.
+    """Install the hooks with these names.
 
-    `crash`: the folder of a `crash_hook`; `sabotage`: the name of one of `sabotages`; `lease_s`: how long a dead
-    process is waited for; `first_sweep_s`: when the first sweep comes; `hold_answers`: True to hold Stripe's answers,
-    as `time_hooks` says; `full_when`: the file that makes SQLite refuse to grow while it exists; `kill_tasks`: how
-    often, and with which pause, background tasks are cancelled; `clock_ahead_s`: by how much its clock is ahead.
+    `crash`: the folder of the crash hook; `sabotage`: the name of a sabotage; `lease_s`: how long leases of a dead
+    process last; `first_sweep_s`: when the reconciler's first pass starts; `hold_answers`: True to delay Stripe's
+    answers, see `time_hooks`; `full_when`: SQLite refuses to grow while this file exists; `kill_tasks`: how often, and
+    with which pause, background tasks are cancelled; `clock_ahead_s`: by how much the process's clock is ahead.
     """
     if (clock_ahead_s := hooks.get("clock_ahead_s")) is not None:
         time_hooks.put_clock_ahead(clock_ahead_s)

@@ -1,4 +1,4 @@
-"""The page limit: SQLite refuses to let the database grow, as on a full disk, while a file exists."""
+"""The page limit: while a file exists, SQLite refuses to let the database grow, as on a full disk."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -10,10 +10,10 @@ MOST_PAGES: Final = 4_294_967_294  # SQLite's own
 
 
 def install(flag: str) -> None:
-    """Set every connection's limit to what there is already, or to none, before each of its transactions."""
+    """Before each transaction, limit the connection to the pages that exist, or remove the limit."""
     full = Path(flag)
 
     @event.listens_for(Engine, "begin")
     def _limit(connection: Any) -> None:
-        pages = 1 if full.exists() else MOST_PAGES  # fewer than there are means as many as there are
+        pages = 1 if full.exists() else MOST_PAGES  # SQLite takes a smaller limit as the current size
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")

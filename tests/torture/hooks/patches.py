@@ -1,13 +1,13 @@
-"""Patches: how a hook changes the board's code, in the process where it runs and nowhere else."""
+"""Patches: how a hook replaces code of the board in its process."""
 
 from collections.abc import Callable
 from typing import Any
 
 
 def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-    """Put `make(original)` in the place of an attribute of a module or a class.
+    """Replace an attribute of a module or class by `make(original)`.
 
     Raises:
-        AttributeError: there is none of this name, so the hook is out of date.
+        AttributeError: there is no such attribute, so the hook is out of date.
     """
     setattr(owner, name, make(getattr(owner, name)))

@@ -1,4 +1,4 @@
-"""Sabotages: each unplugs one safeguard of a board's process, to prove that a run would notice its absence."""
+"""Sabotages: each removes one safeguard in a board's process, to prove that a run would notice."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -21,19 +21,19 @@ from tests.torture.hooks import unplugged
 from tests.torture.hooks.patches import replace
 from tests.torture.table import Row
 
-PAUSE_S = 0.3  # long enough for whatever may come in between to come
+PAUSE_S = 0.3  # long enough for other requests to come in between
 
 
 @dataclass(frozen=True)
 class Sabotage:
-    """One safeguard unplugged.
+    """The removal of one safeguard.
 
     Attributes:
-        unplug: does it, in the process where it is called.
+        unplug: removes it in the process where it is called.
         run: the run that must turn red.
-        sign: what the run must say of it: red for another reason does not count.
-        count: how much of the run is enough; None: its short pass.
-        what: in words.
+        sign: what the run's findings must contain, because red for another reason does not count.
+        count: the number of rounds needed; None for a short pass.
+        what: a description.
     """
 
     unplug: Callable[[], None]
@@ -76,7 +76,7 @@ def _answer_first() -> None:
 def _no_sweep() -> None:
     async def never(reconciler: Reconciler) -> None:
         del reconciler
-        await asyncio.Event().wait()  # one that ended would be restarted
+        await asyncio.Event().wait()  # if it ended, it would be restarted
 
     replace(Reconciler, "run", lambda _: never)
 
@@ -99,7 +99,7 @@ _seen_before: ContextVar[dict[str, Any]] = ContextVar("seen_before")
 
 
 def _look_then_write() -> None:
-    """Unplug what makes "once", all of it: any one alone would hold."""
+    """Remove everything that guarantees "once", because each part alone would be enough."""
     replace(Fulfilment, "fulfill", lambda _: _look_and_fulfill)
     replace(queries, "lock_payments", lambda _: _as_seen_before)
     replace(queries, "move_payments", lambda _: _move_whatever_they_are)
@@ -141,7 +141,7 @@ def _count_elsewhere() -> None:
 
 
 def _count_on(count: int) -> int:
-    """Count in a file, which does not go back with the transaction, as a sequence does not."""
+    """Count in a file, which is not rolled back with the transaction, just like a sequence."""
     counter = Path("counter")
     head = count + (int(counter.read_text()) if counter.exists() else 0)
     counter.write_text(str(head))
@@ -156,20 +156,18 @@ SABOTAGES: dict[str, Sabotage] = {
         "doubled:",
         "looks, then writes: no unique key, no condition on the update, no lock, no single writer",
     ),
-    "sweep": Sabotage(
-        _no_sweep, "lost-events", "was paid and is not shown", "nobody asks Stripe about what it did not tell"
-    ),
+    "sweep": Sabotage(_no_sweep, "lost-events", "was paid and is not shown", "the reconciler does not ask Stripe"),
     "poisoned": Sabotage(
         unplugged.read_all_or_nothing,
         "lost-events",
         "was paid and is not shown",
-        "one event that cannot be read stops the sweep",
+        "one unreadable event stops the reconciler",
     ),
     "commit-after-answer": Sabotage(
         _answer_first, "storage-faults", "acknowledged and forgotten", "webhooks are answered before the commit", 1
     ),
     "seq": Sabotage(
-        _count_elsewhere, "storage-faults", "not dense", "places in the log are not counted inside the transaction", 1
+        _count_elsewhere, "storage-faults", "not dense", "sequence numbers are taken outside the transaction", 1
     ),
     "money-order": Sabotage(
         _forget_when_asked,
@@ -182,29 +180,29 @@ SABOTAGES: dict[str, Sabotage] = {
         unplugged.believe_everybody, "forgeries", "forged accepted:", "the signature of webhooks is not checked"
     ),
     "join-order": Sabotage(
-        unplugged.follow_late, "viewers", "a gap", "a pause between a viewer's first frame and its following"
+        unplugged.follow_late, "viewers", "a gap", "a viewer is subscribed a moment after its first frame"
     ),
     "withheld": Sabotage(
-        unplugged.replay_everything, "viewers", "was off the board and was replayed", "what was removed is replayed", 30
+        unplugged.replay_everything,
+        "viewers",
+        "was off the board and was replayed",
+        "removed messages are replayed",
+        30,
     ),
-    "deadlines": Sabotage(
-        unplugged.wait_for_everybody, "hardening", "waited for longer", "requests may take as long as they like"
-    ),
+    "deadlines": Sabotage(unplugged.wait_for_everybody, "hardening", "waited for longer", "requests have no deadline"),
     "handshakes": Sabotage(
         unplugged.shake_any_hand, "hardening", "a handshake", "bad handshakes are left to the WebSocket library"
     ),
     "trailers": Sabotage(
-        unplugged.read_trailers, "hardening", "a flood of trailers", "what follows a chunked body is read without end"
+        unplugged.read_trailers, "hardening", "a flood of trailers", "trailers are read without a limit"
     ),
     "frame-budget": Sabotage(
-        unplugged.count_no_frames, "hardening", "a flood of pings", "viewers may send as many frames as they like"
+        unplugged.count_no_frames, "hardening", "a flood of pings", "viewers may send any number of frames"
     ),
-    "redaction": Sabotage(unplugged.log_everything, "hardening", "is in the log", "secrets are logged like anything"),
-    "backlog": Sabotage(
-        unplugged.wait_for_readers, "stalled", "were held for", "what a viewer does not read is kept for it"
-    ),
+    "redaction": Sabotage(unplugged.log_everything, "hardening", "is in the log", "logs are not redacted"),
+    "backlog": Sabotage(unplugged.wait_for_readers, "stalled", "were held for", "a viewer's buffer is unbounded"),
     "restart": Sabotage(
-        unplugged.leave_tasks_dead, "task-kills", "does not get ready again", "background tasks that end stay dead"
+        unplugged.leave_tasks_dead, "task-kills", "does not get ready again", "background tasks are not restarted"
     ),
     "clock-order": Sabotage(
         unplugged.order_by_clock, "simulation", ": payment ", "Stripe's answers are ordered by a clock that jumps", 400
@@ -213,20 +211,20 @@ SABOTAGES: dict[str, Sabotage] = {
         unplugged.believe_the_future,
         "simulation",
         "the sweep was held by somebody",
-        "a lease that ends in an hour holds for an hour, whoever's clock was wrong",
+        "a lease that a wrong clock set too far ahead stays in force",
         200,
     ),
     "surplus": Sabotage(
-        unplugged.keep_surplus, "simulation", "and nothing went back", "money that was paid twice is kept", 120
+        unplugged.keep_surplus, "simulation", "and nothing went back", "a second payment is not refunded", 120
     ),
 }
 
 
 def unplug(name: str) -> None:
-    """Unplug a safeguard in this process."""
+    """Remove a safeguard in this process."""
     SABOTAGES[name].unplug()
 
 
 def is_noticed(name: str, rows: Sequence[Row]) -> bool:
-    """Tell whether a run that went without a safeguard says so."""
+    """Tell whether a run without a safeguard turned red for the right reason."""
     return any(SABOTAGES[name].sign in finding for row in rows for finding in row.findings)

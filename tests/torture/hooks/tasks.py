@@ -1,4 +1,4 @@
-"""Task hooks: a board's background tasks are cancelled by their names, one after another, at random."""
+"""Task hooks: cancel a board's background tasks by name, in random order."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ _killers: set[asyncio.Task[None]] = set()
 
 
 def kill_tasks(times: int, every_s: float) -> None:
-    """Let a board cancel one of its own tasks every so often, and so many times in all."""
+    """Make a board cancel one of its own tasks again and again, with a pause, a given number of times."""
 
     def entering(enter: Any) -> Any:
         async def enter_and_kill(supervisor: Supervisor) -> Any:

@@ -1,4 +1,4 @@
-"""Time hooks: waits of the board's that a run cannot sit out, and answers of Stripe's that arrive late."""
+"""Time hooks: shorten waits that are too long for a run, move the clock, and delay Stripe's answers."""
 
 import asyncio
 from datetime import timedelta
@@ -14,24 +14,24 @@ HELD_S = 1.5
 
 
 def shorten(seconds: float) -> None:
-    """Let what a dead process held, the sweep or a payment's claim, be free after so many seconds."""
+    """Make the leases and claims of a dead process end after this many seconds."""
     replace(reconciler, "LEASE_TTL", lambda _: timedelta(seconds=seconds))
     for owner in (checkout, checkout_sessions, reconciler):
         replace(owner, "CLAIM_TTL", lambda _: timedelta(seconds=seconds))
 
 
 def put_sweep(seconds: float) -> None:
-    """Let the first sweep come so many seconds after the start."""
+    """Make the reconciler's first pass start this many seconds after the start."""
     replace(reconciler, "FIRST_DELAY_S", lambda _: seconds)
 
 
 def put_clock_ahead(seconds: float) -> None:
-    """Put the wall clock, as the board reads it, so many seconds ahead; back, if they are negative."""
+    """Set the wall clock, as the board reads it, this many seconds ahead (or back, if negative)."""
     replace(clock, "now", lambda now: lambda: now() + timedelta(seconds=seconds))
 
 
 def hold_answers() -> None:
-    """Hold Stripe's first answer about each intent, so that the next ones overtake it."""
+    """Delay Stripe's first answer about each payment intent, so that the next ones overtake it."""
     asked: set[str] = set()
 
     def held(retrieve: Any) -> Any:

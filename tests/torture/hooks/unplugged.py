@@ -1,4 +1,4 @@
-"""Unplugged: the safeguards of the way in and the way out that `sabotages` can do without."""
+"""Unplugged: removals of safeguards at the webhook, the feed, the connections and the log, for `sabotages`."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ PAUSE_S = 0.2
 
 
 def believe_everybody() -> None:
-    """Take every webhook for Stripe's."""
+    """Accept every webhook without checking its signature."""
 
     def verify_signature(*_: Any) -> None:
         return
@@ -33,10 +33,10 @@ def believe_everybody() -> None:
 
 
 def follow_late() -> None:
-    """Let a pause pass between what a subscriber is sent at first and its following, which begins where the log is."""
+    """Subscribe a viewer a moment after its first frame, from where the log is then."""
 
     class Following(set[Subscriber]):
-        """Takes its members in a while after they came."""
+        """A set that adds its members after a pause."""
 
         def __init__(self, feed: Feed) -> None:
             super().__init__()
@@ -61,7 +61,7 @@ def follow_late() -> None:
 
 
 def replay_everything() -> None:
-    """Replay entries as they were, whatever has become of their messages since."""
+    """Replay entries as they were, even if their messages were removed since."""
 
     def as_it_was(feed: Feed, entry: feed_module.Entry) -> bytes:
         del feed
@@ -71,7 +71,7 @@ def replay_everything() -> None:
 
 
 def keep_surplus() -> None:
-    """Keep the money of whoever has paid twice."""
+    """Do not refund second payments."""
 
     def only_operators(want: Any) -> Any:
         async def want_unless_surplus(*arguments: Any) -> None:
@@ -84,7 +84,7 @@ def keep_surplus() -> None:
 
 
 def order_by_clock() -> None:
-    """Go by when Stripe's answers were asked for, not by their numbers, and take an older one for nothing new."""
+    """Order Stripe's answers by the time of the question instead of its number, and ignore older ones."""
 
     def by_time(enter: Any) -> Any:
         def enter_intent(ledger: Settlement, account: Any, fact: Any) -> Verdict:
@@ -100,7 +100,7 @@ def order_by_clock() -> None:
 
 
 def believe_the_future() -> None:
-    """Let whatever was taken hold until it ends, and whatever was done count, however far ahead that lies."""
+    """Keep every stored time in force, however far in the future it is."""
 
     def in_force(connection: Any, until: Any, span: Any) -> Any:
         del span
@@ -114,7 +114,7 @@ def believe_the_future() -> None:
 
 
 def read_all_or_nothing() -> None:
-    """Let one listed event that cannot be read fail the whole list."""
+    """Make one unreadable event in a list fail the whole list."""
 
     def unforgiving(read: Any) -> Any:
         def read_listed_event(event: Any) -> Any:
@@ -129,7 +129,7 @@ def read_all_or_nothing() -> None:
 
 
 def wait_for_everybody() -> None:
-    """Wait for the end of a request as long as it takes."""
+    """Wait for the end of a request without a deadline."""
 
     def expect_within(protocol: http_protocol.HttpProtocol, seconds: float) -> None:
         del protocol, seconds
@@ -143,34 +143,34 @@ def shake_any_hand() -> None:
 
 
 def read_trailers() -> None:
-    """Read whatever comes after a chunked body."""
+    """Read trailers without a limit."""
     little = "_is_too_much_around_a_body"
     replace(http_protocol.HttpProtocol, little, lambda _: lambda protocol: False)  # noqa: ARG005 - as above
 
 
 def count_no_frames() -> None:
-    """Let viewers send as many frames as they like."""
+    """Let viewers send any number of frames."""
     replace(FrameBudget, "admits", lambda _: lambda budget: True)  # noqa: ARG005 - it takes a method's place
 
 
 def wait_for_readers() -> None:
-    """Keep whatever a viewer has not read, as long as it does not read it."""
+    """Buffer everything that a viewer has not read, without a limit."""
 
     def keep(subscriber: Subscriber, now: float) -> None:
         del subscriber, now
 
     replace(feed_module, "MAX_BACKLOG", lambda _: 2**40)
     replace(Subscriber, "drop_if_stalled", lambda _: keep)
-    replace(server, "USER_TIMEOUT_MS", lambda _: 0)  # the kernel's own patience
+    replace(server, "USER_TIMEOUT_MS", lambda _: 0)  # the kernel's default
 
 
 def log_everything() -> None:
-    """Log whatever there is to log."""
+    """Log without redaction."""
     replace(observability, "_redact_event", lambda _: lambda _logger, _name, event: event)
 
 
 def leave_tasks_dead() -> None:
-    """Leave a background task that has ended alone."""
+    """Do not restart background tasks."""
 
     def ended(supervisor: Supervisor, task: Any) -> None:
         del supervisor, task

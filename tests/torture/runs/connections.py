@@ -1,4 +1,4 @@
-"""Connections: what bad handshakes, endless trailers and chattering viewers may cost, and how soon they are gone."""
+"""Connections: what bad handshakes, endless trailers and flooding viewers may cost, and how soon they are closed."""
 
 import asyncio
 import time
@@ -9,11 +9,11 @@ from tests.torture.harness.world import World
 from tests.torture.table import Row
 
 MIB = 2**20
-GONE_WITHIN_S = 5 + 3  # a connection that misused or closed, and time for a busy machine
+GONE_WITHIN_S = 5 + 3  # for misbehaving or closed connections, plus time for a busy machine
 EACH = 300  # connections of a kind
 LEFT_WITHIN_S = 30
-MOST_GROWTH = 24 * MIB  # by one kind after another, each of which finds the room that the one before has left
-HEALTHY_WITHIN_S = 0.2  # on a machine of its own
+MOST_GROWTH = 24 * MIB  # over all kinds, one after another; each can reuse the memory of the one before
+HEALTHY_WITHIN_S = 0.2  # on an idle machine
 HOSTILE_BYTES_PER_S = 300_000
 HOSTILE_S = 10
 PIECES_PER_S = 20
@@ -24,7 +24,7 @@ CHUNKED = _POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def _handshake(**changes: str) -> bytes:
-    """Write a handshake with lines added, or with the values of usual ones changed."""
+    """Return a handshake with lines added, or with the values of its usual lines changed."""
     text = HANDSHAKE.format(host="x").removesuffix("\r\n")
     for name, value in changes.items():
         line = f"{name.replace('_', '-')}: "
@@ -42,7 +42,7 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     "with a long line": (_handshake(Cookie="a" * 25_000), 431),
     "of another origin": (_handshake(Origin="https://evil.example.com"), 403),
 }
-# What comes to nothing: what is sent at first, and then every second for as long as it can be.
+# Connections that lead nowhere: what they send at first, and then every second until they are closed.
 IDLE: dict[str, tuple[bytes, bytes]] = {
     **{f"handshakes {name}": (request, b"a") for name, (request, _) in REFUSED.items()},
     "silence": (b"", b""),
@@ -65,7 +65,7 @@ HOSTILE: dict[str, tuple[bytes, bytes]] = {
 
 
 async def check_handshakes(world: World, row: Row) -> None:
-    """A handshake that is refused is told why, and gone in time though the other side keeps its end open."""
+    """A refused handshake gets a reason, and is closed in time even if the client keeps its end open."""
     answers = await asyncio.gather(*(_refused(world.board_port, request) for request, _ in REFUSED.values()))
     for (name, (_, status)), (answer, took) in zip(REFUSED.items(), answers, strict=True):
         if answer is None or took > GONE_WITHIN_S:
@@ -87,7 +87,7 @@ async def _refused(port: int, request: bytes) -> tuple[bytes | None, float]:
 
 
 async def check_leftovers(world: World, row: Row) -> None:
-    """Of hundreds of connections of each kind that come to nothing no socket and no memory is left."""
+    """Hundreds of connections of each kind leave no socket and no memory behind."""
     assert world.board is not None
     before = 0
     for name, (start, drip) in IDLE.items():
@@ -99,7 +99,7 @@ async def check_leftovers(world: World, row: Row) -> None:
     grown = resident_bytes(world.board.pid) - before
     row.counts["MiB left by connections"] = round(grown / MIB, 1)
     if grown > MOST_GROWTH:
-        row.wrong.append(f"connections that came to nothing left {grown / MIB:.0f} MiB")
+        row.wrong.append(f"abandoned connections left {grown / MIB:.0f} MiB behind")
 
 
 async def _come_to_nothing(port: int, start: bytes, drip: bytes) -> float:
@@ -124,7 +124,7 @@ async def _come_to_nothing(port: int, start: bytes, drip: bytes) -> float:
 
 
 async def check_health(world: World, row: Row) -> None:
-    """While one connection sends as fast as a phone can, whatever it is, a health check is answered at once."""
+    """While one connection sends anything as fast as a phone can, a health check is answered at once."""
     for name, (start, part) in HOSTILE.items():
         attacking = asyncio.create_task(_attack(world.board_port, start, part))
         worst, until = 0.0, time.monotonic() + HOSTILE_S

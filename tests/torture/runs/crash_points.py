@@ -1,4 +1,4 @@
-"""Crash points: a board dies once before and once after every statement and every call of everything it does."""
+"""Crash points: a board dies once before and once after every statement and every call in everything it does."""
 
 import asyncio
 import random
@@ -21,10 +21,10 @@ PLOTS = (
     Plot("create", ("pay",), by="create"),
     Plot("paid", ("pay",)),
     Plot("paid later", ("pay_later", "settle")),
-    Plot("paid later in vain", ("pay_later", "settle_fail")),
+    Plot("delayed payment failed", ("pay_later", "settle_fail")),
     Plot("expired", ("expire",)),
     Plot("refunded", ("pay", "refund")),
-    Plot("refunded in vain", ("pay", "refund", "refund_fail")),
+    Plot("refund failed", ("pay", "refund", "refund_fail")),
     Plot("disputed", ("pay", "dispute")),
     Plot("dispute won", ("pay", "dispute", "win_dispute")),
     Plot("paid twice", ("pay",), sessions=2),
@@ -38,10 +38,10 @@ PLOTS = (
 SHORT_STORIES, SHORT = 3, 2  # and points of each
 LEASE_S = 0.5
 SWEEP_EVERY_S = 0.5
-WORKS = {"moderate": ("moderate", "send refunds")}  # the works that a plot's points are in, if not in one of its name
+WORKS = {"moderate": ("moderate", "send refunds")}  # the works with a plot's points, if not named like its `by`
 NO_SWEEP = {"first_sweep_s": 3600}
 SWEEP_AT_ONCE = {"first_sweep_s": 0.05}
-# Every removal of this run is one with a refund.
+# Every removal in this run has a refund.
 HALF = "was removed and its refund is not wanted"
 HALF_MODERATED = (
     "SELECT message.id FROM message LEFT JOIN refund ON refund.payment_id = message.payment_id "
@@ -57,7 +57,7 @@ HEAL_TIMEOUT_S = 20
 async def run(order: Order) -> list[Row]:
     """Tell each story in each order, once for each of its points, and audit after each death.
 
-    A short pass dies at a few points of a few stories, drawn by the seed; `count` says at how many of each.
+    A short pass dies at a few random points of a few stories; `count` sets how many of each.
     """
     rng = random.Random(order.seed)
     stories = [(plot, told) for plot in PLOTS for told in (ORDERS if plot.by != "sweep" else ORDERS[:1])]
@@ -83,7 +83,7 @@ async def run(order: Order) -> list[Row]:
 
 
 class Crashes:
-    """The crashes of one plot in one order, in a world of their own."""
+    """The crashes of one plot in one order, in their own world."""
 
     def __init__(self, world: World, plot: Plot, told: Told, row: Row) -> None:
         self._world = world
@@ -95,7 +95,7 @@ class Crashes:
         self._stories = 0
 
     async def some_of_them(self, rng: random.Random, count: int | None) -> None:
-        """Rehearse to learn the points, then die at each, or at `count` drawn ones."""
+        """Rehearse to learn the points, then die at each, or at `count` random ones."""
         points = await self._rehearse()
         if not points:
             self._row.wrong.append("the plot has no points: its hooks see nothing of it")
@@ -104,7 +104,7 @@ class Crashes:
             if await self._die_at(point):
                 self._row.details.append(point)
             else:
-                self._row.wrong.append(f"never came to {point}")
+                self._row.wrong.append(f"never reached {point}")
         deaths = len(self._row.details)
         self._row.counts = {"points": len(points), "deaths": deaths, "payments": len(self._world.taken)}
 
@@ -115,7 +115,7 @@ class Crashes:
         return [point for point in dict.fromkeys(passed) if point.startswith(WORKS.get(self._plot.by, self._plot.by))]
 
     async def _die_at(self, point: str) -> bool:
-        """Die at a point, look at what is on disk, go on with another board, and audit; False if it did not die."""
+        """Die at a point, check what is on disk, continue with another board, and audit; False if it did not die."""
         story = self._new_story()
         died = await self._tell(point, story)
         await self._world.kill_board()
@@ -126,7 +126,7 @@ class Crashes:
         return died
 
     async def _tell(self, point: str, story: Story) -> bool:
-        """Tell a story to a board that is to die at a point; return whether it has. Without a point, rehearse."""
+        """Tell a story to a board that should die at a point; return whether it did. Without a point, rehearse."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
         await self._world.faults(webhook={"drop": "all"})
@@ -139,7 +139,7 @@ class Crashes:
         return False
 
     async def _board_at_the_story(self, story: Story, point: str) -> Process:
-        """Start a board that is to die, and let it have the story, or find it."""
+        """Start a board that should die, and tell it the story, or let its reconciler find it."""
         hooks = {"crash": str(self._folder)}
         board = await self._world.restart_board({**hooks, **NO_SWEEP})
         if self._plot.by == "sweep":
@@ -158,14 +158,14 @@ class Crashes:
         (self._folder / crash_hook.ARMED).write_text(point)
 
     async def _quiet(self) -> None:
-        """Wait until the board has come to no further point for a while."""
+        """Wait until the board has not reached another point for a while."""
         passed, size = self._folder / crash_hook.PASSED, -1
         while (grown := passed.stat().st_size) != size:
             size = grown
             await asyncio.sleep(QUIET_S)
 
     async def _heal(self, point: str, story: Story) -> None:
-        """Let a board without faults see what the one before left, and wait for everything to be as it must be."""
+        """Start a board without faults on what the last one left, and wait until everything is right."""
         await self._world.restart_board()
         await self._world.faults()
         if self._told != "reversed" or story.payment is not None:

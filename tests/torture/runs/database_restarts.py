@@ -1,4 +1,4 @@
-"""Database restarts: PostgreSQL goes down and comes back under a board that lives on, while people pay and watch."""
+"""Database restarts: PostgreSQL goes down and comes back under a running board, while people pay and watch."""
 
 import asyncio
 import random
@@ -16,14 +16,14 @@ from tests.torture.table import Row
 
 SHORT, LONG = 2, 20
 PAYER_EVERY_S = 0.1
-ANSWERS = 10  # of the board's, between a restart and the next
+ANSWERS = 10  # responses of the board between two restarts
 LONGEST_WAIT_S = 8.0
 VIEWERS = 4
 RETRY_S = 0.2
 
 
 async def run(order: Order) -> list[Row]:
-    """Restart a server of the run's own, again and again; the board must get over it by itself."""
+    """Restart PostgreSQL again and again; the board must recover by itself."""
     restarts = order.count or (SHORT if order.short else LONG)
     row = Row("database-restarts", "PostgreSQL is restarted while people pay and others watch", order.seed)
     began = time.monotonic()
@@ -48,7 +48,7 @@ async def run(order: Order) -> list[Row]:
             await asyncio.gather(*following, return_exceptions=True)
             await _gather(world, viewers, row)
             if not board.alive:
-                row.wrong.append("the board did not live through it")
+                row.wrong.append("the board did not survive")
             row.counts |= {"restarts": restarts, "payments": len(world.taken)}
     finally:
         await asyncio.to_thread(server.stop)
@@ -57,7 +57,7 @@ async def run(order: Order) -> list[Row]:
 
 
 async def _follow(viewer: Viewer) -> None:
-    """Follow the board until cancelled, coming back with the cursor whenever the connection ends."""
+    """Follow the board until cancelled, reconnecting with the cursor whenever the connection ends."""
     while True:
         try:
             await viewer.connect(viewer.cursor)
@@ -68,7 +68,7 @@ async def _follow(viewer: Viewer) -> None:
 
 
 async def _gather(world: World, viewers: list[Viewer], row: Row) -> None:
-    """Hold what the viewers have against the board: each began with one snapshot and has missed nothing since."""
+    """Compare the viewers with the board: each got one snapshot at the start and has missed nothing since."""
     row.counts["viewers' connections"] = sum(viewer.connections for viewer in viewers)
     messages = await read_board(world)
     async with world.records.reading() as reader:

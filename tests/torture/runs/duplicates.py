@@ -1,4 +1,4 @@
-"""Duplicates: each event arrives fifty times at once, together with the landing page and the sweep."""
+"""Duplicates: each event arrives fifty times at once, together with the landing page's lookup and the reconciler."""
 
 import asyncio
 import time
@@ -14,9 +14,9 @@ COPIES, LOOKS = 50, 5
 
 
 async def run(order: Order) -> list[Row]:
-    """Pay, and let everything that may tell of it tell of it at once."""
+    """Pay, and report the payment to the board in every way at once."""
     payments = order.count or (SHORT if order.short else LONG)
-    row = Row("duplicates", f"each event {COPIES} times at once, with the landing page and the sweep", order.seed)
+    row = Row("duplicates", f"each event {COPIES} times at once, with the landing page and the reconciler", order.seed)
     began = time.monotonic()
     async with made_world(
         launcher=order.launcher, database=order.database, hooks=order.hooks, reconcile_s=0.2

@@ -1,4 +1,4 @@
-"""Forgeries: whoever is not Stripe asks the board to post, in every way that could be thought of."""
+"""Forgeries: tries to make the board post without being Stripe, in every way that we could think of."""
 
 import asyncio
 import json
@@ -19,11 +19,11 @@ from tests.torture.order import Order
 from tests.torture.table import Row
 
 SHORT = 6  # cases of each idea
-CORPUS = (forgery_signatures, forgery_transport, forgery_contents)  # imported, they have written down their ideas
+CORPUS = (forgery_signatures, forgery_transport, forgery_contents)  # importing them registers their ideas
 ANSWER_WITHIN_S = 3.0
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})")
-MOST_ACCEPTED = 5  # more of them would tell nothing new
-NEVER_S = 3600.0  # nothing moves but by what is sent
+MOST_ACCEPTED = 5  # stop after this many, because more would add nothing
+NEVER_S = 3600.0  # so that only the requests sent can change anything
 STATES = (
     "SELECT id, status, paid, refunded, disputed, payment_intent, session_id FROM payment ORDER BY id",
     "SELECT id, payment_id, hidden FROM message ORDER BY id",
@@ -34,7 +34,7 @@ STATES = (
 
 @dataclass
 class Trial:
-    """A board that is lied to, and what it has made of it so far."""
+    """A board that is sent forgeries, and the results so far."""
 
     world: World
     row: Row
@@ -44,7 +44,7 @@ class Trial:
     sent: int = 0
 
     async def prepare(self) -> None:
-        """Put an open payment, one that is posted and one that waits for the bank into the board."""
+        """Create three payments: one open, one posted, and one waiting for the bank."""
         victim, posted, waiting = [await _start(self.world, text) for text in ("victim", "posted", "waiting")]
         await self.world.act(_session_id(posted), "pay")
         await self.world.act(_session_id(waiting), "pay_later")
@@ -59,7 +59,7 @@ class Trial:
         self.state = await _state(self.world)
 
     async def try_on(self, forgery: Forgery) -> None:
-        """Send one forgery; note what it moved, and an answer that it should not have had."""
+        """Send one forgery; record any change it made, and any response it should not have got."""
         statuses = await send(self.world.board_port, forgery.request)
         self.sent += 1
         what = f"{forgery.idea}: {forgery.name}"
@@ -68,20 +68,22 @@ class Trial:
         state = await _state(self.world)
         if state != self.state:
             self.row.forged_accepted.append(f"{what} (answered {statuses})")
-            await self.prepare()  # the victim is spent
+            await self.prepare()  # the victim can't be used again
 
     async def check_the_key(self) -> None:
-        """Send what all of the forgeries pretend to be: it must post, or they were refused for another reason."""
+        """Send the genuine event: it must post, otherwise the forgeries were refused for another reason."""
         assert self.scene is not None
         event = json.dumps(completed(paid(self.scene.victim))).encode()
         statuses = await send(self.world.board_port, self.scene.post(event, signature(event)))
         if statuses != [200] or await _state(self.world) == self.state:
-            self.row.wrong.append(f"the genuine event was answered {statuses} and did not post: the corpus is blunt")
+            self.row.wrong.append(
+                f"the genuine event was answered {statuses} and did not post: the forgeries prove nothing"
+            )
 
 
 async def run(order: Order) -> list[Row]:
-    """Send every forgery, in an order drawn from the seed, and look after each whether anything has moved."""
-    row = Row("forgeries", f"{len(IDEAS)} ideas of how to be taken for Stripe", order.seed)
+    """Send every forgery in random order, and check after each whether anything changed."""
+    row = Row("forgeries", f"{len(IDEAS)} ways to impersonate Stripe", order.seed)
     began = time.monotonic()
     ideas = list(IDEAS)
     random.Random(order.seed).shuffle(ideas)
@@ -93,21 +95,21 @@ async def run(order: Order) -> list[Row]:
         await trial.prepare()
         for idea in ideas:
             assert trial.scene is not None
-            # Made one by one, so that each has the time at which it is sent.
+            # Made one by one, so that each is signed with the current time.
             for forgery in islice(idea.forgeries(trial.scene), SHORT if order.short else None):
                 await trial.try_on(forgery)
             if len(row.forged_accepted) > MOST_ACCEPTED:
                 break
         await trial.check_the_key()
         if not await world.healthy():
-            row.wrong.append("the board does not answer any more")
+            row.wrong.append("the board no longer responds")
         row.counts |= {"ideas": len(IDEAS), "cases": trial.sent}
     row.seconds = time.monotonic() - began
     return [row]
 
 
 async def send(port: int, request: bytes) -> list[int]:
-    """Send bytes as they are; return the statuses that came back, or `CLOSED` if none did."""
+    """Send raw bytes; return the statuses of the responses, or `CLOSED` if there were none."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer = b""
     with suppress(OSError, TimeoutError):

@@ -1,4 +1,4 @@
-"""Hardening: what a board on the open internet has to put up with, and what it may cost it."""
+"""Hardening: the abuse that a board on the open internet must withstand, and what it may cost."""
 
 import asyncio
 import json
@@ -18,25 +18,25 @@ from tests.torture.runs.connections import CHUNKED, check_handshakes, check_heal
 from tests.torture.table import Row
 
 MIB = 2**20
-HEAD_WITHIN_S = 10 + 5  # the server's deadlines, and time for a busy machine
+HEAD_WITHIN_S = 10 + 5  # the server's deadline, plus time for a busy machine
 BODY_WITHIN_S = 20 + 5
 ANSWERED_WITHIN_S = 10  # POST /api/payments, whatever Stripe does
 HANG_S = 30
-HEALTHY_MEDIAN_S, HEALTHY_WORST_S = 0.25, 3.0  # 0.1 on a machine of its own
+HEALTHY_MEDIAN_S, HEALTHY_WORST_S = 0.25, 3.0  # 0.1 on an idle machine
 PAYERS = 20
 STREAMED = 200 * MIB
 LONGEST_STREAM_S = 60
-LONGEST_HEAD_S = 10  # of which there is no need to say more: it is cut off at once, or not at all
+LONGEST_HEAD_S = 10  # enough, because it is cut off at once or not at all
 ENOUGH_TRAILERS = 32 * MIB
 MOST_GROWTH = 48 * MIB  # over all floods together
 PINGS = 200_000
-MOST_HEAD = 8 * MIB  # bytes of endless headers, most of which are under way when the door is shut
+MOST_HEAD = 8 * MIB  # bytes of endless headers; most are in flight when the connection is closed
 NEVER_S = 3_600.0
 
 
 async def run(order: Order) -> list[Row]:
-    """Make every check in turn, those that only wait at the same time."""
-    row = Row("hardening", "slow, endless, huge and hanging: floods, deadlines, canaries", order.seed)
+    """Run every check in turn; those that only wait run concurrently."""
+    row = Row("hardening", "slow, endless and huge requests, a hanging Stripe, canaries in the log", order.seed)
     began = time.monotonic()
     async with made_world(
         launcher=order.launcher, database=order.database, hooks=order.hooks, reconcile_s=NEVER_S
@@ -58,7 +58,7 @@ async def run(order: Order) -> list[Row]:
 
 
 async def _check_slow_heads(world: World, row: Row) -> None:
-    """Who says nothing, or never comes to the end of the headers, is let go of in time."""
+    """Clients that send nothing, or never finish their headers, are disconnected in time."""
     starts = {"silence": b"", "half a line": b"POST /stri", "headers": b"POST /stripe/webhook HTTP/1.1\r\nHost: x\r\n"}
     for name, took in (await _hold_all(world, starts, HEAD_WITHIN_S)).items():
         row.counts[f"{name} held s"] = round(took, 1)
@@ -67,7 +67,7 @@ async def _check_slow_heads(world: World, row: Row) -> None:
 
 
 async def _check_slow_bodies(world: World, row: Row) -> None:
-    """Who never comes to the end of a body is let go of in time."""
+    """Clients that never finish a body are disconnected in time."""
     post = b"POST /stripe/webhook HTTP/1.1\r\nHost: x\r\n"
     starts = {
         "body": post + b"Content-Length: 400\r\n\r\n",
@@ -82,7 +82,7 @@ async def _check_slow_bodies(world: World, row: Row) -> None:
 
 
 async def _hold_all(world: World, starts: dict[str, bytes], within_s: float) -> dict[str, float]:
-    """Begin requests, go on a byte a second, and return how long each was held."""
+    """Start requests, send one more byte a second, and return how long each connection was kept."""
     held = await asyncio.gather(*(_hold(world.board_port, start, within_s) for start in starts.values()))
     return dict(zip(starts, held, strict=True))
 
@@ -105,7 +105,7 @@ async def _hold(port: int, start: bytes, within_s: float) -> float:
 
 
 async def _check_hanging_stripe(world: World, row: Row) -> None:
-    """While Stripe hangs, payers are told so in time and everybody else notices nothing."""
+    """While Stripe hangs, payers get an error in time, and nobody else is affected."""
     await world.faults(api={"hang_s": HANG_S})
     paying = asyncio.gather(*(_time_payment(world) for _ in range(PAYERS)))
     healthy: list[float] = []
@@ -139,7 +139,7 @@ async def _time_payment(world: World) -> tuple[float, int]:
 
 
 async def _check_floods(world: World, row: Row) -> None:
-    """Bodies, headers and pings without end are cut off, and leave nothing behind in memory."""
+    """Endless bodies, headers and pings are cut off, and leave no memory behind."""
     assert world.board is not None
     before = peak = resident_bytes(world.board.pid)
     floods = {
@@ -176,7 +176,7 @@ async def _stream_chunks(port: int) -> str | None:
 
 
 async def _stream(port: int, head: bytes, part: bytes, most: int) -> str | None:
-    """Send a body that is far too large; return what is wrong with how it ends."""
+    """Send a body that is far too large; return what is wrong with the outcome, or None."""
     client = await RawClient.connect(port)
     reading = asyncio.create_task(client.read_to_end(LONGEST_STREAM_S))
     sent = await _send_until_cut_off(client, head, part, most)
@@ -206,7 +206,7 @@ async def _stream_trailers(port: int) -> str | None:
 
 
 async def _ping(port: int) -> str | None:
-    """Ping without reading a pong: the answers must not pile up."""
+    """Ping without reading the pongs: they must not pile up."""
     client = await RawClient.following(port)
     frame = b"\x89\xfd" + struct.pack(">I", 0) + b"p" * 125  # masked with zeros (RFC 6455, section 5.3)
     sent = await _send_until_cut_off(client, b"", frame * 200, PINGS * len(frame))
@@ -233,7 +233,7 @@ async def _send_until_cut_off(
 
 
 async def _check_frames(world: World, row: Row, rng: random.Random) -> None:
-    """Who says too much, or what no client says, is sent away with the code that tells why."""
+    """Viewers that send too much, or anything invalid, are closed with the right code."""
     watch = json.dumps({"type": "watch", "payment_id": "0" * 36})
     misuse: dict[str, tuple[int, Iterable[str | bytes]]] = {
         "a hundred watches at once": (1008, [watch] * 100),

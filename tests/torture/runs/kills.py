@@ -1,4 +1,4 @@
-"""Kills: a board is killed at random moments, its start among them, while people pay and Stripe delivers."""
+"""Kills: a board is killed at random moments, also during start-up, while people pay and Stripe delivers."""
 
 import asyncio
 import random
@@ -16,14 +16,14 @@ SHORT, LONG = 6, 1000
 PAYER_EVERY_S = 0.06
 IN_START_UP = 0.3  # of all kills
 LONGEST_START_UP_S = 0.5
-MOST_ANSWERS = 25  # a board lives for so many answers to people, however fast the machine is
+MOST_ANSWERS = 25  # a board is killed after at most this many responses to payers, however fast the machine is
 LONGEST_LIFE_S = 3.0
 LONGEST_PAUSE_S = 0.1
-PASSING_S = 2  # at the sandbox, for each kill: its next attempts come while there is a board
+PASSING_S = 2  # how far the sandbox's clock advances at each kill, so that it retries while a board is running
 FAULTS_EVERY = 4  # kills
 THOROUGH_EVERY = 50  # kills
 
-# What the way from Stripe does, drawn anew every few kills; the way is clear again for the audit.
+# Faults of webhook delivery, drawn again every few kills and cleared for the audit.
 FAULTS: tuple[dict[str, Any], ...] = (
     {},
     {"duplicate": 2},
@@ -35,7 +35,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
 
 
 async def run(order: Order) -> list[Row]:
-    """Kill, look at what is on disk, start again; at the end let it settle and audit."""
+    """Kill, check what is on disk, start again; at the end let the board settle, and audit."""
     kills = order.count or (SHORT if order.short else LONG)
     row = Row("kills", "SIGKILL at random moments while people pay", order.seed)
     rng = random.Random(order.seed)
@@ -57,7 +57,7 @@ async def run(order: Order) -> list[Row]:
 
 
 async def _kill(world: World, rng: random.Random, kills: int, row: Row) -> int:
-    """Kill so often, and return how many of the boards had not answered yet."""
+    """Kill this many times, and return how many of the boards had not responded yet."""
     acknowledged = Acknowledgements(world)
     in_start_up = 0
     for number in range(1, kills + 1):

@@ -1,6 +1,6 @@
-"""Lost events: nothing that Stripe sends arrives, days long; the board finds it all out by asking.
+"""Lost events: no webhook arrives for days, and the board finds out everything by asking Stripe.
 
-One of the events that Stripe lists cannot be read.
+One of the events that Stripe lists is unreadable.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ from tests.torture.harness.world import made_world
 from tests.torture.order import Order
 from tests.torture.table import Row
 
-SHORT, LONG = 1, 40  # payers of each life
-SILENT = [life for life in LIVES if life != "is moderated with a refund"]  # that one waits for its post
+SHORT, LONG = 1, 40  # payers with each life
+SILENT = [life for life in LIVES if life != "is moderated with a refund"]  # that life waits for its message
 
 
 async def run(order: Order) -> list[Row]:
-    """Let people of every kind pay while all deliveries are lost, and audit what the sweep made of it."""
+    """Let payers with every life pay while all deliveries are lost, and audit what the reconciler found."""
     each = order.count or (SHORT if order.short else LONG)
     row = Row("lost-events", "no webhook ever arrives", order.seed)
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Overtaking: an answer of Stripe's is held up on its way, and newer ones about the same money come first."""
+"""Overtaking: one of Stripe's answers is delayed, and newer ones about the same money arrive first."""
 
 import asyncio
 import time
@@ -12,14 +12,14 @@ from tests.torture.table import Row
 
 SHORT, LONG = 2, 30  # rounds
 PAUSE_S = HELD_S / 4
-HOOKS = {"hold_answers": True, "first_sweep_s": 3600}  # a sweep would have asked once more, and been told the truth
+HOOKS = {"hold_answers": True, "first_sweep_s": 3600}  # the reconciler would ask again, and get the current state
 
-# The answer to the question that the first of these raises arrives after those that the second one raises.
+# The answer to the question caused by the first verb arrives after those caused by the second.
 TURNS = (("refund", "refund_fail"), ("dispute", "win_dispute"), ("refund_partial", "refund"))
 
 
 async def run(order: Order) -> list[Row]:
-    """Turn each payment's money twice, so that the first answer about it is out of date when it comes."""
+    """Change each payment's money twice, so that the first answer is out of date when it arrives."""
     rounds = order.count or (SHORT if order.short else LONG)
     row = Row("overtaking", "old answers about refunds and disputes arrive after newer ones", order.seed)
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Shutdowns: SIGTERM in the middle of everything, with clients about that would hold a careless server forever."""
+"""Shutdowns: SIGTERM under load, with stuck clients that a careless server would wait for forever."""
 
 import asyncio
 import random
@@ -18,17 +18,17 @@ SHORT, LONG = 2, 25
 MOST_VIEWERS = "10000"
 PAYER_EVERY_S = 0.05
 LONGEST_BUSY_S = 2.0
-EXIT_WITHIN_S = 10  # failures.md
+EXIT_WITHIN_S = 10  # docs/operations.md
 RESTARTING = 1012  # the close code
 _PAYMENT = b"POST /api/payments HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-# Requests that were begun and are never ended.
+# Requests that are started and never finished.
 STUCK = (
     b"",
     b"POST /stripe/webhook HTTP/1.1\r\nHost: loc",
     b"POST /stripe/webhook HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n{",
     _PAYMENT + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
     _PAYMENT + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n",
-    b"GET /api/messages HTTP/1.1\r\nHost: localhost\r\n\r\n",  # answered, and kept alive
+    b"GET /api/messages HTTP/1.1\r\nHost: localhost\r\n\r\n",  # gets a response, and stays open (keep-alive)
 )
 EACH_STUCK = 6
 STALLED, READERS = 20, 5
@@ -36,14 +36,14 @@ STALLED, READERS = 20, 5
 
 @dataclass
 class Company:
-    """Whoever is connected when the board is told to stop."""
+    """The clients that are connected when the board is told to stop."""
 
     readers: list[Viewer]
     held: list[RawClient]
 
     @classmethod
     async def arrive(cls, world: World) -> "Company":
-        """Connect viewers that read, viewers that don't, and requests that never end."""
+        """Connect viewers that read, viewers that don't, and start requests that never end."""
         readers = [Viewer(f"ws://127.0.0.1:{world.board_port}/api/feed") for _ in range(READERS)]
         for reader in readers:
             await reader.connect()
@@ -55,17 +55,17 @@ class Company:
         return cls(readers, held)
 
     async def leave(self) -> list[int | None]:
-        """Read to the end what is read at all; return how the readers' connections were closed."""
+        """Read to the end of the readers' connections; return their close codes."""
         return await asyncio.gather(*(reader.read_to_end() for reader in self.readers))
 
     def go(self) -> None:
-        """Let go of whatever still holds on."""
+        """Close the connections that are still open."""
         for client in self.held:
             client.close()
 
 
 async def run(order: Order) -> list[Row]:
-    """Stop a busy board again and again, start it on the same files, and audit at the end."""
+    """Stop a busy board and restart it on the same files, again and again; audit at the end."""
     rounds = order.count or (SHORT if order.short else LONG)
     row = Row(
         "shutdown",
@@ -88,7 +88,7 @@ async def run(order: Order) -> list[Row]:
             codes = await leaving
             company.go()
             if set(codes) != {RESTARTING}:
-                row.wrong.append(f"viewers were sent away with {codes}")
+                row.wrong.append(f"viewers were closed with {codes}")
             row.lost += [finding for reader in company.readers for finding in reader.replica.findings]
         await crowd.end()
         await world.faults()
@@ -102,7 +102,7 @@ async def run(order: Order) -> list[Row]:
 
 
 async def _stop(world: World, row: Row) -> float:
-    """Send SIGTERM and return how long the board took to go."""
+    """Send SIGTERM and return how long the board took to exit."""
     board = world.board
     assert board is not None
     began = time.monotonic()
@@ -111,7 +111,7 @@ async def _stop(world: World, row: Row) -> float:
     try:
         status = await board.wait(EXIT_WITHIN_S + 10)
     except TimeoutError:
-        row.wrong.append(f"the board goes on {EXIT_WITHIN_S + 10} s after SIGTERM")
+        row.wrong.append(f"the board is still running {EXIT_WITHIN_S + 10} s after SIGTERM")
         await world.kill_board()
         return time.monotonic() - began
     took = time.monotonic() - began

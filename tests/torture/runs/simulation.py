@@ -1,7 +1,7 @@
-"""Simulations: everything that people, banks, time, the network and operators do to a board, in any order.
+"""Simulations: everything that people, banks, time, the network and operators can do to a board, in any order.
 
-Each is a sequence of rules that Hypothesis chooses and, when one breaks a promise, shortens. After every rule the
-oracle is held against the board's database, and every viewer's replica against its API.
+Each is a sequence of rules that Hypothesis chooses and, if a promise is broken, shortens. After every rule the board's
+database is compared with the oracle, and every viewer's replica with the board's API.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from tests.torture.order import Order
 from tests.torture.table import Row
 
 NAME = "simulation"
-LONG, SHORT, BATCH = 2_000, 5, 100  # simulations; Hypothesis adds a third for its own ends
+LONG, SHORT, BATCH = 2_000, 5, 100  # simulations; Hypothesis runs a third more of its own
 MOST_PAYMENTS = 4
 MOST_SESSIONS = 2  # of one payment
 LONG_STEPS, SHORT_STEPS = 40, 18
@@ -49,8 +49,8 @@ BREAKAGES = st.sampled_from(
 )
 RARE = st.sampled_from(["second session", "paid twice", "restart", "sweep", "full sweep", "trouble"])
 DEEDS = st.sampled_from(["start", "deliver", "deliver", "deliver", "look up", "sweep"])
-# How far the board's clock is ahead, in seconds; what happens then; and whether it is set right at once, as it mostly
-# is, for most events are to find a right clock.
+# How far the board's clock is ahead, in seconds; what happens then; and whether it is corrected at once, which is
+# likely, so that most events find a right clock.
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 JUMPS = st.sampled_from([0, 20, 20, HOUR, HOUR, DAY, 40 * DAY, 10 * MINUTE, -20, -10 * MINUTE, -HOUR])
 MEANWHILE = st.sampled_from(
@@ -62,7 +62,7 @@ MANNERS = st.sampled_from(["cursor", "cursor", "plain", "other epoch", "ahead"])
 
 
 class Simulation(RuleBasedStateMachine):
-    """One board's life. The miniature and the loop are shared by all of them, one after another."""
+    """The simulation of one board. All of them share the miniature and the event loop, one after another."""
 
     miniature: ClassVar[Miniature]
     runner: ClassVar[asyncio.Runner]
@@ -84,7 +84,7 @@ class Simulation(RuleBasedStateMachine):
             raise
 
     def teardown(self) -> None:
-        """Let everything arrive and hold the board to all of its promises, unless one is broken already."""
+        """Deliver everything and check all promises, unless one is already broken."""
         self.counts["simulations"] += 1
         self.counts["jumps"] += self.miniature.clock.jumps
         try:
@@ -102,7 +102,7 @@ class Simulation(RuleBasedStateMachine):
 
     @initialize(by_mail=st.booleans(), foreign=st.booleans(), viewers=st.integers(0, 2))
     def begin(self, by_mail: bool, foreign: bool, viewers: int) -> None:
-        """Decide how it ends, whether another application shares the account, and how many look on."""
+        """Choose how it ends, whether another application shares the account, and the number of viewers."""
         self._by_mail = by_mail
         self._stage.viewers = [Viewer(self.miniature.feed_url) for _ in range(viewers)]
         self._do(self._stage.share_account(foreign=foreign))
@@ -111,18 +111,18 @@ class Simulation(RuleBasedStateMachine):
     @precondition(lambda self: len(self._stage.accounts) < MOST_PAYMENTS)
     @rule()
     def start_payment(self) -> None:
-        """Somebody wants to post."""
+        """Somebody starts a payment."""
         self._do(self._stage.pay_for(f"message {len(self._stage.accounts)}"))
 
     @rule(pick=PICK)
     def act(self, pick: int) -> None:
-        """A person, a bank or time does to a session what its state allows."""
+        """A person, a bank or time does to a session something that its state allows."""
         self._do(self._stage.act(pick))
 
     @precondition(lambda self: self._stage.payable)
     @rule(pick=PICK)
     def pay(self, pick: int) -> None:
-        """Somebody pays: nothing else is as frequent."""
+        """Somebody pays: the most frequent rule."""
         self._do(self._stage.pay(pick))
 
     @precondition(lambda self: self._stage.undelivered)
@@ -140,7 +140,7 @@ class Simulation(RuleBasedStateMachine):
     @precondition(lambda self: self._stage.delivered)
     @rule(pick=PICK)
     def deliver_again(self, pick: int) -> None:
-        """An event arrives that arrived before."""
+        """An event arrives again."""
         self._do(self._stage.deliver_again(pick))
 
     @precondition(lambda self: self._stage.undelivered)
@@ -151,24 +151,24 @@ class Simulation(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     def look_up(self, pick: int) -> None:
-        """A payer comes back to the page."""
+        """A payer returns to the page."""
         self._do(self._stage.look_up(pick))
 
     @precondition(lambda self: any(account.message_id is not None for account in self._stage.accounts))
     @rule(pick=PICK, refund=st.booleans())
     def moderate(self, pick: int, refund: bool) -> None:
-        """An operator takes a message off."""
+        """An operator removes a message."""
         self._do(self._stage.moderate(pick, refund=refund))
 
     @precondition(lambda self: any(account.message_id is not None for account in self._stage.accounts))
     @rule(pick=PICK)
     def restore(self, pick: int) -> None:
-        """An operator puts a message back."""
+        """An operator restores a message."""
         self._do(self._stage.restore(pick))
 
     @rule(what=RARE, pick=PICK, fault=BREAKAGES)
     def once_in_a_while(self, what: str, pick: int, fault: dict[str, int]) -> None:
-        """The sweep passes, the board is restarted, Stripe fails, or a payment has two sessions, and both are paid."""
+        """The reconciler runs, the board is restarted, Stripe fails, or a payment gets two sessions, both paid."""
         stage = self._stage
         match what:
             case "sweep":
@@ -188,13 +188,13 @@ class Simulation(RuleBasedStateMachine):
 
     @rule(deed=DEEDS, pick=PICK, steps=STEPS)
     def crash(self, deed: Any, pick: int, steps: int) -> None:
-        """The board dies in the middle of something, and another is started."""
+        """The board dies in the middle of an action, and another is started."""
         if deed != "start" or len(self._stage.accounts) < MOST_PAYMENTS:
             self._do(self._stage.crash(deed, pick, steps))
 
     @rule(seconds=JUMPS, meanwhile=MEANWHILE, pick=PICK, set_right=SET_RIGHT)
     def jump(self, seconds: int, meanwhile: str, pick: int, set_right: bool) -> None:
-        """The board's clock jumps, something happens by it, and it stays like that or is set right."""
+        """The board's clock jumps, something happens, and the clock stays wrong or is corrected."""
         self.miniature.clock.jump(timedelta(seconds=seconds))
         match meanwhile:
             case "look up":
@@ -213,7 +213,7 @@ class Simulation(RuleBasedStateMachine):
     @precondition(lambda self: any(not viewer.connected for viewer in self._stage.viewers))
     @rule(pick=PICK, manner=MANNERS)
     def join(self, pick: int, manner: Any) -> None:
-        """A viewer comes, or comes back."""
+        """A viewer connects, or reconnects."""
         self._do(self._stage.join(pick, manner))
 
     @precondition(lambda self: any(viewer.connected for viewer in self._stage.viewers))
@@ -225,18 +225,18 @@ class Simulation(RuleBasedStateMachine):
     @precondition(lambda self: any(viewer.connected for viewer in self._stage.viewers))
     @rule(pick=PICK, which=PICK)
     def watch(self, pick: int, which: int) -> None:
-        """A viewer asks to be told of a payment."""
+        """A viewer watches a payment."""
         self._do(self._stage.watch(pick, which))
 
     @invariant()
     def promises_hold(self) -> None:
-        """What must hold at any time holds."""
+        """Everything that must always hold does."""
         self._do(scrutinise(self._stage))
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some simulations that follow from one seed, and what their boards are started with."""
+    """A number of simulations with one seed, and the hooks of their boards."""
 
     seed: int
     simulations: int
@@ -247,27 +247,27 @@ class Batch:
 
 
 async def run(order: Order) -> list[Row]:
-    """Run batches of simulations, each with a seed of its own, as many at a time as there are processors.
+    """Run batches of simulations, each with its own seed, as many at a time as there are processors.
 
-    With a count given, what leads to a finding is shortened, which can take minutes: a long run says the count to give.
+    With a count, the steps that lead to a finding are shortened, which can take minutes; a finding names the count.
     """
     simulations = order.count or (SHORT if order.short else LONG)
     steps = SHORT_STEPS if order.short else LONG_STEPS
-    row = Row(NAME, f"{simulations} lives of a board, up to {steps} things in any order", order.seed)
+    row = Row(NAME, f"{simulations} simulated boards, up to {steps} random actions each", order.seed)
     began = time.monotonic()
     shorten = order.count is not None and not order.short
     batches = [
         Batch(order.seed + number, min(BATCH, simulations - start), steps, shorten, order.database, order.hooks)
         for number, start in enumerate(range(0, simulations, BATCH))
     ]
-    # In processes of their own, because they change what is global: constants, the log, and what is unplugged.
+    # In their own processes, because they change global state: constants, logging, and removed safeguards.
     with ProcessPoolExecutor(min(len(batches), os.cpu_count() or 1), get_context("spawn")) as pool:
         loop = asyncio.get_running_loop()
         running = [loop.run_in_executor(pool, simulate, batch) for batch in batches]
         for number, done in enumerate(asyncio.as_completed(running), start=1):
             counts, finding = await done
             if not order.short:
-                sys.stderr.write(f"batch {number} of {len(batches)}: {finding or 'as it must be'}\n")
+                sys.stderr.write(f"batch {number} of {len(batches)}: {finding or 'nothing found'}\n")
             row.counts |= {name: row.counts.get(name, 0) + count for name, count in counts.items()}
             if finding is not None:
                 getattr(row, finding[0]).append(finding[1])
@@ -276,7 +276,7 @@ async def run(order: Order) -> list[Row]:
 
 
 def simulate(batch: Batch) -> tuple[Counter[str], tuple[str, str] | None]:
-    """Run a batch up to the first broken promise; return what happened, and the finding: its column and itself."""
+    """Run a batch up to the first broken promise; return the counters, and the finding with its column."""
     install(batch.hooks)
     chosen = settings(
         max_examples=batch.simulations,
@@ -303,7 +303,7 @@ def simulate(batch: Batch) -> tuple[Counter[str], tuple[str, str] | None]:
 
 
 def _steps(finding: Finding) -> list[str]:
-    """Return the calls that lead to a finding, from the notes that Hypothesis has pinned to it."""
+    """Return the calls that lead to a finding, from the notes that Hypothesis adds to it."""
     lines = [line for note in getattr(finding, "__notes__", []) for line in note.splitlines()]
     steps = [line.removeprefix("state.") for line in lines if line.startswith("state.")]
     return [step for step in steps if not step.startswith(("promises_hold", "teardown"))]

@@ -1,4 +1,4 @@
-"""Stalled viewers: a hundred that never read, while a board is busy and others do read."""
+"""Stalled viewers: a hundred viewers never read, while the board is busy and other viewers do read."""
 
 import asyncio
 import time
@@ -18,19 +18,19 @@ MOST_VIEWERS = "10000"
 NEVER_S = 3_600.0
 READERS = 8
 STALLED = 100
-TEXT = "\U0001f4b0" * 500  # as many bytes as a message may have: two thousand
+TEXT = "\U0001f4b0" * 500  # the most bytes that a message may have: two thousand
 MIB = 2**20
-# What a hundred stalled viewers may cost: the backlog at which each is dropped, and something for the rest.
+# What a hundred stalled viewers may cost: the backlog at which each is dropped, plus some overhead.
 MOST_GROWTH = (STALLED + 60) * MIB
 FREED_WITHIN_S = 30
-DROPPED_WITHIN_S = 20  # for the short pass: the place is free, the kernel still tries to get its last bytes out
-DELIVERED_WITHIN_S = 5  # to all who read; they share this machine with everything else
+DROPPED_WITHIN_S = 20  # in the short pass: the board has let go, and the kernel still tries to send the last bytes
+DELIVERED_WITHIN_S = 5  # to all readers; they share this machine with everything else
 DROPPED = frozenset({"FIN_WAIT1", "FIN_WAIT2", "CLOSING", "LAST_ACK"})
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """How busy the board is: so many messages at once, and a pause after them."""
+    """How busy the board is: the number of messages at once, and the pause after them."""
 
     name: str
     batch: int
@@ -43,7 +43,7 @@ LONG = (FLOOD, Traffic("flow", 50, 1.0), Traffic("trickle", 1, 1.0), Traffic("si
 
 @dataclass
 class Measured:
-    """What was seen while viewers were stalled."""
+    """The measurements while viewers were stalled."""
 
     written: int = 0
     delivered_s: list[float] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Measured:
 
 
 async def run(order: Order) -> list[Row]:
-    """Stall viewers under each kind of traffic, one after another, and look at what it does to the others."""
+    """Stall viewers under each kind of traffic, one after another, and measure the effect on the others."""
     rows = []
     for traffic in (FLOOD,) if order.short else LONG:
         row = Row("stalled", f"{STALLED} viewers never read, {READERS} do: {traffic.name}", order.seed)
@@ -96,7 +96,7 @@ async def _stall(world: World, database: Database, traffic: Traffic, row: Row, *
 
 
 async def _write(database: Database, traffic: Traffic, readers: list[Viewer], measured: Measured) -> None:
-    """Post, and time how long it takes until everybody who reads has it."""
+    """Post, and measure the time until every reader has the message."""
     if not traffic.batch:
         return
     ids = await write_messages(database, traffic.batch, TEXT)
@@ -114,7 +114,7 @@ def _judge(row: Row, measured: Measured, before: int, within_s: float) -> None:
         slow = quantiles(measured.delivered_s, n=20, method="inclusive")[-1]
         row.counts |= {"delivered p95 ms": round(slow * 1000), "worst ms": round(max(measured.delivered_s) * 1000)}
         if slow > DELIVERED_WITHIN_S:
-            row.wrong.append(f"who reads waits {slow:.1f} s for a message")
+            row.wrong.append(f"readers wait {slow:.1f} s for a message")
     if growth > MOST_GROWTH:
         row.wrong.append(f"the board grew by {growth / MIB:.0f} MiB")
     if measured.freed_s > within_s:
@@ -122,7 +122,7 @@ def _judge(row: Row, measured: Measured, before: int, within_s: float) -> None:
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    """Wait for something that happens in a moment."""
+    """Wait for something that should happen soon."""
     for _ in range(400):
         if holds():
             return

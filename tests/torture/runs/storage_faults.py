@@ -1,4 +1,4 @@
-"""Storage faults: the disk is full, writes fail, somebody else holds the lock; then it is well again."""
+"""Storage faults: the disk is full, writes fail, or another process holds the lock; then the fault ends."""
 
 import asyncio
 import sqlite3
@@ -25,10 +25,10 @@ from tests.torture.order import Order
 from tests.torture.table import Row
 
 FAULT_S, SHORT_FAULT_S = 25, 4
-WRITERS = 6  # people who want to pay while nothing can be written
+WRITERS = 6  # people who try to pay while nothing can be written
 PAUSE_S = 0.2
 LONGEST_ANSWER_S = 9.0
-LONGEST_HEALTH_S = 2.5  # a few milliseconds on an idle machine; who waits for the database waits longer than this
+LONGEST_HEALTH_S = 2.5  # a few milliseconds on an idle machine; anything that waits for the database takes longer
 HEALTH_EVERY_S = 0.1
 WAITING = 24  # payments that are paid during the fault: enough to need a new page of every table
 
@@ -37,9 +37,9 @@ Fault = Callable[[World], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True)
 class Trouble:
-    """A fault in words and in deed, with what the board is started with for it and where its database lies.
+    """A fault: its description, how to cause it, the board's hooks for it, and the place of its database.
 
-    While it lasts, others than the board may be able to read the database, or not.
+    While it lasts, other processes may or may not be able to read the database.
     """
 
     what: str
@@ -51,7 +51,7 @@ class Trouble:
 
 @dataclass
 class Witness:
-    """What people and Stripe saw while the fault lasted."""
+    """The responses to people and to Stripe while the fault lasted."""
 
     answers: list[tuple[int, float]] = field(default_factory=list)
     health: list[float] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Witness:
 
 
 async def run(order: Order) -> list[Row]:
-    """Bring each fault, or the first `count` of them, over a board in use: it bears them and gets well by itself."""
+    """Cause each fault, or the first `count`, under a busy board: it must survive and recover by itself."""
     async with launching(order.launcher) as launcher:
         if order.database is not None:
             return [await _bear(order, launcher, trouble) for trouble in POSTGRESQL[: order.count]]
@@ -70,7 +70,7 @@ async def run(order: Order) -> list[Row]:
                 troubles = (
                     Trouble(small.what, full(small), small.hooks, small.folder),
                     Trouble(limited.what, full(limited)),
-                    Trouble("a foreign process holds BEGIN EXCLUSIVE", locked_file),
+                    Trouble("another process holds BEGIN EXCLUSIVE", locked_file),
                 )
                 return [await _bear(order, launcher, trouble) for trouble in troubles[: order.count]]
 
@@ -80,7 +80,7 @@ async def run(order: Order) -> list[Row]:
 
 @asynccontextmanager
 async def locked_file(world: World) -> AsyncIterator[None]:
-    """Hold SQLite's lock from another process, which this one is."""
+    """Hold SQLite's lock in another process, namely this one."""
     assert world.records.file is not None
     holder = sqlite3.connect(world.records.file, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
@@ -93,7 +93,7 @@ async def locked_file(world: World) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def locked_tables(world: World) -> AsyncIterator[None]:
-    """Hold PostgreSQL's locks on what the board writes to; reading goes on."""
+    """Hold PostgreSQL's locks on the tables that the board writes to; reads still work."""
     async with _operator(world) as execute:
         await execute("BEGIN")
         await execute("LOCK TABLE payment, stripe_event, board IN EXCLUSIVE MODE")
@@ -116,7 +116,7 @@ async def no_connections(world: World) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _operator(world: World, database: str | None = None) -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
-    """Give what runs statements on the board's server, each by itself, in the board's database or another."""
+    """Yield a function that runs single statements on the board's server, in the board's database or another."""
     url = make_url(world.records.url).set(drivername=DRIVERS["postgresql"])
     if database is not None:
         url = url.set(database=database)
@@ -127,7 +127,7 @@ async def _operator(world: World, database: str | None = None) -> AsyncIterator[
 
 
 def full(disk: Disk) -> Fault:
-    """Return the fault of a disk that is full."""
+    """Return the fault of a full disk."""
 
     @asynccontextmanager
     async def fault(world: World) -> AsyncIterator[None]:
@@ -148,7 +148,7 @@ POSTGRESQL = (
 )
 
 
-# --- bearing one ------------------------------------------------------------------------------------
+# --- during one ------------------------------------------------------------------------------------
 
 
 async def _bear(order: Order, launcher: Launcher, trouble: Trouble) -> Row:
@@ -168,12 +168,12 @@ async def _bear(order: Order, launcher: Launcher, trouble: Trouble) -> Row:
             row.lost += await _half_written(world) if trouble.readable else []
         refused = sum(status >= 500 for status, _ in witness.answers)
         if refused == 0:
-            row.wrong.append("the fault was not felt: nothing was refused")
+            row.wrong.append("the fault had no effect: nothing was refused")
         row.wrong += _judge(witness)
         await _is_well(world, row)
         retried = await _landed_later(world)
         if not retried:
-            row.wrong.append("no event was refused first and taken later")
+            row.wrong.append("no event was refused first and accepted later")
         await settled_audit(world, row, timeout_s=order.settle_s)
     row.seconds = time.monotonic() - began
     row.counts |= {
@@ -181,13 +181,13 @@ async def _bear(order: Order, launcher: Launcher, trouble: Trouble) -> Row:
         "refused": refused,
         "slowest answer s": round(max(took for _, took in witness.answers), 2),
         "slowest healthz s": round(max(witness.health), 3),
-        "events taken at a later try": retried,
+        "events accepted at a later attempt": retried,
     }
     return row
 
 
 async def _use(world: World, waiting: list[Any], witness: Witness, seconds: float) -> None:
-    """Use the board for a while: pay what waits, start more, read, ask for its health."""
+    """Use the board for a while: pay open payments, start more, read, check its health."""
     until = time.monotonic() + seconds
     sessions = [payment["checkout_url"].rsplit("/", 1)[1] for payment in waiting]
     paying = [asyncio.create_task(world.act(session_id, "pay")) for session_id in sessions]
@@ -207,7 +207,7 @@ async def _write(world: World, witness: Witness, writer: int, until: float) -> N
         try:
             answer = await world.http.post("/api/payments", json={"text": text})
         except httpx.HTTPError as error:
-            witness.wrong.append(f"POST /api/payments had no answer: {error!r}")
+            witness.wrong.append(f"POST /api/payments got no response: {error!r}")
             continue
         witness.answers.append((answer.status_code, time.monotonic() - began))
         if answer.status_code == 201:
@@ -216,7 +216,7 @@ async def _write(world: World, witness: Witness, writer: int, until: float) -> N
 
 
 async def _look(world: World, witness: Witness) -> None:
-    """What needs no writing goes on."""
+    """Everything that needs no writes still works."""
     began = time.monotonic()
     health = await world.http.get("/healthz")
     witness.health.append(time.monotonic() - began)
@@ -225,7 +225,7 @@ async def _look(world: World, witness: Witness) -> None:
 
 
 async def _half_written(world: World) -> list[str]:
-    """Return what is neither done nor undone while the fault lasts: acknowledged and not there, shown and unpaid."""
+    """Report what is half done while the fault lasts: acknowledged but missing, or shown but unpaid."""
     findings = await audit(world, at_rest=False)
     return [*findings.lost, *findings.doubled, *findings.unpaid_posted, *findings.wrong]
 
@@ -238,7 +238,7 @@ def _judge(witness: Witness) -> list[str]:
 
 
 async def _is_well(world: World, row: Row) -> None:
-    """The board gets well by itself: without a restart it takes the next payment."""
+    """The board recovers by itself: without a restart it accepts the next payment."""
     answer = await world.http.post("/api/payments", json={"text": "the first after the fault"})
     if answer.status_code != 201:
         row.wrong.append(f"after the fault POST /api/payments was {answer.status_code}: {answer.text}")
@@ -247,7 +247,7 @@ async def _is_well(world: World, row: Row) -> None:
 
 
 async def _landed_later(world: World) -> int:
-    """Wait for Stripe's retries and return how many events were refused first and taken later."""
+    """Wait for Stripe's retries, and return how many events were refused first and accepted later."""
     deadline = time.monotonic() + 15
     while True:
         refused: set[str] = set()

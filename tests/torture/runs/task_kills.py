@@ -1,4 +1,4 @@
-"""Task kills: a board's background tasks are cancelled at random while people pay and somebody follows."""
+"""Task kills: a board's background tasks are cancelled at random while people pay and a viewer follows."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ PAYER_EVERY_S = 0.1
 
 
 async def run(order: Order) -> list[Row]:
-    """Kill tasks during all the paying, and see that the board heals, posts everything and tells it in order."""
+    """Cancel tasks while people pay; the board must recover, post everything and deliver it in order."""
     kills = order.count or (SHORT if order.short else LONG)
     row = Row("task-kills", "background tasks are cancelled at random while people pay", order.seed)
     began = time.monotonic()
@@ -28,7 +28,7 @@ async def run(order: Order) -> list[Row]:
         await world.restart_board()
         viewer = Viewer(f"ws://127.0.0.1:{world.board_port}/api/feed")
         await viewer.connect()
-        # A viewer that is not read from answers no pings, and is dropped.
+        # The viewer must keep reading, otherwise it answers no pings and is dropped.
         reading = asyncio.create_task(_read_on(viewer))
         crowd = Crowd(world, random.Random(order.seed))
         crowd.begin(PAYER_EVERY_S)
@@ -48,13 +48,13 @@ async def run(order: Order) -> list[Row]:
 
 
 async def _read_on(viewer: Viewer) -> None:
-    """Read until cancelled, however long nothing comes: a task killed several times in a row is down for seconds."""
+    """Read until cancelled, without a timeout: a task that is killed several times in a row is down for seconds."""
     while True:
         await viewer.read_for(PAYER_EVERY_S)
 
 
 async def _heal(world: World, viewer: Viewer, row: Row, within_s: float) -> None:
-    """Wait until the viewer has everything on its one connection, and the board says that it is ready."""
+    """Wait until the viewer has everything on its one connection, and the board is ready."""
     async with world.records.reading() as reader:
         seq = (await reader.rows("SELECT seq FROM board"))[0].seq
     try:

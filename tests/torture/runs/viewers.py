@@ -1,4 +1,4 @@
-"""Viewers: they come and go at any moment, with cursors of every kind, while the board changes under them."""
+"""Viewers: they reconnect at any moment, with all kinds of cursors, while the board changes."""
 
 import asyncio
 import copy
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 NAME = "viewers"
 SHORT, LONG = 120, 5_000  # reconnects
 AT_ONCE = 12
-REPLAYED = 1_000  # entries; protocol.md: who is further behind gets a snapshot
-UNSEEN = 3  # messages that come and go while a viewer is away
+REPLAYED = 1_000  # entries; by docs/protocol.md, a viewer further behind gets a snapshot
+UNSEEN = 3  # messages that are posted and removed while a viewer is disconnected
 NEVER_S = 3_600.0
 BATCHES = (1, 1, 1, 1, 2, 5, 40)  # messages in one transaction
-RARE_BATCH = 1_100  # so many that a cursor falls behind what is replayed
+RARE_BATCH = 1_100  # enough that a cursor is too far behind to resume
 RARELY = 0.01
 LONGEST_PAUSE_S = 0.05
 LONGEST_VISIT_S = 0.4
@@ -39,12 +39,12 @@ CONNECT_WITHIN_S = 60
 WRITTEN_TO_READ_S = 10
 ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 MOST_VIEWERS = "10000"
-# How a viewer comes back: with its own cursor, mostly.
+# How a viewer reconnects: mostly with its own cursor.
 MANNERS = ("cursor",) * 7 + ("plain", "an old copy", "an old copy", "other epoch", "no epoch", "not a number")
 
 
 class Show:
-    """A board that changes, and everybody who looks on."""
+    """A board that changes, and its viewers."""
 
     def __init__(self, world: World, database: Database, rng: random.Random, reconnects: int) -> None:
         self._world = world
@@ -60,7 +60,7 @@ class Show:
     # --- the board ----------------------------------------------------------------------------------
 
     async def write(self) -> None:
-        """Post, take off and put back, until it is over."""
+        """Post, remove and restore messages until the run is over."""
         while not self.over:
             if self._ids and self._rng.random() < 0.4:
                 await self._moderate(self._rng.choice(self._ids[-80:]))
@@ -79,7 +79,7 @@ class Show:
             self.counts["moderations"] += 1
 
     async def interrupt(self) -> None:
-        """Kill the board after a third of the reconnects, and give it a new history after two."""
+        """Kill the board after a third of the reconnects, and give it a new epoch after two thirds."""
         await self._third.wait()
         await self._world.restart_board(PAIDCHAT_MAX_VIEWERS_PER_CLIENT=MOST_VIEWERS)
         self.counts["kills"] += 1
@@ -95,7 +95,7 @@ class Show:
     # --- the audience -------------------------------------------------------------------------------
 
     async def attend(self, viewer: Viewer) -> None:
-        """Come and go, until all reconnects are done."""
+        """Connect and disconnect until all reconnects are done."""
         old: Replica | None = None
         while self._left > 0:
             self._left -= 1
@@ -108,7 +108,7 @@ class Show:
                 self.collect([viewer])
                 viewer.replica = copy.deepcopy(old)
             await self._come(viewer, manner)
-            with suppress(websockets.ConnectionClosed):  # the board was killed, or has a new history
+            with suppress(websockets.ConnectionClosed):  # the board was killed, or has a new epoch
                 await self._stay(viewer)
             await viewer.disconnect()
             if self._rng.random() < 0.1:
@@ -116,7 +116,7 @@ class Show:
                 old.findings.clear()
 
     async def _stay(self, viewer: Viewer) -> None:
-        """Leave at once, or after a while, or when all has come that was written by then."""
+        """Disconnect at once, or after a while, or once everything written until then has arrived."""
         visit_s = self._rng.uniform(0, LONGEST_VISIT_S)
         match self._rng.randrange(3):
             case 0:
@@ -132,7 +132,7 @@ class Show:
             await viewer.reach(head, WRITTEN_TO_READ_S)
         except TimeoutError:
             self.findings.append(f"still at {viewer.replica.seq}, {WRITTEN_TO_READ_S} s after {head} was written")
-            self._left = 0  # nobody need wait as long again
+            self._left = 0  # so that no other viewer waits as long
             self._third.set()
             self._two_thirds.set()
 
@@ -161,27 +161,27 @@ class Show:
         before = viewer.snapshots
         await viewer.connect(query=f"{spoilt[manner]}{epoch if manner == 'not a number' else ''}")
         if viewer.snapshots == before:
-            self.findings.append(f"came back with {manner} and was not sent a snapshot")
+            self.findings.append(f"reconnected with {manner} and did not get a snapshot")
 
     async def _check_resumed(self, viewer: Viewer, cursor: tuple[int, str]) -> None:
-        """A cursor of this history that is at most 1,000 behind is served."""
+        """A cursor of this epoch that is at most 1,000 entries behind can resume."""
         async with self._database.reading() as connection:
             board = await queries.read_board(connection)
         if viewer.first == "snapshot" and board.epoch == cursor[1] and board.seq - cursor[0] <= REPLAYED:
             self.findings.append(f"came back with {cursor}, the head being {board.seq}, and was sent a snapshot")
 
     async def _come_into_this_history(self, viewer: Viewer) -> None:
-        """Come plain until the snapshot is of the database's epoch: the feed reads a new one a poll later."""
+        """Connect without a cursor until the snapshot has the database's epoch, which the feed reads a poll later."""
         async with self._database.reading() as connection:
             epoch = (await queries.read_board(connection)).epoch
         deadline = time.monotonic() + CONNECT_WITHIN_S
         while viewer.replica.epoch != epoch:
-            assert time.monotonic() < deadline, "the feed knows nothing of the new epoch"
+            assert time.monotonic() < deadline, "the feed does not know the new epoch"
             await self._come(viewer, "plain")
         await self._come(viewer, "plain")
 
     async def remove_unseen(self, away: Viewer, present: Viewer) -> None:
-        """Post and take off again while a viewer is away: it comes back with its cursor and must not be sent that."""
+        """Post and remove messages while a viewer is disconnected: when it resumes, it must not get their texts."""
         for viewer in (away, present):
             await self._come_into_this_history(viewer)
         await away.disconnect()
@@ -191,7 +191,7 @@ class Show:
             assert answer.status_code == 204, answer.text
         async with self._database.reading() as connection:
             head = (await queries.read_board(connection)).seq
-        await present.catch_up(head)  # so the board's feed is there, too
+        await present.catch_up(head)  # so that the board's feed has read them too
         await self._come(away, "cursor")
         await away.catch_up(head)
         if away.first != "resumed":
@@ -202,7 +202,7 @@ class Show:
             await viewer.disconnect()
 
     async def gather(self, viewers: Iterable[Viewer]) -> None:
-        """Let everybody come a last time and read to the end, and compare what they have with the board."""
+        """Let every viewer connect a last time and read to the end, and compare them with the board."""
         messages = await read_board(self._world)
         async with self._database.reading() as connection:
             board = await queries.read_board(connection)
@@ -214,7 +214,7 @@ class Show:
             self.collect([viewer])
 
     def collect(self, viewers: Iterable[Viewer]) -> None:
-        """Take the findings over from the viewers' replicas."""
+        """Collect the findings of the viewers' replicas."""
         for viewer in viewers:
             self.findings += viewer.replica.findings
             self.counts["entries"] += viewer.replica.taken
@@ -223,7 +223,7 @@ class Show:
 
 
 async def run(order: Order) -> list[Row]:
-    """Let an audience come and go while the board changes, is killed, and gets a new history."""
+    """Let viewers connect and disconnect while the board changes, is killed, and gets a new epoch."""
     reconnects = order.count or (SHORT if order.short else LONG)
     row = Row(
         NAME, f"{reconnects} reconnects at any moment, with cursors of every kind, while the board changes", order.seed
@@ -254,7 +254,7 @@ async def run(order: Order) -> list[Row]:
 
 
 def _sort(findings: Iterable[str], row: Row) -> None:
-    """Write findings into the columns that they belong to."""
+    """Sort findings into their columns."""
     for finding in findings:
         if finding.startswith(("a gap", "still at")):
             row.lost.append(finding)

@@ -1,4 +1,4 @@
-"""Writers: many at once over several processes, and readers that tail the log meanwhile and must miss nothing."""
+"""Writers: many write at once through several processes, while readers tail the log and must miss nothing."""
 
 import asyncio
 import random
@@ -29,7 +29,7 @@ from tests.torture.table import Row
 
 SHORT, LONG = 320, 10_000  # posts
 PROCESSES, WRITERS = 4, 32
-TWICE = 0.1  # of the events go to a second process, too, at the same time
+TWICE = 0.1  # of the events are also sent to a second process at the same time
 PAGE = 50  # entries that the tailing reader takes at once
 READ_WITHIN_S = 30
 LONGEST_RUN_S = 1_200
@@ -39,14 +39,14 @@ NEVER_S = 3_600.0
 
 @dataclass
 class Tail:
-    """What a reader of the log has seen, and the first place where it was not what comes next."""
+    """The last entry that a reader of the log has seen, and the first gap."""
 
     seen: int = 0
     pages: int = 0
     findings: list[str] = field(default_factory=list)
 
     async def follow(self, database: Database, until: int) -> None:
-        """Read what is after the last entry seen, as a feed does, up to an entry."""
+        """Read the log after the last entry seen, as a feed does, up to an entry."""
         while self.seen < until and not self.findings:
             async with database.reading() as connection:
                 seqs = [row.seq for row in await queries.log_after(connection, self.seen, PAGE)]
@@ -58,9 +58,9 @@ class Tail:
 
 
 async def run(order: Order) -> list[Row]:
-    """Tell several processes of payments, from many connections at once, while everybody reads."""
+    """Send events to several processes over many connections at once, while others read."""
     posts = order.count or (SHORT if order.short else LONG)
-    row = Row("writers", f"{WRITERS} writers over {PROCESSES} processes, readers at all of them", order.seed)
+    row = Row("writers", f"{WRITERS} writers on {PROCESSES} processes, with readers on each", order.seed)
     began = time.monotonic()
     async with (
         _server(order) as server,
@@ -94,7 +94,7 @@ async def run(order: Order) -> list[Row]:
 
 @asynccontextmanager
 async def _server(order: Order) -> AsyncIterator[str]:
-    """Give the URL of the order's server, or of one that is started for it."""
+    """Yield the URL of the order's server, or of one that is started for it."""
     if order.database is not None:
         yield order.database
         return
@@ -107,7 +107,7 @@ async def _server(order: Order) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _boards(world: World) -> AsyncIterator[list[str]]:
-    """Start the processes, the world's own among them, and give their addresses."""
+    """Start the processes, including the world's own, and yield their URLs."""
     async with AsyncExitStack() as stack:
         await world.restart_board()
         addresses = [str(world.http.base_url)]
@@ -138,13 +138,13 @@ async def _answers(address: str) -> None:
 
 
 def _client(board: str) -> httpx.AsyncClient:
-    # Idle connections are given up sooner than the board gives them up: it would be doing so as they are used.
+    # Drop idle connections before the board does, so that none is reused while the board closes it.
     limits = httpx.Limits(keepalive_expiry=2)
     return httpx.AsyncClient(base_url=board, trust_env=False, verify=NO_TLS, timeout=30, limits=limits)
 
 
 async def _unpaid(world: World, database: Database, count: int) -> list[Json]:
-    """Make so many payments, and return for each the event that says it is paid."""
+    """Create this many payments, and return for each the event that it is paid."""
     payment = await start_payment(world, "the one that all sessions look like")
     session_id = payment["checkout_url"].rsplit("/", 1)[1]
     key = {"Authorization": f"Bearer {world.settings['STRIPE_SECRET_KEY']}"}
@@ -157,7 +157,7 @@ async def _unpaid(world: World, database: Database, count: int) -> list[Json]:
 
 
 def _of(session: Json, row: Json) -> Json:
-    """Return a session as it would be for another payment."""
+    """Return a session copied for another payment."""
     metadata = {
         name: row["id"] if value == session["client_reference_id"] else value
         for name, value in session["metadata"].items()
@@ -166,7 +166,7 @@ def _of(session: Json, row: Json) -> Json:
 
 
 async def _write(events: list[Json], boards: list[str], rng: random.Random) -> Counter[int]:
-    """Deliver every event, each writer its share to one process, some of them to another as well; count the answers."""
+    """Deliver every event, each writer its share to one process and some also to another; count the responses."""
     shares = [events[number::WRITERS] for number in range(WRITERS)]
     twice = [[rng.random() < TWICE for _ in share] for share in shares]
     answers: Counter[int] = Counter()
@@ -185,7 +185,7 @@ async def _write(events: list[Json], boards: list[str], rng: random.Random) -> C
 
 
 async def _follow(viewer: Viewer, until: int) -> None:
-    """Follow a board up to an entry; whoever is cut off, for being too slow, comes back with its cursor."""
+    """Follow a board up to an entry; if cut off for being too slow, reconnect with the cursor."""
     while viewer.replica.seq < until:
         await viewer.connect(viewer.cursor)
         with suppress(websockets.ConnectionClosed):
@@ -193,7 +193,7 @@ async def _follow(viewer: Viewer, until: int) -> None:
 
 
 async def _check(world: World, posts: int, row: Row) -> None:
-    """Every payment has one message, and the log has one entry for each place."""
+    """Check that every payment has one message, and the log one entry for each number."""
     async with world.records.reading() as reader:
         head = (await reader.rows("SELECT seq FROM board"))[0].seq
         seqs = [entry.seq for entry in await reader.rows("SELECT seq FROM log_entry ORDER BY seq")]

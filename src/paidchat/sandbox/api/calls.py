@@ -1,4 +1,4 @@
-"""API calls, read from an HTTP request: the caller, the resource and the parameters."""
+"""API calls, read from HTTP requests: authentication, version, idempotency key and parameters."""
 
 import hashlib
 import json
@@ -34,12 +34,12 @@ class Call:
 
     @property
     def cause(self) -> Cause:
-        """This call, as events name it."""
+        """This call, as the cause of an event."""
         return Cause(self.request_id, self.idempotency_key)
 
     @property
     def fingerprint(self) -> str:
-        """What must be equal when an idempotency key is used again: path and parameters."""
+        """A hash of method, path and parameters: a repeated idempotency key must have the same one."""
         said = json.dumps([self.method, self.path, self.params], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()
 
@@ -48,7 +48,7 @@ async def read_call(request: Request, request_id: str) -> Call:
     """Authenticate a request and decode it.
 
     Raises:
-        ApiError: No key, a wrong one, or a request that cannot be read.
+        ApiError: No API key, a wrong one, or a malformed request.
     """
     _authenticate(request.headers.get("authorization", ""))
     text = request.url.query if request.method in {"GET", "HEAD"} else await _body(request)
@@ -65,10 +65,10 @@ async def read_call(request: Request, request_id: str) -> Call:
 
 
 def api_version(request: Request) -> str:
-    """Return the version a request names, else the account's own.
+    """Return the API version in the request, else the account's default.
 
     Raises:
-        ApiError: What it names is no version.
+        ApiError: The header is not a version.
     """
     version = request.headers.get("stripe-version", API_VERSION)
     if not _VERSION.match(version):
@@ -83,7 +83,7 @@ def _authenticate(authorization: str) -> None:
         message = "You did not provide an API key. Send it as 'Authorization: Bearer YOUR_SECRET_KEY'."
         raise errors.unauthorized(message)
     if _LIVE_KEY.match(key):
-        message = "This is a sandbox: it takes test keys only, and a live key must never be sent to it."
+        message = "This is a sandbox and accepts only test keys. Never send a live key to it."
         raise errors.unauthorized(message)
     if not _TEST_KEY.match(key):
         raise errors.unauthorized("Invalid API Key provided.")

@@ -1,4 +1,4 @@
-"""Controls under `/test`: verbs on sessions, resends, the clock, faults, tax and the ledger, for scripts."""
+"""Controls under `/test`, for scripts: verbs on sessions, resending events, clock, faults, tax and ledger."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ Handler = Callable[[Request], Awaitable[Any]]
 
 
 class InvalidRequestError(ValueError):
-    """A body that is not what the control takes; its text says what it takes."""
+    """The request body is invalid; the text says what is expected."""
 
 
 def control_routes(parts: Parts) -> list[Route]:
@@ -45,7 +45,7 @@ def control_routes(parts: Parts) -> list[Route]:
 
 
 class _Controls:
-    """Each control takes a request and returns the JSON of its answer."""
+    """Each control takes a request and returns the JSON of the response."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -67,7 +67,7 @@ class _Controls:
         given = await _object(request)
         seconds = given.get("advance_s", -1)
         if set(given) != {"advance_s"} or not _number(seconds, least=0, most=LONGEST_ADVANCE_S):
-            raise InvalidRequestError('The clock takes {"advance_s": seconds}, 0 to a year.')
+            raise InvalidRequestError('The clock expects {"advance_s": seconds}, from 0 to one year.')
         advance(self._parts, seconds)
         return await self.clock(request)
 
@@ -92,7 +92,7 @@ class _Controls:
         head_office = given.get("head_office")
         known = set(given) <= {"head_office", "rate_percent"}
         if not known or not isinstance(head_office, bool) or not _number(rate, least=0, most=_HIGHEST_RATE):
-            raise InvalidRequestError('Tax takes {"head_office": true or false, "rate_percent": 0 to 100}.')
+            raise InvalidRequestError('Tax expects {"head_office": true or false, "rate_percent": 0 to 100}.')
         save_tax(self._parts.store, Tax(head_office, rate))
         return await self.tax(request)
 
@@ -101,7 +101,7 @@ class _Controls:
 
 
 def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Turn a control into an endpoint: its JSON with 200, its refusals with 404, 409 or 422."""
+    """Turn a control into an endpoint: 200 with its JSON, or 404, 409 or 422 with an error."""
 
     async def endpoint(request: Request) -> Response:
         try:

@@ -1,4 +1,4 @@
-"""The API under `/v1`: authentication, idempotency and faults around the resources, errors as Stripe's."""
+"""The API under `/v1`: authentication, idempotency and faults around the resources, and errors like Stripe's."""
 
 import asyncio
 import json
@@ -23,14 +23,14 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def api_routes(parts: Parts) -> list[Route]:
-    """Return the routes of the API; whatever else lies under `/v1` is an unknown URL to it."""
+    """Return the routes of the API; any other path under `/v1` is an unknown URL."""
     api = _Api(parts)
     routes = [Route(f"/v1{path}", api.endpoint(resource), methods=[method]) for method, path, resource in RESOURCES]
     return [*routes, Route("/v1/{rest:path}", api.endpoint(_unknown_url), methods=_METHODS)]
 
 
 class _Api:
-    """Answers calls one after another, each change and its remembered answer in one transaction."""
+    """Handles calls; each change is stored in one transaction with the response kept under its idempotency key."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -60,7 +60,7 @@ class _Api:
         return _response(reply, call.request_id, call.api_version, call.idempotency_key)
 
     def _reply(self, call: Call, resource: Resource, broken: int | None) -> Reply:
-        """Make a call and remember its answer where Stripe would."""
+        """Make a call, and store its response under the idempotency key if Stripe would."""
         try:
             with self._parts.store.transaction():
                 _break(broken)
@@ -75,20 +75,20 @@ class _Api:
 
 
 class CutOff(Response):
-    """No answer: promises a body and closes the connection without one, as a broken network would."""
+    """A lost response: announces a body and closes the connection without sending it, like a network failure."""
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Begin an answer and leave it there."""
+        """Start a response and do not finish it."""
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
 
 
 def _break(status: int | None) -> None:
-    """Raise the fault that is set, if any; Stripe remembers its 500 answers and not its 429 ones."""
+    """Raise the fault that is set, if any; Stripe keeps 500 responses under the idempotency key, but not 429."""
     if status == 429:  # noqa: PLR2004 - the HTTP status itself
-        message = "Too many requests hit the API too quickly. Try again with growing pauses."
+        message = "Too many requests hit the API too quickly. We recommend an exponential backoff of your requests."
         raise ApiError(message, status=429, code="rate_limit")
     if status is not None:
-        raise ExecutionError("The sandbox was told to fail.", status=status, kind="api_error")
+        raise ExecutionError("This failure was set in the sandbox's faults.", status=status, kind="api_error")
 
 
 def _unknown_url(_parts: Parts, call: Call) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Expansion: ids replaced by the objects they name, on request (docs.stripe.com/api/expanding_objects)."""
+"""Expansion: replaces ids by the objects they name, on request (docs.stripe.com/api/expanding_objects)."""
 
 from paidchat.sandbox import errors
 from paidchat.sandbox.api.lists import list_object
@@ -23,7 +23,7 @@ def expand(store: Store, body: Json, paths: list[str]) -> None:
     """Expand an object or a list in place, along paths such as `data.payment_intent.latest_charge`.
 
     Raises:
-        ApiError: A path too deep, or through a field that cannot be expanded.
+        ApiError: A path is too deep, or goes through a field that cannot be expanded.
     """
     for index, path in enumerate(paths):
         fields = path.split(".")

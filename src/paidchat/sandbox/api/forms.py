@@ -1,4 +1,4 @@
-"""Stripe's request encoding: form fields whose bracketed names spell nested objects and arrays."""
+"""Stripe's request encoding: form fields with brackets in their names for nested objects and arrays."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ _MAX_FIELDS = 1000
 def decode(text: str) -> dict[str, Any]:
     """Turn `lines[0][quantity]=1&expand[]=x` into `{"lines": [{"quantity": "1"}], "expand": ["x"]}`.
 
-    Leaves stay strings. Maps whose keys are all numbers become arrays in the order of those numbers.
+    Values stay strings. Maps whose keys are all numbers become arrays in the order of those numbers.
 
     Raises:
         ApiError: Brackets that do not match, a name that is both value and object, or too many fields.
@@ -23,7 +23,7 @@ def decode(text: str) -> dict[str, Any]:
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
     except (ValueError, UnicodeDecodeError):
-        raise ApiError("The request body is not a readable form in UTF-8.") from None
+        raise ApiError("The parameters are not form-encoded UTF-8.") from None
     tree: dict[str, Any] = {}
     for name, value in pairs:
         _place(tree, _path(name), value, name)

@@ -1,4 +1,4 @@
-"""Idempotency: answers remembered under the caller's key (docs.stripe.com/api/idempotent_requests)."""
+"""Idempotency: responses kept under the caller's key (docs.stripe.com/api/idempotent_requests)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ _KEPT_S = 24 * 3600
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer as it goes out: status, JSON text, and the call that first got it."""
+    """A response: status, JSON text, and the id of the request that first got it."""
 
     status: int
     text: str
@@ -23,7 +23,7 @@ class Reply:
 
 
 class Idempotency:
-    """Remembers answers in the store, and in memory which keys are being worked on."""
+    """Keeps responses in the store, and the keys of calls in progress in memory."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -31,7 +31,7 @@ class Idempotency:
         self._in_use: set[str] = set()
 
     def replay(self, call: Call) -> Reply | None:
-        """Return the answer a key already has, or None when the call must be made.
+        """Return the response kept under the call's key, or None if the call must be made.
 
         Raises:
             ApiError: The key was used with other parameters.
@@ -46,10 +46,10 @@ class Idempotency:
 
     @contextmanager
     def claim(self, call: Call) -> Iterator[None]:
-        """Hold a key while its call is made.
+        """Claim the call's key while the call is made.
 
         Raises:
-            ApiError: Another call holds it.
+            ApiError: Another call with this key is in progress.
         """
         key = call.idempotency_key
         if key is None:
@@ -65,7 +65,7 @@ class Idempotency:
             self._in_use.discard(key)
 
     def remember(self, call: Call, reply: Reply) -> None:
-        """Keep an answer under its key, in the caller's transaction, and forget keys older than a day."""
+        """Store a response under the call's key, in the caller's transaction, and delete keys older than a day."""
         if call.idempotency_key is None:
             return
         now = self._clock.stamp()

@@ -1,4 +1,4 @@
-"""The ledger: what the sandbox knows to be true, for checks against what an application made of it."""
+"""The ledger: the sandbox's own record of sessions and deliveries, to check an application against."""
 
 import json
 
@@ -36,13 +36,13 @@ _DELIVERIES = "SELECT event, type, session, attempt, status, note, at FROM attem
 def ledger(store: Store) -> Json:
     """Return every session of the application and every attempt to deliver an event, oldest first.
 
-    It reads everything there is, so it is called in a thread of its own.
+    It reads everything that is stored, so call it in a thread of its own.
 
     `disputed` is whether a dispute, open or lost, holds the money; inquiries and won disputes do not.
-    Sessions of other applications on the account are left out; the deliveries name them all the same.
+    Sessions of other applications on the account are left out, but deliveries about them are included.
     """
     with store.reading() as db:
-        db.execute("BEGIN")  # both from the same moment
+        db.execute("BEGIN")  # so that both queries read the same snapshot
         sessions = [_session(dict(row)) for row in db.execute(_SESSIONS)]
         return {"sessions": sessions, "deliveries": [dict(row) for row in db.execute(_DELIVERIES)]}
 

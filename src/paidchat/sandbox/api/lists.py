@@ -17,7 +17,7 @@ class _Created:
     """A moment, or a range of moments with any of `gt`, `gte`, `lt`, `lte`."""
 
     def read(self, value: Any, param: str) -> Json:
-        """Return the range as comparisons; a bare moment is a range of one second."""
+        """Return the range as comparisons; a single moment is a range of one second."""
         if isinstance(value, str):
             moment = Integer().read(value, param)
             return {"gte": moment, "lte": moment}
@@ -50,15 +50,15 @@ _KINDS: dict[str, Kind] = {
 
 
 def list_object(data: list[Json], url: str, *, has_more: bool = False) -> Json:
-    """Return Stripe's list object around some objects."""
+    """Wrap objects in Stripe's list object."""
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
 def list_page(store: Store, kind: str, params: Json, url: str) -> Json:
-    """Return the page of objects of one kind that decoded query parameters ask for.
+    """Return the page of objects of one kind for decoded query parameters.
 
     Raises:
-        ApiError: Unknown parameters, bad values, or a cursor that is no such object.
+        ApiError: Unknown parameters, bad values, or a cursor that names no object of this kind.
     """
     given = Record(_PAGING | {name: _KINDS[name] for name in _FILTERS[kind]}).read(params)
     conditions, values = _conditions(kind, given)
@@ -70,8 +70,7 @@ def list_page(store: Store, kind: str, params: Json, url: str) -> Json:
     limit = given.get("limit", _DEFAULT_LIMIT)
     order = "ASC" if backwards else "DESC"
     where = " AND ".join(conditions)
-    # Values are bound; the conditions are words of this module.
-    sql = f"SELECT id FROM objects WHERE {where} ORDER BY seq {order} LIMIT ?"  # noqa: S608 - our own words; values are bound
+    sql = f"SELECT id FROM objects WHERE {where} ORDER BY seq {order} LIMIT ?"  # noqa: S608 - our own SQL; values are bound
     rows = store.rows(sql, [*values, limit + 1])
     ids = [row["id"] for row in rows[:limit]]
     if backwards:
@@ -101,7 +100,7 @@ def _conditions(kind: str, given: Json) -> tuple[list[str], list[Any]]:
 
 
 def _glob(wanted: str) -> str:
-    """Return a pattern in which only a star is special: `charge.*` means all of a resource's events."""
+    """Return a GLOB pattern in which only `*` is special: `charge.*` matches all events about charges."""
     return wanted.replace("[", "[[]").replace("?", "[?]")
 
 

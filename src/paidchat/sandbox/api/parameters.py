@@ -1,4 +1,4 @@
-"""Kinds of request parameters: each reads the decoded form value or refuses it the way Stripe does."""
+"""Kinds of request parameters: each converts the decoded form value, or refuses it as Stripe does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Kind(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A string of at most `longest` characters, one of `choices` when given."""
+    """A string of at most `longest` characters, and one of `choices` if there are any."""
 
     longest: int = 5000
     choices: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class Metadata:
     """Up to 50 pairs; keys up to 40 characters, values up to 500 (docs.stripe.com/api/metadata)."""
 
     def read(self, value: Any, param: str) -> dict[str, str]:
-        """Return the pairs; an empty value unsets one, or all of them."""
+        """Return the pairs; an empty value removes that pair, or all of them."""
         if value == "":
             return {}
         pairs = dict(enumerate(value)) if isinstance(value, list) else value
@@ -109,13 +109,13 @@ class Array:
 
 @dataclass(frozen=True)
 class Record:
-    """An object with known fields, some of them required; the outermost one has the name ''."""
+    """An object with known fields, some of them required; the outermost object has the name ''."""
 
     fields: Mapping[str, Kind]
     required: tuple[str, ...] = ()
 
     def read(self, value: Any, param: str = "") -> dict[str, Any]:
-        """Return the fields given, each read by its own kind."""
+        """Return the given fields, each converted by its kind."""
         if not isinstance(value, dict):
             raise errors.invalid(param, "Invalid object")
         for name in value:
@@ -129,7 +129,7 @@ class Record:
 
 @dataclass(frozen=True)
 class NotOffered:
-    """Known to Stripe, not acted on here."""
+    """A parameter that Stripe has and the sandbox does not support."""
 
     def read(self, value: Any, param: str) -> Any:
         """Refuse it."""
@@ -152,7 +152,7 @@ def _is_integer(text: str) -> bool:
 
 
 def _metadata_pair(key: str, text: Any, param: str) -> bool:
-    """Check one pair; False when its value is empty, which unsets it."""
+    """Check one pair; return False if its value is empty, which removes it."""
     if len(key) > METADATA_KEY_LENGTH:
         raise errors.invalid(param, f"Metadata keys can have up to {METADATA_KEY_LENGTH} characters.")
     if not isinstance(text, str):

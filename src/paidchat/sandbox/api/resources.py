@@ -1,4 +1,4 @@
-"""Resources: what each call of the API does, as functions from a call to the JSON that answers it."""
+"""Resources: what each call of the API does, as functions from a call to the JSON of its response."""
 
 from collections.abc import Callable
 
@@ -80,7 +80,7 @@ def _list(kind: str) -> Resource:
 
 
 def _delivered(parts: Parts, found: Json) -> Json:
-    """Bring an event's `pending_webhooks` up to date."""
+    """Update an event's `pending_webhooks`."""
     if found["object"] == "event":
         row = parts.store.row("SELECT state FROM deliveries WHERE event = ?", (found["id"],))
         found["pending_webhooks"] = int(row is not None and row["state"] != "delivered")
@@ -108,11 +108,11 @@ RESOURCES: tuple[tuple[str, str, Resource], ...] = (
     ("GET", "/tax/settings", _tax_settings),
     ("GET", "/account", _account),
 )
-"""Method, path below `/v1`, and what is done."""
+"""Method, path below `/v1`, and the function that handles it."""
 
 
 def act(parts: Parts, call: Call, resource: Resource) -> Json:
-    """Do what a call asks, in the caller's transaction, and return the answer with its expansions.
+    """Make a call in the caller's transaction, and return the response with its expansions.
 
     Raises:
         ApiError: Stripe would refuse it.

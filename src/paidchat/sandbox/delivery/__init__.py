@@ -1,1 +1,1 @@
-"""Webhooks: events, signed and delivered."""
+"""Webhooks: recording, signing and delivering events."""

@@ -1,4 +1,4 @@
-"""Courier: posts queued events to the webhook endpoint, signed afresh each time, until they are received."""
+"""Courier: posts queued events to the webhook endpoint until they are accepted; each attempt is signed anew."""
 
 import asyncio
 import json
@@ -23,22 +23,22 @@ from paidchat.sandbox.upkeep import Upkeep
 _LOG = logging.getLogger(__name__)
 
 REDIRECT_WAIT_S = 10.0
-"""How long Checkout waits for an answer before the redirect (docs.stripe.com/checkout/fulfillment)."""
+"""How long Checkout waits for the webhook's response before it redirects (docs.stripe.com/checkout/fulfillment)."""
 
 _ATTEMPT_TIMEOUT_S = 20.0
 _FIRST_BACKOFF_S = 1.0
-_FIRST_BACKOFF_UNREACHABLE_S = 0.25  # nobody listens yet: our own host may just be starting
+_FIRST_BACKOFF_UNREACHABLE_S = 0.25  # connection refused: the demo that hosts us may still be starting
 _LONGEST_BACKOFF_S = 60.0
 _GIVE_UP_AFTER_S = 3 * 24 * 3600
 _MOST_AT_ONCE = 64
 _SHORTEST_PAUSE_S = 0.01
-_IDLE_S = 1.0  # how long an advanced clock can go unnoticed
-_KEEPALIVE_S = 2.0  # below uvicorn's 5 s, so that no connection is reused while the receiver closes it
+_IDLE_S = 1.0  # the longest pause between two looks for due events
+_KEEPALIVE_S = 2.0  # below uvicorn's 5 s, so that no connection is reused while the receiver is closing it
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one attempt: an HTTP status, or none and the reason."""
+    """The result of one attempt: an HTTP status, or None and the reason in `note`."""
 
     status: int | None
     note: str | None = None
@@ -46,14 +46,14 @@ class Answer:
 
     @property
     def received(self) -> bool:
-        """Whether the receiver took the event: any 2xx."""
+        """Whether the receiver accepted the event: any 2xx."""
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - the status class itself
 
 
 class Courier:
-    """Delivers each event in a task of its own, so that a slow one holds up no other.
+    """Delivers each event in a task of its own, so that a slow one does not delay the others.
 
-    What is pending lives in the store; a restart goes on where the last process stopped.
+    Pending events are in the store, so a restart continues where the last process stopped.
     """
 
     def __init__(self, settings: SandboxSettings, store: Store, clock: Clock, faults: Faults, upkeep: Upkeep) -> None:
@@ -71,7 +71,7 @@ class Courier:
     async def connected(self) -> AsyncIterator[None]:
         """Hold the connections to the receiver. Deliveries end before the block does.
 
-        Attempts under way count as not made and are made again after a restart.
+        Attempts in progress don't count and are repeated after a restart.
         """
         limits = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=_KEEPALIVE_S)
         timeout = httpx.Timeout(_ATTEMPT_TIMEOUT_S, pool=None)
@@ -84,19 +84,19 @@ class Courier:
                     _release(waiters)
 
     def start(self) -> None:
-        """Begin delivering, on the running event loop."""
+        """Start delivering, on the running event loop."""
         self._wake = asyncio.Event()  # bound to this event loop
         self._store.after_commit = self._wake.set
         self._upkeep.keep("sandbox courier", self._run)
 
     def wake(self) -> None:
-        """Look again for what is due; called after the clock was advanced."""
+        """Look for due events now; called after the clock was advanced."""
         self._wake.set()
 
     async def first_answer(self, event_id: str) -> None:
-        """Wait until an event's first attempt has been answered, or has failed.
+        """Wait until the first attempt to deliver an event has got a response, or has failed.
 
-        Returns at once when that has happened already or when a fault delays the event.
+        Returns at once if that has happened already or if a fault delays the event.
         """
         row = self._store.row("SELECT state, attempts, due FROM deliveries WHERE event = ?", (event_id,))
         if row is None or row["attempts"] or row["state"] != "pending" or row["due"] > self._clock.now():
@@ -108,9 +108,9 @@ class Courier:
                 await waiter
 
     async def resend(self, event_id: str) -> Answer | None:
-        """Send an event once more, now, past all faults; None when there is no such event.
+        """Send an event once more, now, ignoring all faults; return None if there is no such event.
 
-        A failed resend leaves a lost event to the usual retries.
+        If resending a dropped event fails, it is retried like any other.
         """
         event = self._store.get("event", event_id)
         if event is None:
@@ -133,8 +133,8 @@ class Courier:
             pause = _IDLE_S
             try:
                 next_due = self._launch()
-            except sqlite3.OperationalError:  # disk full, say: nothing is lost, so look again later
-                _LOG.exception("The sandbox cannot read its deliveries")
+            except sqlite3.OperationalError:  # such as a full disk: nothing is lost, so look again later
+                _LOG.exception("The sandbox could not read its deliveries")
             else:
                 if next_due is not None:
                     pause = min(_IDLE_S, max(next_due - self._clock.now(), _SHORTEST_PAUSE_S))
@@ -143,10 +143,10 @@ class Courier:
                     await self._wake.wait()
 
     def _launch(self) -> float | None:
-        """Start what is due and free to start; return when the next one is due."""
+        """Start the attempts that are due, as many as allowed at once; return when the next one is due."""
         free = _MOST_AT_ONCE - len(self._flying)
         if free <= 0:
-            return None  # a landing wakes the loop
+            return None  # an attempt that ends wakes the loop
         rows = self._store.rows(
             "SELECT * FROM deliveries WHERE state = 'pending' ORDER BY due LIMIT ?", (_MOST_AT_ONCE + free,)
         )
@@ -174,8 +174,8 @@ class Courier:
     async def _deliver(self, row: sqlite3.Row) -> None:
         try:
             await self._attempt(row)
-        except Exception:  # noqa: BLE001 - a full disk or a mistake of ours: logged, and not repeated without a pause
-            _LOG.exception("The sandbox failed at a delivery, and makes it again")
+        except Exception:  # noqa: BLE001 - a full disk or a bug of ours: logged, and retried after a pause
+            _LOG.exception("A delivery of the sandbox failed and will be retried")
             await asyncio.sleep(_IDLE_S)
 
     async def _attempt(self, row: sqlite3.Row) -> None:
@@ -193,7 +193,7 @@ class Courier:
         if event is None or self._client is None:
             return Answer(None, "not running")
         payload = json.dumps(event).encode()
-        timestamp = int(time.time())  # receivers compare it with their own clock, so wall time
+        timestamp = int(time.time())  # wall time, because receivers compare it with their own clock
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "Stripe/1.0 (sandbox)",
@@ -209,14 +209,14 @@ class Courier:
 
     def _lose(self, row: sqlite3.Row) -> None:
         with self._store.transaction():
-            self._write_attempt(row, row["attempts"] + 1, Answer(None, "lost on the way"))
+            self._write_attempt(row, row["attempts"] + 1, Answer(None, "dropped"))
             self._store.rows(
                 "UPDATE deliveries SET state = 'dropped', attempts = attempts + 1 WHERE event = ?",
                 (row["event"],),
             )
 
     def _settle(self, row: sqlite3.Row, answers: list[Answer], *, begun: float) -> None:
-        """Write down the answers of one attempt's copies and what follows from them."""
+        """Store the answers to all copies of one attempt, and the delivery's new state."""
         attempt = row["attempts"] + 1
         state, due = "pending", row["due"]
         if row["state"] == "delivered" or any(answer.received for answer in answers):
@@ -242,7 +242,7 @@ class Courier:
 
 
 def _backoff_s(attempt: int, *, unreachable: bool) -> float:
-    """Return the seconds between a failed attempt, counted from 1, and the next."""
+    """Return the seconds between a failed attempt (the first is 1) and the next."""
     first = _FIRST_BACKOFF_UNREACHABLE_S if unreachable else _FIRST_BACKOFF_S
     return float(min(_LONGEST_BACKOFF_S, first * 2 ** min(attempt - 1, 10)))
 

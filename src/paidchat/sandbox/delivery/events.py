@@ -1,4 +1,4 @@
-"""Events: what happened, written down as Stripe's `event` objects and queued for the webhook endpoint."""
+"""Events: records what happened as Stripe's `event` objects, and queues them for the webhook endpoint."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from paidchat.sandbox.store import Store
 
 @dataclass(frozen=True)
 class Cause:
-    """The API call behind an event; empty when a buyer, a bank or time caused it."""
+    """The API call behind an event; empty if a buyer, a bank or time caused it."""
 
     request_id: str | None = None
     idempotency_key: str | None = None
@@ -39,14 +39,14 @@ class Events:
         cause: Cause = BY_ITSELF,
         previous: Json | None = None,
     ) -> str:
-        """Write down that `kind` happened to `body` and return the event's id.
+        """Record that `kind` happened to `body`, and return the event's id.
 
         Args:
             kind: The event's type, such as `charge.refunded`.
             body: The object as it is now; the event keeps this snapshot.
-            session: The checkout session it is about; its API version is the event's.
-            cause: The API call that did it.
-            previous: For `*.updated`, the changed fields as they were.
+            session: The checkout session it is about, whose API version the event gets.
+            cause: The API call that caused it.
+            previous: For `*.updated`, the old values of the changed fields.
         """
         data: Json = {"object": body}
         if previous is not None:

@@ -1,4 +1,4 @@
-"""Foreign sales: what another application on the same account sold, for events that are not ours."""
+"""Foreign sales: objects of another application on the same account, for events that are not ours."""
 
 import secrets
 
@@ -13,9 +13,9 @@ _EMAIL = "customer@shop.example"
 
 
 def sell_elsewhere(store: Store, kind: str, *, created: int) -> tuple[str, Json]:
-    """Write down a sale of another application and return its session's id and what an event `kind` is about.
+    """Store a sale of another application; return its session's id and the object an event `kind` is about.
 
-    The sale is as real as ours, so that whoever asks the API about it gets an answer.
+    All its objects are stored, so that the API can return them.
     """
     session, intent, paid = _sale(kind, created=created)
     session_id = session["id"]
@@ -38,7 +38,7 @@ def sell_elsewhere(store: Store, kind: str, *, created: int) -> tuple[str, Json]
 
 
 def _sale(kind: str, *, created: int) -> tuple[Json, Json, Json]:
-    """Return session, intent and charge of a sale in the state an event `kind` speaks of."""
+    """Return session, intent and charge of a sale in the state that fits an event `kind`."""
     order = str(secrets.randbelow(9000) + 1000)
     price = {"currency": "usd", "unit_amount": 100, "product_data": {"name": f"Order {order}"}}
     params = {

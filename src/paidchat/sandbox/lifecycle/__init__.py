@@ -1,1 +1,1 @@
-"""What becomes of sessions and payments: by a buyer, a bank, or time."""
+"""The life of sessions and payments: what a buyer, a bank or time does to them."""

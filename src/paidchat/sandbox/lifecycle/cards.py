@@ -1,4 +1,4 @@
-"""Test card numbers, Stripe's own (docs.stripe.com/testing), and what becomes of a payment with each."""
+"""Stripe's test card numbers (docs.stripe.com/testing), and whether each pays or is declined."""
 
 from paidchat.sandbox.objects.payment import Decline
 
@@ -20,31 +20,31 @@ DECLINES = {
 _NOT_A_TEST_CARD = Decline(
     "card_declined",
     "test_mode_live_card",
-    "Your card was declined: only test cards work here, never a real one.",
+    "Your card was declined: only test cards work here. Never enter a real card.",
 )
-BANK_REFUSED = Decline("payment_intent_payment_attempt_failed", None, "The bank refused the debit.")
+BANK_REFUSED = Decline("payment_intent_payment_attempt_failed", None, "The bank declined the debit.")
 
 _SHORTEST, _LONGEST = 12, 19
 
 
 class InvalidCardNumberError(ValueError):
-    """Not a card number at all: wrong length, wrong characters or wrong check digit."""
+    """Not a card number: wrong length, characters or check digit."""
 
 
 def card_digits(number: str) -> str:
     """Return a card number without its spaces and dashes.
 
     Raises:
-        InvalidCardNumberError: It is none.
+        InvalidCardNumberError: It is not a card number.
     """
     digits = number.replace(" ", "").replace("-", "")
     if not (digits.isascii() and digits.isdigit() and _SHORTEST <= len(digits) <= _LONGEST and _luhn(digits)):
-        raise InvalidCardNumberError("Your card number is not valid.")
+        raise InvalidCardNumberError("Your card number is invalid.")
     return digits
 
 
 def decline_of(digits: str) -> Decline | None:
-    """Return why a card is refused, or None when it pays."""
+    """Return why a card is declined, or None if it pays."""
     if digits in GOOD_CARDS:
         return None
     return DECLINES.get(digits, _NOT_A_TEST_CARD)

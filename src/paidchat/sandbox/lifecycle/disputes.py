@@ -1,4 +1,4 @@
-"""Disputes: a cardholder asks the bank for the money back, and someone wins."""
+"""Disputes and inquiries: a cardholder asks the bank for the money back, and wins or loses."""
 
 from paidchat.sandbox.errors import StateError
 from paidchat.sandbox.ids import new_id
@@ -16,13 +16,13 @@ def disputable(state: State) -> Json:
     """Return the charge that paid a session, if it can be disputed.
 
     Raises:
-        StateError: Not paid, wholly refunded, or disputed already.
+        StateError: Not paid, fully refunded, or disputed already.
     """
     charge = paid_charge(state)
     if charge["refunded"]:
-        raise StateError("A wholly refunded payment cannot be disputed.")
+        raise StateError("A fully refunded payment cannot be disputed.")
     if state.chargeback is not None:
-        raise StateError(f"This payment has been disputed already: {state.chargeback['status']}.")
+        raise StateError(f"This payment already has a dispute: {state.chargeback['status']}.")
     return charge
 
 
@@ -30,7 +30,7 @@ def inquirable(state: State) -> Json:
     """Return the open inquiry, which can be closed, or else the charge an inquiry can be opened over.
 
     Raises:
-        StateError: Not paid, wholly refunded, or disputed already.
+        StateError: Not paid, fully refunded, or disputed already.
     """
     return state.inquiry or disputable(state)
 
@@ -43,12 +43,12 @@ def undecided(state: State) -> Json:
     """
     found = next((item for item in state.disputes if item["status"] in _OPEN), None)
     if found is None:
-        raise StateError("No dispute is open.")
+        raise StateError("There is no open dispute.")
     return found
 
 
 def open_dispute(parts: Parts, session_id: str) -> Json:
-    """Open a dispute over a paid session, or let its open inquiry become one; the money is withdrawn."""
+    """Open a dispute over a paid session, or turn its open inquiry into one; the money is withdrawn."""
     state = State(parts, session_id)
     charge, inquiry = disputable(state), state.inquiry
     with parts.store.transaction():
@@ -65,7 +65,7 @@ def open_dispute(parts: Parts, session_id: str) -> Json:
 
 
 def inquire(parts: Parts, session_id: str) -> Json:
-    """Open an inquiry over a paid session; when one is open, close it. No money moves either way."""
+    """Open an inquiry over a paid session, or close the open one. No money moves either way."""
     state = State(parts, session_id)
     found = inquirable(state)
     with parts.store.transaction():
@@ -75,7 +75,7 @@ def inquire(parts: Parts, session_id: str) -> Json:
 
 
 def win_dispute(parts: Parts, session_id: str) -> Json:
-    """Decide the open dispute for the account: the money comes back."""
+    """Decide the open dispute for the merchant: the money comes back."""
     found = undecided(State(parts, session_id))
     with parts.store.transaction():
         found["status"] = "won"
@@ -86,7 +86,7 @@ def win_dispute(parts: Parts, session_id: str) -> Json:
 
 
 def lose_dispute(parts: Parts, session_id: str) -> Json:
-    """Decide the open dispute for the cardholder: the money stays gone."""
+    """Decide the open dispute for the cardholder: the money does not come back."""
     found = undecided(State(parts, session_id))
     with parts.store.transaction():
         return _close(parts, session_id, found, "lost")
@@ -109,7 +109,7 @@ def _close(parts: Parts, session_id: str, found: Json, status: str) -> Json:
 
 
 def _transaction(parts: Parts, found: Json, *, withdrawn: bool) -> Json:
-    """Return a movement of the account's balance; losing the money also costs a fee."""
+    """Return a transaction on the account's balance; a withdrawal also costs a fee."""
     amount = -found["amount"] if withdrawn else found["amount"]
     fee = _FEE if withdrawn else 0
     now = parts.clock.stamp()

@@ -1,4 +1,4 @@
-"""Passing time: sessions expire and refunds arrive when the sandbox's clock reaches their moment."""
+"""Passing time: sessions expire and refunds arrive when they are due by the sandbox's clock."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ def advance(parts: Parts, seconds: float) -> None:
 
 
 def let_time_pass(parts: Parts) -> None:
-    """Do everything whose moment has come, each in a transaction of its own, and wake the courier."""
+    """Do everything that is due, each in a transaction of its own, and wake the courier."""
     while overdue := parts.store.overdue(parts.clock.now(), _AT_ONCE):
         for body in overdue:
             if body["object"] == "refund":
@@ -39,6 +39,6 @@ async def keep_time(parts: Parts) -> None:
     while True:
         try:
             let_time_pass(parts)
-        except sqlite3.OperationalError:  # disk full, say: what is due stays due
-            _LOG.exception("The sandbox cannot write down what time changed")
+        except sqlite3.OperationalError:  # such as a full disk: what is due stays due
+            _LOG.exception("The sandbox could not store what was due")
         await asyncio.sleep(_LOOK_EVERY_S)

@@ -1,4 +1,4 @@
-"""Payments: what a buyer, and later the bank, does with a checkout session."""
+"""Payments: paying a checkout session by card or bank debit, and what the bank does with the debit."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ _BANK_LAST4 = "6789"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a buyer's try: the session now, why it was refused, the event Checkout waits for."""
+    """The result of a buyer's attempt: the session now, why it was declined, the event Checkout waits for."""
 
     session: Json
     decline: Decline | None = None
@@ -28,7 +28,7 @@ class Outcome:
 
 @dataclass
 class _Try:
-    """One charge under way, with the session and the intent it belongs to."""
+    """One charge in progress, with its session and payment intent."""
 
     session: Json
     intent: Json
@@ -39,20 +39,20 @@ def payable(state: State, method: str) -> Json:
     """Return the session if it can be paid by this method.
 
     Raises:
-        StateError: It is not open, or does not take the method.
+        StateError: It is not open, or does not accept the method.
     """
     if state.session["status"] != "open":
         raise StateError(f"This session can no longer be paid: it is {state.session['status']}.")
     if method not in state.session["payment_method_types"]:
-        raise StateError(f"This session does not take the payment method {method}.")
+        raise StateError(f"This session does not accept the payment method {method}.")
     return state.session
 
 
 def under_way(state: State) -> _Try:
-    """Return the bank debit that is on its way.
+    """Return the pending bank debit.
 
     Raises:
-        StateError: None is.
+        StateError: There is none.
     """
     if state.intent is None or state.charge is None or state.charge["status"] != "pending":
         raise StateError("No bank debit is on its way for this session.")
@@ -60,7 +60,7 @@ def under_way(state: State) -> _Try:
 
 
 def pay_by_card(parts: Parts, session_id: str, *, card: str = GOOD_CARD, email: str | None = None) -> Outcome:
-    """Pay with a card given by its digits; a refused one leaves the session open."""
+    """Pay with a card, given by its digits; if it is declined, the session stays open."""
     decline = decline_of(card)
     with parts.store.transaction():
         attempt = _start(parts, session_id, Method("card", card[-4:]), email)
@@ -73,7 +73,7 @@ def pay_by_card(parts: Parts, session_id: str, *, card: str = GOOD_CARD, email: 
 
 
 def pay_by_bank_debit(parts: Parts, session_id: str, *, email: str | None = None) -> Outcome:
-    """Pay by bank debit: the session completes unpaid, and the money is on its way for days."""
+    """Pay by bank debit: the session completes unpaid, and the money takes days."""
     with parts.store.transaction():
         attempt = _start(parts, session_id, Method("us_bank_account", _BANK_LAST4), email)
         attempt.intent |= {"status": "processing", "latest_charge": attempt.charge["id"]}
@@ -83,7 +83,7 @@ def pay_by_bank_debit(parts: Parts, session_id: str, *, email: str | None = None
 
 
 def settle(parts: Parts, session_id: str) -> Json:
-    """Let a bank debit arrive."""
+    """Let a pending bank debit succeed."""
     with parts.store.transaction():
         attempt = under_way(State(parts, session_id))
         _succeed(parts, attempt)
@@ -94,7 +94,7 @@ def settle(parts: Parts, session_id: str) -> Json:
 
 
 def settle_fail(parts: Parts, session_id: str) -> Json:
-    """Let the bank refuse a debit; the session stays complete and unpaid."""
+    """Let a pending bank debit fail; the session stays complete and unpaid."""
     with parts.store.transaction():
         attempt = under_way(State(parts, session_id))
         _fail(parts, attempt, BANK_REFUSED)
@@ -103,7 +103,7 @@ def settle_fail(parts: Parts, session_id: str) -> Json:
 
 
 def _start(parts: Parts, session_id: str, method: Method, email: str | None) -> _Try:
-    """Begin a charge; the session gets its intent the first time a buyer tries."""
+    """Create a charge; the session gets its payment intent at the first attempt."""
     state = State(parts, session_id)
     session = payable(state, method.type)
     intent = state.intent or _create_intent(parts, session)

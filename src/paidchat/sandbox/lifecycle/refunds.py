@@ -1,4 +1,4 @@
-"""Refunds: money sent back, at once for cards, after days for bank debits, and sometimes in vain."""
+"""Refunds: they succeed at once for cards, after days for bank debits, and sometimes fail."""
 
 from paidchat.sandbox import errors
 from paidchat.sandbox.api.parameters import Array, Boolean, Integer, Metadata, Record, Text, not_offered
@@ -70,7 +70,7 @@ def failable(state: State) -> Json | None:
 
 
 def pending_refunds(state: State) -> list[Json]:
-    """Return the refunds that are on their way.
+    """Return the pending refunds.
 
     Raises:
         StateError: None is.
@@ -82,7 +82,7 @@ def pending_refunds(state: State) -> list[Json]:
 
 
 def create_refund(parts: Parts, params: Json, cause: Cause) -> Json:
-    """Refund a charge, named by itself or by its intent, wholly or in part, and return the refund.
+    """Refund a charge, given by its id or by its intent's, fully or partly, and return the refund.
 
     Raises:
         ApiError: Bad parameters, no such charge, or more than is left of it.
@@ -100,16 +100,16 @@ def create_refund(parts: Parts, params: Json, cause: Cause) -> Json:
 
 
 def refund_session(parts: Parts, session_id: str, *, partly: bool) -> Json:
-    """Refund what is left of a session's payment, or half of that, as the account's owner would by hand."""
+    """Refund what is left of a session's payment, or half of that, as a merchant would in the Dashboard."""
     charge = refundable(State(parts, session_id), partly=partly)
     amount = _left(charge) // 2 if partly else _left(charge)
     return _refund(parts, charge, {"amount": amount, "reason": "requested_by_customer"}, BY_ITSELF)
 
 
 def fail_refund(parts: Parts, session_id: str) -> Json:
-    """Let the latest refund of a session fail: the money is back on the account.
+    """Let the latest refund of a session fail: the money goes back to the account.
 
-    With no refund that could fail, a whole one is attempted first.
+    If there is no refund that could fail, the payment is fully refunded first.
     """
     with parts.store.transaction():
         latest = failable(State(parts, session_id)) or refund_session(parts, session_id, partly=False)
@@ -128,7 +128,7 @@ def fail_refund(parts: Parts, session_id: str) -> Json:
 
 
 def settle_refund(parts: Parts, pending: Json) -> None:
-    """Let a pending refund arrive."""
+    """Let a pending refund succeed."""
     with parts.store.transaction():
         pending["status"] = "succeeded"
         parts.store.save(pending)
@@ -138,13 +138,13 @@ def settle_refund(parts: Parts, pending: Json) -> None:
 
 
 def settle_refunds(parts: Parts, session_id: str) -> None:
-    """Let every pending refund of a session arrive."""
+    """Let every pending refund of a session succeed."""
     for item in pending_refunds(State(parts, session_id)):
         settle_refund(parts, item)
 
 
 def _refund(parts: Parts, charge: Json, given: Json, cause: Cause) -> Json:
-    """Refund `given["amount"]`, with `metadata` and `reason` if given; to cards at once, to banks later."""
+    """Refund `given["amount"]`, with `metadata` and `reason` if given; cards at once, bank debits later."""
     now = parts.clock.stamp()
     session_id = parts.store.session_of(charge["id"])
     made = refund(charge, given, created=now)

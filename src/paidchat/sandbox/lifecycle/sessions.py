@@ -1,4 +1,4 @@
-"""Checkout sessions: creating one from the API's parameters, and letting one expire."""
+"""Checkout sessions: creating them from the API's parameters, and expiring them."""
 
 import re
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from paidchat.sandbox.tax import load_tax
 
 _SHORTEST_LIFE_S = 30 * 60
 _LONGEST_LIFE_S = 24 * 3600
-_TRAVEL_S = 10  # a request asking for exactly the limit was fine when it set out
+_TRAVEL_S = 10  # tolerance, because a request for exactly the limit takes time to arrive
 _MOST_AMOUNT = 99_999_999
 _METHODS = ("card", "us_bank_account")
 
@@ -145,7 +145,7 @@ def create_session(parts: Parts, params: Json, api_version: str) -> Json:
     """Create an open session from decoded parameters and return it.
 
     Raises:
-        ApiError: Parameters that Stripe would refuse, or that the sandbox does not act on.
+        ApiError: Parameters that Stripe would refuse, or that the sandbox does not support.
     """
     given = CREATE.read(params)
     now = parts.clock.stamp()
@@ -177,7 +177,7 @@ def expirable(state: State) -> Json:
 
 
 def expire_session(parts: Parts, session_id: str, cause: Cause = BY_ITSELF) -> Json:
-    """Close an open session for good; an intent the buyer had started is cancelled."""
+    """Expire an open session; its payment intent, if the buyer had started to pay, is cancelled."""
     session = expirable(State(parts, session_id))
     with parts.store.transaction():
         session |= {"status": "expired", "url": None}
@@ -204,9 +204,9 @@ def _cancel_intent(parts: Parts, session: Json, cause: Cause) -> None:
 
 def _check_mode(given: Json) -> None:
     if given["mode"] != "payment":
-        raise errors.invalid("mode", f"The sandbox does not offer the mode {given['mode']}.")
+        raise errors.invalid("mode", f"The sandbox does not support the mode {given['mode']}.")
     if given.get("ui_mode", "hosted_page") != "hosted_page":
-        raise errors.invalid("ui_mode", f"The sandbox does not offer the ui_mode {given['ui_mode']}.")
+        raise errors.invalid("ui_mode", f"The sandbox does not support the ui_mode {given['ui_mode']}.")
     if given.get("managed_payments", {}).get("enabled"):
         raise errors.not_offered("managed_payments[enabled]")
 
@@ -281,5 +281,5 @@ def _methods(given: Json) -> list[str]:
     excluded = given.get("excluded_payment_method_types", ())
     methods = [method for method in _METHODS if method in allowed and method not in excluded]
     if not methods:
-        raise errors.invalid("allowed_payment_method_types", "No payment method of the sandbox is left.")
+        raise errors.invalid("allowed_payment_method_types", "The sandbox supports none of these payment methods.")
     return methods

@@ -1,4 +1,4 @@
-"""Verbs: what a person, a bank or time does to a session, by the names the controls and the panel use."""
+"""Verbs: what a person, a bank or time does to a session, under the names used by the controls and the panel."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ VERBS: dict[str, Verb] = {
 
 
 def allowed(state: State) -> list[str]:
-    """Return the verbs a session's state allows, in the order of `VERBS`."""
+    """Return the verbs that a session's state allows, in the order of `VERBS`."""
     return [name for name, verb in VERBS.items() if _is_allowed(verb, state)]
 
 
@@ -79,7 +79,7 @@ def _is_allowed(verb: Verb, state: State) -> bool:
 async def do(parts: Parts, verb: str, session_id: str) -> Json:
     """Do one verb and return the session as it is afterwards.
 
-    Completing a session waits for the first answer to its event, as the redirect of Checkout does.
+    If it completes the session, this waits for the webhook's first response, as Checkout's redirect does.
 
     Raises:
         UnknownObjectError: No such verb or session.

@@ -1,1 +1,1 @@
-"""API objects, as Stripe shows them."""
+"""API objects, as Stripe returns them."""

@@ -1,9 +1,9 @@
-"""The objects of the account behind the sandbox: account, webhook endpoint, tax settings."""
+"""The objects of the sandbox's account: account, webhook endpoint, tax settings."""
 
 from paidchat.sandbox.shapes import NO_ADDRESS, Json
 
 API_VERSION = "2026-10-28.endive"
-"""The account's default API version, used when a call names none."""
+"""The account's default API version, used if a call names none."""
 
 SUBSCRIBED = (
     "checkout.session.completed",
@@ -18,7 +18,7 @@ SUBSCRIBED = (
     "charge.dispute.funds_withdrawn",
     "charge.dispute.closed",
 )
-"""The events the account's one webhook endpoint is subscribed to; the others are recorded, not delivered."""
+"""The events that the account's one webhook endpoint gets; other events are recorded but not delivered."""
 
 _CREATED = 1_700_000_000
 _ACCOUNT_ID = "acct_1SandboxOnly0000000"
@@ -26,7 +26,7 @@ _ENDPOINT_ID = "we_1SandboxOnly00000000000000"
 
 
 def webhook_endpoint(url: str) -> Json:
-    """Return the one endpoint of the account."""
+    """Return the account's only webhook endpoint."""
     return {
         "id": _ENDPOINT_ID,
         "object": "webhook_endpoint",
@@ -43,7 +43,7 @@ def webhook_endpoint(url: str) -> Json:
 
 
 def tax_settings(*, head_office: bool) -> Json:
-    """Return the tax settings; without a head office they are `pending` and no tax can be calculated."""
+    """Return the tax settings; without a head office they are `pending`, and tax cannot be calculated."""
     office = {"address": NO_ADDRESS | {"country": "US", "state": "CA"}} if head_office else None
     active: Json = {"active": {}}
     pending: Json = {"pending": {"missing_fields": ["head_office"]}}

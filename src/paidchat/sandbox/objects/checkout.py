@@ -1,4 +1,4 @@
-"""The objects around a checkout session as the API shows them: session, line item, price."""
+"""The objects of a checkout session as the API returns them: session, line item, price."""
 
 from paidchat.sandbox.ids import new_id
 from paidchat.sandbox.shapes import NO_ADDRESS, Json
@@ -21,7 +21,7 @@ _ECHOED = {
     "submit_type": None,
     "success_url": None,
 }
-"""Parameters that come back on the session unchanged, with what stands there when they are not given."""
+"""Parameters that are returned on the session unchanged, with their defaults."""
 
 _SENTENCES = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
 """The four places where a merchant may add one, in `custom_text`."""
@@ -93,7 +93,7 @@ def checkout_session(params: Json, *, created: int, public_url: str, lines: list
 
 
 def customer_details(email: str | None, *, country: str | None = None) -> Json:
-    """Return what is known of the buyer; the address is filled when the buyer has gone through the page."""
+    """Return what is known about the buyer; the address is only known once the buyer has completed the page."""
     return {
         "address": NO_ADDRESS | {"country": country} if country else None,
         "business_name": None,
@@ -131,7 +131,7 @@ def _price(price_data: Json, *, created: int) -> Json:
     return {
         "id": new_id("price_"),
         "object": "price",
-        "active": False,  # a price given inline is of no use to a second session
+        "active": False,  # an inline price cannot be used for another session
         "billing_scheme": "per_unit",
         "created": created,
         "currency": price_data["currency"],

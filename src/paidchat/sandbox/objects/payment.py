@@ -1,4 +1,4 @@
-"""The objects of a payment as the API shows them: payment intent, charge, refund, dispute."""
+"""The objects of a payment as the API returns them: payment intent, charge, refund, dispute."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ _EVIDENCE = (
 
 @dataclass(frozen=True)
 class Method:
-    """How a buyer pays: `card` with its last four digits, or `us_bank_account`."""
+    """A payment method: `card` or `us_bank_account`, with the last four digits."""
 
     type: str
     last4: str
@@ -47,7 +47,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Decline:
-    """Why a payment did not go through, in the issuer's code and in words for the buyer."""
+    """Why a payment failed: the error code, the issuer's decline code, and a sentence for the buyer."""
 
     code: str
     decline_code: str | None
@@ -55,7 +55,7 @@ class Decline:
 
 
 def payment_intent(session: Json, data: Json, *, created: int) -> Json:
-    """Return the intent of a session whose buyer starts to pay; `data` is its `payment_intent_data`."""
+    """Return the payment intent of a session whose buyer starts to pay; `data` is its `payment_intent_data`."""
     intent_id = new_id("pi_3")
     return {
         "id": intent_id,
@@ -105,7 +105,7 @@ def payment_intent(session: Json, data: Json, *, created: int) -> Json:
 
 
 def charge(intent: Json, method: Method, *, email: str | None, created: int) -> Json:
-    """Return a pending charge of an intent; it takes over the intent's metadata, as at Stripe."""
+    """Return a pending charge of an intent; it copies the intent's metadata, as Stripe does."""
     return {
         "id": new_id("ch_3"),
         "object": "charge",
@@ -115,7 +115,7 @@ def charge(intent: Json, method: Method, *, email: str | None, created: int) -> 
         "application": None,
         "application_fee": None,
         "application_fee_amount": None,
-        "balance_transaction": None,  # captured asynchronously, so not known when the charge succeeds
+        "balance_transaction": None,  # captured asynchronously, so not yet known when the charge succeeds
         "billing_details": {
             "address": dict(NO_ADDRESS),
             "email": email,
@@ -162,7 +162,7 @@ def charge(intent: Json, method: Method, *, email: str | None, created: int) -> 
 
 
 def succeeded(charge: Json) -> Json:
-    """Return the charge with its money arrived."""
+    """Return the charge as succeeded."""
     return charge | {
         "amount_captured": charge["amount"],
         "captured": True,
@@ -173,7 +173,7 @@ def succeeded(charge: Json) -> Json:
 
 
 def failed(charge: Json, decline: Decline) -> Json:
-    """Return the charge refused for good."""
+    """Return the charge as failed."""
     return charge | {
         "status": "failed",
         "failure_code": decline.code,
@@ -235,7 +235,7 @@ def refund(charge: Json, params: Json, *, created: int) -> Json:
 
 
 def dispute(charge: Json, *, status: str, created: int) -> Json:
-    """Return a dispute over a whole charge: `needs_response`, or an inquiry with `warning_needs_response`."""
+    """Return a dispute over a full charge; with the status `warning_needs_response` it is an inquiry."""
     inquiry = status.startswith("warning_")
     card = {
         "brand": "visa",

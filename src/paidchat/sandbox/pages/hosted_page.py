@@ -1,4 +1,4 @@
-"""The hosted page `/pay/{session_id}`: where a buyer pays, on a page that says plainly no money moves."""
+"""The hosted page `/pay/{session_id}`, where a buyer pays; it says clearly that no money moves."""
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -17,7 +17,7 @@ from paidchat.sandbox.tax import apply_tax, load_tax
 _PLACEHOLDER = "{CHECKOUT_SESSION_ID}"
 _LONGEST_EMAIL = 254
 
-# No form-action: Chromium applies it to where a form's answer redirects, and that is any merchant's site.
+# No form-action: Chromium also applies it to the redirect after the form, which leads to any merchant's site.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -31,7 +31,7 @@ PAGE_HEADERS = {
 
 
 class InvalidFormError(ValueError):
-    """A field of the form cannot be; its text is for the buyer."""
+    """A field of the form is invalid; the text is for the buyer."""
 
 
 def page_routes(parts: Parts) -> list[Route]:
@@ -44,7 +44,7 @@ def page_routes(parts: Parts) -> list[Route]:
 
 
 def return_url(session: Json) -> str:
-    """Return where a paid session sends the buyer, its placeholder filled."""
+    """Return the URL that a paid session sends the buyer to, with its placeholder filled in."""
     url: str = session["success_url"]
     return url.replace(_PLACEHOLDER, session["id"])
 
@@ -54,7 +54,7 @@ class _HostedPage:
         self._parts = parts
 
     async def show(self, request: Request) -> Response:
-        """Show the form, or what became of the session."""
+        """Show the form, or how the session ended."""
         try:
             session = find_session(self._parts, request.path_params["id"])
         except UnknownObjectError:
@@ -64,7 +64,7 @@ class _HostedPage:
         return self._form(request, session, {}, None)
 
     async def submit(self, request: Request) -> Response:
-        """Try to pay: back to the merchant when it worked, the form with a reason when not."""
+        """Try to pay: redirect to the merchant if it worked, else show the form with the reason."""
         form = await form_fields(request)
         try:
             session = find_session(self._parts, request.path_params["id"])
@@ -87,7 +87,7 @@ class _HostedPage:
     def _form(self, request: Request, session: Json, form: dict[str, str], error: str | None) -> Response:
         lines = self._parts.store.private(session["id"])["lines"]
         if session["payment_intent"] is None:
-            apply_tax(session, lines, load_tax(self._parts.store))  # as it will be, for the buyer to see
+            apply_tax(session, lines, load_tax(self._parts.store))  # to show the buyer the tax in advance
         page = pay_page(session, lines, form, error, base_path(request))
         return _page(page)
 
@@ -95,12 +95,12 @@ class _HostedPage:
 def _pay(parts: Parts, session: Json, form: dict[str, str]) -> Outcome:
     email = form.get("email", "").strip() or None
     if email is not None and (len(email) > _LONGEST_EMAIL or "@" not in email[1:-1] or not email.isprintable()):
-        raise InvalidFormError("Your e-mail address is not complete.")
+        raise InvalidFormError("Your e-mail address is invalid.")
     method = form.get("method", "card")
     if method == "bank_debit":
         return pay_by_bank_debit(parts, session["id"], email=email)
     if method != "card":
-        raise InvalidFormError("Choose how to pay.")
+        raise InvalidFormError("Choose a payment method.")
     try:
         digits = card_digits(form.get("card", GOOD_CARD))
     except InvalidCardNumberError as error:
@@ -115,7 +115,7 @@ async def form_fields(request: Request) -> dict[str, str]:
 
 
 def base_path(request: Request) -> str:
-    """Return the path prefix the sandbox is mounted under, empty when it runs alone."""
+    """Return the path prefix under which the sandbox is mounted; empty if it runs alone."""
     root: str = request.scope.get("root_path", "")
     return root.rstrip("/")
 

@@ -1,4 +1,4 @@
-"""Pages: the hosted page's HTML in its states, form, finished and unknown."""
+"""The hosted page's HTML in its states: form, finished, and unknown session."""
 
 from paidchat.sandbox.lifecycle.payments import DEFAULT_EMAIL
 from paidchat.sandbox.money import in_words
@@ -8,7 +8,7 @@ from paidchat.sandbox.shapes import Json
 _DEFAULT_CARD = "4242 4242 4242 4242"
 _BANK_DEBIT = """
 <label class="choice"><input type="radio" name="method" value="bank_debit" id="method-bank-debit"{checked}>
-<span><b>Bank debit</b> <small>takes days; settle it later</small></span></label>
+<span><b>Bank debit</b> <small>takes days; settle it in the panel</small></span></label>
 """
 _LINE = '<div class="line"><dt>{name}</dt><dd>{amount}</dd></div>'
 _LINES = '<div class="line"><dt>{name} &times; {quantity}</dt><dd>{amount}</dd></div>'
@@ -16,7 +16,7 @@ _ROW = '<div class="line{extra}"><dt>{name}</dt><dd>{amount}</dd></div>'
 
 
 def pay_page(session: Json, lines: list[Json], form: dict[str, str], error: str | None, base: str) -> Markup:
-    """Return the form, filled as the buyer left it; `base` is the path prefix of the sandbox."""
+    """Return the form with the buyer's earlier entries; `base` is the path prefix of the sandbox."""
     method = form.get("method", "card")
     takes = session["payment_method_types"]
     alert = html('<p class="alert" role="alert" id="error">{error}</p>', error=error) if error else Markup("")
@@ -40,12 +40,12 @@ def pay_page(session: Json, lines: list[Json], form: dict[str, str], error: str 
 
 
 def closed_page(session: Json, success_url: str, base: str) -> Markup:
-    """Return the page of a session that can no longer be paid, with the way back."""
+    """Return the page of a session that can no longer be paid, with a link back."""
     if session["status"] == "expired":
         title, text = "This page has expired", "Nothing was paid. Start again from the shop."
         url = session["cancel_url"]
     elif session["payment_status"] == "paid":
-        title, text, url = "Paid", "This has been paid already.", success_url
+        title, text, url = "Paid", "This has already been paid.", success_url
     else:
         title, text, url = "On its way", "The bank debit has been ordered; it takes days to arrive.", success_url
     back = html('<a class="button" id="back" href="{url}">Go back</a>', url=url) if url else Markup("")
@@ -53,8 +53,8 @@ def closed_page(session: Json, success_url: str, base: str) -> Markup:
 
 
 def missing_page(base: str) -> Markup:
-    """Return the page for an id that is no session's."""
-    text = "There is no checkout session by this address."
+    """Return the page for an unknown session id."""
+    text = "There is no checkout session at this address."
     return _whole("Not found", html(template("closed.html"), title="Not found", text=text, back=Markup("")), base)
 
 

@@ -1,4 +1,4 @@
-"""Markup: HTML put together from templates in which every inserted value is escaped unless it is markup."""
+"""Markup: HTML built from templates; every inserted value is escaped unless it is markup itself."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -11,7 +11,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 
@@ -32,7 +32,7 @@ def html(template: str, **values: object) -> Markup:
 
 
 def join(parts: Iterable[Markup]) -> Markup:
-    """Put pieces of markup one after another."""
+    """Concatenate markup."""
     return Markup("".join(parts))
 
 

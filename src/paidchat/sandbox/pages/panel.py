@@ -1,4 +1,4 @@
-"""The panel at `/`: what happened so far, with a button for everything a person, a bank or time could do next."""
+"""The panel at `/`: what has happened, with a button for everything a person, a bank or time could do next."""
 
 from typing import Any
 from urllib.parse import quote
@@ -33,18 +33,18 @@ def panel_routes(parts: Parts) -> list[Route]:
 
 
 class _Panel:
-    """Each button is a form; each form answers with a redirect to the panel that says what came of it."""
+    """Each button is a form; each form redirects back to the panel, which shows the result."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
     async def show(self, request: Request) -> Response:
-        """Show everything."""
+        """Show the whole panel."""
         said = request.query_params.get("said", "")[:_LONGEST_SAYING]
         return HTMLResponse(panel_page(self._parts, base_path(request), said), headers=PAGE_HEADERS)
 
     async def live(self, request: Request) -> Response:
-        """Show only what changes by itself, for the script that refreshes it."""
+        """Show only the part that changes, for the script that refreshes it."""
         return HTMLResponse(live_part(self._parts, base_path(request)), headers=PAGE_HEADERS)
 
     async def act(self, request: Request) -> Response:
@@ -61,21 +61,21 @@ class _Panel:
         answer = await self._parts.courier.resend(request.path_params["id"])
         if answer is None:
             return _back(request, "There is no such event.")
-        return _back(request, f"Sent again; the answer was {answer.status or answer.note}.")
+        return _back(request, f"Sent again; the response was {answer.status or answer.note}.")
 
     async def advance(self, request: Request) -> Response:
         """Let time pass."""
         form = await form_fields(request)
         seconds = int(form.get("advance_s", "0")) if form.get("advance_s", "").isdigit() else 0
         advance(self._parts, min(seconds, LONGEST_ADVANCE_S))
-        return _back(request, "Time has passed.")
+        return _back(request, "The clock has been advanced.")
 
     async def set_faults(self, request: Request) -> Response:
-        """Set every fault as the form says, or clear them all."""
+        """Set all faults from the form, or clear them all."""
         form = await form_fields(request)
         if "clear" in form:
             self._parts.faults.clear()
-            return _back(request, "Everything works again.")
+            return _back(request, "All faults are cleared.")
         try:
             self._parts.faults.put(_faults(form))
         except ValueError as error:
@@ -83,14 +83,14 @@ class _Panel:
         return _back(request, "The faults are set.")
 
     async def set_tax(self, request: Request) -> Response:
-        """Give the account a head office, or take it away."""
+        """Set whether the account has a head office."""
         form = await form_fields(request)
         save_tax(self._parts.store, Tax("head_office" in form, load_tax(self._parts.store).rate_percent))
-        return _back(request, "The tax settings are kept.")
+        return _back(request, "The tax settings are saved.")
 
 
 def _faults(form: dict[str, str]) -> dict[str, Any]:
-    """Return faults as the controls take them; raises `ValueError` for what is no number."""
+    """Return the form's faults as `Faults.put` takes them; raises `ValueError` if a number is malformed."""
     drop = form.get("drop", "")
     api = {
         "hang_s": float(form.get("hang_s") or 0),

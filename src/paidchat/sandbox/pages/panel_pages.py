@@ -1,4 +1,4 @@
-"""The panel's HTML: sessions with their verbs, deliveries with their answers, faults, clock and tax."""
+"""The panel's HTML: sessions with their verbs, deliveries with the responses, faults, clock and tax."""
 
 import json
 import time
@@ -19,13 +19,13 @@ _WORDS = {
     "pay": "Pay",
     "decline": "Decline",
     "pay_later": "Pay by bank debit",
-    "settle": "Debit arrives",
+    "settle": "Debit succeeds",
     "settle_fail": "Debit fails",
     "expire": "Expire",
     "refund": "Refund",
     "refund_partial": "Refund half",
     "refund_fail": "Refund fails",
-    "refund_settle": "Refund arrives",
+    "refund_settle": "Refund succeeds",
     "dispute": "Dispute",
     "win_dispute": "Win dispute",
     "lose_dispute": "Lose dispute",
@@ -51,7 +51,7 @@ FROM deliveries ORDER BY rowid DESC LIMIT ?
 
 
 def panel_page(parts: Parts, base: str, said: str) -> Markup:
-    """Return the whole panel; `said` is what came of the last button, empty for nothing."""
+    """Return the whole panel; `said` is the result of the last button, or empty."""
     webhook, api = parts.faults.webhook, parts.faults.api
     body = html(
         template("panel.html"),
@@ -78,7 +78,7 @@ def panel_page(parts: Parts, base: str, said: str) -> Markup:
 
 
 def live_part(parts: Parts, base: str) -> Markup:
-    """Return what changes by itself: sessions and deliveries, newest first."""
+    """Return the part that changes: sessions and deliveries, newest first."""
     sessions = [json.loads(row["body"]) for row in parts.store.rows(_RECENT_SESSIONS, (_SESSIONS_SHOWN,))]
     deliveries = [dict(row) for row in parts.store.rows(_RECENT_DELIVERIES, (_DELIVERIES_SHOWN,))]
     return html(
@@ -104,7 +104,7 @@ def _session(parts: Parts, session: Json, base: str) -> Markup:
         template("panel_session.html"),
         id=session["id"],
         short=session["id"][-8:],
-        state="on its way" if status == "unpaid" else status,
+        state="processing" if status == "unpaid" else status,
         kind="foreign" if private.get("foreign") else session["status"],
         amount=in_words(session["amount_total"], session["currency"]),
         created=_moment(session["created"]),
@@ -116,7 +116,7 @@ def _session(parts: Parts, session: Json, base: str) -> Markup:
 
 
 def _money(state: State) -> str:
-    """Return what happened to the money afterwards, in words."""
+    """Return the refunds and disputes of a session in words."""
     refunds = [
         f"refund of {in_words(refund['amount'], refund['currency'])} {refund['status']}" for refund in state.refunds
     ]
@@ -127,7 +127,7 @@ def _money(state: State) -> str:
 def _delivery(parts: Parts, delivery: Json, base: str) -> Markup:
     waits = ""
     if delivery["state"] == "pending":
-        waits = f", next in {_duration(max(0, delivery['due'] - parts.clock.now()))}"
+        waits = f", next attempt in {_duration(max(0, delivery['due'] - parts.clock.now()))}"
     return html(
         template("panel_delivery.html"),
         base=base,
@@ -141,7 +141,7 @@ def _delivery(parts: Parts, delivery: Json, base: str) -> Markup:
 
 
 def _duration(seconds: float) -> str:
-    """Return a span of time in its largest sensible unit."""
+    """Return a duration in the largest unit that fits."""
     for size, unit in ((24 * 3600, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}".replace(".0 ", " ")

@@ -1,4 +1,4 @@
-// The panel's niceties: it keeps itself up to date, and its buttons work without leaving the page.
+// Optional extras for the panel: it refreshes itself, and its buttons work without leaving the page.
 // Everything works without this file.
 
 const REFRESH_MS = 1500;
@@ -8,7 +8,7 @@ const live = document.querySelector("#live");
 const said = document.querySelector("#said");
 let shown = "";
 
-/** Put fresh HTML of our own server in place, leaving the focus where it was. */
+/** Replace the live part with new HTML from our own server, and keep the focus. */
 function show(/** @type {string} */ text) {
   if (!live || text === shown) return;
   const focused = document.activeElement?.id;
@@ -24,11 +24,11 @@ async function refresh() {
     const answer = await fetch(main.dataset.live ?? "");
     if (answer.ok) show(await answer.text());
   } catch {
-    // The sandbox is away, restarting say; the next look may find it again.
+    // The sandbox can't be reached, for example because it is restarting: try again at the next refresh.
   }
 }
 
-/** Submit a form of the live part in place and say what came of it. */
+/** Submit a form of the live part in the background and show the result. */
 async function submit(/** @type {HTMLFormElement} */ form) {
   const button = form.querySelector("button");
   button?.setAttribute("aria-disabled", "true");
@@ -37,7 +37,7 @@ async function submit(/** @type {HTMLFormElement} */ form) {
     const text = new URL(answer.url).searchParams.get("said");
     if (said && text) said.textContent = text;
   } catch {
-    if (said) said.textContent = "The sandbox does not answer.";
+    if (said) said.textContent = "The sandbox can’t be reached.";
   }
   button?.removeAttribute("aria-disabled");
   await refresh();
@@ -52,5 +52,5 @@ live?.addEventListener("submit", (event) => {
 
 setInterval(refresh, REFRESH_MS);
 document.addEventListener("visibilitychange", refresh);
-// What was said once is not said again on a reload.
+// A reload does not show the result again.
 if (location.search) history.replaceState(null, "", location.pathname);

@@ -1,4 +1,4 @@
-// The hosted page's niceties: pick a test card with a tap, and never pay twice with a double click.
+// Optional extras for the hosted page: pick a test card with a tap, and ignore a double click on Pay.
 // Everything works without this file.
 
 const form = document.querySelector("form#checkout");
@@ -23,7 +23,7 @@ if (form instanceof HTMLFormElement && pay instanceof HTMLElement) {
     pay.setAttribute("aria-disabled", "true");
     pay.textContent = "Paying…";
   });
-  // Coming back with the browser's own button shows the page as it was left.
+  // After the browser's Back button the page would be shown as it was left.
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) window.location.reload();
   });
