@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.raw_http import handshake
+from tests.support.network.raw_http import handshake
 from tests.support.served import SECRET, Running, free_port, process_anew
 
 MIB = 2**20

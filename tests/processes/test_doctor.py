@@ -15,10 +15,10 @@ from paidchat.sandbox.objects.account import SUBSCRIBED, webhook_endpoint
 from paidchat.settings import Settings
 from paidchat.storage import schema
 from tests.support.cluster import Cluster
+from tests.support.network.strangers import Echo, counting, tampering
 from tests.support.postgres import Postgres
 from tests.support.rows import opened
 from tests.support.served import SECRET, free_port, paidchat, served_board
-from tests.support.strangers import Echo, counting, tampering
 
 SUBJECTS = ("database", "key", "public URL", "Stripe", "clock", "webhook endpoint", "tax")
 URL = "https://chat.example.com"

@@ -13,9 +13,9 @@ from paidchat.storage.schema import migrate
 from tests.support.board_client import post
 from tests.support.cluster import Node, client_of
 from tests.support.following import following
+from tests.support.network.strangers import counting
 from tests.support.rows import opened, write_messages
 from tests.support.served import SECRET, free_port, paidchat, process, process_anew
-from tests.support.strangers import counting
 
 NOWHERE = {
     "PAIDCHAT_DATABASE_URL": "sqlite:////nonexistent/paidchat.db",

@@ -13,7 +13,7 @@ from paidchat.storage import schema
 from paidchat.storage.database import DatabaseUnavailable
 from paidchat.storage.notify import Listener
 from paidchat.storage.sessions import REMEDY
-from tests.support.pooler import Mode, pooled
+from tests.support.network.pooler import Mode, pooled
 from tests.support.postgres import Postgres
 from tests.support.rows import opened
 from tests.support.served import SECRET, free_port

@@ -9,9 +9,9 @@ from sqlalchemy.engine import make_url
 
 from paidchat.storage.database import DatabaseUnavailable
 from paidchat.storage.notify import Listener
+from tests.support.network.tls_relay import tls_relay
 from tests.support.postgres import Postgres
 from tests.support.rows import opened
-from tests.support.tls_relay import tls_relay
 
 
 async def application_name(url: str) -> str:

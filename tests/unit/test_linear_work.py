@@ -11,10 +11,10 @@ import structlog
 
 from paidchat.app import create_app
 from paidchat.observability import configure_logging
-from tests.support import ways_in
-from tests.support.growth import MOST_GROWTH, Entry, growth
-from tests.support.hostile_functions import FUNCTIONS
-from tests.support.hostile_requests import ADMIN_TOKEN, ORIGIN, REQUESTS
+from tests.support.hostile import ways_in
+from tests.support.hostile.functions import FUNCTIONS
+from tests.support.hostile.growth import MOST_GROWTH, Entry, growth
+from tests.support.hostile.sent import ADMIN_TOKEN, ORIGIN, REQUESTS
 from tests.support.served import Served, served_board
 
 
@@ -61,5 +61,5 @@ def test_every_way_in_is_measured(board: Served) -> None:
     there = ways_in.routes(app) | ways_in.frames() | ways_in.headers(app) | ways_in.logged_fields()
     of_functions = (entry.covers for entry in FUNCTIONS.values())
     measured = set[str]().union(*of_functions, *(sent.covers for sent in REQUESTS.values()))
-    assert there - measured == set(), "give these an entry in tests/support/hostile_*.py"
+    assert there - measured == set(), "give these an entry in tests/support/hostile/"
     assert measured - there == {"GET (no route)"}

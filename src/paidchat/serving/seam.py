@@ -1,7 +1,7 @@
 """The seam to uvicorn and websockets: the only module that takes what is not their public interface.
 
-Both are capped in `pyproject.toml`. What we rely on is listed here, and `tests/unit/test_seam.py` looks for each name
-on a real object: an upgrade that changes one fails there first.
+Both are capped in `pyproject.toml`. What we rely on is listed here, and `tests/project/test_seam.py` looks for each
+name on a real object, so an upgrade that changes one fails there first.
 """
 
 from typing import Final

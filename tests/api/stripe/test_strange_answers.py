@@ -20,8 +20,8 @@ from paidchat.stripe.gateway import (
     UnreadableAnswer,
 )
 from tests.support.board_client import http_client
+from tests.support.network.strangers import Echo, counting
 from tests.support.served import SECRET, served_board
-from tests.support.strangers import Echo, counting
 from tests.support.webhooks import deliver, event
 
 pytestmark = pytest.mark.any_database

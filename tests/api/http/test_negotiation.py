@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.support.board_client import http_client
-from tests.support.raw_http import exchange
+from tests.support.network.raw_http import exchange
 from tests.support.served import Served
 
 pytestmark = pytest.mark.any_database

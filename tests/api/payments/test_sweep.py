@@ -14,9 +14,9 @@ from paidchat.storage import queries
 from paidchat.storage.database import Database
 from tests.support.board_client import act, http_client, start, until_status
 from tests.support.following import following
+from tests.support.network.strangers import counting
 from tests.support.rows import opened, write_messages, write_payment
 from tests.support.served import served_board
-from tests.support.strangers import counting
 
 PERIOD_S = 4
 PAYERS = 6

@@ -18,8 +18,8 @@ from paidchat.app import create_app
 from paidchat.serving import http_protocol
 from tests.support.board_client import act, http_client, post, start, stripe_session
 from tests.support.contract import OPERATIONS, Operation, check, check_frame, documented_errors, operation_of
+from tests.support.network.raw_http import RawHttp, handshake
 from tests.support.postgres import Postgres
-from tests.support.raw_http import RawHttp, handshake
 from tests.support.rows import opened, write_payment
 from tests.support.served import Served, databases, free_port, served_board
 from tests.support.webhooks import completed, deliver, event, paid

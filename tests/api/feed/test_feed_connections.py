@@ -20,7 +20,7 @@ import websockets
 from paidchat.storage import queries
 from tests.support.board_client import http_client
 from tests.support.following import following
-from tests.support.raw_socket import CLOSE, PING, TEXT, Frame, raw_socket
+from tests.support.network.raw_socket import CLOSE, PING, TEXT, Frame, raw_socket
 from tests.support.rows import opened, write_messages, write_payment
 from tests.support.served import SECRET, Running, Served, free_port, process, served_board
 from tests.support.shapes import Json

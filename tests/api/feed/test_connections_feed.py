@@ -15,8 +15,8 @@ import websockets
 
 from tests.support.board_client import http_client
 from tests.support.following import following
-from tests.support.raw_http import KEY, RawHttp, exchange, handshake
-from tests.support.raw_socket import CLOSE, Frame, RawSocket, raw_socket
+from tests.support.network.raw_http import KEY, RawHttp, exchange, handshake
+from tests.support.network.raw_socket import CLOSE, Frame, RawSocket, raw_socket
 from tests.support.served import Served
 
 pytestmark = pytest.mark.any_database

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.support.board_client import http_client
-from tests.support.raw_http import Answer, RawHttp, exchange, handshake
+from tests.support.network.raw_http import Answer, RawHttp, exchange, handshake
 from tests.support.served import Served
 
 pytestmark = pytest.mark.any_database

@@ -192,7 +192,7 @@ def test_the_demo_ignores_real_keys(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["openapi", "asyncapi"])
 async def test_the_committed_documents_are_current(client: httpx.AsyncClient, paidchat: Run, name: str) -> None:
     """The committed document is what the command prints, and what a board serves except for its own address."""
-    committed = (Path(__file__).parents[2] / f"{name}.json").read_text()
+    committed = (Path(__file__).parents[3] / f"{name}.json").read_text()
     run = paidchat(name)
     assert (run.stdout, run.stderr, run.exit_code) == (committed, "", 0)
     served, expected = (await client.get(f"/{name}.json")).json(), json.loads(committed)

@@ -11,7 +11,7 @@ import pytest
 
 from paidchat.api.problems import CODES, TITLES
 from tests.support.board_client import http_client, post, start
-from tests.support.raw_http import RawHttp, exchange, handshake
+from tests.support.network.raw_http import RawHttp, exchange, handshake
 from tests.support.served import Served, served_board
 
 pytestmark = pytest.mark.any_database

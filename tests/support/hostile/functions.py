@@ -16,7 +16,7 @@ from paidchat.serving.heads import Head, Refused, end_of
 from paidchat.stripe.answers import digestible
 from paidchat.stripe.events import InvalidSignature, UnreadableEvent, read_event, read_listed_event, verify_signature
 from paidchat.text import clean_author, clean_text
-from tests.support.growth import Entry
+from tests.support.hostile.growth import Entry
 
 HEAD: Final = 6 * 1024  # characters of a header; four times as much is still accepted
 EVENT: Final = 120 * 1024  # bytes of an event; four times as much is still accepted

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from tests.support.board_client import act, http_client, look_up, session_of, start, until_status
+from tests.support.network.strangers import Echo, counting, silence
 from tests.support.rows import first_sweep_over, opened, write_payment
 from tests.support.served import free_port, served_board
-from tests.support.strangers import Echo, counting, silence
 
 SESSIONS = "/v1/checkout/sessions"
 REFUSAL = {"error": {"type": "invalid_request_error", "message": "No such thing", "param": "x"}}

@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from tests.support.board_client import http_client
+from tests.support.network.strangers import counting
 from tests.support.served import served_board
-from tests.support.strangers import counting
 from tests.support.webhooks import deliver, event, signature
 
 pytestmark = pytest.mark.any_database

@@ -13,7 +13,7 @@ from schemathesis.specs.openapi import checks as openapi_checks
 
 from tests.support.served import Served
 
-DOCUMENT = json.loads((Path(__file__).parents[2] / "openapi.json").read_text())
+DOCUMENT = json.loads((Path(__file__).parents[3] / "openapi.json").read_text())
 POSITIVE, NEGATIVE = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 CASES = [
     *((method.upper(), path, POSITIVE) for path, operations in DOCUMENT["paths"].items() for method in operations),

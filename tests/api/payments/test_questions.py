@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.board_client import http_client, look_up
+from tests.support.network.strangers import Echo, counting
 from tests.support.rows import first_sweep_over, opened, write_payment
 from tests.support.served import Served, served_board
-from tests.support.strangers import Echo, counting
 
 SESSIONS = "/v1/checkout/sessions"
 OPEN_SESSION = {

@@ -17,10 +17,10 @@ from sqlalchemy import select
 from paidchat.storage import queries
 from paidchat.stripe import events as stripe_events
 from tests.support.board_client import act, http_client, messages_with, session_of, start, stripe_session, until_status
+from tests.support.network.strangers import Tamperer, tampering
 from tests.support.rows import opened, write_payment
 from tests.support.served import SECRET, Served, free_port, paidchat, served_board
 from tests.support.shapes import Json
-from tests.support.strangers import Tamperer, tampering
 from tests.support.webhooks import completed, deliver, event, paid
 
 LOST = {"webhook": {"drop": "all"}}
