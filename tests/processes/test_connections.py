@@ -18,7 +18,7 @@ from tests.support.network.raw_http import handshake
 from tests.support.served import SECRET, Running, free_port, process_anew
 
 MIB = 2**20
-EACH = 300  # connections of each kind
+EACH = 100  # connections of each kind
 GONE_WITHIN_S = 30 + 10  # for a busy machine
 MOST_GROWTH = 8 * MIB
 SOON = ("a handshake", "misuse", "a broken")  # kinds that are closed at once
@@ -113,7 +113,7 @@ async def sockets_left(board: Running, port: int, kinds: Iterable[tuple[bytes, b
 
 @pytest.mark.usefixtures("many_descriptors")
 async def test_connections_that_come_to_nothing_leave_nothing(tmp_path: Path) -> None:
-    """Of 300 concurrent connections of each kind nothing is left after 30 s, though their clients never close."""
+    """Of 100 concurrent connections of each kind nothing is left after 30 s, though their clients never close."""
     port = free_port()
     with process_anew("serve", "--port", str(port), **environment(tmp_path, port)) as board:
         assert await sockets_left(board, port, KINDS.values()) <= 0
