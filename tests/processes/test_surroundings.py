@@ -36,7 +36,6 @@ def test_the_demo_keeps_its_data_in_the_folder_that_was_named(tmp_path: Path, na
 
 
 LOCALES = [
-    {"LC_ALL": "POSIX"},
     {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     {"PYTHONIOENCODING": "latin-1"},
 ]

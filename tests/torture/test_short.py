@@ -14,7 +14,9 @@ from tests.torture.hooks.sabotages import SABOTAGES, is_noticed
 from tests.torture.order import Order
 from tests.torture.table import Row, table
 
-RUNS = tuple(run for run in command.RUNS if run != "database-restarts")  # that one restarts a PostgreSQL
+# Other tests look for what these look for, in tests/api, tests/storage and tests/processes; `./dev torture` has them.
+ONLY_LONG = {"writers", "database-restarts", "storage-faults", "stalled", "shutdown", "task-kills"}
+RUNS = tuple(run for run in command.RUNS if run not in ONLY_LONG)
 # The others take longer, or are only noticed after several rounds: `./dev torture --sabotage all`.
 SABOTAGED = ("inbox", "sweep", "commit-after-answer", "seq", "money-order", "signature")
 AT_ONCE = 3  # they mostly wait

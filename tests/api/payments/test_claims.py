@@ -11,7 +11,7 @@ from sqlalchemy import select
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from tests.support.board_client import http_client
-from tests.support.rows import opened
+from tests.support.rows import next_payment_in, opened, payments_in
 from tests.support.served import Served, served_board
 
 HELLO = {"text": "Hello"}
@@ -60,24 +60,31 @@ async def test_a_request_that_fails_gives_its_claim_back(tmp_path: Path) -> None
 
 async def test_whoever_has_to_wait_is_told_how_long_that_takes(tmp_path: Path) -> None:
     """While the first request is quick, Retry-After is a second; while it hangs, it is as long as it has hung."""
-    key = str(uuid.uuid4())
     with served_board(tmp_path, reconcile_seconds=3600) as served:
         async with http_client(served) as client:
-            await client.put("/sandbox/test/faults", json={"api": {"hang_s": 6, "count": 1}})
-            began = time.monotonic()
-            first = asyncio.create_task(send(client, key))
-            async with opened(served.settings.database_url) as database:
-                await only_payment(database)
-            waits = []
-            while not first.done():
-                asked = time.monotonic()
-                answer = await send(client, key)
-                if answer.status_code == 201:
-                    break
-                assert answer.json()["code"] == "idempotency_in_progress"
-                waits.append(int(answer.headers["retry-after"]))
-                assert waits[-1] <= time.monotonic() - began + 1
-                await asyncio.sleep(max(0, waits[-1] - (time.monotonic() - asked)))
-            assert waits
-            assert (await first).status_code == 201
-            assert (await send(client, key)).json() == (await first).json()
+            for _ in range(3):  # on a busy machine the first request may be done before the second is sent
+                if await waits_beside_a_hanging_request(client, served.settings.database_url):
+                    return
+    raise AssertionError("nobody had to wait")
+
+
+async def waits_beside_a_hanging_request(client: httpx.AsyncClient, url: str) -> list[int]:
+    """Return what a second request with a key is told, again and again, while the first hangs for 3.5 s."""
+    key, waits, before = str(uuid.uuid4()), [], await payments_in(url)
+    await client.put("/sandbox/test/faults", json={"api": {"hang_s": 3.5, "count": 1}})
+    began = time.monotonic()
+    first = asyncio.create_task(send(client, key))
+    await next_payment_in(url, before)
+    while not first.done():
+        asked = time.monotonic()
+        answer = await send(client, key)
+        if answer.status_code == 201:
+            break
+        assert answer.json()["code"] == "idempotency_in_progress"
+        waits.append(int(answer.headers["retry-after"]))
+        assert waits[-1] <= time.monotonic() - began + 1
+        await asyncio.sleep(max(0, waits[-1] - (time.monotonic() - asked)))
+    made = await first
+    assert made.status_code == 201
+    assert (await send(client, key)).json() == made.json()
+    return waits

@@ -296,18 +296,26 @@ async def test_a_time_to_come_orders_nothing(board: Served, client: httpx.AsyncC
 
 async def test_an_answer_that_was_overtaken_is_asked_for_again(board: Served, client: httpx.AsyncClient) -> None:
     """If an older program gets a later answer meanwhile, ours is ignored and Stripe is asked again."""
-    payment = await new_payment(client)
-    await act(client, payment, "pay")
-    fulfilled = await until_status(client, payment["id"], "fulfilled")
-    before = await overtaken(client)
-    await client.put("/sandbox/test/faults", json={"api": {"hang_s": 3, "count": 1}})
-    await act(client, payment, "refund")
-    await asyncio.sleep(1.5)
-    await know_by_clock(board, payment["id"], datetime.now(UTC))
-    await until_status(client, payment["id"], "refunded")
-    assert await reason_gone(client, fulfilled["message_id"]) == "refunded"
-    for _ in range(100):
-        if await overtaken(client) > before:
+    for _ in range(3):  # on a busy machine the answer may not be the one that hangs
+        payment = await new_payment(client)
+        await act(client, payment, "pay")
+        fulfilled = await until_status(client, payment["id"], "fulfilled")
+        before = await overtaken(client)
+        await client.put("/sandbox/test/faults", json={"api": {"hang_s": 3, "count": 1}})
+        await act(client, payment, "refund")
+        await asyncio.sleep(1.5)
+        await know_by_clock(board, payment["id"], datetime.now(UTC))
+        await until_status(client, payment["id"], "refunded")
+        assert await reason_gone(client, fulfilled["message_id"]) == "refunded"
+        if await rises(client, before):
             return
-        await asyncio.sleep(0.1)
     raise AssertionError("no answer was overtaken")
+
+
+async def rises(client: httpx.AsyncClient, before: float) -> bool:
+    """Tell whether an answer is overtaken within some seconds."""
+    for _ in range(50):
+        if await overtaken(client) > before:
+            return True
+        await asyncio.sleep(0.1)
+    return False
