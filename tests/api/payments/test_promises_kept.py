@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from paidchat.payments.reconciler import LEASE_TTL
 from paidchat.storage import queries, reconciliation
 from tests.support.board_client import act, http_client, sessions_of, start, stripe_session, until_status
-from tests.support.rows import opened
+from tests.support.rows import first_sweep_over, opened
 from tests.support.served import Served, free_port, served_board
 from tests.support.shapes import Json
 
@@ -47,8 +47,9 @@ async def expiry_comes_too_near(served: Served, payment_id: str) -> None:
 
 async def leave_the_sweep_to_another(served: Served) -> None:
     """Let another process hold the sweep, so that the one at the next start doesn't give up what can't be paid now."""
+    await first_sweep_over(served.settings.database_url)
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
-        await reconciliation.hold_sweep(connection, "another process", LEASE_TTL)
+        assert await reconciliation.hold_sweep(connection, "another process", LEASE_TTL) is not None
 
 
 async def line_item(client: httpx.AsyncClient, payment: Json) -> Json:
