@@ -1,4 +1,4 @@
-"""The app: the only place where the parts meet. Its lifespan builds and closes them."""
+"""The app: the composition root. Its lifespan builds the parts and closes them."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, adm
 
 
 def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> FastAPI:
-    """Build the app. With `sandbox`, Stripe in miniature answers under `/sandbox` of the same server."""
+    """Build the app. With `sandbox`, the stand-in for Stripe is served under `/sandbox`."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -65,19 +65,19 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
     docs.install(app, settings.public_url)
     stripe = None
     if sandbox is not None:
-        # Only a demo needs it, so only a demo has it.
+        # imported only for a demo
         from paidchat.sandbox import create_sandbox  # noqa: PLC0415
 
         stripe = create_sandbox(sandbox)
         app.mount("/sandbox", stripe)
         app.add_route("/sandbox", lambda _: RedirectResponse("/sandbox/"))
-    # Not a mount: one at "/" would answer 404 where a route would have said 405.
+    # Not a mount: one at "/" would turn a 405 into a 404.
     app.router.default = Files(FRONTEND, index="index.html")
     return app
 
 
 def from_environment() -> FastAPI:
-    """Build the app as a worker process does: its settings and its log come from the environment."""
+    """Build the app in a worker process, with settings and logging from the environment."""
     settings = load_settings()
     configure_logging(settings.log_format)
     return create_app(settings)
@@ -85,7 +85,7 @@ def from_environment() -> FastAPI:
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What works without a server: enough for an operator's command."""
+    """The parts that work without a server, for an operator's commands."""
 
     database: Database
     gateway: StripeGateway
@@ -99,7 +99,7 @@ class Core:
 
 @asynccontextmanager
 async def core(settings: Settings) -> AsyncIterator[Core]:
-    """Open the database, its schema up to date, and the way to Stripe; end what runs, and close both, at the end."""
+    """Open the database, with its schema up to date, and the gateway; stop tasks and close both at the end."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(settings.database_url))
         await prepare(database)
@@ -121,12 +121,12 @@ async def core(settings: Settings) -> AsyncIterator[Core]:
 
 @asynccontextmanager
 async def _running(settings: Settings) -> AsyncIterator[Services]:
-    """Build the parts and run what runs in the background; all of it is closed in reverse."""
+    """Build the parts and run the background tasks; everything is closed in reverse order."""
     async with core(settings) as parts:
-        follower = Feed(parts.database)
-        await follower.open()
-        parts.background.start("paidchat:feed.tailer", follower.run)
-        parts.background.start("paidchat:feed.keepalive", follower.keep_alive)
+        feed = Feed(parts.database)
+        await feed.open()
+        parts.background.start("paidchat:feed.tailer", feed.run)
+        parts.background.start("paidchat:feed.keepalive", feed.keep_alive)
         listener = None
         if parts.database.backend == "postgresql":
             listener = Listener(parts.database.changes, partial(parts.database.connect, "paidchat listener"))
@@ -139,7 +139,7 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
             checkout=parts.checkout,
             fulfilment=parts.fulfilment,
             reconciler=parts.reconciler,
-            feed=follower,
+            feed=feed,
             listener=listener,
             viewers=Viewers(settings.max_viewers, settings.max_viewers_per_client),
             metrics=parts.metrics,

@@ -1,4 +1,4 @@
-"""Background: the tasks that nobody waits for. Those that run as long as the process are restarted when they end."""
+"""Background tasks. Those that run for as long as the process are restarted when they end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,8 +14,8 @@ Work = Callable[[], Awaitable[None]]
 
 FIRST_BACKOFF_S: Final = 0.1
 LONGEST_BACKOFF_S: Final = 5.0
-STEADY_S: Final = 5.0  # a task that has run for this long is well again
-SHAKY_AFTER: Final = 3  # ends in a row after which a task counts as down until it has been steady
+STEADY_S: Final = 5.0  # a task that has run for this long is healthy again
+SHAKY_AFTER: Final = 3  # consecutive ends after which a task counts as down until it is steady
 STOP_S: Final = 4.0  # for all tasks together, at shutdown
 CANCEL_AGAIN_S: Final = 2.0  # a task may need some time to clean up, or may have swallowed the cancellation
 
@@ -29,8 +29,8 @@ class _Supervised:
     running: asyncio.Task[None] | None = None
     restart: asyncio.TimerHandle | None = None
     began: float = 0.0  # on the loop's clock
-    ends: int = 0  # in a row, none of them after a steady run
-    error: Exception | None = None  # that the last run raised
+    ends: int = 0  # consecutive, none after a steady run
+    error: Exception | None = None  # raised by the last run
 
     async def run(self) -> None:
         try:
@@ -63,7 +63,7 @@ class Supervisor:
 
     async def __aexit__(self, *_: object) -> None:
         if await self._stop():
-            await self._group.__aexit__(None, None, None)  # told of the block's own error, it would wrap it
+            await self._group.__aexit__(None, None, None)  # given the block's own error, it would wrap it
 
     def start(self, name: str, work: Work) -> None:
         """Run `work()` as an asyncio task of this name until the supervisor stops.
@@ -74,7 +74,7 @@ class Supervisor:
         if name in self._tasks:
             raise ValueError(f"there is a task {name} already")
         self._tasks[name] = _Supervised(name, work)
-        self._restarts.labels(name)  # 0 until it is restarted, so that an alert sees the first time
+        self._restarts.labels(name)  # 0 until the first restart, so that an alert notices it
         self._run(self._tasks[name])
 
     def run_once(self, name: str, work: Work) -> None:
@@ -111,7 +111,7 @@ class Supervisor:
             return
         task.ends = 1 if self._is_steady(task) else task.ends + 1
         pause_s = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(task.ends - 1, 10))
-        # Before anything else that could raise.
+        # Before anything that could raise.
         task.restart = asyncio.get_running_loop().call_later(pause_s, self._run, task)
         how = "cancelled" if cancelled else "returned" if task.error is None else "raised"
         log.error(
@@ -120,7 +120,7 @@ class Supervisor:
         self._restarts.labels(task.name).inc()
 
     async def _stop(self) -> bool:
-        """Cancel the tasks in reverse order and wait for each, but not for ever; tell whether all have ended."""
+        """Cancel the tasks in reverse order and wait for each, with a timeout; returns whether all have ended."""
         self._stopping = True
         deadline = asyncio.get_running_loop().time() + STOP_S
         ended = [await _end(errand, deadline) for errand in tuple(self._errands)]
@@ -133,7 +133,7 @@ class Supervisor:
 
 
 async def _logging_errors(name: str, work: Work) -> None:
-    """Do some work; an error raised in the task group would end all the other tasks."""
+    """Run work and log its errors, which would otherwise end all other tasks of the group."""
     try:
         await work()
     except Exception:

@@ -1,4 +1,4 @@
-"""The board: reading a message on it, and recording what comes onto it and leaves it, in one dense order."""
+"""The board: reading its messages, and recording changes to it in one dense order."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -52,11 +52,11 @@ def _message(seq: int, payment: PaymentRecord, now: datetime) -> MessageRecord:
 
 
 async def shown_message(database: Database, message_id: int) -> MessageRecord:
-    """Return a message that is on the board.
+    """Return a message that is shown.
 
     Raises:
-        NotFound: there never was one.
-        Gone: it was taken off; the reason is on the error.
+        NotFound: there was never one.
+        Gone: it was removed; the error has the reason.
     """
     async with database.reading() as connection:
         state = await queries.find_message(connection, message_id)

@@ -1,15 +1,15 @@
-"""Clients: who counts as one, wherever something is counted per client."""
+"""Clients: what counts as one client in per-client limits."""
 
 import hashlib
 import hmac
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
-IPV6_CLIENT_BITS: Final = 64  # what one subscriber is given; each address in it is as good as the next
+IPV6_CLIENT_BITS: Final = 64  # the prefix that providers assign to one customer
 
 
 def network_of(address: str) -> str:
-    """Return the network that counts as one client: an IPv4 address itself, a /64 of IPv6; else what was given."""
+    """Return the network that counts as one client: an IPv4 address, an IPv6 /64, or else the input."""
     try:
         ip = ip_address(address)
     except ValueError:
@@ -19,5 +19,5 @@ def network_of(address: str) -> str:
 
 
 def client_id(address: str, secret: str) -> str:
-    """Return what a client is counted under: a keyed hash, so that the database holds no addresses."""
+    """Return a keyed hash that identifies a client, so that the database stores no addresses."""
     return hmac.new(secret.encode(), network_of(address).encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,7 +1,7 @@
-"""The process's wall clock: the one place that reads it, so that there is one place to doubt it.
+"""The process's wall clock, read only here.
 
-It may be wrong, and it may jump. So it gates nothing on PostgreSQL, where `storage.clock` asks the database instead,
-and never decides which of two answers of Stripe's is the newer one.
+It may be wrong, and it may jump. So nothing depends on it on PostgreSQL, where `storage.clock` asks the database
+instead, and it never decides which of two answers from Stripe is newer.
 """
 
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What a payment is: its statuses, what may become what, and what Stripe can say of it. Knows no framework."""
+"""The domain: a payment's statuses, the allowed moves between them, and the facts that Stripe reports. Pure Python."""
 
 import re
 from collections.abc import Mapping
@@ -14,27 +14,27 @@ from paidchat.pricing import Price
 #
 # DomainError
 # ├── InvalidText            the text or the author breaks a rule; .field and .message say which
-# ├── IllegalMove            a payment was asked to become what it may not become
+# ├── IllegalMove            the payment's status does not allow this change
 # ├── NotFound               no such payment or message
-# ├── Gone                   the message was taken off the board; .reason says why
-# ├── Conflict               the state of things forbids it
-# ├── IdempotencyConflict    the key was used for another body
-# ├── IdempotencyInProgress  the first request with this key is still being answered
-# ├── RateLimited            too many payments from one client; .retry_after in seconds
-# ├── UnknownPayment         Stripe speaks of a payment that bears our tag and that we don't have
-# └── ProviderUnavailable    Stripe could not be asked; .retry_after in seconds
+# ├── Gone                   the message was removed from the board; .reason says why
+# ├── Conflict               the current state does not allow the request
+# ├── IdempotencyConflict    the key was used with a different body
+# ├── IdempotencyInProgress  the first request with this key is still in flight
+# ├── RateLimited            too many payments; .retry_after in seconds
+# ├── UnknownPayment         Stripe reports a payment with our tag that we don't have
+# └── ProviderUnavailable    Stripe could not be reached, or failed; .retry_after in seconds
 
 
 class DomainError(Exception):
-    """The base of all that can go wrong by the rules of the board."""
+    """Base class of the board's errors."""
 
 
 class InvalidText(DomainError):
-    """A text or an author that the board refuses.
+    """The text or the author breaks a rule.
 
     Attributes:
         field: `text` or `author`.
-        message: the rule, in words for the person who typed it.
+        message: the rule that was broken, worded for the person who typed it.
     """
 
     def __init__(self, field: str, message: str) -> None:
@@ -44,7 +44,7 @@ class InvalidText(DomainError):
 
 
 class IllegalMove(DomainError):
-    """A payment was asked to become what it may not become."""
+    """The payment's current status does not allow this change."""
 
     def __init__(self, current: "PaymentStatus", target: "PaymentStatus") -> None:
         super().__init__(f"a {current} payment cannot become {target}")
@@ -57,7 +57,7 @@ class NotFound(DomainError):
 
 
 class Gone(DomainError):
-    """The message was on the board and is not any more.
+    """The message was removed from the board.
 
     Attributes:
         reason: `moderated`, `refunded` or `disputed`.
@@ -69,18 +69,18 @@ class Gone(DomainError):
 
 
 class Conflict(DomainError):
-    """The state of things forbids what was asked."""
+    """The current state does not allow the request."""
 
 
 class IdempotencyConflict(DomainError):
-    """The Idempotency-Key was used before, with another body."""
+    """The Idempotency-Key was used before with a different body."""
 
 
 class IdempotencyInProgress(DomainError):
-    """The first request with this Idempotency-Key is still being answered.
+    """The first request with this Idempotency-Key is still in flight.
 
     Attributes:
-        retry_after: seconds until asking again makes sense.
+        retry_after: seconds to wait before retrying.
     """
 
     def __init__(self, retry_after: int) -> None:
@@ -89,10 +89,10 @@ class IdempotencyInProgress(DomainError):
 
 
 class RateLimited(DomainError):
-    """One client starts payments faster than it may, or too many are open.
+    """The client starts payments too fast, or too many payments are open.
 
     Attributes:
-        retry_after: seconds until the next one is admitted.
+        retry_after: seconds until the next payment is admitted.
     """
 
     def __init__(self, retry_after: int, detail: str = "Too many payments from here. Please wait a moment.") -> None:
@@ -101,20 +101,20 @@ class RateLimited(DomainError):
 
 
 class UnknownPayment(DomainError):
-    """Stripe says that a payment was made which bears this board's tag, but the board does not have it.
+    """Stripe reports a payment with this board's tag that the database does not have.
 
     Attributes:
-        retry_after: seconds until it may be there: the payment is being written, or a backup is yet to be restored.
+        retry_after: seconds until Stripe should retry. The payment may still be being written, or a backup restored.
     """
 
     retry_after = 60
 
 
 class ProviderUnavailable(DomainError):
-    """Stripe could not be asked, or did not answer as it should.
+    """Stripe could not be reached, or the request to it failed.
 
     Attributes:
-        retry_after: seconds until asking again makes sense.
+        retry_after: seconds to wait before retrying.
     """
 
     def __init__(self, message: str, retry_after: int = 5) -> None:
@@ -126,7 +126,7 @@ class ProviderUnavailable(DomainError):
 
 
 class PaymentStatus(StrEnum):
-    """Where a payment stands, as the public contract names it."""
+    """A payment's status, as named in the public API."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -143,7 +143,7 @@ MOVES: Mapping[PaymentStatus, frozenset[PaymentStatus]] = MappingProxyType(
     {
         S.PENDING: frozenset({S.PROCESSING, S.FULFILLED, S.EXPIRED, S.REFUNDED}),
         S.PROCESSING: frozenset({S.FULFILLED, S.FAILED, S.REFUNDED}),
-        S.EXPIRED: frozenset({S.FULFILLED, S.REFUNDED}),  # money that did arrive wins
+        S.EXPIRED: frozenset({S.FULFILLED, S.REFUNDED}),  # money that arrives late still counts
         S.FAILED: frozenset({S.FULFILLED, S.REFUNDED}),
         S.FULFILLED: frozenset({S.REFUNDED, S.DISPUTED}),
         S.REFUNDED: frozenset({S.FULFILLED}),  # the refund failed
@@ -155,25 +155,28 @@ _PAYMENT_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
 def is_payment_id(text: str) -> bool:
-    """Tell whether a text could be a payment's id at all. What could not is not looked for."""
+    """Return whether `text` has the form of a payment id: a lower-case UUID."""
     return _PAYMENT_ID.fullmatch(text) is not None
 
 
 PAYABLE = frozenset({S.PENDING})  # the checkout page still takes money
 UNSETTLED = frozenset({S.PENDING, S.PROCESSING})  # Stripe may know more than we do
-LONGEST_OPEN = timedelta(hours=24)  # Stripe lets no Checkout Session be open for longer
+LONGEST_OPEN = timedelta(hours=24)  # Stripe's limit for a Checkout Session
 
 
 def is_open(expires_at: datetime, now: datetime) -> bool:
-    """Tell whether a checkout can still be open. An expiry farther off than Stripe allows came from a wrong clock."""
+    """Return whether a checkout can still be open.
+
+    An expiry further ahead than Stripe allows was computed from a wrong clock, so it does not count as open.
+    """
     return now < expires_at <= now + LONGEST_OPEN
 
 
 def move(current: PaymentStatus, target: PaymentStatus) -> PaymentStatus:
-    """Return `target` if a `current` payment may become it; a repeat returns it unchanged.
+    """Return `target` if a payment may move to it from `current`. Moving to the same status is a no-op.
 
     Raises:
-        IllegalMove: the table of moves does not hold it.
+        IllegalMove: MOVES does not allow it.
     """
     if target != current and target not in MOVES[current]:
         raise IllegalMove(current, target)
@@ -181,7 +184,7 @@ def move(current: PaymentStatus, target: PaymentStatus) -> PaymentStatus:
 
 
 class Reason(StrEnum):
-    """Why a message is off the board. Any number of them may hold at once."""
+    """Why a message is off the board. Several reasons can apply at once."""
 
     MODERATED = "moderated"
     REFUNDED = "refunded"
@@ -189,7 +192,7 @@ class Reason(StrEnum):
 
 
 class EntryKind(StrEnum):
-    """What a log entry says of its message."""
+    """What a log entry says happened to its message."""
 
     POSTED = "posted"
     REMOVED = "removed"
@@ -204,7 +207,7 @@ class RefundCause(StrEnum):
 
 
 class RefundStatus(StrEnum):
-    """How far a refund of ours has come."""
+    """The status of a refund that we requested."""
 
     WANTED = "wanted"
     SENT = "sent"
@@ -212,7 +215,7 @@ class RefundStatus(StrEnum):
 
 
 class Fact(StrEnum):
-    """One thing that is known of a payment's money, whoever told it and in whatever order."""
+    """One thing that Stripe reports about a payment's money. Facts may come from any source and in any order."""
 
     PROCESSING = "processing"
     PAID = "paid"
@@ -226,7 +229,7 @@ class Fact(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentState:
-    """What is known of a payment: its public status and the facts that the status alone can't tell."""
+    """What is known about a payment: its public status, and the facts that the status alone does not show."""
 
     status: PaymentStatus = S.PENDING
     paid: bool = False
@@ -238,8 +241,8 @@ class PaymentState:
 def learn(state: PaymentState, fact: Fact) -> PaymentState:
     """Return the state after one more fact.
 
-    Facts come late, twice and in any order, so this never raises and never goes back: what is known already
-    or overtaken changes nothing, and what was paid never becomes unpaid.
+    Facts may arrive late, more than once and in any order. So this never raises and never moves backwards: a repeated
+    or outdated fact changes nothing, and a paid payment never becomes unpaid.
     """
     match fact:
         case Fact.PROCESSING if state.status is S.PENDING:
@@ -247,7 +250,7 @@ def learn(state: PaymentState, fact: Fact) -> PaymentState:
         case Fact.EXPIRED if state.status is S.PENDING:
             return replace(state, status=move(state.status, S.EXPIRED))
         case Fact.FAILED if state.status in UNSETTLED:
-            # The event that said "on its way" may come after this one, so go by way of it.
+            # The event that reports processing may arrive after this one, so pass through that status.
             return replace(state, status=move(move(state.status, S.PROCESSING), S.FAILED))
         case Fact.PAID:
             return _settle(replace(state, paid=True))
@@ -266,7 +269,7 @@ def learn(state: PaymentState, fact: Fact) -> PaymentState:
 
 
 def _settle(state: PaymentState) -> PaymentState:
-    """Bring the status in line with the facts about money, by legal moves only."""
+    """Bring the status in line with the facts about the money, through allowed moves only."""
     while (target := _target(state)) is not state.status:
         status = move(state.status, target)
         state = replace(state, status=status, posted=state.posted or status is S.FULFILLED)
@@ -274,7 +277,7 @@ def _settle(state: PaymentState) -> PaymentState:
 
 
 def _target(state: PaymentState) -> PaymentStatus:
-    """Return the next status that the facts ask for, or the present one if it may stay."""
+    """Return the next status that the facts call for, or the current one if it already fits."""
     held = state.refunded or state.disputed
     match state.status:
         case S.REFUNDED if state.refunded:
@@ -282,7 +285,7 @@ def _target(state: PaymentState) -> PaymentStatus:
         case S.DISPUTED if state.disputed:
             return S.DISPUTED
         case S.REFUNDED | S.DISPUTED:
-            # What was never on the board is not put there while another reason holds it.
+            # A message that was never on the board is not posted while another reason keeps it off.
             return S.FULFILLED if state.posted or not held else state.status
         case S.FULFILLED if state.disputed and not state.refunded:
             return S.DISPUTED
@@ -296,11 +299,11 @@ def _target(state: PaymentState) -> PaymentStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFact:
-    """What Stripe says of one Checkout Session, in an event or in answer to a question.
+    """What Stripe says about one Checkout Session, in an event or in a response.
 
     Amounts are in minor units. `payment_id` and `board_tag` are the session's metadata: the payment it is for and
-    the board's own tag. `fact` is None when the session tells nothing that could move a payment, `livemode` when
-    an event and the session in it disagree on it.
+    the board that made it. `fact` is None if nothing in the session could move a payment. `livemode` is None if the
+    event and the session in it disagree about the mode.
     """
 
     session_id: str
@@ -319,9 +322,10 @@ class SessionFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question to Stripe. Its number was taken in the database before it was asked, so numbers order the answers.
+    """The place of a request to Stripe among all such requests.
 
-    `at` is when that was: programs before this one have nothing else to go by.
+    The number is taken from a counter in the database before the request is sent, so the response with the higher
+    number is the newer one. `at` is when it was taken; versions without the counter order responses by this time.
     """
 
     number: int
@@ -330,9 +334,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentFact:
-    """How the money of one payment intent stands: what Stripe answered to a question.
+    """What Stripe's response says about the money of one payment intent.
 
-    `refunded` means wholly; `disputed` that a dispute, not an inquiry, holds the money.
+    `refunded` means in full. `disputed` means that a dispute holds the money; a mere inquiry does not count.
     """
 
     payment_intent: str
@@ -347,20 +351,20 @@ class IntentFact:
 
 
 class Verdict(StrEnum):
-    """What became of a fact. Only `applied` moved anything; the alarming ones want a person to look."""
+    """How a fact was handled. Only `applied` changed a payment; those in ALARMING need an operator's attention."""
 
     APPLIED = "applied"
-    REPEATED = "repeated"  # known already, or overtaken
-    OVERTAKEN = "overtaken"  # a later answer about the same money was heard first, so this one decides nothing
-    DUPLICATE = "duplicate"  # this very event was handled before
-    UNREADABLE = "unreadable"  # not what Stripe documents, so it could not be read
-    FOREIGN = "foreign"  # another application on the same Stripe account, or another account
-    UNKNOWN = "unknown"  # ours by its tag, but there is no such payment
-    WRONG_MODE = "wrong_mode"  # test event on a live board or the reverse
+    REPEATED = "repeated"  # already known, or outdated
+    OVERTAKEN = "overtaken"  # a newer response about the same money was handled first, so this one is ignored
+    DUPLICATE = "duplicate"  # this event was handled before
+    UNREADABLE = "unreadable"  # does not have the form that Stripe documents
+    FOREIGN = "foreign"  # from another application on the same Stripe account, or from another account
+    UNKNOWN = "unknown"  # has our tag, but there is no such payment
+    WRONG_MODE = "wrong_mode"  # a test event on a live board, or the reverse
     WRONG_AMOUNT = "wrong_amount"
     NOT_PAID = "not_paid"  # `no_payment_required`: our price is never zero
-    DUPLICATE_PAYMENT = "surplus"  # a second session of a payment that is paid already: its money goes back
-    DUPLICATE_PAYMENT_MOVED = "surplus_moved"  # and this is it, going back
+    DUPLICATE_PAYMENT = "surplus"  # a second session of a payment that is already paid: this money is refunded
+    DUPLICATE_PAYMENT_MOVED = "surplus_moved"  # reports a refund or dispute of such a second payment
 
 
 ALARMING = frozenset(
@@ -373,12 +377,13 @@ ALARMING = frozenset(
         Verdict.DUPLICATE_PAYMENT,
     }
 )
-# An event that got one of these is handled if it comes again: the payment, or a way to read it, may be there by then.
+# An event with one of these verdicts is handled again if it comes again. By then the payment may exist, or a newer
+# version of this program may be able to read it.
 TO_BE_RETRIED = frozenset({Verdict.UNKNOWN, Verdict.UNREADABLE, Verdict.OVERTAKEN})
 
 
 def amount_matches(fact: SessionFact, price: Price) -> bool:
-    """Tell whether a session asks for exactly the price, plus tax only where that is added."""
+    """Return whether a session charges exactly the price, plus tax only if the price is taxed."""
     if (fact.currency, fact.amount_subtotal) != (price.currency, price.amount) or fact.amount_total is None:
         return False
     return fact.amount_total >= price.amount if price.taxed else fact.amount_total == price.amount

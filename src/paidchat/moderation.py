@@ -1,4 +1,4 @@
-"""Moderation: an operator takes a message off the board, with or without its money, and puts it back."""
+"""Moderation: an operator removes a message, with or without a refund, or restores it."""
 
 from paidchat.board import record
 from paidchat.domain import Conflict, NotFound, Reason
@@ -10,13 +10,13 @@ from paidchat.storage.database import Database
 
 
 async def remove_message(database: Database, message_id: int, *, refund_by: Fulfilment | None = None) -> None:
-    """Take a message off the board as moderated. Idempotent.
+    """Remove a message as moderated. Idempotent.
 
-    With `refund_by`, its money goes back too, unless it is back already or a dispute holds it. That it is to go back
-    commits together with the removal; it is sent at once, and again by the reconciler if that fails.
+    With `refund_by`, its payment is refunded too, unless it has been already or is disputed. The refund is stored in
+    the removal's transaction and sent at once; the reconciler retries it if that fails.
 
     Raises:
-        NotFound: there never was one.
+        NotFound: there was never one.
     """
     async with database.transaction() as connection:
         found = await queries.lock_message(connection, message_id)
@@ -36,10 +36,10 @@ async def remove_message(database: Database, message_id: int, *, refund_by: Fulf
 
 
 async def restore_message(database: Database, message_id: int) -> MessageRecord:
-    """Lift the moderation of a message and return it. Idempotent.
+    """Restore a moderated message and return it. Idempotent.
 
     Raises:
-        NotFound: there never was one.
+        NotFound: there was never one.
         Conflict: its payment was refunded or is disputed, so it stays off the board.
     """
     async with database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""What the operator sees: structured logs without secrets, and metrics."""
+"""Observability: structured logs without secrets, and metrics."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ def _redact_event(_logger: object, _name: str, event: structlog.typing.EventDict
 
 
 def configure_logging(log_format: str = "auto", level: int = logging.INFO) -> None:
-    """Send every log, ours and the libraries', to standard error: JSON, or pretty on a terminal."""
+    """Send all logs, ours and the libraries', to standard error: JSON, or coloured on a terminal."""
     pretty = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -38,21 +38,21 @@ def configure_logging(log_format: str = "auto", level: int = logging.INFO) -> No
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # These tell of each request and connection what our own log tells better, addresses included.
+    # These log each request and connection, including addresses; our own log is better.
     for noisy in ("httpx", "httpcore", "stripe", "alembic", "uvicorn.access", "websockets", "aiosqlite"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
 
 class Throttle:
-    """Lets something be logged once in a while, per process, however often it happens."""
+    """Limits how often something is logged, per process."""
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
         self._last: float | None = None
 
     def admits(self) -> bool:
-        """Tell whether it may be logged now; if so, not again for a while."""
+        """Tell whether it may be logged now; if so, returns False for a while."""
         now = time.monotonic()
         if self._last is not None and now - self._last < self._every_s:
             return False
@@ -61,7 +61,7 @@ class Throttle:
 
 
 class Metrics:
-    """The figures worth watching, for Prometheus. One registry per app, so that two can live in one process."""
+    """Prometheus metrics. One registry per app, so that one process can have several apps."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -1,8 +1,8 @@
 """Pricing: what a payment costs, which currencies Stripe charges in, and which amounts of them.
 
-All of it is from docs.stripe.com/currencies. Amounts are whole numbers of a currency's minor unit, as in the API. The
-least amounts are those of an account that is paid out in the same currency; one that is paid out in another
-needs the equivalent of that one's, which only Stripe can tell.
+The source is docs.stripe.com/currencies. Amounts are integers in a currency's minor unit, as in the API. The minimum
+amounts apply to an account with payouts in the same currency; with payouts in another, the minimum is converted from
+that one, which only Stripe can do.
 """
 
 from dataclasses import dataclass
@@ -37,12 +37,12 @@ MULTIPLE_OF: Final = {"bhd": 10, "jod": 10, "kwd": 10, "omr": 10, "tnd": 10, "is
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What one payment costs: fixed when it is made, whatever the settings say later.
+    """What one payment costs, fixed when it is created.
 
     Attributes:
-        amount: without tax that is added, in minor units.
+        amount: in minor units, without added tax.
         currency: a lower-case ISO 4217 code.
-        taxed: whether Stripe works out the tax, which may come on top.
+        taxed: whether Stripe calculates tax, which may be added.
     """
 
     amount: int
@@ -51,9 +51,9 @@ class Price:
 
 
 def problem(amount: int, currency: str) -> str | None:
-    """Return why Stripe would refuse to charge this amount, in minor units, of a currency; None if it would not.
+    """Return why Stripe would refuse to charge an amount, in minor units, or None if it would not.
 
-    The code is in lower case. The words continue a sentence that names the amount: "must be at least …".
+    The currency code is in lower case. The text completes a sentence, such as "must be at least …".
     """
     if currency not in CURRENCIES:
         return f"must be in a currency that Stripe charges in (docs.stripe.com/currencies), and {currency} is none"

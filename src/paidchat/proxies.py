@@ -1,4 +1,4 @@
-"""Proxies: what the environment says about the way out, checked before anything is sent.
+"""Proxies: the environment's proxy settings, checked before anything is sent.
 
 `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` mean what they mean to httpx
 (python-httpx.org/environment_variables).
@@ -12,14 +12,14 @@ SCHEMES = ("http", "https", "all")
 
 
 def names() -> list[str]:
-    """Return the names of the variables that set a proxy, in capitals."""
+    """Return the names of the variables that set a proxy, in upper case."""
     found = getproxies()
     return [f"{scheme.upper()}_PROXY" for scheme in SCHEMES if found.get(scheme)]
 
 
 def problems() -> list[str]:
-    """Return what is wrong with these variables, a line each. No address is repeated: it may hold a password."""
-    # It takes a while to import, and is only needed where a proxy is set.
+    """Return what is wrong with these variables, one line each, without their values, which may contain passwords."""
+    # slow to import, and only needed if a proxy is set
     import httpx  # noqa: PLC0415
 
     found = getproxies()

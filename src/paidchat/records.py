@@ -1,4 +1,4 @@
-"""Records: what a payment, a message, a log entry and a refund are. Frozen; storage fills them."""
+"""Records: frozen dataclasses for payments, messages, log entries and refunds. Queries take and return them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,14 @@ from paidchat.pricing import Price
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardRecord:
-    """The one row of the board: the tag that marks a Stripe session as ours, and how far the log has come."""
+    """The board's single row.
+
+    Attributes:
+        tag: the metadata value that marks a Stripe session as this board's.
+        epoch: identifies this log; it changes if the log can no longer be continued.
+        seq: the last position in the log.
+        answers: the counter that numbers requests to Stripe.
+    """
 
     tag: str
     epoch: str
@@ -20,14 +27,14 @@ class BoardRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPayment:
-    """A payment as it is first stored: with everything that Stripe will be asked, before it is asked.
+    """A payment to insert. It holds the whole request to Stripe, which is sent only after this is stored.
 
     Attributes:
-        client: a keyed hash of the address it came from, for the rate limit.
+        client: a keyed hash of the client's address, for the rate limit.
         stripe_key: the Idempotency-Key of the request to Stripe.
-        stripe_params: the request's parameters, as the gateway made them.
+        stripe_params: the parameters of that request.
         idempotency_key: a hash of the client's Idempotency-Key.
-        claimed_until: until when a request has the right to ask Stripe for the session.
+        claimed_until: when the claim to create the session lapses; None if it is not claimed.
     """
 
     id: str
@@ -46,14 +53,15 @@ class NewPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentRecord(NewPayment):
-    """A payment, with its message's id and moderation if it has a message.
+    """A payment as read, joined with its message's id and moderation flag; both are None if it has no message.
 
     Attributes:
-        status: its public status; `paid`, `refunded` and `disputed` are what the status alone can't tell.
-        checkout_url: where the browser pays.
+        status: its public status; `paid`, `refunded` and `disputed` are the facts that the status alone does not show.
+        checkout_url: Stripe's page on which to pay.
         asked_at: when Stripe was last asked about it.
-        known_number: the number of the newest answer about refunds and disputes; `known_at` is when that was asked.
-        closed_at: when Stripe said that no money will come.
+        known_number: the number of the newest response about refunds and disputes.
+        known_at: when that response was requested.
+        closed_at: when Stripe reported that it will not be paid.
         read_at: when this record was read, by the database's clock.
     """
 
@@ -83,7 +91,7 @@ class PaymentRecord(NewPayment):
 
     @property
     def state(self) -> PaymentState:
-        """What is known of its money."""
+        """Its status and what is known about its money."""
         return PaymentState(
             status=self.status,
             paid=self.paid,
@@ -95,7 +103,7 @@ class PaymentRecord(NewPayment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentMove:
-    """A payment's new state, to be written only over the status it was decided on."""
+    """A payment's new state, to be written only if its status is still `from_status`."""
 
     payment_id: str
     from_status: PaymentStatus
@@ -123,7 +131,7 @@ class MessageRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageState:
-    """A message, and what became of its money."""
+    """A message, and whether its payment was refunded or disputed."""
 
     message: MessageRecord
     refunded: bool
@@ -141,7 +149,7 @@ class MessageState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogRecord:
-    """A log entry, with its message as it is now. `reason` is that of a removal."""
+    """A log entry, with its message as it is now. `reason` is set only for a removal."""
 
     seq: int
     kind: EntryKind
@@ -151,7 +159,7 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundRecord:
-    """Money of an intent that is to go back. `attempts` have failed; it is not due before `due_at`."""
+    """A refund of a payment intent. `attempts` counts the failed ones; the next one is due at `due_at`."""
 
     payment_intent: str
     payment_id: str
@@ -165,7 +173,7 @@ class RefundRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """A log entry to append, at a place taken before."""
+    """A log entry to append, at a position that was already reserved."""
 
     seq: int
     kind: EntryKind
@@ -176,7 +184,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedEvent:
-    """An event of Stripe's in the inbox."""
+    """A Stripe event in the inbox."""
 
     id: str
     type: str
@@ -188,14 +196,14 @@ class ReceivedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A payment's message comes onto the board."""
+    """A payment's message is posted to the board."""
 
     payment: PaymentRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A message leaves the board."""
+    """A message is taken off the board."""
 
     message_id: int
     reason: Reason
@@ -203,7 +211,7 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A message comes back."""
+    """A message is put back on the board."""
 
     message_id: int
 

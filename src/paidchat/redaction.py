@@ -1,15 +1,15 @@
-"""Redaction: what is logged is cut to a bounded size and rid of secrets, in time linear in what is given."""
+"""Redaction: log entries are truncated and stripped of secrets, in linear time."""
 
 import re
 from collections.abc import Collection
 from typing import Final
 
 MAX_STRING: Final = 2048  # characters of a logged string, or of a line of a traceback
-MAX_LINES: Final = 60  # of a traceback: half from its beginning, half from its end
-MAX_ITEMS: Final = 50  # of a list or an object
-MAX_VALUES: Final = 500  # in all, of one field of a log entry
+MAX_LINES: Final = 60  # of a traceback: half from the beginning, half from the end
+MAX_ITEMS: Final = 50  # per list or object
+MAX_VALUES: Final = 500  # in total, per field of a log entry
 MAX_DEPTH: Final = 6
-MAX_INTEGER_BITS: Final = 256  # Python refuses to write integers of thousands of digits
+MAX_INTEGER_BITS: Final = 256  # Python refuses to format integers of thousands of digits
 
 # Keys, signing secrets, tokens, e-mail addresses: whatever they are found in, they are not for the log. Each part
 # begins at the start of a run of its characters and gives none of them back, so none is looked at many times.
@@ -18,14 +18,14 @@ _SECRETS: Final = re.compile(
     r"|(?i:bearer)\s++\S++"
     r"|(?<![\w.+'~-])[\w.+'~-]++(?:@|%40)[\w-]++(?:\.[\w-]++)++"
 )
-# What a cut may have torn: the beginning of an address, whose end would have shown what it is.
+# The beginning of an address that truncation may have cut in half.
 _TORN: Final = re.compile(r"(?<![\w.+'~@%-])[\w.+'~@%-]+\Z")
 _EXCEPTION = "exception"  # where structlog puts a traceback
-_OF_THE_FORMATTER = frozenset({"_record", "_from_structlog"})  # taken out again before anything is written
+_OF_THE_FORMATTER = frozenset({"_record", "_from_structlog"})  # removed before anything is written
 
 
 def redact_event(event: dict[str, object]) -> dict[str, object]:
-    """Return a log entry that holds no secrets and no more than the limits above, in its keys and its values."""
+    """Return a log entry whose keys and values contain no secrets and respect the limits above."""
     redacted: dict[str, object] = {}
     for key, value in event.items():
         if key in _OF_THE_FORMATTER:
@@ -38,9 +38,9 @@ def redact_event(event: dict[str, object]) -> dict[str, object]:
 
 
 def redact_text(text: str) -> str:
-    """Return a text without secrets, at most MAX_STRING characters of it, and how long it was if it was longer.
+    """Return at most MAX_STRING characters of a text without its secrets, and its length if it was longer.
 
-    It is cut first, so that the rest of the work is bounded. What could be the beginning of a secret goes too.
+    Truncating first bounds the rest of the work; anything that may be the beginning of a secret is removed too.
     """
     if len(text) <= MAX_STRING:
         return _SECRETS.sub("[redacted]", text)
@@ -68,7 +68,7 @@ def _redact_traceback(text: str) -> str:
 
 
 class _Redactor:
-    """Goes through one field of a log entry, and counts what it has seen."""
+    """Redacts one field of a log entry, counting its values."""
 
     def __init__(self) -> None:
         self._left = MAX_VALUES
@@ -114,7 +114,7 @@ class _Redactor:
 
 
 def _written(value: object) -> str:
-    """Return what the log's renderer would make of a value that is no JSON: it redacts nothing."""
+    """Return the text that the log's renderer would write for a value that is not JSON."""
     try:
         return str(value) if isinstance(value, BaseException) else repr(value)
     except Exception:  # noqa: BLE001 - a value that cannot be written must not cost us the log entry

@@ -18,11 +18,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class SettingsError(Exception):
-    """The settings cannot be used. The text lists everything that is wrong, a line each."""
+    """The settings are invalid. The text lists every problem, one per line."""
 
 
 def _web_origin(value: str) -> str | None:
-    """Return the origin of a web address as a browser sends it (RFC 6454, section 6.1); None if it is none."""
+    """Return the origin of a URL as a browser sends it (RFC 6454, section 6.1); None if it has none."""
     parts = urlsplit(value)
     try:
         port = parts.port
@@ -36,7 +36,7 @@ def _web_origin(value: str) -> str | None:
 
 
 def is_loopback(address: str) -> bool:
-    """Return whether a web address is on this machine: localhost and its subdomains (RFC 6761), 127.0.0.0/8, ::1."""
+    """Return whether a URL points to this machine: localhost and its subdomains (RFC 6761), 127.0.0.0/8, ::1."""
     host = (urlsplit(address).hostname or "").rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -73,7 +73,7 @@ def _env(name: str, default: Any = ..., **constraints: Any) -> Any:
 
 
 class Settings(BaseSettings):
-    """Everything an operator can set. The README's table says the same in the same order."""
+    """All settings, in the order of the README's table."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    database_url: str = _env("PAIDCHAT_DATABASE_URL", "sqlite:///paidchat.db", repr=False)  # may hold a password
+    database_url: str = _env("PAIDCHAT_DATABASE_URL", "sqlite:///paidchat.db", repr=False)  # may contain a password
     public_url: SiteUrl = _env("PAIDCHAT_PUBLIC_URL")
     return_url: HttpUrl | None = _env("PAIDCHAT_RETURN_URL", None)
     stripe_secret_key: SecretStr = _env("STRIPE_SECRET_KEY")
@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     @field_validator("stripe_webhook_secrets", "allowed_origins", "trusted_proxies", mode="before")
     @classmethod
     def _read_list(cls, value: object) -> object:
-        """Read `a, b` from the environment as a list of two."""
+        """Parse `a, b` as a list of two."""
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("automatic_tax", mode="before")
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_database(cls, value: str) -> str:
-        if value.startswith("postgres://"):  # as libpq takes it, and some hosted services write it
+        if value.startswith("postgres://"):  # libpq accepts it, and some hosted services use it
             value = value.replace("postgres", "postgresql", 1)
         try:
             url = make_url(value)
@@ -219,23 +219,23 @@ class Settings(BaseSettings):
 
     @property
     def price(self) -> pricing.Price:
-        """What a payment that is started now costs."""
+        """The price of a payment that is started now."""
         taxed = self.automatic_tax != "off"
         return pricing.Price(amount=self.price_amount, currency=self.price_currency, taxed=taxed)
 
     @property
     def stripe_is_local(self) -> bool:
-        """Whether what stands in for Stripe is on this machine, where no proxy leads."""
+        """Whether a stand-in for Stripe runs on this machine, where proxies don't apply."""
         return self.stripe_api_base is not None and is_loopback(self.stripe_api_base)
 
     @property
     def livemode(self) -> bool:
-        """Whether the key takes real money."""
+        """Whether the key charges real money."""
         return self.stripe_secret_key.get_secret_value().split("_")[1] == "live"
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is allowed but hardly meant, a sentence each."""
+        """Settings that are allowed but hardly intended, a sentence each."""
         found = []
         if self.livemode and self.public_url.startswith("http:"):
             found.append(
@@ -251,19 +251,19 @@ class Settings(BaseSettings):
 
     @property
     def webhook_secrets(self) -> tuple[bytes, ...]:
-        """The signing secrets of the webhook endpoint; any of them may have signed."""
+        """The webhook endpoint's signing secrets; a signature by any of them is valid."""
         return tuple(secret.get_secret_value().encode() for secret in self.stripe_webhook_secrets)
 
     @property
     def page_url(self) -> str:
-        """Where a payer comes back to, without a trailing slash."""
+        """The URL that payers return to, without a trailing slash."""
         return self.return_url or self.public_url
 
     @property
     def origins(self) -> frozenset[str]:
-        """The browser origins that may talk to the board: its own and the configured ones.
+        """The origins that browsers may use the board from: its own and the configured ones.
 
-        `localhost` and `127.0.0.1` are one machine with two names, so a board on one accepts the other.
+        `localhost` and `127.0.0.1` are the same machine, so a board on one also accepts the other.
         """
         own = {_web_origin(self.public_url) or ""}
         for name, other in (("localhost", "127.0.0.1"), ("127.0.0.1", "localhost")):
@@ -272,10 +272,10 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the settings; what is passed in wins over the environment.
+    """Read the settings; arguments take precedence over the environment.
 
     Raises:
-        SettingsError: with a line for every problem.
+        SettingsError: with one line per problem.
     """
     try:
         return Settings(**overrides)

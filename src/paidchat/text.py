@@ -1,8 +1,8 @@
-"""The rules of text: what may be posted, and under what name. The page's `text.js` says the same.
+"""The rules for texts and names. The page's `text.js` has the same.
 
-Both read their sets of characters from one generated table, so that neither depends on the Unicode version of a Python
-or a browser. Only NFC is the platform's own: it never changes for an assigned character, but an older platform leaves
-characters as they are that were assigned after its version. A character that the table doesn't know is let through.
+Both use the same generated table of characters, so they don't depend on the Unicode version of Python or the browser.
+Only NFC is the platform's: it never changes for an assigned character, but an older platform doesn't normalize
+characters that were assigned later. Characters that are not in the table are accepted.
 """
 
 import re
@@ -13,20 +13,20 @@ from typing import Final
 from paidchat import unicode_ranges
 from paidchat.domain import InvalidText
 
-MAX_RAW_TEXT_LENGTH = 2_000  # code points as sent; bounds all the work that follows
+MAX_RAW_TEXT_LENGTH = 2_000  # code points as sent; bounds the work
 MAX_RAW_AUTHOR_LENGTH = 200
 MAX_TEXT_LENGTH = 500  # code points, after NFC
 MAX_TEXT_LINES = 20
 MAX_AUTHOR_LENGTH = 50  # code points, after NFC
-MAX_STACKED_MARKS = 5  # on one base, after NFC
-MAX_REPEATED_MARKS = 2  # the same one in a row
+MAX_STACKED_MARKS = 5  # per base character, after NFC
+MAX_REPEATED_MARKS = 2  # of the same mark in a row
 TOO_MANY_MARKS = f"At most {MAX_STACKED_MARKS} accents on a letter, the same one at most twice in a row."
 MAX_IGNORABLE = 8  # default-ignorable characters in a row
-# NFC is quadratic in the marks on one base, so their number is bounded before it. It makes at most four marks one, and
-# three of them part of the base: with more than this before NFC there are more than MAX_STACKED_MARKS after it.
+# NFC is quadratic in the marks per base, so their number is bounded first. It merges at most four marks into one, and
+# three into the base, so with more than this before NFC there are more than MAX_STACKED_MARKS after it.
 MAX_RAW_MARKS = 4 * (MAX_STACKED_MARKS + 1) + 3
 
-# Unicode's White_Space without the controls, which are refused and not trimmed. str.strip() knows others.
+# Unicode's White_Space without the controls, which are refused, not trimmed. str.strip() uses another set.
 _SPACE = (
     "\n \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
@@ -34,7 +34,7 @@ _LINE_BREAKS = frozenset("\n\u2028\u2029")
 
 
 def _characters(ranges: str) -> frozenset[str]:
-    """Return the characters of a set in the generated table."""
+    """Return a set of characters from the generated table."""
     ends = [(first, last or first) for first, _, last in (span.partition("-") for span in ranges.split())]
     return frozenset(chr(point) for first, last in ends for point in range(int(first, 16), int(last, 16) + 1))
 
@@ -69,10 +69,10 @@ _FORBIDDEN: Final = (
 
 
 def clean_text(raw: str) -> str:
-    """Return a message's text as it is stored and shown.
+    """Return a message's text in the form that is stored and shown.
 
-    CRLF becomes LF, white space around it goes, NFC; anything else that is wrong is refused, never changed. The work is
-    linear and bounded: the length as sent is checked first.
+    CRLF becomes LF, surrounding white space is removed, and NFC applied; anything else that is invalid is refused,
+    never changed. The work is linear and bounded, since the length as sent is checked first.
 
     Raises:
         InvalidText: the field is `text`.
@@ -88,7 +88,7 @@ def clean_text(raw: str) -> str:
 
 
 def clean_author(raw: str | None) -> str | None:
-    """Return an author's name as it is stored and shown; a blank one is None.
+    """Return an author's name in the form that is stored and shown; None if it is blank.
 
     Raises:
         InvalidText: the field is `author`.
@@ -127,7 +127,7 @@ def _clean(field: str, raw: str, most: int) -> str:
 
 
 def _marks(text: str) -> tuple[int, int]:
-    """Return how many marks stand on one base at most, and how often the same one in a row."""
+    """Return the largest number of marks on one base, and of the same mark in a row."""
     most_stacked = most_repeated = stacked = repeated = 0
     last = ""
     for char in text:
@@ -161,8 +161,8 @@ def _longest_run(text: str, characters: frozenset[str]) -> int:
 
 
 def _has_hidden(author: str) -> bool:
-    """Tell whether a name has default-ignorable characters that its script or its emoji have no need of."""
-    before_marks = ""  # the last character that is no mark
+    """Tell whether a name has default-ignorable characters that neither its script nor its emoji need."""
+    before_marks = ""  # the last character that is not a mark
     previous = ""
     for char, following in pairwise([*author, ""]):
         if char in _DEFAULT_IGNORABLE and char not in _VARIATION_SELECTORS:

@@ -1,4 +1,4 @@
-"""The JSON shapes of the public contract, and the one place that makes them from records."""
+"""The JSON shapes of the public contract, and how they are made from records."""
 
 from datetime import datetime
 from typing import Literal
@@ -11,9 +11,9 @@ from paidchat.records import MessageRecord, PaymentRecord
 
 
 class Shape(BaseModel):
-    """The base of every shape that goes out. Encode with `encode`, once.
+    """Base class of everything that is sent. Encode it once, with `encode`.
 
-    Its schema requires what is always there, constants included, and allows for fields that are yet to come.
+    Its schema requires every field that is always present, constants included, and allows fields added later.
     """
 
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
@@ -108,7 +108,7 @@ class BoardInfo(Shape):
 
 
 class Received(Shape):
-    """The answer to a webhook: the event's effects are committed."""
+    """The response to a webhook: the event's effects are committed."""
 
     received: Literal[True] = True
 

@@ -1,1 +1,1 @@
-"""The HTTP and WebSocket edge: routes translate, use cases decide."""
+"""The HTTP and WebSocket API: routes parse and format, use cases decide."""

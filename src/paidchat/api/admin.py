@@ -1,4 +1,4 @@
-"""/api/admin: moderation and refunds, behind a bearer token. Without one configured there is nothing here."""
+"""/api/admin: moderation and refunds, with a bearer token. Without one configured, these routes are 404."""
 
 import hmac
 from typing import Annotated
@@ -26,7 +26,7 @@ def _authorize(request: Request, settings: TheSettings) -> None:
 def _bearer_token(request: Request) -> str:
     """Return the token of an `Authorization: Bearer …`; empty if there is none, or more than one.
 
-    A scheme has no case, and any number of spaces follows it: RFC 9110, section 11.4.
+    Schemes are case-insensitive and followed by any number of spaces (RFC 9110, section 11.4).
     """
     given = request.headers.getlist("authorization")
     scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
@@ -56,7 +56,7 @@ Refund = Annotated[bool, Query(description="Whether to send the payer's money ba
 async def remove(
     message_id: MessageId, database: TheDatabase, fulfilment: TheFulfilment, *, refund: Refund = False
 ) -> None:
-    """Take a message off the board. A repeat changes nothing and gets the same answer.
+    """Remove a message from the board. Idempotent: a repeat gets the same response.
 
     With `refund=true` the payer gets the money back. The intent is on disk before the answer; the refund goes out at
     once and is retried until Stripe has it. 409 if there is no money to send back. 404 also if no admin token is
@@ -77,7 +77,7 @@ async def remove(
     },
 )
 async def restore(message_id: MessageId, database: TheDatabase) -> Response:
-    """Put a removed message back. A repeat changes nothing and gets the same answer.
+    """Restore a removed message. Idempotent: a repeat gets the same response.
 
     409 if its payment was refunded or is disputed: then it stays off the board. 404 also if no admin token is
     configured.

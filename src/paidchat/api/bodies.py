@@ -1,4 +1,4 @@
-"""Bodies of requests: what form they must have before anything reads them."""
+"""Request bodies: checks on their form before anything reads them."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -15,10 +15,10 @@ _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class PlainBody(APIRoute):
-    """A route whose body must come without a content coding: FastAPI would read it before any dependency is asked."""
+    """A route that rejects compressed bodies. FastAPI reads a body before any dependency runs, so the route checks."""
 
     def get_route_handler(self) -> _Handler:
-        """Return the handler, with the checks before it; what is only read has no body."""
+        """Return the handler with the check before it, unless the method has no body."""
         handle = super().get_route_handler()
         if self.methods == {"GET"}:
             return handle
@@ -30,10 +30,10 @@ class PlainBody(APIRoute):
         return check_and_handle
 
     async def check(self, request: Request) -> None:
-        """Refuse a body that is compressed.
+        """Reject a compressed body.
 
         Raises:
-            ApiError: 415; RFC 9110, section 12.5.3, has it say what is taken instead.
+            ApiError: 415, which says what is accepted instead (RFC 9110, section 12.5.3).
         """
         lines = request.headers.getlist("content-encoding")
         codings = {coding.strip().lower() for line in lines for coding in line.split(",")}
@@ -47,13 +47,13 @@ class PlainBody(APIRoute):
 
 
 class JsonBody(PlainBody):
-    """A route whose body must be JSON in UTF-8 (RFC 8259, section 8.1), and say so."""
+    """A route whose body must be JSON in UTF-8 (RFC 8259, section 8.1), declared as such."""
 
     async def check(self, request: Request) -> None:
-        """Refuse a body that is anything else.
+        """Reject any other body.
 
         Raises:
-            ApiError: 415; 422, it says JSON and is in UTF-16 or UTF-32, which Python would read.
+            ApiError: 415, or 422 for JSON in UTF-16 or UTF-32, which Python would accept.
         """
         if not _says_json(request.headers):
             raise ApiError(

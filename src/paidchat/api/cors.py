@@ -7,7 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import Scope
 
-MAX_AGE_S: Final = 600  # that a browser remembers what it may send
+MAX_AGE_S: Final = 600  # for which a browser caches a preflight
 _MAY_SEND: Final = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST",
     "Access-Control-Allow-Headers": "Content-Type, Idempotency-Key, If-None-Match, traceparent, tracestate",
@@ -26,9 +26,9 @@ class CrossOrigin:
         self._origins = frozenset(origins)
 
     def preflight(self, scope: Scope) -> Response | None:
-        """Return the answer to a browser that asks what a page may send; None for any other request.
+        """Return the response to a preflight request; None for any other request.
 
-        A page of an origin that isn't configured gets no such answer, which a browser takes for a no.
+        A page of an origin that isn't configured gets none either, which a browser treats as a refusal.
         """
         if scope["method"] != "OPTIONS":
             return None
@@ -37,7 +37,7 @@ class CrossOrigin:
         return Response(headers=_MAY_SEND) if asks and self._admits(headers) else None
 
     def add_to(self, answer: MutableHeaders, scope: Scope) -> None:
-        """Add the CORS headers to an answer, and `Vary: Origin` even if the caller sent none: caches need it."""
+        """Add the CORS headers to a response, and `Vary: Origin` even without an Origin, because caches need it."""
         if not self._origins:
             return
         answer.add_vary_header("Origin")

@@ -1,4 +1,4 @@
-"""What the routes need of the running app, as annotated parameters."""
+"""Dependencies: what routes need from the running app, as annotated parameters."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -21,7 +21,7 @@ from paidchat.stripe.gateway import StripeGateway
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of a running app, made by its lifespan."""
+    """The parts of a running app, built by its lifespan."""
 
     settings: Settings
     database: Database
@@ -30,7 +30,7 @@ class Services:
     fulfilment: Fulfilment
     reconciler: Reconciler
     feed: Feed
-    listener: Listener | None  # on SQLite there are no other processes to listen to
+    listener: Listener | None  # None on SQLite, where there are no other processes
     viewers: Viewers
     metrics: Metrics
     background: Supervisor

@@ -1,4 +1,4 @@
-"""WS /api/feed: who may follow the board, and the little a follower may say."""
+"""WS /api/feed: who may subscribe, and the one frame that a subscriber may send."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ MAX_LOGGED_ORIGIN = 200  # characters
 
 
 class Watch(msgspec.Struct, forbid_unknown_fields=True):
-    """The one thing a follower may say: tell me how this payment stands."""
+    """The one frame that a client may send: asks for the state of a payment."""
 
     type: Literal["watch"]
     payment_id: str
@@ -66,7 +66,7 @@ async def ask_for_upgrade(request: Request) -> Response:
 
 @router.websocket(FEED_PATH)
 async def follow(websocket: WebSocket, services: Running) -> None:
-    """Follow the board: a snapshot or what was missed, then every entry in order."""
+    """Subscribe to the board: a snapshot or what was missed, then every entry in order."""
     if not is_own_origin(websocket.scope, services.settings):
         log.warning("feed.origin_refused", origin=websocket.headers.get("origin", "")[:MAX_LOGGED_ORIGIN])
         refusal = problem(websocket.state.request_id, 403, "This page's origin may not follow the board.")
@@ -87,7 +87,7 @@ async def follow(websocket: WebSocket, services: Running) -> None:
 
 @contextmanager
 def _unless_gone() -> Iterator[None]:
-    """Let it be when the other side is gone: it may leave at any moment, and that is nobody's error."""
+    """Ignore a lost connection: the client may leave at any moment, which is not an error."""
     try:
         yield
     except (OSError, WebSocketDisconnect):

@@ -1,4 +1,4 @@
-"""Static files: read and compressed once, revalidated by every client each time, and never a redirect."""
+"""Static files: read and compressed once, revalidated on each use, never redirected."""
 
 import asyncio
 import gzip
@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from paidchat.api.negotiation import is_not_modified, prefers_gzip
 
-# Our own table: the platform's has other names for some of these, or none.
+# Our own table: the platform's may differ or be incomplete.
 MEDIA_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -26,25 +26,25 @@ MEDIA_TYPES: Final = {
     ".ico": "image/x-icon",
     ".webmanifest": "application/manifest+json",
 }
-_COMPRESSED: Final = frozenset({".png", ".ico"})  # by their own format
+_COMPRESSED: Final = frozenset({".png", ".ico"})  # already compressed
 METHODS: Final = "GET, HEAD"
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file as it was read."""
+    """A file's content in memory."""
 
-    version: tuple[int, int]  # what tells that it was not written since: when, and how long it is
+    version: tuple[int, int]  # modification time and size, which show whether it has changed
     body: bytes
     compressed: bytes | None
     headers: dict[str, str]
 
 
 class Files:
-    """An ASGI app that serves the files of one folder, and none of its subfolders'.
+    """An ASGI app that serves the files of one folder, without its subfolders.
 
-    A client asks each time whether a file has changed, so an upgrade shows at once. The ETag is weak, because gzip and
-    the content as it is share it. `Range` and `If-Modified-Since` are ignored, as RFC 9110 allows.
+    Clients revalidate a file on each use, so an upgrade shows at once. The ETag is weak because gzip and identity share
+    it. `Range` and `If-Modified-Since` are ignored, as RFC 9110 allows.
     """
 
     def __init__(self, directory: Path, *, index: str | None = None) -> None:
@@ -56,10 +56,10 @@ class Files:
         """Serve one file.
 
         Raises:
-            HTTPException: 404, there is no such file; 405, it can only be read.
+            HTTPException: 404 if there is no such file, 405 for a method other than GET.
         """
         file = await self._find(_name(scope) or self._index or "")
-        if scope["method"] != "GET":  # the guard makes GET of HEAD
+        if scope["method"] != "GET":  # the guard turns HEAD into GET
             raise HTTPException(405, headers={"Allow": METHODS})
         await _answer(file, Headers(scope=scope))(scope, receive, send)
 
@@ -73,7 +73,7 @@ class Files:
             file = self._read.get(name)
             if file is None or file.version != version:
                 file = self._read[name] = await asyncio.to_thread(_load, path, version)
-        except (OSError, ValueError):  # too long a name, or one that no file can have
+        except (OSError, ValueError):  # the name is too long or impossible
             raise HTTPException(404) from None
         return file
 

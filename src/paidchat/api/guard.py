@@ -1,4 +1,4 @@
-"""What stands before every route: request ids, HEAD, body limits, security headers, origins, the request log."""
+"""The guard in front of all routes: request ids, HEAD, body limits, security headers, origins, the request log."""
 
 import time
 import uuid
@@ -28,9 +28,9 @@ SECURITY_HEADERS = {
 
 
 def content_security_policy(settings: Settings) -> str:
-    """Return the policy of our own pages: nothing inline, nothing from elsewhere."""
+    """Return the policy of our own pages: nothing inline, nothing from other origins."""
     host = urlsplit(settings.public_url)
-    socket = f"{'wss' if host.scheme == 'https' else 'ws'}://{host.netloc}"  # for browsers whose 'self' leaves it out
+    socket = f"{'wss' if host.scheme == 'https' else 'ws'}://{host.netloc}"  # some browsers' 'self' lacks it
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
         f"connect-src 'self' {socket}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -38,15 +38,15 @@ def content_security_policy(settings: Settings) -> str:
 
 
 def is_trustworthy(url: str) -> bool:
-    """Tell whether browsers give pages from there what they keep from plain HTTP (W3C Secure Contexts, 3.1).
+    """Tell whether an origin is potentially trustworthy (W3C Secure Contexts, section 3.1).
 
-    Elsewhere they ignore Cross-Origin-Opener-Policy, and complain about it in the console at every load.
+    For other origins browsers ignore Cross-Origin-Opener-Policy, with a console error at every load.
     """
     return urlsplit(url).scheme == "https" or is_loopback(url)
 
 
 class Guard:
-    """The outermost ASGI layer. What the app lets through as an exception becomes a problem here."""
+    """The outermost ASGI layer. An exception that the app lets through becomes a problem here."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -56,7 +56,7 @@ class Guard:
             self._headers["Cross-Origin-Opener-Policy"] = "same-origin"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; a WebSocket only gets its request id, the lifespan nothing."""
+        """Serve one request. A WebSocket only gets its request id, and the lifespan nothing."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -69,7 +69,7 @@ class Guard:
                 await self._app(scope, receive, self._with_headers(scope, send))
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
-        """Add to whatever answer is sent, to a refused handshake too, what every answer has."""
+        """Add the headers that every response has, also to a refused handshake."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] in {"http.response.start", "websocket.http.response.start"}:
@@ -108,7 +108,7 @@ class Guard:
         except Exception:
             log.exception("request.failed", path=_route(scope))
             if status:
-                raise  # half an answer is out already: the connection must break
+                raise  # part of a response has been sent, so the connection must break
             await internal_error(request_id)(scope, receive, answer)
         elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
         scope["state"]["services"].metrics.requests.labels(_route(scope), status).inc()
@@ -116,9 +116,9 @@ class Guard:
 
 
 def _as_get(scope: Scope) -> Scope:
-    """Return what the app is asked for: GET for HEAD, which has the same answer; the server leaves the body out.
+    """Turn HEAD into GET for the app: the response is the same, and the server leaves the body out.
 
-    `state["is_head"]` tells those whose GET sets something in motion to leave that out (RFC 9110, section 9.3.2).
+    `state["is_head"]` tells routes whose GET has side effects to omit them (RFC 9110, section 9.3.2).
     """
     is_head = scope["method"] == "HEAD"
     scope["state"]["is_head"] = is_head
@@ -126,7 +126,7 @@ def _as_get(scope: Scope) -> Scope:
 
 
 def _refused(request_id: str, refusal: Refusal) -> ASGIApp:
-    """Make the answer to what the server could not take for a request."""
+    """Return the response to input that the server could not parse."""
     headers = {"Connection": "close", **refusal.headers}
     return problem(request_id, refusal.status, refusal.detail, code=refusal.code, headers=headers)
 
@@ -137,7 +137,7 @@ def _announced(scope: Scope) -> int:
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
-    """Count the body as it comes in: Content-Length may be missing or wrong."""
+    """Count the body as it arrives: Content-Length may be missing or wrong."""
     left = limit
 
     async def receive_limited() -> Message:
@@ -152,12 +152,12 @@ def _limited(receive: Receive, limit: int) -> Receive:
 
 
 def _route(scope: Scope) -> str:
-    """Return the route's template: an address may hold a payment's id, which is its payer's alone."""
+    """Return the route's template: the path may contain a payment's id, which is secret."""
     route = scope.get("route")
     return str(getattr(route, "path", None) or "(no route)")
 
 
 def is_own_origin(scope: Scope, settings: Settings) -> bool:
-    """Tell whether a WebSocket comes from a page that may have it; what sends no Origin is no browser."""
+    """Tell whether a WebSocket's origin is allowed. A client that sends no Origin is not a browser."""
     origins = Headers(scope=scope).getlist("origin")
     return not origins or (len(origins) == 1 and origins[0] in settings.origins)

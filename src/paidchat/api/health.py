@@ -1,4 +1,4 @@
-"""GET /healthz, /readyz and /metrics: for whoever runs the board."""
+"""GET /healthz, /readyz and /metrics, for the operator."""
 
 import asyncio
 import time
@@ -55,7 +55,7 @@ class Readiness(Health):
     responses={200: success("It is.", example="alive"), **problems()},
 )
 async def healthz() -> Health:
-    """Tell that the process answers. It depends on nothing else, so it is always fast."""
+    """Check that the process responds. This depends on nothing else, so it is always fast."""
     return Health()
 
 
@@ -69,10 +69,10 @@ async def healthz() -> Health:
     },
 )
 async def readyz(services: Running) -> Readiness:
-    """Tell whether to send traffic here: the database answers, its schema can be used, the feed follows the log.
+    """Check whether to send traffic here: the database responds, its schema is usable, the feed keeps up with the log.
 
-    A background task that ended makes it 503 until it runs again. A listener that lost its connection is reported but
-    not fatal: the feed polls until it is back. A pooler that shares sessions is fatal: most requests would fail.
+    A background task that ended makes it 503 until it runs again. A listener that lost its connection is only reported,
+    since the feed polls until it is back. A pooler that shares sessions makes it 503: most requests would fail.
     """
     found = await _schema(services)
     failures = _failures(services, found)
@@ -83,7 +83,7 @@ async def readyz(services: Running) -> Readiness:
 
 
 async def _schema(services: Services) -> schema.Schema | None:
-    """Return what the database's schema is; None if it does not answer."""
+    """Return the database's schema; None if the database does not respond."""
     try:
         async with asyncio.timeout(DATABASE_TIMEOUT_S), services.database.reading() as connection:
             return await schema.examine(connection)
@@ -122,7 +122,7 @@ def _listener(services: Services) -> Literal["ok", "reconnecting", "not needed"]
     },
 )
 async def metrics(services: Running) -> Response:
-    """Give the metrics to Prometheus. docs/operations.md says what they mean and which to alert on."""
+    """Return the metrics for Prometheus. docs/operations.md says what they mean and which to alert on."""
     services.metrics.viewers.set(services.viewers.count)
     services.metrics.clock_offset.set((services.gateway.clock.offset or timedelta(0)).total_seconds())
     services.metrics.log_position.set(services.feed.seq)

@@ -16,7 +16,7 @@ from paidchat.text import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH
 
 router = APIRouter(tags=["board"])
 
-LARGEST_ID = 2**31 - 1  # of the column; a cursor beyond it means the same as this
+LARGEST_ID = 2**31 - 1  # the column's maximum; a larger cursor means the same
 MAX_INTEGER = 2**63 - 1
 
 Before = Annotated[
@@ -59,12 +59,12 @@ async def list_messages(
     Cursors are exclusive, and only one may be given. Removed messages are left out. `seq` is the log position at which
     the page was read: to merge it with the feed, upsert by id and let removals with a greater `seq` win.
     """
-    del if_none_match  # for the document; FastAPI would give one line of several
+    del if_none_match  # only for the document: FastAPI would pass one of several lines
     if before is not None and after is not None:
         raise ApiError(422, "invalid_request", "Give before or after, not both.")
     async with database.reading() as connection:
         board = await queries.read_board(connection)
-        # A page changes only when the log moves, so where the log stands names it.
+        # A page changes only when the log does, so the log's position identifies it.
         headers = {"ETag": f'"{board.epoch}-{board.seq}"', "Cache-Control": "no-cache"}
         if is_not_modified(request.headers, headers["ETag"]):
             return Response(status_code=304, headers=headers)

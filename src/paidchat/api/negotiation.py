@@ -1,4 +1,4 @@
-"""Conditional requests and content codings: what a request's head asks of the form of its answer."""
+"""Content negotiation: conditional requests and content codings."""
 
 import re
 from typing import Final
@@ -7,13 +7,13 @@ from starlette.datastructures import Headers
 
 _TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
 _QUALITY: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
-_GZIP: Final = ("gzip", "x-gzip")  # two names for one coding (RFC 9110, section 8.4.1.3)
+_GZIP: Final = ("gzip", "x-gzip")  # two names for the same coding (RFC 9110, section 8.4.1.3)
 
 
 def is_not_modified(headers: Headers, etag: str) -> bool:
-    """Tell whether the client has what `etag` names: RFC 9110, section 13.1.2, compared weakly.
+    """Tell whether If-None-Match matches `etag`, by weak comparison (RFC 9110, section 13.1.2).
 
-    The field may come in several lines, each with several tags, or be `*` for whatever there is.
+    The field may have several lines, each with several tags, or be `*`.
     """
     lines = headers.getlist("if-none-match")
     if any(line.strip() == "*" for line in lines):
@@ -23,25 +23,25 @@ def is_not_modified(headers: Headers, etag: str) -> bool:
 
 
 def prefers_gzip(headers: Headers) -> bool:
-    """Tell whether to send gzip where there is a choice: RFC 9110, section 12.5.3.
+    """Tell whether to send gzip rather than identity (RFC 9110, section 12.5.3).
 
-    Where the client accepts neither gzip nor the content as it is, it gets the latter (section 12.4.1).
+    A client that accepts neither gets identity (section 12.4.1).
     """
     lines = headers.getlist("accept-encoding")
     if not lines:
-        return False  # it would take any coding, but may be too simple to know one
+        return False  # it accepts any coding, but may not actually support gzip
     wanted = _qualities(",".join(lines))
     gzip = max((wanted[name] for name in _GZIP if name in wanted), default=wanted.get("*"))
     identity = wanted.get("identity", wanted.get("*") if wanted.get("*") == 0 else None)
-    if gzip is None:  # not named: to be sent only to those who refuse the content as it is, and not everything
+    if gzip is None:  # not named: only for a client that refuses identity and not everything
         return identity == 0 and "*" not in wanted
     return gzip > 0 and gzip >= (identity or 0)
 
 
 def _qualities(field: str) -> dict[str, float]:
-    """Return the codings that a field names, in lower case, and how much each is wanted; 0 is a refusal.
+    """Return the codings in a field, in lower case, with their quality values; 0 means not acceptable.
 
-    An element that cannot be read counts for nothing.
+    Malformed elements are ignored.
     """
     found = {}
     for element in field.split(","):

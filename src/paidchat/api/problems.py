@@ -1,4 +1,4 @@
-"""Every error that goes out, as `application/problem+json` (RFC 9457): one table from our errors to theirs."""
+"""Problems: every error response as `application/problem+json` (RFC 9457), and the mapping of our errors to them."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -20,9 +20,9 @@ log = structlog.get_logger(__name__)
 
 DATABASE_RETRY_S = 2
 INTERRUPTED_RETRY_S = 1
-MAX_ERRORS = 20  # of one answer
+MAX_ERRORS = 20  # per response
 MEDIA_TYPE = "application/problem+json"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")  # that a route may have; HEAD comes with GET
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")  # of routes; HEAD comes with GET
 BAD_REQUEST, METHOD_NOT_ALLOWED = 400, 405
 
 
@@ -54,7 +54,7 @@ class Problem(wire.Shape):
     )
 
 
-# The code of an error that has none of its own, by status.
+# Codes of errors without one of their own, by status.
 CODES = {
     400: "invalid_request",
     401: "unauthorized",
@@ -75,7 +75,7 @@ CODES = {
 }
 
 
-# RFC 9110 and 6585 name them so. Python's own phrases are older than these, until 3.13.
+# The names in RFC 9110 and 6585. Python's phrases before 3.13 are older.
 TITLES: Final = {
     400: "Bad Request",
     401: "Unauthorized",
@@ -97,7 +97,7 @@ TITLES: Final = {
 
 
 class ApiError(Exception):
-    """An error of the edge itself, said in the contract's words."""
+    """An error raised by the API itself, with the contract's code and status."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ def problem(
     errors: list[FieldError] | None = None,
     reason: domain.Reason | None = None,
 ) -> Response:
-    """Make the answer. An error is about this moment, so no cache keeps it."""
+    """Return the response. Errors are temporary, so it must not be cached."""
     body = Problem(
         title=TITLES.get(status) or TITLES[status // 100 * 100],  # RFC 9110, section 15
         status=status,
@@ -144,7 +144,7 @@ def problem(
     )
 
 
-# --- our errors, as HTTP ----------------------------------------------------------------------------
+# --- our errors as HTTP ----------------------------------------------------------------------------
 
 
 def _retry(error: Any) -> dict[str, str]:
@@ -193,7 +193,7 @@ def _database_error(request: Request, error: Exception) -> Response:
 
 
 def internal_error(request_id: str) -> Response:
-    """Answer an unexpected error; the log has the details, under the same request id."""
+    """Return the response to an unexpected error; the log has the details under the same request id."""
     return problem(
         request_id,
         500,
@@ -202,7 +202,7 @@ def internal_error(request_id: str) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the app a problem."""
+    """Turn every error of the app into a problem."""
 
     def ours(request: Request, error: Exception) -> Response:
         return next(make for kind, make in _TABLE.items() if isinstance(error, kind))(_request_id(request), error)
@@ -220,14 +220,14 @@ def _request_id(request: Request) -> str:
 
 def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - installed for this class alone
-    # Thousands of unknown fields fit into a body; each is wrong in the same way, and is told once.
+    # A body can have thousands of unknown fields; that is reported once.
     found = dict.fromkeys((_field(item), _message(item)) for item in error.errors())
     errors = [FieldError(field=field, message=message) for field, message in islice(found, MAX_ERRORS)]
     return problem(_request_id(request), 422, "The request is not valid: see errors.", errors=errors)
 
 
 def _field(item: dict[str, Any]) -> str:
-    """Return where it is wrong; an unknown field's name is the client's own word, and is not said again."""
+    """Return the field's name, or where it is if it is unknown: input is not echoed."""
     where, *names = (str(part) for part in item["loc"])
     return where if item["type"] == "extra_forbidden" or not names else names[0]
 
@@ -244,7 +244,7 @@ def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - installed for this class alone
     status = error.status_code
     if status == BAD_REQUEST:
-        # FastAPI could not even parse the body: to the contract that is a body like any other bad one.
+        # FastAPI could not parse the body; in the contract that is an invalid body like any other.
         return problem(_request_id(request), 422, "The body can't be read as JSON.")
     details = {
         404: "There is nothing at this address.",
@@ -258,9 +258,9 @@ def _http_exception(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """Return the methods of every route at an address, where the router names those of the first alone.
+    """Return the methods of all routes at a path; the router only reports those of the first.
 
-    Empty for the address of a file or of a mounted app, which know their own.
+    Empty for a file or a mounted app, which report their own.
     """
     routes = [route for route in request.app.router.routes if not isinstance(route, Mount)]
 

@@ -1,4 +1,4 @@
-"""POST /stripe/webhook: Stripe says what happened; the answer is 200 only after it is on disk."""
+"""POST /stripe/webhook: receives Stripe's events; the response is 200 only after the effects are on disk."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -49,16 +49,16 @@ router = APIRouter(tags=["stripe"], route_class=PlainBody)
     },
 )
 async def receive_event(request: Request, services: Running) -> Response:
-    """Take an event from Stripe. Any answer but a 2xx makes Stripe send it again.
+    """Receive an event from Stripe. Stripe retries after any response but a 2xx.
 
-    A signed event that can't be read, or that is of another account or mode, is 200: sending it again would not help.
+    A signed event that is unreadable, or from another account or mode, is 200: a retry would not help.
     """
     payload = await request.body()
     _verify(payload, request.headers.get("stripe-signature", ""), services)
     try:
         news = read_event(payload)
     except UnreadableEvent as error:
-        # Signed, so it is Stripe's, but sending it again would change nothing.
+        # Signed, so it is from Stripe, but a retry would change nothing.
         await services.fulfilment.note_unreadable(error)
         news = None
     if news is not None:
@@ -69,7 +69,7 @@ async def receive_event(request: Request, services: Running) -> Response:
 
 
 def _verify(payload: bytes, header: str, services: Services) -> None:
-    """Check the signature. It is over the raw bytes, so nothing is parsed before."""
+    """Check the signature over the raw bytes, before anything is parsed."""
     try:
         verify_signature(payload, header, services.settings.webhook_secrets, clock.now().timestamp())
     except InvalidSignature as error:

@@ -1,1 +1,1 @@
-"""The command line: what the operator runs."""
+"""The command line, for the operator."""

@@ -1,4 +1,4 @@
-"""The doctor: examines a set-up from the outside and says what to fix."""
+"""The doctor: checks a set-up from the outside and says what to fix."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ from paidchat.stripe.gateway import (
     WebhookEndpoint,
 )
 
-# These two only come besides others that say the same.
+# These two only accompany others that say the same.
 NICE_TO_HAVE = frozenset({"charge.dispute.updated", "charge.dispute.funds_reinstated"})
 NEEDED_EVENTS = (frozenset(SESSION_EVENTS) | INTENT_EVENTS) - NICE_TO_HAVE
 
 
 class Level(StrEnum):
-    """How bad a finding is. Only a failure makes the doctor's exit code non-zero."""
+    """The severity of a finding. Only a failure makes the exit code non-zero."""
 
     OK = "ok"
     WARNING = "warning"
@@ -38,7 +38,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at, what was found, and what to do about it."""
+    """One check, its result, and what to do about it."""
 
     level: Level
     subject: str
@@ -47,7 +47,7 @@ class Finding:
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Look at everything, one by one. Changes nothing, here or at Stripe."""
+    """Check everything, one by one. Changes nothing, here or at Stripe."""
     yield await _database(settings)
     yield _key(settings)
     yield _public_url(settings)
@@ -124,14 +124,14 @@ async def _reach(settings: Settings, gateway: StripeGateway) -> Finding:
 
 
 def _way(settings: Settings) -> str:
-    """Return where Stripe is, and which proxies lead there, as an operator would look for them."""
+    """Return Stripe's address and the proxies on the way, as the operator knows them."""
     address = settings.stripe_api_base or "https://api.stripe.com"
     through = [] if settings.stripe_is_local else proxies.names()
     return f"{address} (a proxy is set in {' and '.join(through)})" if through else address
 
 
 def _clock(offset: timedelta | None) -> Finding:
-    """Judge this machine's clock by how far Stripe's is ahead of it."""
+    """Check this machine's clock against Stripe's."""
     if offset is None:
         found = "not compared: no answer of Stripe's told the time"
         return Finding(Level.WARNING, "clock", found, "See to the finding about Stripe first.")
@@ -145,7 +145,7 @@ def _clock(offset: timedelta | None) -> Finding:
 
 
 def _unread(subject: str, error: GatewayError, reach: Finding, permission: str) -> Finding:
-    """Return the finding that something at Stripe could not be read, with the remedy for why it could not be."""
+    """Return the finding that something could not be read from Stripe, with the remedy for the cause."""
     if reach.level is not Level.OK:
         remedy = "See to the finding about Stripe first."
     elif isinstance(error, AccessDenied):
@@ -162,7 +162,7 @@ async def _endpoint(settings: Settings, gateway: StripeGateway, reach: Finding) 
     except GatewayError as error:
         return _unread("webhook endpoint", error, reach, "Webhook Endpoints")
     ours = [endpoint for endpoint in endpoints if urlsplit(endpoint.url).path == WEBHOOK_PATH]
-    # Inside, it may be reached by another name than browsers use.
+    # Inside, it may have another name than in browsers.
     ours = [endpoint for endpoint in ours if endpoint.url == address] or ours
     if not ours:
         return Finding(

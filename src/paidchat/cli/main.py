@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-messages = typer.Typer(no_args_is_help=True, help="Look at the board and moderate it.")
-payments = typer.Typer(no_args_is_help=True, help="Look at payments, send money back, post what was lost.")
+messages = typer.Typer(no_args_is_help=True, help="List and moderate messages.")
+payments = typer.Typer(no_args_is_help=True, help="Show and refund payments, post lost ones.")
 cli.add_typer(messages, name="messages")
 cli.add_typer(payments, name="payments")
 
@@ -38,7 +38,7 @@ DEMO_HOST = "127.0.0.1"
 def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
-        # A locale may lack what people write; better escaped than a traceback. Under pythonw there is no stream.
+        # A locale may lack characters that people write; escape them. Under pythonw there is no stream.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     cli()
@@ -56,7 +56,7 @@ def demo(
     *,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
-    """Run the whole loop on this machine: the board and a sandbox for Stripe. No account, no real money."""
+    """Run the board and a sandbox of Stripe on this machine. No account, no real money."""
     from paidchat.sandbox import SandboxSettings
 
     url, loopback = f"http://localhost:{port}", f"http://{DEMO_HOST}:{port}"
@@ -128,7 +128,7 @@ def doctor() -> None:
 
 @cli.command()
 def reconcile() -> None:
-    """Ask Stripe about everything that is open, and about all it did in the last 30 days."""
+    """Ask Stripe about all open payments and for all events of the last 30 days."""
     from paidchat.cli import operate
 
     operate.reconcile(_load())
@@ -137,11 +137,11 @@ def reconcile() -> None:
 @cli.command()
 def sandbox(
     webhook_url: Annotated[str, typer.Option(help="Where to send events, e.g. http://127.0.0.1:8000/stripe/webhook.")],
-    webhook_secret: Annotated[str, typer.Option(help="What to sign them with: whsec_…")],
+    webhook_secret: Annotated[str, typer.Option(help="The secret to sign them with: whsec_…")],
     port: Port = 9000,
     data: Annotated[Path, typer.Option(help="Where the sandbox keeps its data.")] = Path(".paidchat"),
 ) -> None:
-    """Run Stripe in miniature alone, for a board that points PAIDCHAT_STRIPE_API_BASE at it."""
+    """Run the sandbox of Stripe by itself, for a board with PAIDCHAT_STRIPE_API_BASE set to it."""
     import uvicorn
 
     from paidchat.observability import configure_logging
@@ -198,7 +198,7 @@ def remove_message(
     *,
     refund: Annotated[bool, typer.Option("--refund", help="Send the payer's money back, too.")] = False,
 ) -> None:
-    """Take a message off the board."""
+    """Remove a message from the board."""
     from paidchat.cli import operate
 
     operate.remove_message(_load(), message_id, refund=refund)
@@ -206,7 +206,7 @@ def remove_message(
 
 @messages.command("restore")
 def restore_message(message_id: MessageId) -> None:
-    """Put a message back that was removed by hand."""
+    """Restore a message that was removed by hand."""
     from paidchat.cli import operate
 
     operate.restore_message(_load(), message_id)
@@ -214,7 +214,7 @@ def restore_message(message_id: MessageId) -> None:
 
 @payments.command("show")
 def show_payment(payment_id: PaymentId) -> None:
-    """Show a payment as the board has it."""
+    """Show a payment."""
     from paidchat.cli import operate
 
     operate.show_payment(_load(), payment_id)
@@ -222,7 +222,7 @@ def show_payment(payment_id: PaymentId) -> None:
 
 @payments.command("refund")
 def refund_payment(payment_id: PaymentId) -> None:
-    """Send a payment's money back; its message leaves the board."""
+    """Refund a payment; its message is removed."""
     from paidchat.cli import operate
 
     operate.refund_payment(_load(), payment_id)
@@ -232,9 +232,9 @@ def refund_payment(payment_id: PaymentId) -> None:
 def adopt_payment(
     session: Annotated[str, typer.Argument(help="The Checkout Session's id at Stripe: cs_…")],
     text: Annotated[str, typer.Option(help="What to post.")],
-    author: Annotated[str | None, typer.Option(help="Under what name; none is anonymous.")] = None,
+    author: Annotated[str | None, typer.Option(help="The author's name; anonymous if omitted.")] = None,
 ) -> None:
-    """Post what was paid at Stripe but is not in this database, as after restoring a backup."""
+    """Post a message that was paid for at Stripe but is not in this database, as after restoring a backup."""
     from paidchat.cli import operate
 
     operate.adopt_payment(_load(), session, text, author)
@@ -256,7 +256,7 @@ def _serve(
 
     configure_logging(settings.log_format, log_level)
     _check_database(settings)
-    descriptors.raise_limit(settings.max_viewers if sandbox is None else 0)  # a demo has no crowd
+    descriptors.raise_limit(settings.max_viewers if sandbox is None else 0)  # a demo has few viewers
     _warn(settings)
     listening = _listen(host, port)
     config = server_config(
@@ -284,7 +284,7 @@ def _serve_in_processes(settings: Settings, host: str, port: int, workers: int, 
 
 
 def _check_database(settings: Settings) -> None:
-    """Say in words what a server would stumble over at its start."""
+    """Exit with a sentence if the server could not start with this database."""
     from paidchat.storage.database import Database, DatabaseUnavailable
     from paidchat.storage.schema import SchemaOutOfDate, prepare
 
@@ -307,7 +307,7 @@ def _warn(settings: Settings) -> None:
 
 
 def _sqlite_url(file: Path) -> str:
-    """Return the URL of a file whose name is meant literally."""
+    """Return the URL of a file, taking its name literally."""
     from sqlalchemy.engine import URL
 
     try:

@@ -1,4 +1,4 @@
-"""What an operator does by hand: look, moderate, refund, reconcile. Works beside a running server or without one."""
+"""The operator's commands: list, moderate, refund, reconcile. They work with or without a running server."""
 
 import asyncio
 import json
@@ -22,12 +22,12 @@ from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe.gateway import GatewayError
 
 T = TypeVar("T")
-LOOK_BACK = timedelta(days=30)  # for what was paid after a backup was made
+LOOK_BACK = timedelta(days=30)  # for payments made after a backup
 COLUMNS = 60  # of a message's text, in a list
 
 
 def _run(settings: Settings, work: Callable[[Core], Awaitable[T]]) -> T:
-    """Do one piece of work on the board's parts; exit with 1 and a sentence if it can't be done."""
+    """Run a command with the board's parts; exits with 1 and a sentence if it fails."""
     configure_logging(settings.log_format)
 
     async def run() -> T:
@@ -68,7 +68,7 @@ def migrate(settings: Settings) -> None:
 
 
 def begin_epoch(settings: Settings) -> None:
-    """Begin a new epoch, and list what was paid after the backup was made: paid sessions without a row."""
+    """Begin a new epoch, and list the paid sessions without a row: those paid after the backup."""
 
     async def work(parts: Core) -> list[str]:
         async with parts.database.transaction() as connection:
@@ -119,7 +119,7 @@ def list_messages(settings: Settings, limit: int) -> None:
 
 
 def remove_message(settings: Settings, message_id: int, *, refund: bool) -> None:
-    """Take a message off the board."""
+    """Remove a message."""
 
     async def work(parts: Core) -> None:
         await moderation.remove_message(parts.database, message_id, refund_by=parts.fulfilment if refund else None)
@@ -129,7 +129,7 @@ def remove_message(settings: Settings, message_id: int, *, refund: bool) -> None
 
 
 def restore_message(settings: Settings, message_id: int) -> None:
-    """Put a message back."""
+    """Restore a message."""
     _run(settings, lambda parts: moderation.restore_message(parts.database, message_id))
     typer.echo(f"Message {message_id} is on the board.")
 
@@ -144,13 +144,13 @@ def show_payment(settings: Settings, payment_id: str) -> None:
 
 
 def refund_payment(settings: Settings, payment_id: str) -> None:
-    """Send a payment's money back."""
+    """Refund a payment."""
     _run(settings, lambda parts: parts.fulfilment.refund_payment(payment_id))
     typer.echo(f"The money of payment {payment_id} is on its way back.")
 
 
 def adopt_payment(settings: Settings, session_id: str, text: str, author: str | None) -> None:
-    """Post what a session at Stripe paid for that this database has no payment of."""
+    """Post the message of a paid session whose payment is missing here."""
     done = _run(settings, lambda parts: parts.adoption.adopt(session_id, text, author))
     if done.is_new:
         typer.echo(f"Message {done.message_id} is on the board.")
@@ -160,7 +160,7 @@ def adopt_payment(settings: Settings, session_id: str, text: str, author: str | 
 
 
 def reconcile(settings: Settings) -> None:
-    """Make a full pass of the sweep and print what it found."""
+    """Run a full sweep and print its findings."""
 
     async def work(parts: Core) -> Findings | None:
         try:

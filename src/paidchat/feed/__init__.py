@@ -1,1 +1,1 @@
-"""The feed: the log, followed once in each process and passed on to everyone who watches."""
+"""The feed: each process tails the log once and fans it out to its subscribers."""

@@ -1,4 +1,4 @@
-"""How many may follow at once, in all and per client."""
+"""Admission: how many subscribers may connect at once, in total and per client."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from paidchat.clients import network_of
 
 
 class Viewers:
-    """Counts who follows; a place is held as long as the context lasts."""
+    """Counts connections; a slot is held for as long as the context lasts."""
 
     def __init__(self, most: int, most_per_client: int) -> None:
         self._most = most
@@ -18,7 +18,7 @@ class Viewers:
 
     @contextmanager
     def admitted(self, address: str) -> Iterator[bool]:
-        """Hold a place for the client at an address; False where there is none."""
+        """Hold a slot for a client address; yields False if there is none."""
         client = network_of(address)
         if self.count >= self._most or self._clients[client] >= self._most_per_client:
             yield False

@@ -1,4 +1,4 @@
-"""The feed: one tailer over the log, and everybody who follows it."""
+"""The feed: one tailer of the log, and its subscribers."""
 
 import asyncio
 import time
@@ -21,35 +21,35 @@ from paidchat.storage.database import Database
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_MESSAGES: Final = 50
-REPLAY_ENTRIES: Final = 1_000  # a cursor further behind gets a snapshot
-BATCH_ENTRIES: Final = 500  # read from the log at once
-CHUNK_ENTRIES: Final = 100  # replayed between two looks at how fast the reader is
-POLL_S: Final = 0.5  # the safety net under the wake-ups
-REFRESH_S: Final = 5  # how long a subscriber waits for the tailer to read on
+REPLAY_ENTRIES: Final = 1_000  # a cursor further behind than this gets a snapshot
+BATCH_ENTRIES: Final = 500  # per query of the log
+CHUNK_ENTRIES: Final = 100  # replayed before waiting for the subscriber to read them
+POLL_S: Final = 0.5  # in case a wake-up is lost
+REFRESH_S: Final = 5  # how long a subscriber that joins waits for the tailer
 HEARTBEAT_S: Final = 20
-MAX_BACKLOG: Final = 1024 * 1024  # bytes that may wait for a reader, before it is dropped
-STALL_S: Final = 15  # how long a reader may take nothing of what waits for it
+MAX_BACKLOG: Final = 1024 * 1024  # bytes that may be buffered for a subscriber before it is dropped
+STALL_S: Final = 15  # how long a subscriber may read nothing of what is buffered for it
 MAX_WATCHES: Final = 16  # payments per subscriber
-YIELD_EVERY: Final = 250  # subscribers served before others get a turn on the loop
+YIELD_EVERY: Final = 250  # subscribers served before the event loop gets a turn
 
 
 def encode_frame(shape: wire.Shape) -> bytes:
-    """Return a shape as one unmasked WebSocket text frame (RFC 6455, section 5.2)."""
+    """Encode a shape as one unmasked WebSocket text frame (RFC 6455, section 5.2)."""
     return WebSocketFrame(Opcode.TEXT, shape.encode()).serialize(mask=False)
 
 
 class Subscriber:
-    """One viewer: a connection, and how far along the log it is. Its transport's buffer is its only queue."""
+    """A connection and its position in the log. The transport's buffer is its only queue."""
 
     __slots__ = ("_backlog", "_moved_at", "_transport", "cursor", "drained", "sent_at", "watches")
 
     def __init__(self, transport: Transport, drained: Callable[[], Awaitable[Any]]) -> None:
         self._transport = transport
-        self.drained = drained  # waits until the reader has taken most of what was sent
+        self.drained = drained  # waits until most of the buffer has been read
         self._backlog = 0
         self.cursor = 0
         self.sent_at = self._moved_at = time.monotonic()
-        self.watches: OrderedDict[str, bytes | None] = OrderedDict()  # payment id → what it was told last
+        self.watches: OrderedDict[str, bytes | None] = OrderedDict()  # payment id → the last frame sent about it
 
     @property
     def gone(self) -> bool:
@@ -57,7 +57,7 @@ class Subscriber:
         return self._transport.is_closing()
 
     def send(self, frames: bytes) -> None:
-        """Send whole frames. A subscriber that does not read is dropped, and comes back with its cursor."""
+        """Send whole frames. A subscriber that does not read is dropped, and reconnects with its cursor."""
         if self._transport.is_closing():
             return
         if self._transport.get_write_buffer_size() > MAX_BACKLOG:
@@ -65,13 +65,13 @@ class Subscriber:
             return
         try:
             self._transport.write(frames)
-        except Exception:  # one broken connection must not keep the others from theirs
+        except Exception:  # one broken connection must not affect the others
             log.exception("feed.write_failed")
             self.drop()
         self.sent_at = time.monotonic()
 
     def drop_if_stalled(self, now: float) -> None:
-        """Drop a reader that has taken nothing for a while of what waits for it; call this every second or so."""
+        """Drop the subscriber if it has read nothing of its buffer for a while; call this about once a second."""
         backlog = self._transport.get_write_buffer_size()
         if backlog == 0 or backlog < self._backlog:
             self._moved_at = now
@@ -80,13 +80,13 @@ class Subscriber:
         self._backlog = backlog
 
     def drop(self) -> None:
-        """Cut the connection, without a close frame: nothing more can be said to it in order."""
+        """Reset the connection without a close frame, which could not be sent in order."""
         reset(self._transport)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A log entry, encoded once for everybody."""
+    """A log entry, encoded once for all subscribers."""
 
     seq: int
     kind: EntryKind
@@ -117,22 +117,22 @@ def _unknown(payment_id: str) -> bytes:
 
 
 class Feed:
-    """The board as it is at `seq`, kept by one tailer; subscribers follow it.
+    """The board at `seq`, kept up to date by one tailer, and its subscribers.
 
-    A subscriber joins without a pause between reading where the feed stands and following it, so there is no
-    moment in which an entry could pass it by.
+    A subscriber joins without an await between reading the feed's position and being added to its subscribers, so no
+    entry can slip past it.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._recent: deque[Entry] = deque(maxlen=REPLAY_ENTRIES)
-        self._hidden: set[int] = set()  # messages of recent entries that are off the board
+        self._hidden: set[int] = set()  # ids of messages in recent entries that have left the board
         self._following: set[Subscriber] = set()
         self._watchers: dict[str, set[Subscriber]] = {}
         self._snapshot = b""
         self._snapshot_seq = 0
         self._waiting: list[asyncio.Future[None]] = []
-        self._delivered = 0  # less than `seq` while a delivery is under way, and after it was interrupted
+        self._delivered = 0  # less than `seq` during a delivery, and after one was interrupted
         self.epoch = ""
         self.seq = 0
         self.read_at = 0.0  # when the tailer last read the log, on the monotonic clock
@@ -141,16 +141,16 @@ class Feed:
 
     @property
     def viewers(self) -> int:
-        """How many follow."""
+        """The number of subscribers."""
         return len(self._following)
 
     async def join(self, subscriber: Subscriber, *, after: int | None, epoch: str | None) -> None:
-        """Send a subscriber its first frame and what it missed, and let it follow from there.
+        """Add a subscriber: send its first frame and what it missed, then every entry that follows.
 
-        `after` and `epoch` are the cursor it comes back with. One that cannot be served gets a snapshot.
+        `after` and `epoch` are the cursor to resume from. If that is not possible, the first frame is a snapshot.
         """
         if epoch == self.epoch and after is not None and after > self.seq:
-            await self.refresh()  # another process may have been quicker
+            await self.refresh()  # the cursor may come from a process that is ahead of this one
         if epoch == self.epoch and after is not None and self._oldest_cursor <= after <= self.seq:
             subscriber.cursor = after
             subscriber.send(encode_frame(wire.Resumed(epoch=self.epoch, seq=after)))
@@ -170,13 +170,13 @@ class Feed:
         self._following.add(subscriber)
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Forget a subscriber and its watches."""
+        """Remove a subscriber and its watches."""
         self._following.discard(subscriber)
         for payment_id in list(subscriber.watches):
             self._unwatch(subscriber, payment_id)
 
     def watch(self, subscriber: Subscriber, payment_id: str) -> None:
-        """Tell a subscriber how a payment stands, and again whenever that changes."""
+        """Send a subscriber the state of a payment now and whenever it changes."""
         if not is_payment_id(payment_id):
             subscriber.send(_unknown(payment_id))
             return
@@ -196,11 +196,11 @@ class Feed:
 
     @property
     def _oldest_cursor(self) -> int:
-        """The oldest place to resume from. A new epoch leaves places out, so its first entries may be all there is."""
+        """The oldest resumable cursor. A new epoch skips places, so its first entries may be all there are."""
         return self._recent[0].seq - 1 if self._recent else self.seq
 
     def _send_missed(self, subscriber: Subscriber) -> None:
-        """Send the next entries to a subscriber that is behind; drop one whose cursor has left the buffer."""
+        """Send the next entries to a subscriber that is behind; drop it if its cursor has fallen out of the buffer."""
         start = subscriber.cursor - self._oldest_cursor
         if start < 0:
             subscriber.drop()
@@ -218,16 +218,16 @@ class Feed:
     # --- the tailer ---------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Read where the log stands. Nobody may join before."""
+        """Read the position of the log; call this before anyone joins."""
         await self._reload()
 
     async def run(self) -> None:
-        """Follow the log until cancelled. A database that does not answer is asked again.
+        """Tail the log until cancelled, retrying while the database is unavailable.
 
-        It may be run again after it was ended anywhere: it goes on at `seq`, and catches up the subscribers that an
-        interrupted delivery left behind.
+        It can be restarted at any point: it continues at `seq`, and first serves the subscribers that an interrupted
+        delivery left behind.
         """
-        self._database.changes.wake()  # the hint that an interrupted wait had taken is lost
+        self._database.changes.wake()  # an interrupted wait has lost its wake-up
         while True:
             await self._database.changes.wait(POLL_S)
             waiting, self._waiting = self._waiting, []
@@ -242,7 +242,7 @@ class Feed:
                         future.set_result(None)
 
     async def refresh(self) -> None:
-        """Wait until the tailer has tried once more to read the log, from after this call, but not for ever."""
+        """Wait until the tailer has read the log again, starting after this call; at most REFRESH_S."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         self._database.changes.wake()
@@ -256,7 +256,7 @@ class Feed:
             rows = await queries.log_after(connection, board.seq - REPLAY_ENTRIES, REPLAY_ENTRIES)
             page = await queries.messages_before(connection, None, SNAPSHOT_MESSAGES)
         entries = [Entry.of(row) for row in rows]
-        # From here on nothing is awaited: nobody may join between two histories.
+        # No await from here on: nobody may join between two epochs.
         self._recent.clear()
         self._hidden.clear()
         self.epoch, self.seq = board.epoch, board.seq
@@ -266,14 +266,14 @@ class Feed:
         self.read_at = time.monotonic()
 
     async def _read(self) -> None:
-        # Payments first, the log after: whatever a payment has come to, its message is then in what is read.
+        # Payments before the log: the message of a payment read as fulfilled is then certain to be in the log read.
         payments = await self._read_payments()
         while await self._read_log():
             pass
         await self._tell_watchers(payments)
 
     async def _read_log(self) -> bool:
-        """Read and deliver the next entries; True if there may be more."""
+        """Read and deliver the next entries; returns whether there may be more."""
         if self._delivered < self.seq:
             await self._deliver([])
         async with self._database.reading() as connection:
@@ -291,7 +291,7 @@ class Feed:
             raise RuntimeError(f"the log has a gap after {self.seq}")
         self._remember(entries)
         self.seq = entries[-1].seq
-        # While there is more to read, the page is ahead of the entries: the snapshot waits for the last of them.
+        # While there is more to read, a page would be ahead of the entries: build the snapshot after the last of them.
         caught_up = self.seq == board.seq
         if caught_up:
             self._keep_snapshot(*page)
@@ -299,7 +299,7 @@ class Feed:
         return not caught_up
 
     async def _start_over(self) -> None:
-        """History has changed: everybody comes back, and gets a snapshot."""
+        """Start a new epoch: all subscribers are dropped, reconnect and get a snapshot."""
         log.warning("feed.new_epoch", was=self.epoch)
         await self._reload()
         for subscriber in self._following:
@@ -325,11 +325,11 @@ class Feed:
         )
 
     async def _deliver(self, entries: list[Entry]) -> None:
-        """Send the newest entries to every subscriber, and to those that missed some before them also these."""
+        """Send the newest entries to every subscriber, and earlier ones to those that missed them."""
         frames = b"".join(entry.frame for entry in entries)
         last = self.seq
         before = last - len(entries)
-        # A subscriber that joins during this has read these entries from what the feed remembers.
+        # A subscriber that joins meanwhile gets these entries from the buffer.
         for count, subscriber in enumerate(tuple(self._following), start=1):
             if entries and subscriber.cursor == before:
                 subscriber.send(frames)
@@ -356,7 +356,7 @@ class Feed:
         for row in payments:
             frame = encode_frame(wire.PaymentUpdated(payment=wire.Payment.of(row)))
             for subscriber in tuple(self._watchers.get(row.id, ())):
-                # A subscriber that is still catching up has not had the message yet; it is told when it has.
+                # A subscriber that is still catching up doesn't have the message yet; it gets the update afterwards.
                 if subscriber.watches.get(row.id) != frame and subscriber in self._following:
                     subscriber.watches[row.id] = frame
                     subscriber.send(frame)
@@ -369,7 +369,7 @@ class Feed:
     # --- keeping alive ------------------------------------------------------------------------------
 
     async def keep_alive(self) -> None:
-        """Drop stalled subscribers and send idle ones a heartbeat, which browsers need as they can't see pings."""
+        """Drop stalled subscribers and send idle ones a heartbeat, which browsers need because they can't see pings."""
         while True:
             heartbeat = encode_frame(wire.Heartbeat(seq=self.seq))
             now = time.monotonic()

@@ -1,1 +1,1 @@
-"""Payments: from asking for a Checkout Session to the message that was paid for, or the money back."""
+"""Payments: from creating a Checkout Session to the posted message, or the refund."""

@@ -1,4 +1,4 @@
-"""Adoption: posting what was paid at Stripe for a payment that the database lost, as it does in an older backup."""
+"""Adoption: posting a message that was paid for at Stripe but whose payment is missing, as after restoring a backup."""
 
 import uuid
 from dataclasses import dataclass
@@ -31,12 +31,12 @@ SESSION_PREFIX = "cs_"
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What came of it.
+    """The result of an adoption.
 
     Attributes:
         message_id: The message that the payment bought.
-        is_new: Whether the payment was missing, and was made from the session and the given text.
-        says_the_same: Whether the message has the text and the author that were given.
+        is_new: Whether the payment was missing, and was created from the session and the given text.
+        says_the_same: Whether the message has the given text and author.
     """
 
     message_id: int
@@ -46,7 +46,7 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """Posts what was paid for and is missing here, from the parts of a running board."""
+    """Posts messages that were paid for and are missing."""
 
     database: Database
     gateway: StripeGateway
@@ -56,13 +56,13 @@ class Adoption:
     livemode: bool
 
     async def adopt(self, session_id: str, text: str, author: str | None) -> Adopted:
-        """Post what a Checkout Session paid for. Idempotent: a payment that is here keeps its text, and posts once.
+        """Post what a Checkout Session paid for. Idempotent: an existing payment keeps its text and is posted once.
 
         Raises:
             InvalidText: the text or the author breaks a rule.
-            NotFound: Stripe does not know the session.
-            Conflict: the session is not this board's, or no money is held for it.
-            GatewayError: Stripe could not be asked; the same call again goes on from there.
+            NotFound: Stripe has no such session.
+            Conflict: the session is not this board's, or was not paid, or its money went back.
+            GatewayError: Stripe could not be reached; a retry continues from there.
         """
         text, author = clean_text(text), clean_author(author)
         session, money = await _look_up(self.gateway, session_id, await self.fulfilment.new_question())
@@ -80,9 +80,9 @@ class Adoption:
         return Adopted(message_id, is_new, (payment.text, payment.author) == (text, author))
 
     async def _fulfill(self, payment: PaymentRecord, session: SessionFact) -> tuple[PaymentRecord, int]:
-        """Fulfill a payment and return it and the id of its message."""
+        """Fulfill a payment; returns it with the id of its message."""
         if payment.session_id == session.session_id:
-            # Stripe is asked anew, now that the payment is here: what it said of its money before was not kept.
+            # Ask Stripe again, now that the payment exists: its earlier answer about the money was not stored.
             await self.reconciler.ask(payment)
         elif await self.fulfilment.handle(session) is Verdict.DUPLICATE_PAYMENT:
             raise Conflict(
@@ -108,7 +108,7 @@ async def _look_up(
 
 
 def _payment_of(session: SessionFact, tag: str, *, livemode: bool) -> str:
-    """Return the id of the payment that a session of this board was made for."""
+    """Return the id of the payment that a session of this board is for."""
     if session.board_tag != tag or session.payment_id is None or not is_payment_id(session.payment_id):
         raise Conflict(f"The session {session.session_id} is not this board's: it does not bear its tag.")
     if session.livemode != livemode:
@@ -118,7 +118,7 @@ def _payment_of(session: SessionFact, tag: str, *, livemode: bool) -> str:
 
 
 def _check_money(session: SessionFact, money: IntentFact | None) -> None:
-    """Make sure that a session was paid and that the money is still there."""
+    """Check that a session was paid and that the money was not sent back."""
     name = f"The session {session.session_id}"
     if session.payment_status != "paid":
         raise Conflict(f"{name} is not paid: Stripe says {session.payment_status}.")
@@ -136,7 +136,7 @@ async def _exists(database: Database, payment_id: str) -> bool:
 def _new_payment(
     payment_id: str, session: SessionFact, terms: SessionTerms, client: str, text: str, author: str | None
 ) -> NewPayment:
-    """Return the payment that a session was made for. Stripe has neither its text nor its author."""
+    """Return the payment that a session is for. Stripe has neither its text nor its author."""
     price = Price(amount=session.amount_subtotal or 0, currency=session.currency or "", taxed=terms.taxed)
     if not price.amount or not amount_matches(session, price):
         raise Conflict(f"The session {session.session_id} asks for another amount than its price, so it is not ours.")
@@ -149,6 +149,6 @@ def _new_payment(
         expires_at=terms.expires_at,
         client=client,
         stripe_key=str(uuid.uuid4()),
-        stripe_params=taxed_params(taxed=terms.taxed),  # no session will be asked for with these
+        stripe_params=taxed_params(taxed=terms.taxed),  # never sent: the session exists
         session_id=session.session_id,
     )

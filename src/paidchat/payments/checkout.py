@@ -1,4 +1,4 @@
-"""Checkout: starting a payment, and finding one."""
+"""Checkout: starting and finding payments."""
 
 import hashlib
 import math
@@ -30,11 +30,11 @@ from paidchat.text import clean_author, clean_text
 
 log = structlog.get_logger(__name__)
 
-ANSWERS = 3  # times to ask when each answer is overtaken by another's
+ANSWERS = 3  # questions, if each answer is overtaken by another
 
 
 class Checkout:
-    """Starts payments: at most one per Idempotency-Key, as fast and as many as the limits allow."""
+    """Starts payments: at most one per Idempotency-Key, within the limits on rate and number."""
 
     def __init__(
         self,
@@ -55,17 +55,17 @@ class Checkout:
     async def start_checkout(
         self, text: str, author: str | None, *, client: str, idempotency_key: str | None = None
     ) -> PaymentRecord:
-        """Make a payment and its Checkout Session, or return the one that this key made before.
+        """Create a payment and its Checkout Session, or return the payment created before with this key.
 
-        The payment, with everything that will be asked of Stripe, is stored before Stripe is asked: whatever
-        happens in between, the same question can be asked again and means the same session.
+        The payment and the whole request to Stripe are stored before the request is sent, so whatever happens in
+        between, a retry sends the same request and gets the same session.
 
         Raises:
             InvalidText: the text or the author breaks a rule.
-            IdempotencyConflict: the key was used for another text or author.
-            IdempotencyInProgress: the first request with the key is still being answered.
-            RateLimited: this client starts payments too fast; one made before is answered all the same.
-            ProviderUnavailable: Stripe could not be asked; the same key goes on with the same payment.
+            IdempotencyConflict: the key was used with another text or author.
+            IdempotencyInProgress: the first request with the key is still in flight.
+            RateLimited: the client starts payments too fast. An existing payment is still returned.
+            ProviderUnavailable: Stripe could not be reached; a retry with the key continues with the same payment.
         """
         text, author = clean_text(text), clean_author(author)
         key = None if idempotency_key is None else hashlib.sha256(idempotency_key.encode()).hexdigest()
@@ -84,7 +84,7 @@ class Checkout:
     async def _claim(
         self, connection: AsyncConnection, text: str, author: str | None, key: str | None, client: str
     ) -> Claim:
-        """Find the payment of this key or insert a new one, and claim it unless it has its session already."""
+        """Find the payment with this key or insert a new one, and claim it unless it already has its session."""
         known = await queries.find_payment_by_key(connection, key) if key else None
         if known is None:
             client = client_id(client, self._board_tag)
@@ -123,7 +123,7 @@ class Checkout:
 
     def _unavailable(self, payment: PaymentRecord, error: GatewayError) -> ProviderUnavailable:
         if isinstance(error, RequestRefused | AccessDenied):
-            # Waiting does not help: a key, a tax setting or a parameter is wrong.
+            # A retry cannot help: an API key, a tax setting or a parameter is wrong.
             log.error("stripe.refused", payment_id=payment.id, error=str(error))
             return ProviderUnavailable("Payments are not set up correctly here. Nothing was charged.", retry_after=60)
         log.warning("stripe.unavailable", payment_id=payment.id, error=str(error))
@@ -145,9 +145,9 @@ class Checkout:
 
 
 def _estimate(payment: PaymentRecord) -> int:
-    """Return in how many seconds to ask again about a payment that another request has claimed.
+    """Return in how many seconds to retry for a payment that another request has claimed.
 
-    Stripe mostly answers within a second, so at first that is one, and then as long as it has taken so far.
+    Stripe usually responds within a second, so at first that is one, and then as long as the claim has lasted so far.
     """
     left = (payment.claimed_until or payment.read_at) - payment.read_at
     return max(1, math.ceil(min(left, CLAIM_TTL - left).total_seconds()))

@@ -1,4 +1,4 @@
-"""Fulfilment: what Stripe says of a payment, done once: posted, taken off the board, sent back."""
+"""Fulfilment: applies what Stripe reports about a payment exactly once: posts, hides or refunds it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,11 +29,11 @@ from paidchat.stripe.gateway import GatewayError, RequestRefused, StripeGateway
 
 log = structlog.get_logger(__name__)
 
-MAX_QUESTIONS = 3  # about one event, when each answer is overtaken by another's
+MAX_QUESTIONS = 3  # about one event, if each answer is overtaken by another
 
 
 class Fulfilment:
-    """Moves payments. Whoever learns something of Stripe, by a webhook or by asking, brings it here."""
+    """Moves payments: every fact from Stripe, from a webhook or a response, goes through here."""
 
     def __init__(
         self, database: Database, gateway: StripeGateway, metrics: Metrics, board_tag: str, *, livemode: bool
@@ -46,10 +46,10 @@ class Fulfilment:
         self._commits = GroupCommit(self._fulfill, is_outage=lambda error: isinstance(error, DatabaseUnavailable))
 
     async def handle(self, news: News) -> Verdict:
-        """Do what an event of Stripe's asks for.
+        """Apply an event from Stripe.
 
         Raises:
-            ProviderUnavailable: it only says where to look, and Stripe could not be asked.
+            ProviderUnavailable: the event only says where to look, and Stripe could not be reached.
         """
         if isinstance(news, ForeignEvent):
             return await self._note(news.event_id, news.event_type, Verdict.FOREIGN)
@@ -73,11 +73,11 @@ class Fulfilment:
         return verdict
 
     async def note_unreadable(self, event: UnreadableEvent) -> Verdict:
-        """Remember an event that cannot be read, so that it is logged and counted once, however often it is listed."""
+        """Store an unreadable event, so that it is logged and counted once, however often it is listed."""
         return await self._note(event.event_id, event.event_type, Verdict.UNREADABLE, error=str(event))
 
     async def _note(self, event_id: str, event_type: str, verdict: Verdict, **words: str) -> Verdict:
-        """Remember an event that asks for nothing."""
+        """Store an event that needs no action."""
         async with self._database.transaction() as connection:
             now = await clock.read(connection)
             event = ReceivedEvent(id=event_id, type=event_type, verdict=verdict, received_at=now)
@@ -89,11 +89,11 @@ class Fulfilment:
         return verdict
 
     async def refund_payment(self, payment_id: str) -> None:
-        """Send a payment's money back, and take its message off the board once Stripe has done so; idempotent.
+        """Refund a payment, and remove its message once Stripe has refunded it. Idempotent.
 
         Raises:
             NotFound: there is no such payment.
-            Conflict: there is no money of it to send back.
+            Conflict: there is no money to refund.
         """
         async with self._database.transaction() as connection:
             payment = (await queries.lock_payments(connection, [payment_id])).get(payment_id)
@@ -103,7 +103,7 @@ class Fulfilment:
         await self.send_refunds(payment_id)
 
     async def send_refunds(self, payment_id: str) -> None:
-        """Send what is to go back of a payment now; what fails is sent by the sweep."""
+        """Send a payment's refunds now; the sweep retries those that fail."""
         for payment_intent in await refunds.send_due(self._database, self._gateway, payment_id=payment_id):
             try:
                 await self.fulfill([await self._gateway.retrieve_intent(payment_intent, await self.new_question())])
@@ -111,7 +111,7 @@ class Fulfilment:
                 log.warning("stripe.not_answering", payment_id=payment_id, error=str(error))
 
     async def new_question(self) -> Question:
-        """Number a question that is about to be asked of Stripe."""
+        """Take a number for a question to Stripe."""
         async with self._database.transaction() as connection:
             return await queries.take_question(connection)
 
@@ -119,15 +119,15 @@ class Fulfilment:
         try:
             money = await self._gateway.retrieve_intent(news.payment_intent, await self.new_question())
         except RequestRefused as error:
-            # Not ours to see: another mode, or another account's.
+            # Another mode, or another account.
             log.warning("stripe.intent_refused", event_id=news.event_id, error=str(error))
             return None
         return replace(money, event_id=news.event_id, event_type=news.event_type)
 
     async def fulfill(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
-        """Do what the facts ask for, in one transaction, and return what became of each.
+        """Apply facts in one transaction; returns the verdict on each.
 
-        Safe to call any number of times, at the same time, with the same facts in any order
+        Idempotent and safe to call concurrently, with the facts in any order
         (docs.stripe.com/checkout/fulfillment#create-fulfillment-function). It is on disk when this returns.
         """
         return await self._commits.submit(facts)
@@ -143,7 +143,7 @@ class Fulfilment:
             for fact in facts:
                 verdicts.append(_enter(settlement, fact, fresh))
                 if fact.event_id in fresh:
-                    fresh.remove(fact.event_id)  # a copy of it in the same group is a duplicate
+                    fresh.remove(fact.event_id)  # another copy in the same group is a duplicate
                     await queries.set_verdict(connection, fact.event_id, verdicts[-1])
             await queries.move_payments(connection, settlement.moves())
             for duplicate in settlement.duplicates:
@@ -157,7 +157,7 @@ class Fulfilment:
     def _report(self, facts: Sequence[SessionFact | IntentFact], verdicts: Sequence[Verdict]) -> None:
         for fact, verdict in zip(facts, verdicts, strict=True):
             self._metrics.facts.labels(verdict).inc()
-            # Each open payment is asked about at each sweep: most answers say nothing new.
+            # Every open payment is asked about at each sweep, and most answers are not news.
             write = log.error if verdict in ALARMING else log.debug if verdict is Verdict.REPEATED else log.info
             what = fact.fact if isinstance(fact, SessionFact) else "money"
             write(
@@ -180,6 +180,6 @@ def _received(fact: SessionFact | IntentFact, event_id: str, now: datetime) -> R
         type=fact.event_type,
         payment_id=fact.payment_id,
         session_id=fact.session_id if isinstance(fact, SessionFact) else None,
-        verdict=Verdict.UNKNOWN,  # until it has one, in the same transaction: one that can be handled again is safe
+        verdict=Verdict.UNKNOWN,  # until it gets one, in the same transaction; this one means that it is handled again
         received_at=now,
     )

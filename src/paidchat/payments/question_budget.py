@@ -1,22 +1,22 @@
-"""How often people who look payments up may make the board ask Stripe, whose limit is a hundred questions a second."""
+"""The budget for asking Stripe when payments are looked up; Stripe's own limit is 100 requests a second."""
 
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-PER_SECOND = 10  # of one process
-PER_CLIENT_SECOND = 5  # of one client, at one process
-BURST = 2  # seconds' worth may be asked at once
-MOST_CLIENTS = 10_000  # remembered; the longest unseen is forgotten first
+PER_SECOND = 10  # per process
+PER_CLIENT_SECOND = 5  # per client and process
+BURST = 2  # seconds' worth of the rate, at once
+MOST_CLIENTS = 10_000  # remembered; the least recently seen is forgotten first
 
 SHORTEST_INTERVAL = timedelta(seconds=5)
 LONGEST_INTERVAL = timedelta(minutes=5)
-AGE_PER_INTERVAL = 60  # a payment of ten minutes is asked about every ten seconds
+AGE_PER_INTERVAL = 60  # a ten-minute-old payment is asked about every ten seconds
 
 
 def question_interval(age: timedelta) -> timedelta:
-    """Return how long after one question about an unsettled payment the next may follow: longer as it gets older."""
+    """Return the interval between two questions about an unsettled payment of this age."""
     return min(max(age / AGE_PER_INTERVAL, SHORTEST_INTERVAL), LONGEST_INTERVAL)
 
 
@@ -32,7 +32,7 @@ class _Bucket:
         self.tokens, self.filled_at = self.rate * BURST, time.monotonic()
 
     def fill(self) -> float:
-        """Add what has come since the last look, and return how much there is."""
+        """Add the tokens since the last call; returns how many there are."""
         now = time.monotonic()
         self.tokens = min(self.rate * BURST, self.tokens + (now - self.filled_at) * self.rate)
         self.filled_at = now
@@ -47,7 +47,7 @@ class QuestionBudget:
         self._clients: OrderedDict[str, _Bucket] = OrderedDict()
 
     def take(self, client: str) -> bool:
-        """Take one question on behalf of a client; False if there is none left for now."""
+        """Take one question for a client; returns False if the budget is used up for now."""
         buckets = (self._process, self._bucket(client))
         if any(bucket.fill() < 1 for bucket in buckets):
             return False
@@ -56,7 +56,7 @@ class QuestionBudget:
         return True
 
     def put_back(self, client: str) -> None:
-        """Put back a question that was taken and not asked."""
+        """Put back a question that was not asked."""
         for bucket in (self._process, self._bucket(client)):
             bucket.tokens += 1
 

@@ -1,4 +1,4 @@
-"""The limits on starting payments, per client address: counted in the database, so they are one for all processes."""
+"""The limits on starting payments, counted in the database so that they hold across processes."""
 
 import math
 import re
@@ -12,19 +12,19 @@ from paidchat.domain import LONGEST_OPEN, RateLimited
 from paidchat.storage import clock, queries
 
 _LIMIT = re.compile(r"(?P<count>\d+)/(?P<times>\d*)(?P<unit>second|minute|hour|day)")
-OPEN_PER_COUNT: Final = 10  # open payments a client may have, per payment that it may start at once
+OPEN_PER_COUNT: Final = 10  # open payments per client, as a multiple of the rate's count
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `count` payments of one client in any `period`."""
+    """At most `count` payments per client in any `period`."""
 
     count: int
     period: timedelta
 
     @classmethod
     def parse(cls, limit: str) -> "Rate | None":
-        """Read a setting that was checked, such as `10/minute`; None for `off`."""
+        """Parse a valid setting such as `10/minute`; returns None for `off`."""
         found = _LIMIT.fullmatch(limit)
         if found is None:
             return None
@@ -34,16 +34,16 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class PaymentLimits:
-    """How fast one client may start payments, and how many may be open, of one client and of all."""
+    """How fast one client may start payments, and how many may be open per client and in total."""
 
     rate: Rate | None
     most_open: int
 
     async def admit(self, connection: AsyncConnection, client: str) -> None:
-        """Let a client start one more payment, in the transaction that inserts it.
+        """Check that a client may start one more payment, in the transaction that inserts it.
 
         Raises:
-            RateLimited: with the time until the next one is admitted, in whole seconds.
+            RateLimited: with the whole seconds until the next one is admitted.
         """
         if self.rate is not None:
             await queries.lock_client(connection, client)

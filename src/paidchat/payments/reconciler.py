@@ -1,4 +1,4 @@
-"""The sweep: asks Stripe about what it did not tell, sends refunds that are due, and clears away what is old."""
+"""The reconciler: in periodic sweeps, catches up on missed webhooks, sends due refunds and prunes old rows."""
 
 import asyncio
 import random
@@ -25,17 +25,17 @@ from paidchat.stripe.gateway import GatewayError, RequestRefused, StripeGateway,
 
 log = structlog.get_logger(__name__)
 
-Failure = GatewayError | ProviderUnavailable  # of a question to Stripe
+Failure = GatewayError | ProviderUnavailable  # to get an answer from Stripe
 
-FIRST_DELAY_S = 0.5  # in a demo, Stripe is the server that is just starting
+FIRST_DELAY_S = 0.5  # in a demo, the stand-in for Stripe is the server that is just starting
 LONGEST_BACKOFF_S = 600
-LEASE_TTL = timedelta(seconds=60)  # renewed as a pass goes on; a holder that died is followed after it
+LEASE_TTL = timedelta(seconds=60)  # renewed during a sweep; after this, another process takes over from a dead one
 CHUNK = 500  # ids in one query
 PAYMENTS_PER_PASS = 200
 GIVE_UP_AFTER = 3  # failures in a row
-AT_ONCE = 8  # questions under way to Stripe, whose limit is a hundred a second
-# How long ago Stripe must have been asked about a payment, by its age: pairs of the age up to which it holds and the
-# interval, youngest first. Most are paid within minutes or never, and a bank debit takes days.
+AT_ONCE = 8  # concurrent questions to Stripe, whose limit is 100 a second
+# The interval between questions about a payment, as pairs of the age up to which it applies and the interval, youngest
+# first. Most payments are paid within minutes or never; a bank debit takes days.
 ANY_AGE = timedelta(days=365)
 INTERVALS: Final = {
     PaymentStatus.PENDING: (
@@ -45,30 +45,30 @@ INTERVALS: Final = {
     ),
     PaymentStatus.PROCESSING: ((ANY_AGE, timedelta(hours=1)),),
 }
-EVENTS_OVERLAP = timedelta(minutes=5)  # events become listable a little after they happen
+EVENTS_OVERLAP = timedelta(minutes=5)  # events can be listed only a little after they happen
 CLOSED_KEPT = timedelta(days=7)  # once Stripe has said that no money will come
 UNPAID_KEPT = timedelta(days=30)
-CLOCKS_AGREE = timedelta(minutes=1)  # with Stripe's, or nothing is pruned
-BEGINNING = datetime.fromtimestamp(0, UTC)  # before any event that Stripe still has
+CLOCKS_AGREE = timedelta(minutes=1)  # ours and Stripe's must, or nothing is pruned
+BEGINNING = datetime.fromtimestamp(0, UTC)  # earlier than any event that Stripe still has
 FAILING_EVENT_TTL = timedelta(days=1)
-INBOX_KEPT = timedelta(days=60)  # longer than Stripe can send or list an event
+INBOX_KEPT = timedelta(days=60)  # longer than Stripe sends or lists an event
 
 
 @dataclass(slots=True)
 class Findings:
-    """What one pass did."""
+    """What one sweep did."""
 
     asked: int = 0
     events: int = 0
     refunds: int = 0
     pruned: int = 0
-    failed: int = 0  # events and payments that could not be read, or that a bug of ours kept from being handled
+    failed: int = 0  # events and payments that were unreadable or hit a bug
 
 
 class Failures:
-    """Questions that Stripe did not answer: single ones are passed over, so many in a row mean that it is down.
+    """Counts failures: single ones are skipped, several in a row mean that Stripe is down.
 
-    One that failed for a reason of its own says nothing of Stripe, and must not keep us from the others.
+    A failure of our own, or an unreadable answer, says nothing about Stripe and doesn't stop the sweep.
     """
 
     def __init__(self, findings: Findings) -> None:
@@ -78,7 +78,7 @@ class Failures:
         self._in_a_row = 0
 
     def note(self, outcomes: Iterable[Exception | None]) -> None:
-        """Note what became of some questions."""
+        """Record the outcomes of some questions."""
         for error in outcomes:
             if isinstance(error, Failure) and not _is_unreadable(error):
                 self.first = self.first or error
@@ -90,12 +90,12 @@ class Failures:
 
     @property
     def too_many(self) -> bool:
-        """Whether there is no sense in asking on."""
+        """Whether to give up this sweep."""
         return self._in_a_row >= GIVE_UP_AFTER
 
 
 class Reconciler:
-    """One sweep at a time, across every process on the database."""
+    """Runs sweeps, one at a time across all processes on the database."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class Reconciler:
         self._holder = uuid.uuid4().hex
 
     async def run(self) -> None:
-        """Sweep now and every period, until cancelled; back off while Stripe does not answer."""
+        """Sweep now and every period until cancelled; back off while Stripe is unavailable."""
         failures = 0
         await asyncio.sleep(FIRST_DELAY_S)
         while True:
@@ -136,10 +136,10 @@ class Reconciler:
             await asyncio.sleep(backoff * random.uniform(0.9, 1.0))  # noqa: S311 - jitter, not a secret
 
     async def sweep(self, *, full: bool = False) -> Findings | None:
-        """Make one pass; a full one leaves nothing for later. None if another process is at it.
+        """Do one sweep, a full one without regard to intervals; returns None if another process is sweeping.
 
         Raises:
-            GatewayError, ProviderUnavailable: Stripe could not be asked; what was found before is kept.
+            GatewayError, ProviderUnavailable: Stripe could not be reached; whatever was found before is kept.
         """
         since = await self._hold()
         if since is None:
@@ -147,8 +147,8 @@ class Reconciler:
         read_to = None
         findings = Findings()
         try:
-            # Events first: one question tells of a hundred. What they don't tell, such as a session whose id was never
-            # stored, is asked for one by one; and one that Stripe fails on must not keep us from the others.
+            # Events first: one request lists a hundred. Anything they don't cover, such as a session whose id was never
+            # stored, is asked about individually, and one that fails must not stop the others.
             reading, read_to = await self._read_events(findings, since, BEGINNING if full else since)
             asking = await (self._ask_about_all(findings) if full else self._ask_about_due(findings))
             findings.refunds = len(await refunds.send_due(self._database, self._gateway))
@@ -190,7 +190,7 @@ class Reconciler:
         return failures.first
 
     async def _ask_about(self, payments: Sequence[PaymentRecord], findings: Findings, failures: Failures) -> None:
-        """Ask about some at once. Each goes to the end of the queue, whether Stripe answers or not."""
+        """Ask about several concurrently. Each goes to the end of the queue, whether Stripe answers or not."""
         for start in range(0, len(payments), AT_ONCE):
             chunk = payments[start : start + AT_ONCE]
             async with self._database.transaction() as connection:
@@ -206,17 +206,16 @@ class Reconciler:
     async def _read_events(
         self, findings: Findings, cursor: datetime, since: datetime
     ) -> tuple[Failure | None, datetime | None]:
-        """Handle the events that were not sent to us, the oldest first; return how far all are handled, if they are.
+        """Handle events that never reached us, oldest first; returns the first failure, and how far all are handled.
 
-        One that cannot be read is passed over. One that is itself in order but fails by itself is tried again for
-        a day, then it is passed over too.
+        Unreadable events are skipped. A readable one that keeps failing is retried for a day, then skipped too.
 
-        Times are Stripe's own, the next pass begins where this one ended: what our clock says does not matter.
+        The cursor is a time by Stripe's clock, and the next sweep starts there, so our clock does not matter.
         """
         try:
             listed = await self._gateway.list_events(max(since - EVENTS_OVERLAP, BEGINNING))
             if cursor > self._gateway.clock.now() + CLOCKS_AGREE:
-                # Our clock was wrong when the first sweep wrote this down.
+                # Our clock was wrong when the first sweep stored this.
                 cursor = BEGINNING
                 listed = await self._gateway.list_events(cursor)
         except GatewayError as error:
@@ -247,7 +246,7 @@ class Reconciler:
         return verdicts
 
     async def _prune(self) -> int:
-        """Clear away what is old, unless our idea of the time is not Stripe's: it could take what is not."""
+        """Delete old rows, unless our clock differs from Stripe's, since that might delete newer ones."""
         async with self._database.transaction() as connection:
             if abs(await clock.read(connection) - self._gateway.clock.now()) > CLOCKS_AGREE:
                 return 0
@@ -258,11 +257,11 @@ class Reconciler:
     # --- one payment --------------------------------------------------------------------------------
 
     async def look_up(self, payment: PaymentRecord, client: str) -> None:
-        """Ask Stripe about an unsettled payment that was looked up, and do what the answer asks for.
+        """Ask Stripe about an unsettled payment that was looked up, and apply the answer.
 
-        Stripe wants the page that a payer comes back to to do this
-        (docs.stripe.com/checkout/fulfillment#trigger-fulfillment-on-landing-page). It is asked at most once in 5 s
-        about one payment, less often about an older one, and within a budget: the sweep asks anyway.
+        Stripe recommends this for the page that the payer returns to
+        (docs.stripe.com/checkout/fulfillment#trigger-fulfillment-on-landing-page). At most one
+        question per payment in 5 s, fewer for older payments, and within a budget: the sweep asks anyway.
         """
         interval = question_interval(payment.read_at - payment.created_at)
         client = client_id(client, self._board_tag)
@@ -277,22 +276,22 @@ class Reconciler:
                 return
             await self.ask(payment, question)
         except Exception as error:
-            # No caller is waiting for this, and the next sweep asks again.
+            # Nobody waits for this, and the next sweep asks again.
             if isinstance(error, GatewayError | DomainError | WriteInterrupted | DatabaseUnavailable):
                 log.warning("stripe.not_asked", payment_id=payment.id, error=str(error))
             else:
                 log.exception("stripe.not_asked", payment_id=payment.id)
 
     async def ask(self, payment: PaymentRecord, question: Question | None = None) -> None:
-        """Ask Stripe about a payment, whatever it takes, and do what the answer asks for.
+        """Ask Stripe about a payment and apply the answer.
 
-        The question is numbered here unless it was before.
+        Takes a number for the question unless one is given.
 
-        A payment whose session id was never stored has its request repeated: the same key and parameters give
-        back the same session, if there is one. An answer that was overtaken is asked for again.
+        If the session's id was never stored, the request that created it is repeated: the same key and parameters
+        return the same session. An overtaken answer is asked for again.
 
         Raises:
-            OutcomeUnknown, AttemptFailed: Stripe could not be asked.
+            OutcomeUnknown, AttemptFailed: Stripe could not be reached.
         """
         try:
             session_id = payment.session_id or await self._sessions.recover(payment)
@@ -311,10 +310,10 @@ class Reconciler:
                 await self._sessions.expire(payment)
 
     async def paid_without_row(self, since: datetime) -> list[str]:
-        """Return the ids of our paid sessions whose payment is not in the database: made after a restored backup.
+        """Return the ids of our paid sessions whose payment is missing: it was made after the backup that was restored.
 
         Raises:
-            GatewayError: Stripe could not be asked.
+            GatewayError: Stripe could not be reached.
         """
         missing = []
         async for fact in self._gateway.list_paid_sessions(since):
@@ -326,12 +325,12 @@ class Reconciler:
 
 
 def _asked_within(payment: PaymentRecord, interval: timedelta) -> bool:
-    """Tell whether Stripe was asked about a payment so lately that the database need not be asked whether it was."""
+    """Tell from the row alone whether Stripe was asked about a payment within the interval."""
     return payment.asked_at is not None and payment.read_at - interval < payment.asked_at <= payment.read_at
 
 
 async def _outcome(work: Awaitable[Any], **about: str | None) -> Exception | None:
-    """Wait for something that asks Stripe, and return how that failed, if it did. Only an outage is raised."""
+    """Await one item's work and return its failure, if any. Only an outage of the database is raised."""
     try:
         await work
     except (GatewayError, ProviderUnavailable) as error:
@@ -347,5 +346,5 @@ async def _outcome(work: Awaitable[Any], **about: str | None) -> Exception | Non
 
 
 def _is_unreadable(error: Failure) -> bool:
-    """Tell whether Stripe did answer, but about this one thing with something that cannot be read."""
+    """Tell whether Stripe did answer, but unreadably."""
     return isinstance(error, UnreadableAnswer) or isinstance(error.__cause__, UnreadableAnswer)

@@ -1,4 +1,4 @@
-"""Money on its way back: wanted together with its reason, sent to Stripe until Stripe has it."""
+"""Refunds: stored together with their reason, then sent to Stripe and retried until it has them."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -15,9 +15,9 @@ from paidchat.stripe.gateway import AccessDenied, AttemptFailed, OutcomeUnknown,
 
 log = structlog.get_logger(__name__)
 
-# How long a refund is put off after so many attempts; the last holds for any more.
+# The delays after the first, second, … attempt; the last one also for all later attempts.
 DELAYS: Final = (timedelta(0), *(timedelta(seconds=10 * 2**attempts) for attempts in range(9)), timedelta(hours=1))
-# After this long Stripe may have forgotten the key; by then it says itself that the money is back already.
+# After this long Stripe may have pruned the key, but by then it rejects a refund of money that is back already.
 ALREADY_BACK = frozenset({"charge_already_refunded"})
 
 
@@ -28,7 +28,7 @@ async def want(
     cause: RefundCause,
     now: datetime,
 ) -> None:
-    """Write down that an intent's money is to go back; wanted twice is sent once."""
+    """Store that an intent must be refunded; idempotent."""
     new = RefundRecord(
         payment_intent=payment_intent,
         payment_id=payment_id,
@@ -43,10 +43,10 @@ async def want(
 
 
 async def want_all(connection: AsyncConnection, payment: PaymentRecord, now: datetime) -> None:
-    """Write down that a payment's money is to go back. What is back already needs nothing.
+    """Store that a payment must be refunded, unless it has been.
 
     Raises:
-        Conflict: there is none, or a dispute holds it.
+        Conflict: it was not paid, or is disputed.
     """
     if payment.refunded:
         return
@@ -58,7 +58,7 @@ async def want_all(connection: AsyncConnection, payment: PaymentRecord, now: dat
 
 
 async def send_due(database: Database, gateway: StripeGateway, *, payment_id: str | None = None) -> list[str]:
-    """Send the refunds that are due, or all of one payment; return the intents whose money went back."""
+    """Send the refunds that are due, or all of one payment; returns the intents that were refunded."""
     async with database.reading() as connection:
         due = await queries.due_refunds(connection, DELAYS, payment_id=payment_id)
     sent = []
@@ -69,7 +69,7 @@ async def send_due(database: Database, gateway: StripeGateway, *, payment_id: st
         except DatabaseUnavailable:
             raise
         except Exception:
-            log.exception("refund.failed", payment_id=refund.payment_id)  # the others are sent all the same
+            log.exception("refund.failed", payment_id=refund.payment_id)  # the others are still sent
     return sent
 
 

@@ -1,4 +1,4 @@
-"""Opening a payment's Checkout Session at Stripe, at most one request at a time, and finding one again."""
+"""Checkout Sessions: creating one at Stripe, with at most one request at a time per payment, and recovering one."""
 
 import asyncio
 import contextlib
@@ -21,35 +21,35 @@ from paidchat.stripe.parameters import expiry_of, with_expiry
 
 log = structlog.get_logger(__name__)
 
-CLAIM_TTL = timedelta(seconds=30)  # how long one request may be asking Stripe before another may take over
+CLAIM_TTL = timedelta(seconds=30)  # how long one request may ask Stripe before another may take over
 RELEASE_RETRY_S = 0.5
-# Stripe takes an expiry of 30 minutes to 24 hours from when *it* sees the request; leave it time to.
+# Stripe accepts an expiry of 30 minutes to 24 hours after *it* receives the request; allow for the delay.
 SHORTEST_SESSION = timedelta(minutes=32)
 LONGEST_SESSION = timedelta(hours=24) - timedelta(minutes=2)
-IDEMPOTENCY_KEY_TTL = timedelta(hours=23)  # Stripe may prune one after 24
-CLOCKS_AGREE = timedelta(minutes=1)  # when they differ by less
+IDEMPOTENCY_KEY_TTL = timedelta(hours=23)  # Stripe may prune keys after 24
+CLOCKS_AGREE = timedelta(minutes=1)  # ours and Stripe's, if they differ by less
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to ask Stripe for a payment's session, until it lapses; `until` is None if there is no need to ask."""
+    """The right to ask Stripe for a payment's session until it expires; `until` is None if there is no need to ask."""
 
     payment_id: str
     until: datetime | None
 
 
 def session_length(wanted: timedelta) -> timedelta:
-    """Return how long a session may be open that is wanted to be open this long."""
+    """Return a session's length, as near to the wanted one as Stripe allows."""
     return min(max(wanted, SHORTEST_SESSION), LONGEST_SESSION)
 
 
 def whole_seconds(time: datetime) -> datetime:
-    """Return a time as Stripe counts it."""
+    """Return a time in whole seconds, as Stripe counts."""
     return time.replace(microsecond=0)
 
 
 class CheckoutSessions:
-    """Opens sessions. Whatever is asked of Stripe was stored with the payment first, so it can be asked again."""
+    """Creates sessions. The request was stored with the payment first, so it can be repeated."""
 
     def __init__(self, database: Database, gateway: StripeGateway, background: Supervisor) -> None:
         self._database = database
@@ -57,28 +57,28 @@ class CheckoutSessions:
         self._background = background
 
     def expiry(self, now: datetime, lasts: timedelta) -> datetime:
-        """Return when a session that is opened now expires, by Stripe's clock.
+        """Return when a session that is created now expires, by Stripe's clock.
 
-        That clock decides what expiry Stripe takes. Ours is as good unless the two clearly differ.
+        Stripe checks the expiry by its clock. Ours is used unless the two clearly differ.
         """
         stripe_now = self._gateway.clock.now()
         return whole_seconds((stripe_now if abs(stripe_now - now) > CLOCKS_AGREE else now) + lasts)
 
     async def open(self, payment: PaymentRecord, claim: Claim) -> None:
-        """Ask Stripe for a payment's session and store it, which releases the claim; so does any failure.
+        """Create a payment's session at Stripe and store it. This releases the claim, as does any failure.
 
         Raises:
-            GatewayError: Stripe refused, or could not be asked.
+            GatewayError: Stripe rejected the request or could not be reached.
         """
         await self._open(payment, claim, anew_if_late=True)
 
     async def recover(self, payment: PaymentRecord) -> str | None:
-        """Return the id of a session that was asked for and never stored, by asking for it again.
+        """Return the id of a session that was requested but never stored, by repeating the request.
 
-        A payment that has none and can have none any more becomes `expired`. None also if the claim is held.
+        Returns None if there can be no session any more, which makes the payment `expired`, or if the claim is held.
 
         Raises:
-            GatewayError: Stripe refused, or could not be asked.
+            GatewayError: Stripe rejected the request or could not be reached.
         """
         async with self._database.transaction() as connection:
             until = await queries.claim_payment(connection, payment.id, CLAIM_TTL)
@@ -86,7 +86,7 @@ class CheckoutSessions:
             return None
         claim = Claim(payment.id, until)
         if payment.read_at - payment.created_at > IDEMPOTENCY_KEY_TTL:
-            # Stripe may have forgotten the key, and would make another session. An unseen first one has expired.
+            # Stripe may have pruned the key and would create a second session. The first has expired by now.
             async with self.releasing(claim):
                 await self.expire(payment)
             return None
@@ -94,9 +94,9 @@ class CheckoutSessions:
         return None if session is None else session.id
 
     async def _open(self, payment: PaymentRecord, claim: Claim, *, anew_if_late: bool) -> CheckoutSession | None:
-        """Ask for the session and store it. If Stripe refuses the expiry, ask for another one, or give the payment up.
+        """Create the session and store it. If Stripe rejects the expiry, try another one or let the payment expire.
 
-        A session that was made before would have been replayed, so there is none when Stripe refuses.
+        Stripe would have replayed a session created before, so if it rejects the request, there is none.
         """
         async with self.releasing(claim):
             try:
@@ -115,7 +115,7 @@ class CheckoutSessions:
             return session
 
     async def expire(self, payment: PaymentRecord) -> None:
-        """Give a payment up that has no session. Money that arrives all the same still wins."""
+        """Mark a payment without a session as expired. Money that still arrives is accepted."""
         async with self._database.transaction() as connection:
             await queries.expire_payment(connection, payment.id)
 
@@ -128,11 +128,11 @@ class CheckoutSessions:
             raise
 
     async def _create_anew(self, payment: PaymentRecord, now: datetime) -> CheckoutSession:
-        """Ask with another expiry: Stripe did not take the first, which came too late or from a clock that was wrong.
+        """Try another expiry: Stripe rejected the first, which was sent too late or came from a wrong clock.
 
-        A refused request is not remembered, and had Stripe seen the first before it would have replayed its answer:
-        so there is no session yet, and a new key is safe. Everything else stays as it was when the payment was made,
-        whatever the settings are by now: the payer was promised that.
+        Stripe doesn't store rejected requests and would have replayed an earlier success, so there is no session yet
+        and a new key is safe. Everything else stays as it was when the payment was created, whatever the settings are
+        now: that is what the payer was promised.
         """
         key, lasts = str(uuid.uuid4()), session_length(payment.expires_at - payment.created_at)
         params = with_expiry(payment.stripe_params, self.expiry(now, lasts))
@@ -140,7 +140,7 @@ class CheckoutSessions:
         return await self._create(payment.id, params, key)
 
     def _left(self, payment: PaymentRecord, now: datetime) -> timedelta:
-        """Return how far off the expiry in a payment's request is, by Stripe's clock."""
+        """Return the time left until the expiry in a payment's request, by Stripe's clock."""
         return expiry_of(payment.stripe_params) - self.expiry(now, timedelta(0))
 
     async def _now(self) -> datetime:
@@ -155,7 +155,7 @@ class CheckoutSessions:
 
     @contextlib.asynccontextmanager
     async def releasing(self, claim: Claim) -> AsyncIterator[None]:
-        """Release a claim if the block fails, so that whoever asks next need not wait for it to lapse."""
+        """Release a claim if the block fails, so that the next request need not wait for it to expire."""
         try:
             yield
         except BaseException:
@@ -165,7 +165,7 @@ class CheckoutSessions:
             raise
 
     async def _keep_releasing(self, payment_id: str, until: datetime) -> None:
-        """Try to release a claim until it would lapse; what made its request fail may last."""
+        """Retry releasing a claim until it would expire anyway; an outage may last."""
         for _ in range(int(CLAIM_TTL.total_seconds() / RELEASE_RETRY_S)):
             await asyncio.sleep(RELEASE_RETRY_S)
             if await self._release(payment_id, until):

@@ -1,4 +1,4 @@
-"""Settlement: works out, from locked payments and what Stripe says, what to write. Touches no database."""
+"""Settlement: computes what to write from locked payments and facts from Stripe. Doesn't use the database."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,7 +20,7 @@ from paidchat.records import BoardChange, PaymentMove, PaymentRecord, Posted, Re
 
 @dataclass(frozen=True, slots=True)
 class DuplicatePayment:
-    """Money that was paid twice: the intent to send back, and the payment it was meant for."""
+    """A second payment for one message: the intent to refund, and the payment it was for."""
 
     payment_intent: str
     payment_id: str
@@ -28,7 +28,7 @@ class DuplicatePayment:
 
 @dataclass(slots=True)
 class _Account:
-    """One payment, as it was found and as it will be."""
+    """One payment, before and after."""
 
     row: PaymentRecord
     before: PaymentState
@@ -39,10 +39,10 @@ class _Account:
     closed_at: datetime | None
 
     def heard_later_than(self, question: Question) -> bool:
-        """Tell whether a later answer about this money was heard already.
+        """Tell whether a newer answer about this money was applied already.
 
-        Programs of revision 0001 number nothing and leave only a time, taken from a clock of their own: it counts
-        unless it lies in the future. At worst a good answer is asked for once more.
+        Programs of revision 0001 store no number, only a time by their own clock, which counts unless it is in the
+        future. At worst an answer is asked for once more.
         """
         if self.known_number is not None and question.number < self.known_number:
             return True
@@ -50,12 +50,12 @@ class _Account:
 
     @property
     def has_news(self) -> bool:
-        """Whether something is to be written down beside the state."""
+        """Whether anything besides the state must be written."""
         return (self.known_number, self.closed_at) != (self.row.known_number, self.row.closed_at)
 
 
 class Settlement:
-    """Takes facts one by one and sums up what they change."""
+    """Takes facts one by one and collects the changes."""
 
     def __init__(self, payments: dict[str, PaymentRecord], *, board_tag: str, livemode: bool) -> None:
         self._board_tag = board_tag
@@ -64,7 +64,7 @@ class Settlement:
         self.duplicates: list[DuplicatePayment] = []
 
     def enter(self, fact: SessionFact | IntentFact) -> Verdict:
-        """Take one fact into account, or say why not."""
+        """Apply one fact; returns the verdict."""
         if fact.board_tag != self._board_tag or fact.payment_id is None:
             return Verdict.FOREIGN
         if fact.livemode != self._livemode:
@@ -83,7 +83,7 @@ class Settlement:
             case None:
                 return Verdict.REPEATED
             case Fact.EXPIRED | Fact.FAILED if account.row.session_id not in {None, fact.session_id}:
-                return Verdict.REPEATED  # an attempt before the present one came to its end
+                return Verdict.REPEATED  # the end of an attempt before the current one
             case Fact.PAID | Fact.PROCESSING if not amount_matches(fact, account.row.price):
                 return Verdict.WRONG_AMOUNT
             case Fact.PAID:
@@ -103,16 +103,14 @@ class Settlement:
             if fact.payment_intent is not None and not _never_to_be_posted(account.after):
                 self.duplicates.append(DuplicatePayment(fact.payment_intent, account.row.id))
                 return Verdict.DUPLICATE_PAYMENT
-            # The first money went back before it bought anything; this is new money, and counts.
+            # The first money was refunded before anything was posted; this is new money.
             account.after = replace(account.after, refunded=False, disputed=False)
         account.payment_intent = fact.payment_intent
         return _apply(account, Fact.PAID)
 
     def _enter_intent(self, account: _Account, fact: IntentFact) -> Verdict:
         if account.payment_intent not in {None, fact.payment_intent}:
-            return (
-                Verdict.DUPLICATE_PAYMENT_MOVED
-            )  # what becomes of money that was paid twice never touches the message
+            return Verdict.DUPLICATE_PAYMENT_MOVED  # the refund of a duplicate payment never affects the message
         if account.heard_later_than(fact.question):
             return Verdict.OVERTAKEN
         if fact.refunded or fact.disputed:
@@ -125,7 +123,7 @@ class Settlement:
         return Verdict.APPLIED if Verdict.APPLIED in moved else Verdict.REPEATED
 
     def moves(self) -> list[PaymentMove]:
-        """Return the payments to write, each with the status it was decided on."""
+        """Return the payments to write, each with the status that the move was decided on."""
         return [
             PaymentMove(
                 payment_id=account.row.id,
@@ -141,7 +139,7 @@ class Settlement:
         ]
 
     def board_changes(self) -> list[BoardChange]:
-        """Return what comes onto the board and what leaves it."""
+        """Return what is posted to the board and what is removed."""
         return [change for account in self._accounts.values() if (change := _board_change(account)) is not None]
 
 
@@ -158,7 +156,7 @@ def _apply(account: _Account, fact: Fact) -> Verdict:
 
 
 def _never_to_be_posted(state: PaymentState) -> bool:
-    """Tell whether the money that came is gone or held without ever having bought a message."""
+    """Tell whether the money is gone or on hold and no message was ever posted for it."""
     return not state.posted and (state.refunded or state.disputed)
 
 

@@ -1,1 +1,1 @@
-"""Serving: uvicorn and its protocols, with limits and deadlines for strangers."""
+"""Serving: uvicorn and its protocols, with limits and deadlines against abuse."""

@@ -1,4 +1,4 @@
-"""File descriptors: as many as the system lets us have, and a word in the log when they are too few."""
+"""File descriptors: raising the limit, and logging when they run out."""
 
 import errno
 import os
@@ -11,21 +11,21 @@ from paidchat.observability import Throttle
 
 log = structlog.get_logger(__name__)
 
-RESERVE: Final = 100  # for the database, the log, connections to Stripe, requests under way
+RESERVE: Final = 100  # for the database, the log, connections to Stripe, requests in flight
 _throttle = Throttle(60)
 
 
 def raise_limit(viewers: int) -> None:
-    """Raise the limit as far as this user may, and warn if it is too low for so many viewers.
+    """Raise the limit as far as permitted, and warn if it is too low for so many viewers.
 
-    What is started from here on inherits the limit.
+    Child processes inherit the limit.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
-        except (OSError, ValueError):  # macOS has a limit of its own below the hard one
+        except (OSError, ValueError):  # macOS has another limit below the hard one
             log.debug("descriptors.limit_kept", limit=soft)
     if soft not in (resource.RLIM_INFINITY, -1) and soft < viewers + RESERVE:
         log.warning(
@@ -38,9 +38,9 @@ def raise_limit(viewers: int) -> None:
 
 
 def look() -> None:
-    """Say, once a minute at most, if there is no descriptor left: newcomers are then turned away unheard.
+    """Log, at most once a minute, if no descriptor is left, so that new connections are dropped.
 
-    Nobody tells us of those: with uvloop they are accepted and closed below it (`uv__emfile_trick`).
+    That happens inside libuv, which accepts and closes them without telling us (`uv__emfile_trick`).
     """
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))

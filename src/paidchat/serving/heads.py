@@ -1,7 +1,7 @@
-"""Heads of HTTP requests: where one ends, what follows it, and what no server can read safely (RFC 9112).
+"""Request heads: where they end, what follows, and which ones are unsafe to parse (RFC 9112).
 
-The parser would take more than this, and differently from what another server in front of us may make of it. So each
-head is read here first, and the parser sees only what can be understood in one way.
+The parser is more lenient, and may differ from a proxy in front of us. So each head is checked here first, and the
+parser only gets unambiguous ones.
 """
 
 import re
@@ -11,11 +11,11 @@ from typing import Final, Self
 from urllib.parse import unquote_to_bytes
 
 MAX_HEAD: Final = 32 * 1024  # bytes
-MAX_LINE: Final = 8 * 1024  # bytes, with its end
+MAX_LINE: Final = 8 * 1024  # bytes, including its end
 MAX_FIELDS: Final = 100
-MAX_EMPTY_LINES: Final = 4  # before a request; RFC 9112, section 2.2, wants one to be let by
+MAX_EMPTY_LINES: Final = 4  # before a request; RFC 9112, section 2.2, says to ignore at least one
 FEED_PATH: Final = "/api/feed"
-REFUSAL: Final = "paidchat.refusal"  # in the ASGI scope's extensions: what a request is to be refused with
+REFUSAL: Final = "paidchat.refusal"  # key in the ASGI scope's extensions: the refusal of a request
 
 END: Final = b"\r\n\r\n"
 CR: Final = b"\r"[0]
@@ -26,12 +26,12 @@ _KEY = re.compile(rb"[0-9A-Za-z+/]{22}==")  # 16 bytes (RFC 6455, section 4.1)
 _ABSOLUTE = re.compile(rb"[A-Za-z][0-9A-Za-z+.-]*://[^/?#]*")
 # uri-host [":" port] of RFC 3986, section 3.2.2; brackets hold an IPv6 address
 _HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%~_-]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
-# The parser ends the connection over any method that it doesn't know, and needs none of the others.
+# The parser closes the connection for a method that it doesn't know.
 _PARSED = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"})
-_UNKNOWN = b"PUT"  # what the parser is given in place of any other
+_UNKNOWN = b"PUT"  # what the parser gets instead of any other
 _TARGET = re.compile(rb"(?:/|[A-Za-z][0-9A-Za-z+.-]*://)[^#]*\Z")  # RFC 9112, section 3.2
 _UPGRADES = frozenset({b"upgrade", b"http2-settings"})
-# We speak no subprotocol and no extension, and a handshake has no body; the other two are said anew.
+# No subprotocols, no extensions, no body; the other two headers are rewritten.
 _NOT_FOR_THE_FEED = _UPGRADES | {
     b"connection",
     b"content-length",
@@ -42,7 +42,7 @@ _NOT_FOR_THE_FEED = _UPGRADES | {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that closes the connection, in the contract's words."""
+    """An error response that closes the connection."""
 
     status: int
     code: str
@@ -51,7 +51,7 @@ class Refusal:
 
 
 class Refused(Exception):
-    """What came can't be taken."""
+    """The input must be refused."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.detail)
@@ -59,12 +59,12 @@ class Refused(Exception):
 
 
 def bad(what: str = "This is not a request that can be read safely.") -> Refused:
-    """Return what to raise for bytes that are no proper request."""
+    """Return the error for bytes that are not a valid request."""
     return Refused(Refusal(400, "bad_request", what))
 
 
 def too_large() -> Refused:
-    """Return what to raise for a head, or trailers, over a limit."""
+    """Return the error for a head or trailers over a limit."""
     return Refused(Refusal(431, "headers_too_large", "The request's headers are too large."))
 
 
@@ -72,12 +72,12 @@ TOO_SLOW: Final = Refusal(408, "request_timeout", "The request took too long to 
 
 
 def end_of(unread: bytearray, seen: int) -> int | None:
-    """Return how long the head at the beginning is, or None while it is incomplete.
+    """Return the length of the head at the beginning, or None while it is incomplete.
 
-    `seen` is how much was looked at before. The work is linear in what is new, but for one line's length.
+    `seen` is how much was checked before. The work is linear in what is new, plus one line's length.
 
     Raises:
-        Refused: it is too large, or broken in a way that nothing can still repair.
+        Refused: it is too large, or malformed whatever follows.
     """
     end = unread.find(END, max(0, seen - len(END) + 1))
     length = len(unread) if end < 0 else end + len(END)
@@ -90,14 +90,14 @@ def end_of(unread: bytearray, seen: int) -> int | None:
 
 
 def _is_broken(part: bytearray) -> bool:
-    """Tell whether some line ends with half an end; the second half of the last one may be still to come."""
+    """Tell whether a line ends in a lone CR or LF; the last one's LF may not have arrived yet."""
     ends = part.count(b"\r\n")
     halves = (part.count(b"\n"), part.count(b"\r") - part.endswith(b"\r"))
     return halves != (ends, ends) or b"\0" in part
 
 
 def skip_empty_lines(unread: bytearray) -> int:
-    """Take empty lines off the beginning, and return how many there were."""
+    """Remove empty lines from the beginning; returns how many there were."""
     count = 0
     while unread.startswith(b"\r\n"):
         del unread[:2]
@@ -107,12 +107,12 @@ def skip_empty_lines(unread: bytearray) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A head that can be read in one way only.
+    """An unambiguous head.
 
     Attributes:
-        method, target, version: of the request line; the version is that after `HTTP/1.`.
+        method, target, version: of the request line; the version is the digit after `HTTP/1.`.
         fields: names in lower case, and values.
-        size: in bytes, as it came.
+        size: in bytes, as received.
         length: of the body that follows, in bytes; None if it is chunked.
     """
 
@@ -125,10 +125,10 @@ class Head:
 
     @classmethod
     def parse(cls, head: bytes) -> Self:
-        """Read a whole head, its end included.
+        """Parse a complete head, including its end.
 
         Raises:
-            Refused: it is over a limit, or another server might read it in another way.
+            Refused: it is over a limit, or other servers might parse it differently.
         """
         request, *lines = head.removesuffix(END).split(b"\r\n")
         if len(lines) > MAX_FIELDS or max(map(len, (request, *lines))) + 2 > MAX_LINE:
@@ -161,9 +161,9 @@ class Head:
 
     @property
     def is_handshake(self) -> bool:
-        """Whether it asks for a WebSocket; anything else it asks to be upgraded to is not heard.
+        """Whether it is a WebSocket handshake; any other upgrade is ignored.
 
-        That is RFC 9110, section 7.8, and for HTTP/1.0 it is a must.
+        See RFC 9110, section 7.8, which requires that for HTTP/1.0.
         """
         return (
             self.method == b"GET"
@@ -173,26 +173,26 @@ class Head:
         )
 
     def plain(self) -> bytes:
-        """Return it for the parser, without what the parser would take for the end of HTTP.
+        """Return the head for the parser, without the upgrade, after which the parser would stop.
 
-        `Expect` is dropped from HTTP/1.0, which has no interim answers (RFC 9110, section 10.1.1).
+        `Expect` is dropped for HTTP/1.0, which has no interim responses (RFC 9110, section 10.1.1).
         """
         method = self.method if self.method in _PARSED else _UNKNOWN
         target = self._origin_form()
-        if target[:1] in {b"", b"?"}:  # an absolute target may have no path
+        if target[:1] in {b"", b"?"}:  # an absolute target may lack a path
             target = b"/" + target
         elif target == b"*" and method == b"OPTIONS":
-            target = b"/"  # of the server as a whole (RFC 9112, section 3.2.4)
+            target = b"/"  # asterisk-form (RFC 9112, section 3.2.4)
         return self._written(method, target, _UPGRADES if self.version else _UPGRADES | {b"expect"})
 
     def handshake(self) -> bytes:
-        """Return it as the WebSocket protocol wants it."""
+        """Return the head for the WebSocket protocol."""
         asked = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
         return self._written(self.method, self._origin_form() or b"/", _NOT_FOR_THE_FEED, asked)
 
     def _origin_form(self) -> bytes:
-        """Return the target without the scheme and host that it may begin with (RFC 9112, section 3.2.2)."""
-        absolute = _ABSOLUTE.match(self.target)  # tried at the start alone: a search would be quadratic
+        """Return the target without a scheme and host (RFC 9112, section 3.2.2)."""
+        absolute = _ABSOLUTE.match(self.target)  # anchored at the start: a search would be quadratic
         return self.target[absolute.end() :] if absolute else self.target
 
     def _written(
@@ -204,10 +204,10 @@ class Head:
         return b"\r\n".join(lines) + END
 
     def check_handshake(self) -> None:
-        """Make sure that a handshake can be answered with 101, but for its origin, which is the app's to judge.
+        """Check that a handshake can be answered with 101. The app checks the origin.
 
         Raises:
-            Refused: it has a body, asks elsewhere, or speaks another version; RFC 6455, sections 4.2.1 and 4.4.
+            Refused: it has a body, another path or another version (RFC 6455, sections 4.2.1 and 4.4).
         """
         if self.length != 0:
             raise bad("A WebSocket handshake has no body.")
@@ -225,10 +225,10 @@ class Head:
 
 
 def _body_length(fields: Sequence[tuple[bytes, bytes]], version: int) -> int | None:
-    """Return how long a body is, or None for a chunked one (RFC 9112, section 6.3).
+    """Return the length of the body, or None if it is chunked (RFC 9112, section 6.3).
 
     Raises:
-        Refused: it is said twice, or in a way that servers read differently: that is how requests are smuggled.
+        Refused: it is given twice, or in a way that servers parse differently, which allows request smuggling.
     """
     lengths = [value for name, value in fields if name == b"content-length"]
     codings = [value.lower() for name, value in fields if name == b"transfer-encoding"]

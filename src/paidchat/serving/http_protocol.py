@@ -1,4 +1,4 @@
-"""HTTP connections: uvicorn's protocol, one request at a time, and always in a phase that has a deadline."""
+"""HTTP connections: uvicorn's protocol, with one request at a time and a deadline in every phase."""
 
 import asyncio
 import enum
@@ -10,20 +10,20 @@ from paidchat.serving import descriptors, heads
 from paidchat.serving.seam import HttpToolsProtocol, RequestResponseCycle
 from paidchat.serving.transports import reset
 
-HEAD_TIMEOUT_S: Final = 10  # from the connection, or a head's first byte, to its end
+HEAD_TIMEOUT_S: Final = 10  # from connecting, or a head's first byte, to its end
 BODY_PAUSE_S: Final = 10
 BODY_TIMEOUT_S: Final = 20
-ANSWER_TIMEOUT_S: Final = 60  # from the end of a request until its answer is taken
-CLOSING_S: Final = 4  # from the last word to the end: within five, with some to spare
-MAX_DISCARDED: Final = 8 * 1024 * 1024  # bytes of a body that are let by after the answer, so that it is heard
-MAX_AFTER_REFUSAL: Final = 1024 * 1024  # bytes that are let by after what was refused; then they wait in the kernel
-SLICE: Final = 16 * 1024  # bytes taken from one connection before others get a turn on the loop
-# Of a chunked body, per byte of content: the smallest chunk has five of framing. What goes beyond hides something.
+ANSWER_TIMEOUT_S: Final = 60  # from the end of a request until the response has been read
+CLOSING_S: Final = 4  # from the last byte sent to the end; the contract says within five
+MAX_DISCARDED: Final = 8 * 1024 * 1024  # bytes of a body read after the response, so that it is received
+MAX_AFTER_REFUSAL: Final = 1024 * 1024  # bytes that are read after a refusal; the rest stays in the kernel
+SLICE: Final = 16 * 1024  # bytes processed for one connection before others get a turn on the event loop
+# Bytes of framing per byte of content in a chunked body; the smallest chunk has five. More is an attack.
 MAX_FRAMING_PER_BYTE: Final = 16
 
 
 class Phase(enum.Enum):
-    """What a connection waits for."""
+    """What a connection is waiting for."""
 
     HEAD = enum.auto()
     BODY = enum.auto()
@@ -33,9 +33,9 @@ class Phase(enum.Enum):
 
 
 class _LastWords:
-    """A transport for an answer that ends the connection: it says that it is done, and does not hang up yet.
+    """A transport for a response that ends the connection: it sends EOF instead of closing.
 
-    Closing while bytes are unread resets the connection, and the answer might go with it (RFC 9112, section 9.6).
+    Closing with unread input resets the connection, and the response could be lost (RFC 9112, section 9.6).
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -55,9 +55,9 @@ class _LastWords:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, which has no deadlines of its own and parses all that comes at once.
+    """uvicorn's HTTP protocol, which by itself has no deadlines and parses all input at once.
 
-    Here each head is read first (`heads`), and the parser is fed with one request at a time. What follows it waits.
+    Here each head is checked first (`heads`), and the parser gets one request at a time. Further input waits.
     """
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
@@ -65,21 +65,21 @@ class HttpProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._phase = Phase.HEAD
         self._unread = bytearray()
-        self._seen = 0  # bytes of an incomplete head that were looked at
+        self._seen = 0  # bytes of an incomplete head that were checked
         self._empty_lines = 0
         self._again: asyncio.Handle | None = None
-        self._over = False  # whether nothing that comes matters any more
-        self._backlog = 0  # bytes that waited to be sent when it was last looked at, while closing
+        self._over = False  # whether input is ignored from now on
+        self._backlog = 0  # bytes in the send buffer at the last check, while closing
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        """Forget the request before."""
-        self._whole = True  # whether a request is complete
+        """Reset the state of the previous request."""
+        self._whole = True  # whether the request is complete
         self._headers_complete = False
-        self._left: int | None = 0  # bytes of the body that are to come; None: it is chunked
-        self._head_size = self._fields = 0  # of a head and, if there are any, the trailers
+        self._left: int | None = 0  # bytes of the body still to come; None if it is chunked
+        self._head_size = self._fields = 0  # of the head and any trailers
         self._content = self._framing = 0  # bytes of a chunked body
-        self._discarded = 0  # bytes that came after the answer
+        self._discarded = 0  # bytes received after the response
         self._heard_at = self._until = 0.0
 
     # --- deadlines ----------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._expect_within(seconds)
 
     def _overdue(self) -> None:
-        """End what takes too long, with a word where one can still be said."""
+        """Close a connection that takes too long, with an error response if one can still be sent."""
         match self._phase:
             case Phase.BODY:
                 due = min(self._heard_at + BODY_PAUSE_S, self._until) - self.loop.time()
@@ -112,7 +112,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.transport.close()
                 self._close_within()
             case Phase.CLOSING if not self._over and 0 < self._waiting_to_be_sent() < self._backlog:
-                self._close_within()  # an answer is being read, slowly
+                self._close_within()  # the response is being read, slowly
             case Phase.CLOSING | Phase.ANSWER:
                 reset(self.transport, even_if_closing=True)
             case never:
@@ -128,13 +128,13 @@ class HttpProtocol(HttpToolsProtocol):
     # --- the connection -----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """Wait for a request."""
+        """Start waiting for a request."""
         super().connection_made(transport)
-        descriptors.look()  # this one may have taken the last
+        descriptors.look()  # this connection may have taken the last one
         self._enter(Phase.HEAD, HEAD_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
+        """Cancel the deadline."""
         self._relax()
         if self._again is not None:
             self._again.cancel()
@@ -142,7 +142,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes in; they are looked at when it is their turn."""
+        """Buffer input, and process it when it is its turn."""
         if self._over:
             self._discarded += len(data)
             if self._discarded > MAX_AFTER_REFUSAL:
@@ -156,15 +156,15 @@ class HttpProtocol(HttpToolsProtocol):
             self._advance()
 
     def shutdown(self) -> None:
-        """Close when the request under way is answered, or now."""
+        """Close once the request in flight is answered, or now."""
         super().shutdown()
         if self.transport.is_closing():
             self._close_within()
 
-    # --- taking requests ----------------------------------------------------------------------------
+    # --- requests ----------------------------------------------------------------------------------
 
     def _advance(self) -> None:
-        """Take what can be taken of what came, and no more than others can wait for."""
+        """Process buffered input, a bounded amount at a time."""
         room = SLICE
         try:
             while self._unread and not self._over and not self.transport.is_closing():
@@ -190,7 +190,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._advance()
 
     def _take_head(self) -> bool:
-        """Take a head, if it is complete; then either nothing or a body follows it."""
+        """Process a head if it is complete."""
         self._empty_lines += heads.skip_empty_lines(self._unread)
         if self._empty_lines > heads.MAX_EMPTY_LINES:
             raise heads.bad()
@@ -212,11 +212,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._until = self._heard_at + BODY_TIMEOUT_S
         self._enter(Phase.BODY, BODY_PAUSE_S)
         self.parser.feed_data(head.plain())
-        self.scope["method"] = head.method.decode()  # the app starts in the loop's next turn
+        self.scope["method"] = head.method.decode()  # the app's task starts in the event loop's next turn
         return True
 
     def _take_body(self) -> bool:
-        """Take a part of a body."""
+        """Process a part of a body."""
         size = SLICE if self._left is None else min(SLICE, self._left)
         piece = bytes(self._unread[:size])
         del self._unread[:size]
@@ -224,19 +224,19 @@ class HttpProtocol(HttpToolsProtocol):
             self._left -= len(piece)
             self.parser.feed_data(piece)
             return True
-        self._framing += len(piece)  # what is content is taken off again as it comes
+        self._framing += len(piece)  # the content is subtracted again in on_body
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserError:
             if not self._whole:
                 raise
-            self._stop_listening()  # what came after the last chunk is no request
+            self._stop_listening()  # bytes after the last chunk are not a request
         if self._is_too_much_around_a_body():
             raise heads.too_large()
         return True
 
     def _is_too_much_around_a_body(self) -> bool:
-        """Tell whether trailers, or what chunks are wrapped in, are over a limit."""
+        """Tell whether trailers or chunk framing are over a limit."""
         return (
             self._fields > heads.MAX_FIELDS
             or self._head_size > heads.MAX_HEAD
@@ -244,7 +244,7 @@ class HttpProtocol(HttpToolsProtocol):
         )
 
     def _stop_listening(self) -> None:
-        """Answer what was asked, and nothing else: where a chunked body ended in what came, nobody can say now."""
+        """Answer this request and no other: it is unknown now where the chunked body ended in the input."""
         self._over = True
         self._unread.clear()
         self.cycle.keep_alive = False
@@ -253,7 +253,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._close_within()
 
     def _shake_hands(self, head: heads.Head, end: int) -> None:
-        """Leave the connection to the WebSocket protocol, with what came after the handshake."""
+        """Hand the connection and any further input over to the WebSocket protocol."""
         self._relax()
         self.flow.resume_reading()
         self.connections.discard(self)
@@ -270,7 +270,7 @@ class HttpProtocol(HttpToolsProtocol):
             protocol.data_received(early)
 
     def _refuse(self, refusal: heads.Refusal) -> None:
-        """Say why there will be no answer to this, if nothing else was said yet, and end."""
+        """Send an error response unless one was started, and close."""
         self._over = True
         is_head = self._is_head()
         self._unread.clear()
@@ -282,20 +282,20 @@ class HttpProtocol(HttpToolsProtocol):
             if interrupted.response_started:
                 reset(self.transport)
                 return
-        elif self._headers_complete and not self._whole:  # it has its answer, and its body was only let by
+        elif self._headers_complete and not self._whole:  # it was answered; the rest of its body is discarded
             self.transport.close()
             return
         self.flow.resume_reading()
         self._start_asgi_task(self._refusing(refusal, "HEAD" if is_head else "GET"), self.app)
 
     def _is_head(self) -> bool:
-        """Tell whether what is refused is a HEAD, so that even its refusal has no body."""
+        """Tell whether the refused request is a HEAD, whose response has no body."""
         return self._unread.startswith(b"HEAD ") if self._whole else self.scope.get("method") == "HEAD"
 
     def _refusing(self, refusal: heads.Refusal, method: str) -> RequestResponseCycle:
-        """Return an exchange in which the app says it: in the contract's form, logged and counted like any other."""
+        """Return an exchange in which the app sends the refusal as a problem, logged and counted like any other."""
         super().on_message_begin()
-        missing: dict[str, Any] = {  # what the parser did not get to
+        missing: dict[str, Any] = {  # what the parser has not set yet
             "method": method,
             "path": "/",
             "raw_path": b"/",
@@ -319,22 +319,22 @@ class HttpProtocol(HttpToolsProtocol):
         self.cycle.more_body = False
         return self.cycle
 
-    # --- what the parser calls ----------------------------------------------------------------------
+    # --- parser callbacks ---------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """Begin a request, unless it is one that came on the heels of a chunked body."""
+        """Begin a request, unless it directly follows a chunked body."""
         if self._whole:
             self._stop_listening()
         else:
             super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Take the target."""
+        """Store the target."""
         if not self._over:
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field; trailers are counted and let by, for what a body's sender adds is not part of the head."""
+        """Store a header field; trailers are only counted and ignored."""
         if self._over:
             return
         if self._left is None and self._headers_complete:
@@ -345,13 +345,13 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Start to answer."""
+        """Start the app."""
         if not self._over:
             self._headers_complete = True
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body. Of one that was refused a little is let go by, so that the answer is heard."""
+        """Pass on a part of the body; discard some of a refused one, so that the client gets to read the response."""
         if self._over:
             return
         self._content += len(body)
@@ -364,7 +364,7 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Wait for the answer, or if there was one already, for the next request."""
+        """Wait for the response or, if it was sent already, for the next request."""
         if self._over:
             return
         super().on_message_complete()
@@ -374,10 +374,10 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._enter(Phase.ANSWER, ANSWER_TIMEOUT_S)
 
-    # --- answers ------------------------------------------------------------------------------------
+    # --- responses ----------------------------------------------------------------------------------
 
     def on_response_complete(self) -> None:
-        """Go on to the next request, if the connection stays."""
+        """Continue with the next request if the connection is kept alive."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._close_within()
@@ -385,7 +385,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self._whole:
             self._rest()
-        else:  # the rest of the body is not read
+        else:  # the rest of the body will not be read
             self._until = min(self._until, self.loop.time() + CLOSING_S)
             self._enter(Phase.BODY, CLOSING_S)
 

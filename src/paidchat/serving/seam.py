@@ -1,7 +1,7 @@
-"""The seam to uvicorn and websockets: the only module that takes what is not their public interface.
+"""The seam to uvicorn and websockets: the only module that imports their non-public names.
 
-Both are capped in `pyproject.toml`. What we rely on is listed here, and `tests/project/test_seam.py` looks for each
-name on a real object, so an upgrade that changes one fails there first.
+Both are capped in `pyproject.toml`. All that we rely on is listed here, and `tests/project/test_seam.py` checks each
+name on a real object, so an incompatible upgrade fails there first.
 """
 
 from typing import Final
@@ -22,7 +22,7 @@ __all__ = [
     "WebSocketsSansIOProtocol",
 ]
 
-# What `serving` uses or overrides, beside asyncio's own protocol methods.
+# What `serving` uses or overrides, besides asyncio's own protocol methods.
 OF_HTTP: Final = frozenset(
     {
         "_start_asgi_task",

@@ -1,4 +1,4 @@
-"""The server: uvicorn, set up for many quiet WebSockets, with deadlines for slow clients and a seam for the feed."""
+"""The server: uvicorn, configured for many idle WebSockets and with our protocols."""
 
 import asyncio
 import contextlib
@@ -17,35 +17,35 @@ from paidchat.serving.http_protocol import HttpProtocol
 from paidchat.serving.seam import Multiprocess
 
 KEEP_ALIVE_S: Final = 5  # between a client's requests
-# A proxy that sends on a connection just as we close it has a POST without an answer, which it must not repeat. So
-# we keep them for longer than the usual ones do: nginx and load balancers 60 s, Caddy two minutes.
+# A proxy that sends a POST on a connection just as we close it gets no response and must not retry. So we keep
+# connections longer than the usual proxies do: nginx and load balancers 60 s, Caddy two minutes.
 PROXY_KEEP_ALIVE_S: Final = 150
-SHUTDOWN_S: Final = 5  # for requests under way; sockets are told at once
+SHUTDOWN_S: Final = 5  # for requests in flight; WebSockets are closed at once
 USER_TIMEOUT_MS: Final = 25_000  # unacknowledged data ends a connection after this (RFC 5482)
-# What the kernel keeps of a client's bytes that we don't read: twice this (socket(7)), and not tens of megabytes for
-# each connection. The largest body that we take is half of it.
+# The kernel buffers twice this of unread input (socket(7)), instead of up to tens of megabytes per connection. The
+# largest body that we accept is half of it.
 RECEIVE_BUFFER: Final = 128 * 1024
 BACKLOG: Final = 2048
 TICKS_PER_S: Final = 10  # of uvicorn's main loop
-START_TIMEOUT_S: Final = 30  # for a worker to come into service
+START_TIMEOUT_S: Final = 30  # for a worker to become ready
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server that calls back once it accepts connections, and says when it can't take any more."""
+    """uvicorn's server that calls back once it accepts connections, and logs when it can't accept more."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None] | None = None) -> None:
         super().__init__(config)
         self._on_ready = on_ready
 
     async def startup(self, sockets: Any = None) -> None:
-        """Start, and say so."""
+        """Start, and call back."""
         await super().startup(sockets)
         if self.started and self._on_ready:
-            # In the loop's next turn the server is in its main loop and stops when asked to.
+            # From the event loop's next turn on, the server is in its main loop and can be stopped.
             asyncio.get_running_loop().call_soon(self._on_ready)
 
     async def on_tick(self, counter: int) -> bool:
-        """Do what is to be done ten times a second; once in it, look whether a newcomer could be taken."""
+        """Run uvicorn's tick, ten times a second, and once a second check for free descriptors."""
         if counter % TICKS_PER_S == 0:
             descriptors.look()
         return await super().on_tick(counter)
@@ -58,7 +58,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def _hangup_captured(self) -> Iterator[None]:
-        in_main_thread = threading.current_thread() is threading.main_thread()  # signals are for no other
+        in_main_thread = threading.current_thread() is threading.main_thread()  # only the main thread gets signals
         if not in_main_thread or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
             yield
             return
@@ -72,7 +72,7 @@ class Server(uvicorn.Server):
 class Workers(Multiprocess):
     """uvicorn's worker processes, calling back once all of them accept connections.
 
-    SIGHUP replaces them one by one, each new one in service before an old one leaves.
+    SIGHUP replaces them one by one, starting each new one before stopping an old one.
     """
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], on_ready: Callable[[], None]) -> None:
@@ -80,20 +80,20 @@ class Workers(Multiprocess):
         self._on_ready = on_ready
 
     def init_processes(self) -> None:
-        """Start the workers, and say when they are ready; one that fails to start is handled by the parent's loop."""
+        """Start the workers, and call back when they are ready; uvicorn's loop handles one that fails to start."""
         super().init_processes()
         if all(process.wait_until_ready(START_TIMEOUT_S, self.should_exit) for process in self.processes):
             self._on_ready()
 
 
 def server_config(app: FastAPI | str, *, trusted_proxies: tuple[str, ...] = (), **more: Any) -> uvicorn.Config:
-    """Return uvicorn's configuration for the board; `more` are further settings of uvicorn's."""
+    """Return uvicorn's configuration for the board; `more` are additional settings of uvicorn."""
     return uvicorn.Config(
         app,
         http=HttpProtocol,
         ws=FeedProtocol,
         ws_max_size=MAX_FRAME,
-        ws_per_message_deflate=False,  # costs a viewer three times the CPU and five times the memory
+        ws_per_message_deflate=False,  # costs three times the CPU and five times the memory per connection
         ws_ping_interval=PING_INTERVAL_S,
         ws_ping_timeout=PING_TIMEOUT_S,
         timeout_keep_alive=PROXY_KEEP_ALIVE_S if trusted_proxies else KEEP_ALIVE_S,
@@ -103,7 +103,7 @@ def server_config(app: FastAPI | str, *, trusted_proxies: tuple[str, ...] = (), 
         backlog=BACKLOG,
         timeout_worker_healthcheck=START_TIMEOUT_S,
         server_header=False,
-        access_log=False,  # the guard logs requests, without what an address gives away
+        access_log=False,  # the guard logs requests, without secrets in paths
         log_config=None,
         **more,
     )
@@ -113,11 +113,11 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a socket bound to an address.
 
     Raises:
-        OSError: the address is in use, or not this machine's.
+        OSError: the address is in use or not local.
     """
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; every connection inherits it
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; inherited by every connection
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)  # inherited as well
     listening.bind((host, port))

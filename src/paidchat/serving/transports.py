@@ -1,11 +1,11 @@
-"""Transports: what the feed needs of a viewer's connection, and how one is cut off."""
+"""Transports: what the feed needs of a connection, and how to reset one."""
 
 import contextlib
 import socket
 import struct
 from typing import Any, Final, Protocol
 
-_AT_ONCE: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
+_AT_ONCE: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 
 
 class Transport(Protocol):
@@ -15,28 +15,28 @@ class Transport(Protocol):
         """Queue bytes for sending."""
 
     def get_write_buffer_size(self) -> int:
-        """Return how many bytes wait to be sent."""
+        """Return the number of bytes in the send buffer."""
 
     def is_closing(self) -> bool:
-        """Tell whether nothing more may be written."""
+        """Tell whether it is closing or closed."""
 
     def get_extra_info(self, name: str) -> Any:
-        """Return what is known of the connection; its socket, say."""
+        """Return information about the connection, such as its socket."""
 
     def abort(self) -> None:
-        """Close without sending what waits."""
+        """Close without sending the buffer."""
 
 
 def reset(transport: Transport, *, even_if_closing: bool = False) -> None:
-    """Drop a connection whose other side does not read: without a word, and with all that the kernel holds for it.
+    """Reset a connection whose client does not read, discarding everything that the kernel buffers for it.
 
-    One that is closing already has its last words under way; they are let go too only if asked for.
+    For one that is already closing, the data still being sent is only discarded on request.
 
-    An aborted connection alone leaves what was handed to the kernel there, for as long as the other side takes no
-    notice: megabytes, in the worst case, that nobody can account for. A reset frees them now (RFC 9293, 3.10.5).
+    Aborting alone leaves the kernel's buffer, up to megabytes, for as long as the client doesn't read. A reset frees it
+    at once (RFC 9293, section 3.10.5).
     """
     connected = transport.get_extra_info("socket")
     if connected is not None and (even_if_closing or not transport.is_closing()):
-        with contextlib.suppress(OSError):  # the connection may be gone already
+        with contextlib.suppress(OSError):  # the connection may be closed already
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
     transport.abort()

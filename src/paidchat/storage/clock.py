@@ -1,8 +1,8 @@
 """The clock that stored times are compared with.
 
-On PostgreSQL it is the database's own, which all processes share: two whose clocks differ agree on who holds what.
-On SQLite it is the one process's. Either may jump, so a stored time counts only within its own span: a claim of 30 s
-that ends in an hour was written by a clock that was wrong, and holds nothing.
+On PostgreSQL it is the database's, so that processes whose own clocks differ agree on who holds a claim or a lease.
+On SQLite it is the process's. Either may jump, so a stored time counts only within its own span: a claim of 30 s that
+ends in an hour was written by a wrong clock, and is ignored.
 """
 
 from datetime import datetime, timedelta
@@ -34,10 +34,10 @@ async def read(connection: AsyncConnection) -> datetime:
 
 
 def in_force(connection: AsyncConnection, until: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:
-    """Tell whether something that was taken for `span` and ends at `until` still holds. NULL holds nothing."""
+    """Tell whether a claim or lease for `span` that ends at `until` is still in force. NULL is not."""
     return and_(until.is_not(None), until > moment(connection), until <= moment(connection, span))
 
 
 def within(connection: AsyncConnection, since: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:
-    """Tell whether `since` lies in the last `span`. NULL does not, nor does a time to come."""
+    """Tell whether `since` is within the last `span`. NULL is not, nor is a time in the future."""
     return and_(since.is_not(None), since > moment(connection, -span), since <= moment(connection))

@@ -1,4 +1,4 @@
-"""The engine, what differs between SQLite and PostgreSQL, and the only commit."""
+"""The database: its engine, the differences between SQLite and PostgreSQL, and the only place that commits."""
 
 import asyncio
 import os
@@ -21,45 +21,45 @@ from paidchat.storage.postgres_url import connect_arguments
 from paidchat.storage.sessions import Connection as AsyncpgConnection
 from paidchat.storage.sessions import check_sessions
 
-LOCK_TIMEOUT_S = 3  # for what another process holds; Stripe sends again, and a request that waits longer only piles up
-# For our own turn to write on SQLite, where every commit waits for the disk. The queue is fair and moves, and a payer
-# would rather wait than be sent away, but not for longer than Stripe waits for the answer to a webhook.
+LOCK_TIMEOUT_S = 3  # for a lock that another process holds; Stripe retries, and requests that wait longer only pile up
+# To write to SQLite, where every commit waits for the disk. The queue is fair and keeps moving, and a payer would
+# rather wait than get an error, but no longer than Stripe waits for the response to a webhook.
 TURN_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S = 5
 CONNECT_TIMEOUT_S = 3
-# Set once connected and not while connecting: poolers such as PgBouncer refuse most settings there.
+# Set after connecting, not while connecting: poolers such as PgBouncer reject most settings there.
 SESSION_SETTINGS = f"""
     SET lock_timeout = '{LOCK_TIMEOUT_S}s';
     SET statement_timeout = '{STATEMENT_TIMEOUT_S}s';
-    SET idle_in_transaction_session_timeout = '10s' -- a process that hangs must not keep the counter from the others
+    SET idle_in_transaction_session_timeout = '10s' -- a hanging process must not lock the counter for the others
 """
-POOL_SIZE = 10  # connections a process holds to PostgreSQL, the listener's not among them
-# Classes of PostgreSQL's errors that do not come from what was asked of it: connection, state, resources, a lock that
-# could not be had, a deadlock that another transaction won, an operator's intervention, the system
+POOL_SIZE = 10  # connections per process, besides the listener's
+# Classes of PostgreSQL errors that the statement did not cause: connection, state, resources, a lock timeout,
+# a deadlock, an operator's intervention, the system
 # (postgresql.org/docs/current/errcodes-appendix.html).
 _OUTAGES = frozenset({"08", "25", "40", "53", "55", "57", "58"})
-LOCKED = frozenset({"55P03", "40P01"})  # waited for too long, or in a circle
+LOCKED = frozenset({"55P03", "40P01"})  # lock timeout, deadlock
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_PRIMARY = 0xFF  # SQLite's extended codes carry the primary one in their lowest byte (sqlite.org/rescode.html)
+_PRIMARY = 0xFF  # the lowest byte of SQLite's extended codes is the primary code (sqlite.org/rescode.html)
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
 class DatabaseUnavailable(Exception):
-    """The database could not be reached, is locked, full or shutting down: any request would meet that.
+    """The database is unreachable, locked, full or shutting down, so any request would fail.
 
-    The text is the driver's own words. Other errors of the database's are bugs of ours, and come as SQLAlchemy's.
+    The text is the driver's. Other database errors are bugs of ours and are raised as SQLAlchemy's.
     """
 
     @property
     def is_locked(self) -> bool:
-        """Whether another held it: for longer than we wait, or in a deadlock, which is rolled back."""
+        """Whether the cause was a lock: a timeout, or a deadlock, in which our transaction was rolled back."""
         state, code = _codes(self.__cause__)
         return state in LOCKED or (code is not None and code & _PRIMARY in _BUSY)
 
 
 @contextmanager
 def _telling_outages() -> Iterator[None]:
-    """Raise DatabaseUnavailable for what is not the fault of what was asked. Inside, nothing else is waited for."""
+    """Translate outages into DatabaseUnavailable. Await nothing but the database inside."""
     try:
         yield
     except Exception as error:
@@ -75,7 +75,7 @@ def _is_outage(error: Exception) -> bool:
     if state is not None:
         return state[:2] in _OUTAGES
     if code is not None and code & _PRIMARY == sqlite3.SQLITE_ERROR:
-        return False  # a table or a column that is not there
+        return False  # a missing table or column
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
@@ -86,7 +86,7 @@ def _codes(error: BaseException | None) -> tuple[str | None, int | None]:
 
 
 def _cause(error: BaseException | None) -> BaseException | None:
-    """Return the driver's own error where SQLAlchemy has wrapped it."""
+    """Return the driver's error, unwrapped from SQLAlchemy's."""
     return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
 
 
@@ -96,7 +96,7 @@ def _words(error: Exception) -> str:
 
 
 class Database:
-    """The board's database, open inside `async with`. Every commit wakes whoever waits on `changes`."""
+    """The board's database, open inside `async with`. Every commit wakes the tasks that wait on `changes`."""
 
     def __init__(self, url: str) -> None:
         parsed = make_url(url)
@@ -105,14 +105,14 @@ class Database:
         self._given_url = url
         self.changes = Wakeups()
         self.engine: AsyncEngine
-        # SQLite has one writer. Waiting for it here is fair and instant; waiting in SQLite is a sleep and a retry.
+        # SQLite has one writer. This lock is fair and wakes at once; SQLite itself would sleep and retry.
         self._one_writer = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        """Make the engine; nothing is connected yet.
+        """Create the engine, without connecting yet.
 
         Raises:
-            DatabaseUnavailable: there can be no file where it is to be.
+            DatabaseUnavailable: the file cannot be created.
         """
         if self.backend == "sqlite":
             with _telling_outages():
@@ -120,7 +120,7 @@ class Database:
             self.engine = create_async_engine(self.url, connect_args={"timeout": LOCK_TIMEOUT_S})
             _prepare_sqlite(self.engine)
         else:
-            # The address goes to the driver as it is, so that it means the same here and to the listener.
+            # The URL goes to the driver unchanged, so it means the same here as to the listener.
             self.engine = create_async_engine(
                 f"{DRIVERS['postgresql']}://",
                 pool_size=POOL_SIZE,
@@ -136,7 +136,7 @@ class Database:
         await self.engine.dispose()
 
     async def connect(self, application_name: str = "paidchat") -> AsyncpgConnection:
-        """Open one more connection to PostgreSQL, on which nothing waits for ever, on either side.
+        """Open another connection to PostgreSQL, with timeouts on both sides.
 
         Raises:
             OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError: as asyncpg does.
@@ -150,10 +150,10 @@ class Database:
         return connection
 
     async def check_sessions(self) -> None:
-        """Make sure that connections keep their sessions, which they don't behind a transaction pooler.
+        """Check that connections keep their sessions, which they don't behind a transaction pooler.
 
         Raises:
-            DatabaseUnavailable: they don't, or there was no connection.
+            DatabaseUnavailable: they don't, or connecting failed.
         """
         if self.backend != "postgresql":
             return
@@ -174,9 +174,9 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Open a writing transaction; it is on disk when the block has ended, or gone when the block raises.
+        """Open a writing transaction: committed to disk when the block ends, rolled back when it raises.
 
-        Never held across a network call: on SQLite it is the one writer.
+        Never hold it across a network call: SQLite has only one writer.
 
         Raises:
             DatabaseUnavailable: nothing was written, unless the connection broke while it committed.
@@ -191,7 +191,7 @@ class Database:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Wait for our turn to write, where only one can, but not for ever: others are waiting too."""
+        """Wait, with a timeout, for our turn to write where only one transaction can."""
         if self.backend != "sqlite":
             yield
             return
@@ -207,10 +207,10 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that sees one state of the database and changes nothing.
+        """Open a read-only transaction that sees one state of the database.
 
         Raises:
-            DatabaseUnavailable: it cannot be read just now.
+            DatabaseUnavailable: it cannot be read.
         """
         with _telling_outages():
             async with self._connected() as connection:
@@ -220,7 +220,7 @@ class Database:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
-        """Take a connection. Whatever keeps us from one, a wrong password as well, makes the database unavailable."""
+        """Take a connection. Any failure to connect, even a wrong password, means that the database is unavailable."""
         async with AsyncExitStack() as stack:
             try:
                 connection = await stack.enter_async_context(self.engine.connect())
@@ -230,9 +230,9 @@ class Database:
 
 
 def _make_private(file: Path) -> None:
-    """Make a file, and the folders that are missing above it, for our own user alone; what is there stays as it is.
+    """Create a file and its missing parent folders, accessible only by our user; existing ones are left alone.
 
-    SQLite gives the files it puts beside a database the database's own permissions.
+    SQLite gives the files beside a database the same permissions.
     """
     missing = [folder for folder in file.absolute().parents if not folder.exists()]
     for folder in reversed(missing):
@@ -242,14 +242,14 @@ def _make_private(file: Path) -> None:
 
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:
-    """Take the transactions out of the driver's hands: its own begin after the first read, and lose updates."""
+    """Begin transactions ourselves: the driver begins them after the first read, which loses updates."""
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")  # money is on disk before the answer
+        cursor.execute("PRAGMA synchronous = FULL")  # payments are on disk before the response
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 

@@ -1,4 +1,4 @@
-"""Group commit: what arrives while one transaction is being written goes together into the next."""
+"""Group commit: requests that arrive while a transaction is being written share the next one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,11 +13,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_AT_ONCE = 32  # requests in one transaction
-TASK: Final = "paidchat:group_commit"  # the writer's name; it runs while there is something to write
+TASK: Final = "paidchat:group_commit"  # the writer task's name; it runs only while there is something to write
 
 
 class WriteInterrupted(Exception):
-    """The writer was ended in the middle: these items may have been written, or not. Submit them again."""
+    """The writer was cancelled midway, so these items may or may not have been written. Submit them again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,11 @@ class _Request(Generic[Item, Result]):
 
 
 class GroupCommit(Generic[Item, Result]):
-    """Hands requests to one writer, which answers each after the transaction that holds it is committed.
+    """Passes requests to one writer task, which resolves each after the transaction with it has been committed.
 
-    `write` takes the items of any number of requests and returns a result for each, or raises and has done
-    nothing. A group that fails is written again one by one, so that a bad request never holds up the others;
-    unless `is_outage` says that none would fare better: then all who wait are told at once, and nobody waits for
-    as many failures as there are others before.
+    `write` takes the items of any number of requests and returns a result for each, or raises and has written
+    nothing. The requests of a group that fails are written again one by one, so that a bad one doesn't fail the
+    others. If `is_outage` says that this can't help, all waiting requests fail at once instead of one after another.
     """
 
     def __init__(
@@ -52,14 +51,14 @@ class GroupCommit(Generic[Item, Result]):
         self._is_outage = is_outage
         self._waiting: list[_Request[Item, Result]] = []
         self._writing: list[_Request[Item, Result]] = []
-        self._suspects = 0  # so many of the first that wait are of a group that failed, and are written singly
+        self._suspects = 0  # how many of the first waiting requests are from a failed group and are written one by one
         self._writer: asyncio.Task[None] | None = None
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
         """Return the results once they are on disk. Cancelling the caller does not cancel the write.
 
         Raises:
-            WriteInterrupted: the writer was ended before it could tell. Another starts with the next request.
+            WriteInterrupted: the writer was cancelled. The next request starts another.
             Exception: whatever `write` raises for these items alone.
         """
         request: _Request[Item, Result] = _Request(items, asyncio.get_running_loop().create_future())
@@ -69,7 +68,7 @@ class GroupCommit(Generic[Item, Result]):
         return await asyncio.shield(request.done)
 
     def _start_writer(self) -> None:
-        # Not in a task group: it ends with the last request that waits for it, and the requests live in the server.
+        # Not in a task group: it ends after the last request that waits for it, and the server awaits those.
         self._writer = asyncio.create_task(self._run(), name=TASK)
         self._writer.add_done_callback(self._ended)
 
@@ -82,16 +81,16 @@ class GroupCommit(Generic[Item, Result]):
             self._writing = []
 
     def _ended(self, writer: asyncio.Task[None]) -> None:
-        """Tell everybody if the writer was ended early: those that wait for it would otherwise wait for ever."""
+        """If the writer ended early, fail the requests that wait for it: they would wait for ever."""
         self._writer = None
         error = None if writer.cancelled() else writer.exception()
         if error is None and not writer.cancelled():
-            if self._waiting:  # submitted after its last look
+            if self._waiting:  # submitted after its last check
                 self._start_writer()
             return
         group, self._writing, self._waiting, self._suspects = self._writing + self._waiting, [], [], 0
         for request in group:
-            request.fail(WriteInterrupted("the writer was ended before it could tell what became of this"))
+            request.fail(WriteInterrupted("the writer was cancelled, so it is unknown whether this was written"))
         log.error("background.ended", task=TASK, how="raised" if error else "cancelled", exc_info=error)
 
     async def _write_group(self, group: list[_Request[Item, Result]]) -> None:

@@ -1,4 +1,4 @@
-"""Wake-ups: a hint that something was committed. Whoever is woken reads; nothing is ever carried in the hint."""
+"""Wake-ups: hints that something was committed. They carry no data; whoever is woken reads the database."""
 
 import asyncio
 import contextlib
@@ -22,17 +22,17 @@ LONGEST_RETRY_S: Final = 5
 
 
 class Wakeups:
-    """Wakes one waiter, in this process. Hints that arrive while it works are folded into one."""
+    """Wakes one waiting task in this process. Hints that arrive while it is working are merged into one."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
     def wake(self) -> None:
-        """Say that there may be something to read."""
+        """Wake the waiter: there may be something to read."""
         self._event.set()
 
     async def wait(self, timeout_s: float) -> None:
-        """Return at the next hint, at the one that came since the last call, or after `timeout_s`."""
+        """Wait for a hint, at most `timeout_s`; returns at once if one came since the last call."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._event.wait()
@@ -43,23 +43,23 @@ class Wakeups:
 
 
 async def announce(connection: AsyncConnection) -> None:
-    """Wake the other processes when this transaction commits, and only then."""
+    """Wake the other processes if and when this transaction commits."""
     if connection.dialect.name == "postgresql":
         await connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
 
 class Listener:
-    """Passes PostgreSQL's notifications on as wake-ups, over a connection of its own.
+    """Turns PostgreSQL notifications into wake-ups, on a connection of its own.
 
-    A connection that died or froze tells nobody, so it is probed; while it is being made anew, and should a
-    notification be lost, the waiter's own polling carries on.
+    The connection is probed, since a dead or frozen one raises nothing. While it is reconnecting, or if a
+    notification is lost, the waiter's polling is the fallback.
     """
 
     def __init__(self, wakeups: Wakeups, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._wakeups = wakeups
         self._connect = connect
-        self.heard_at: float | None = None  # the last sign of life, on the monotonic clock
-        self.fault: str | None = None  # why it can't hear anything: words for the operator
+        self.heard_at: float | None = None  # when PostgreSQL last responded, on the monotonic clock
+        self.fault: str | None = None  # why it isn't listening, for the operator
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -82,7 +82,7 @@ class Listener:
         connection.add_termination_listener(lambda _: ended.set())
         try:
             await connection.add_listener(CHANNEL, self._hear)
-            self._wakeups.wake()  # for what was committed while nobody listened
+            self._wakeups.wake()  # for anything committed while disconnected
             while not ended.is_set():
                 async with asyncio.timeout(PROBE_TIMEOUT_S):
                     await connection.execute("SELECT 1")

@@ -1,4 +1,4 @@
-"""PostgreSQL URLs: libpq's parameters as hosted services hand them out, translated once for every connection.
+"""PostgreSQL URLs: translates libpq's parameters, which hosted services hand out, into asyncpg's.
 
 The names are libpq's (postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS).
 """
@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 SESSION_KINDS: Final = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
-# asyncpg reads these from the address as libpq does.
+# asyncpg reads these from the URL as libpq does.
 _UNDERSTOOD: Final = frozenset(
     {"host", "port", "user", "password", "dbname", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl"}
     | {"sslpassword", "ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs"}
@@ -16,8 +16,8 @@ _UNDERSTOOD: Final = frozenset(
 _CHOICES: Final = {
     "sslmode": SSL_MODES,
     "target_session_attrs": SESSION_KINDS,
-    # The driver has neither, so what insists on one cannot be kept, but for the one that hosted services hand out:
-    # without channel binding, sslmode=verify-full is what protects against someone in between.
+    # asyncpg supports neither, so a URL that requires one is refused, except for the one that hosted services hand out:
+    # without channel binding, sslmode=verify-full protects against a man in the middle.
     "channel_binding": ("disable", "prefer", "require"),
     "gssencmode": ("disable", "prefer"),
 }
@@ -28,10 +28,10 @@ _SSL: Final = {"true": "require", "1": "require", "on": "require", "false": "dis
 
 
 def connect_arguments(url: str) -> dict[str, Any]:
-    """Return asyncpg's arguments for a PostgreSQL URL: `dsn`, and where given `timeout` and `server_settings`.
+    """Return asyncpg's arguments for a PostgreSQL URL: `dsn` and, if given, `timeout` and `server_settings`.
 
     Raises:
-        ValueError: a parameter is unknown or has a value that it cannot have. The text names it.
+        ValueError: a parameter is unknown or its value is invalid. The text names it.
     """
     parts = urlsplit(url)
     given = _parameters(parts.query)

@@ -44,11 +44,11 @@ refund = table(Refund)
 sweep = table(Sweep)
 stripe_event = table(StripeEvent)
 
-EPOCH_GAP = 1_000_000  # places in the log that a new epoch leaves out
+EPOCH_GAP = 1_000_000  # places in the log that a new epoch skips
 
 
 def insert_into(connection: AsyncConnection, into: Table) -> sqlite.Insert | postgresql.Insert:
-    """Start an INSERT that knows ON CONFLICT, which both databases have and SQL has not."""
+    """Start an INSERT with ON CONFLICT, which both databases support outside the SQL standard."""
     return sqlite.insert(into) if connection.dialect.name == "sqlite" else postgresql.insert(into)
 
 
@@ -56,30 +56,30 @@ def insert_into(connection: AsyncConnection, into: Table) -> sqlite.Insert | pos
 
 
 async def ensure_board(connection: AsyncConnection, *, tag: str, epoch: str) -> None:
-    """Make the one row, unless it is there."""
+    """Insert the board's only row unless it exists."""
     new = insert_into(connection, board).values(id=1, tag=tag, epoch=epoch, seq=0)
     await connection.execute(new.on_conflict_do_nothing())
 
 
 async def begin_epoch(connection: AsyncConnection, epoch: str) -> None:
-    """Begin a new history: cursors of the old one are worth nothing.
+    """Begin a new epoch, which invalidates the cursors of the old one.
 
-    It begins far beyond the old one's end. A backup does not know how far that was, and an id that was given out
-    after it was made must not become another message's.
+    It begins far beyond the end of the old one, because a backup doesn't know how far that went on, and the ids that
+    were used after it was made must not be used again.
     """
     await connection.execute(update(board).values(epoch=epoch, seq=board.c.seq + EPOCH_GAP))
 
 
 async def read_board(connection: AsyncConnection) -> BoardRecord:
-    """Return the one row."""
+    """Return the board's row."""
     return board_record((await connection.execute(select(board))).one())
 
 
 async def take_seqs(connection: AsyncConnection, count: int) -> range:
     """Take the next `count` places in the log.
 
-    The counter's row stays locked until the commit, so places are dense and commit in their order. Take it last:
-    every writer waits here.
+    The counter's row stays locked until the commit, so places are dense and are committed in order. Call this last:
+    every other writer waits for it.
     """
     taken = update(board).values(seq=board.c.seq + count).returning(board.c.seq)
     head: int = (await connection.execute(taken)).scalar_one()
@@ -87,9 +87,9 @@ async def take_seqs(connection: AsyncConnection, count: int) -> range:
 
 
 async def take_question(connection: AsyncConnection) -> Question:
-    """Number a question to Stripe, before it is asked: what it answers is newer than any answer of a lower number.
+    """Return a number for a question to Stripe, before it is asked. Answers are ordered by these numbers.
 
-    On SQLite this must be in a writing transaction.
+    On SQLite this needs a writing transaction.
     """
     if connection.dialect.name == "sqlite":
         taken = update(board).values(answers=board.c.answers + 1).returning(board.c.answers)
@@ -102,7 +102,7 @@ async def take_question(connection: AsyncConnection) -> Question:
 
 
 def select_payments(connection: AsyncConnection) -> Select[*tuple[Any, ...]]:
-    """Select payments, each with its message's id, or None while it has none, and `read_at`, the time now."""
+    """Select payments, each with the id of its message or None, and the current time as `read_at`."""
     return select(
         payment,
         message.c.id.label("message_id"),
@@ -112,7 +112,7 @@ def select_payments(connection: AsyncConnection) -> Select[*tuple[Any, ...]]:
 
 
 async def insert_payment(connection: AsyncConnection, new: NewPayment, *, unless_same: str = "idempotency_key") -> bool:
-    """Insert a payment; False if there is one with the same value in a column, of which there can be only one."""
+    """Insert a payment; returns False if that would violate a unique key."""
     inserted = insert_into(connection, payment).values(payment_values(new))
     result = await connection.execute(inserted.on_conflict_do_nothing(index_elements=[unless_same]))
     return result.rowcount == 1
@@ -125,20 +125,20 @@ async def find_payment(connection: AsyncConnection, payment_id: str) -> PaymentR
 
 
 async def find_payments(connection: AsyncConnection, payment_ids: Collection[str]) -> list[PaymentRecord]:
-    """Return those of the payments that exist."""
+    """Return the payments with these ids that exist."""
     found = select_payments(connection).where(payment.c.id.in_(payment_ids))
     return [payment_record(row) for row in await connection.execute(found)]
 
 
 async def find_payment_by_key(connection: AsyncConnection, idempotency_key: str) -> PaymentRecord | None:
-    """Return the payment that was made with this (hashed) Idempotency-Key."""
+    """Return the payment that was created with this (hashed) Idempotency-Key."""
     found = select_payments(connection).where(payment.c.idempotency_key == idempotency_key)
     row = (await connection.execute(found)).one_or_none()
     return None if row is None else payment_record(row)
 
 
 async def lock_client(connection: AsyncConnection, client: str) -> None:
-    """Keep other transactions from starting a payment of this client until the commit; SQLite has one writer."""
+    """Block other transactions from starting a payment for this client until the commit; SQLite has only one writer."""
     if connection.dialect.name == "postgresql":
         await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(client))))
 
@@ -154,9 +154,9 @@ async def payment_times(connection: AsyncConnection, client: str, *, period: tim
 async def open_payments(
     connection: AsyncConnection, *, longest: timedelta, client: str | None = None
 ) -> tuple[int, datetime | None]:
-    """Count the payments, of one client or of all, that can still be paid; return when the first of them expires, too.
+    """Count the payments of one client or of all that can still be paid, and return when the first expires.
 
-    `longest` is how long a payment can be open: an expiry beyond that was written by a clock that was wrong.
+    `longest` is how long a payment can be open: an expiry beyond that was written by a wrong clock.
     """
     counted = select(func.count(), func.min(payment.c.expires_at)).where(
         payment.c.status == PaymentStatus.PENDING, clock.in_force(connection, payment.c.expires_at, longest)
@@ -168,7 +168,7 @@ async def open_payments(
 
 
 async def lock_payments(connection: AsyncConnection, payment_ids: Iterable[str]) -> dict[str, PaymentRecord]:
-    """Return the payments by id, locked until the commit: in id order, so two transactions can't deadlock."""
+    """Return the payments by id, locked until the commit, in id order so that two transactions cannot deadlock."""
     rows = (
         select_payments(connection)
         .where(payment.c.id.in_(sorted(payment_ids)))
@@ -184,7 +184,7 @@ async def update_payment(connection: AsyncConnection, payment_id: str, **values:
 
 
 async def claim_payment(connection: AsyncConnection, payment_id: str, ttl: timedelta) -> datetime | None:
-    """Claim the right to ask Stripe for this payment's session; return when the claim lapses, None if it is held."""
+    """Claim the right to ask Stripe for this payment's session; returns when the claim expires, None if it is held."""
     mine = (
         update(payment)
         .where(payment.c.id == payment_id, ~clock.in_force(connection, payment.c.claimed_until, ttl))
@@ -196,13 +196,13 @@ async def claim_payment(connection: AsyncConnection, payment_id: str, ttl: timed
 
 
 async def release_claim(connection: AsyncConnection, payment_id: str, until: datetime) -> None:
-    """Release a claim that lapses at `until`; one that another request has taken since stays."""
+    """Release the claim that expires at `until`, but not one that another request has taken since."""
     held = update(payment).where(payment.c.id == payment_id, payment.c.claimed_until == until)
     await connection.execute(held.values(claimed_until=None))
 
 
 async def claim_question(connection: AsyncConnection, payment_id: str, interval: timedelta) -> bool:
-    """Claim the right to ask Stripe about this unsettled payment; False if it was asked within the interval."""
+    """Claim the right to ask Stripe about this unsettled payment; False if that was done within the interval."""
     due = ~clock.within(connection, payment.c.asked_at, interval)
     mine = (
         update(payment)
@@ -218,16 +218,16 @@ async def claim_question(connection: AsyncConnection, payment_id: str, interval:
 
 
 async def expire_payment(connection: AsyncConnection, payment_id: str) -> None:
-    """Give up a payment that was never made at Stripe; anything else it has become in between stays."""
+    """Mark a pending payment as expired; any other status it has reached stays."""
     gone = update(payment).where(payment.c.id == payment_id, payment.c.status == PaymentStatus.PENDING)
     await connection.execute(gone.values(status=PaymentStatus.EXPIRED, claimed_until=None))
 
 
 async def move_payments(connection: AsyncConnection, moves: Sequence[PaymentMove]) -> None:
-    """Write new states, each only over the status it was decided on.
+    """Write new states, each only if the payment still has the status that the move was decided on.
 
     Raises:
-        RuntimeError: another transaction moved a payment in between; this one must not commit.
+        RuntimeError: another transaction has moved a payment meanwhile; this one must not commit.
     """
     for move in moves:
         unmoved = update(payment).where(payment.c.id == move.payment_id, payment.c.status == move.from_status)
@@ -239,17 +239,17 @@ async def move_payments(connection: AsyncConnection, moves: Sequence[PaymentMove
 
 
 async def insert_messages(connection: AsyncConnection, messages: Sequence[MessageRecord]) -> None:
-    """Insert messages; their payment's unique key refuses a second one."""
+    """Insert messages; a unique key rejects a second one for the same payment."""
     await connection.execute(insert(message), [asdict(each) for each in messages])
 
 
 async def insert_log_entries(connection: AsyncConnection, entries: Sequence[LogEntry]) -> None:
-    """Append to the log, at places taken before."""
+    """Append entries to the log, at places taken with `take_seqs`."""
     await connection.execute(insert(log_entry), [asdict(entry) for entry in entries])
 
 
 async def find_message(connection: AsyncConnection, message_id: int) -> MessageState | None:
-    """Return a message, shown or not, and what became of its money."""
+    """Return a message, shown or hidden, with the state of its money."""
     found = (
         select(message, payment.c.refunded, payment.c.disputed)
         .join(payment, payment.c.id == message.c.payment_id)
@@ -260,8 +260,8 @@ async def find_message(connection: AsyncConnection, message_id: int) -> MessageS
 
 
 async def lock_message(connection: AsyncConnection, message_id: int) -> MessageState | None:
-    """Return a message as `find_message` does and keep it and its payment from others until the commit."""
-    # The payment first: whoever moves money locks payments first, too.
+    """Return a message as `find_message` does, and lock it and its payment until the commit."""
+    # The payment first, in the same order as `Fulfilment`.
     owner = select(message.c.payment_id).where(message.c.id == message_id).scalar_subquery()
     await connection.execute(select(payment.c.id).where(payment.c.id == owner).with_for_update())
     return await find_message(connection, message_id)
@@ -275,7 +275,7 @@ async def update_message(connection: AsyncConnection, message_id: int, **values:
 async def messages_before(
     connection: AsyncConnection, before: int | None, limit: int
 ) -> tuple[list[MessageRecord], bool]:
-    """Return the shown messages right before an id, oldest first, and whether there are older ones."""
+    """Return the shown messages just before an id, oldest first, and whether there are older ones."""
     page = select(message).where(~message.c.hidden).order_by(message.c.id.desc()).limit(limit + 1)
     if before is not None:
         page = page.where(message.c.id < before)
@@ -284,7 +284,7 @@ async def messages_before(
 
 
 async def messages_after(connection: AsyncConnection, after: int, limit: int) -> tuple[list[MessageRecord], bool]:
-    """Return the shown messages right after an id, oldest first, and whether there are newer ones."""
+    """Return the shown messages just after an id, oldest first, and whether there are newer ones."""
     page = select(message).where(~message.c.hidden, message.c.id > after).order_by(message.c.id).limit(limit + 1)
     rows = [message_record(row) for row in await connection.execute(page)]
     return rows[:limit], len(rows) > limit
@@ -306,10 +306,10 @@ async def log_after(connection: AsyncConnection, seq: int, limit: int) -> list[L
 
 
 async def take_events(connection: AsyncConnection, events: Sequence[ReceivedEvent]) -> set[str]:
-    """Put events into the inbox and return the ids of those that are to be handled.
+    """Put events into the inbox, and return the ids of those that must be handled.
 
-    An event that was handled before is not among them. One that spoke of a payment we did not have, or that could
-    not be read, is: that may have changed since. So is one whose answer was overtaken, which decided nothing.
+    Events that were handled before are left out. Those about a payment that we didn't have, and unreadable ones, are
+    handled again, since that may have changed; so are those whose answer was overtaken.
     """
     if not events:
         return set()
@@ -323,18 +323,18 @@ async def take_events(connection: AsyncConnection, events: Sequence[ReceivedEven
 
 
 async def set_verdict(connection: AsyncConnection, event_id: str, verdict: Verdict) -> None:
-    """Write down what became of an event."""
+    """Store the verdict on an event."""
     await connection.execute(update(stripe_event).where(stripe_event.c.id == event_id).values(verdict=verdict))
 
 
 async def note_event(connection: AsyncConnection, event: ReceivedEvent) -> bool:
-    """Put an event into the inbox that nothing is to be done about. False if it is there already."""
+    """Put an event into the inbox that needs no handling; returns False if it is there already."""
     new = insert_into(connection, stripe_event).values(asdict(event))
     return (await connection.execute(new.on_conflict_do_nothing(index_elements=["id"]))).rowcount == 1
 
 
 async def event_verdicts(connection: AsyncConnection, event_ids: Collection[str]) -> dict[str, Verdict]:
-    """Return what became of those of the events that came before, by id."""
+    """Return the verdicts on the events that are in the inbox, by id."""
     found = select(stripe_event.c.id, stripe_event.c.verdict).where(stripe_event.c.id.in_(event_ids))
     return {row.id: Verdict(row.verdict) for row in await connection.execute(found)}
 
@@ -343,7 +343,7 @@ async def event_verdicts(connection: AsyncConnection, event_ids: Collection[str]
 
 
 async def want_refund(connection: AsyncConnection, wanted: RefundRecord) -> None:
-    """Write down that an intent's money is to go back. One that Stripe refused before is wanted anew."""
+    """Store that an intent must be refunded. A refund that Stripe refused before becomes due again."""
     new = insert_into(connection, refund).values(asdict(wanted))
     again = {name: new.excluded[name] for name in ("status", "stripe_key", "attempts", "due_at")}
     unwanted = refund.c.status != RefundStatus.WANTED
@@ -353,10 +353,10 @@ async def want_refund(connection: AsyncConnection, wanted: RefundRecord) -> None
 async def due_refunds(
     connection: AsyncConnection, delays: Sequence[timedelta], *, payment_id: str | None = None, limit: int = 100
 ) -> list[RefundRecord]:
-    """Return refunds that are to be sent now; of one payment, those that are to be sent at all.
+    """Return the refunds that are due; for one payment, all that have not been sent.
 
-    `delays` says for how long one is put off after so many attempts, the last for any more: one that seems to be put
-    off for longer is due.
+    `delays` are the delays after the first, second, … attempt, the last one for all later attempts. A refund that seems
+    to be postponed for longer than its delay is due.
     """
     last = len(delays) - 1
     put_off = or_(
@@ -376,12 +376,12 @@ async def due_refunds(
 async def postpone_refund(
     connection: AsyncConnection, payment_intent: str, delay: timedelta, *, attempts: int, stripe_key: str
 ) -> None:
-    """Put a refund off."""
+    """Postpone a refund."""
     put_off = update(refund).where(refund.c.payment_intent == payment_intent)
     due_at = clock.moment(connection, delay)
     await connection.execute(put_off.values(due_at=due_at, attempts=attempts, stripe_key=stripe_key))
 
 
 async def set_refund_status(connection: AsyncConnection, payment_intent: str, status: RefundStatus) -> None:
-    """Write down how far a refund has come."""
+    """Store the status of a refund."""
     await connection.execute(update(refund).where(refund.c.payment_intent == payment_intent).values(status=status))

@@ -1,4 +1,4 @@
-"""Queries of the reconciler: its lease, what Stripe is to be asked about, and what is old. None of them commits."""
+"""Queries of the reconciler: its lease, the payments to ask Stripe about, and pruning. None of them commits."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 async def hold_sweep(connection: AsyncConnection, holder: str, lease: timedelta) -> datetime | None:
-    """Take or renew the lease on the sweep; return since when events are to be read, None if another holds it."""
+    """Take or renew the lease on the sweep; returns since when to read events, or None if another process holds it."""
     now = clock.moment(connection)
     first = insert_into(connection, sweep).values(id=1, held_until=now, events_since=now)
     await connection.execute(first.on_conflict_do_nothing())
@@ -28,8 +28,8 @@ async def hold_sweep(connection: AsyncConnection, holder: str, lease: timedelta)
 
 
 async def release_sweep(connection: AsyncConnection, holder: str, *, events_since: datetime | None = None) -> None:
-    """Let another sweep; with `events_since`, say how far the events were read."""
-    values: dict[str, Any] = {"held_until": LONG_AGO}  # by any clock, ours included once it is set right
+    """Release the lease on the sweep, and store how far the events were read if `events_since` is given."""
+    values: dict[str, Any] = {"held_until": LONG_AGO}  # in the past by any clock, ours too once it is corrected
     if events_since is not None:
         values["events_since"] = events_since
     await connection.execute(update(sweep).where(sweep.c.holder == holder).values(values))
@@ -42,12 +42,12 @@ async def payments_to_ask_about(
     claim_ttl: timedelta,
     limit: int,
 ) -> list[PaymentRecord]:
-    """Return unsettled payments that Stripe was not asked about of late, the longest unasked first.
+    """Return unsettled payments that are due to be asked about, the least recently asked first.
 
-    `intervals` gives for each status, by age, how long ago it must have been asked about: pairs of the age up to
-    which it holds and the interval, youngest first. Payments that a request has claimed are left out.
+    `intervals` gives, for each status, pairs of a maximum age and the interval between questions up to that age, the
+    youngest first. Payments that a request has claimed are left out.
     """
-    asked_at = case((payment.c.asked_at <= clock.moment(connection), payment.c.asked_at))  # NULL if it is to come
+    asked_at = case((payment.c.asked_at <= clock.moment(connection), payment.c.asked_at))  # NULL if it is in the future
     due = [
         and_(
             payment.c.status == status,
@@ -63,14 +63,14 @@ async def payments_to_ask_about(
 
 
 async def unsettled_payments(connection: AsyncConnection, *, after: str, limit: int) -> list[PaymentRecord]:
-    """Return unsettled payments, whenever they were asked about, in the order of their ids."""
+    """Return unsettled payments in the order of their ids, whenever they were last asked about."""
     page = select_payments(connection).where(payment.c.status.in_(UNSETTLED), payment.c.id > after)
     page = page.order_by(payment.c.id).limit(limit)
     return [payment_record(row) for row in await connection.execute(page)]
 
 
 async def mark_asked(connection: AsyncConnection, payment_ids: Collection[str]) -> None:
-    """Note that Stripe is being asked about these."""
+    """Store that Stripe is being asked about these payments."""
     asked = update(payment).where(payment.c.id.in_(payment_ids))
     await connection.execute(asked.values(asked_at=clock.moment(connection)))
 
@@ -78,10 +78,10 @@ async def mark_asked(connection: AsyncConnection, payment_ids: Collection[str]) 
 async def prune(
     connection: AsyncConnection, *, closed_kept: timedelta, unpaid_kept: timedelta, events_kept: timedelta
 ) -> int:
-    """Delete old payments that nobody made, and old events; return how many payments went.
+    """Delete old payments that were never paid, and old events; returns the number of payments deleted.
 
-    A payment goes `closed_kept` after Stripe said that no money will come; one that only our clock has expired,
-    `unpaid_kept` after it was made.
+    A payment is deleted `closed_kept` after Stripe said that no money will come, or if it has only expired by our
+    clock, `unpaid_kept` after it was created.
     """
     before: ColumnElement[bool] = or_(
         payment.c.closed_at < clock.moment(connection, -closed_kept),

@@ -19,7 +19,7 @@ from paidchat.records import (
 )
 
 AnyRow: TypeAlias = Row[Any]  # whose columns the type checker doesn't know: each is read here, once
-# There is no column for it: what was asked of Stripe says whether it works out the tax.
+# It has no column; the parameters sent to Stripe say whether it calculates tax.
 TAX_PARAMETER = "automatic_tax"
 
 

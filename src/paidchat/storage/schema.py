@@ -1,4 +1,4 @@
-"""The schema's version: what the database has, what this code needs, and the way from one to the other.
+"""The schema's version: which one the database has, which one this program needs, and migrating.
 
 Revisions are four digits with leading zeros, so comparing them as strings is comparing them as numbers. A schema that
 is newer than this program names the oldest revision whose programs may still use it (`compatibility.works_with`), so
@@ -20,26 +20,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from paidchat.storage.database import Database, DatabaseUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0002"  # the newest revision; a test holds it to the folder
+HEAD = "0002"  # the newest revision; a test compares it with the folder
 FIRST = "0001"
 LOCK_WAIT_S = 60  # for another process's migration
 RETRY_S = 0.2
-LOCK = 0x7061_6964  # one number for the advisory lock, whoever migrates
+LOCK = 0x7061_6964  # key of the advisory lock for migrating
 _REVISION = re.compile(r"[0-9]{4}")
 _UPDATE = "Update the program."
 
 
 class SchemaOutOfDate(Exception):
-    """The database's schema is not one that this program can use. The message names the remedy."""
+    """This program cannot use the database's schema. The message names the remedy."""
 
 
 class Fit(StrEnum):
     """Whether this program can use a schema."""
 
     CURRENT = "current"
-    BEHIND = "behind"  # once it is migrated; an empty database, too
-    NEWER = "newer"  # it can, although a newer program has migrated it
-    REFUSED = "refused"  # it is too new, or not one of ours
+    BEHIND = "behind"  # it can after a migration; also an empty database
+    NEWER = "newer"  # it can, although a newer program migrated it
+    REFUSED = "refused"  # it is too new, or not ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class Schema:
     """A database's schema.
 
     Attributes:
-        revision: What the database is at; None if it is empty.
+        revision: The database's revision; None if it is empty.
         fit: Whether this program can use it.
-        words: The two of them compared, as a sentence.
+        words: How the two compare, as a sentence.
         remedy: What to do about it, as a sentence; empty if nothing needs doing.
     """
 
@@ -60,7 +60,7 @@ class Schema:
 
     @property
     def usable(self) -> bool:
-        """Whether this program can run on it as it is."""
+        """Whether this program can run on it without a migration."""
         return self.fit in {Fit.CURRENT, Fit.NEWER}
 
 
@@ -70,14 +70,14 @@ async def migrate(database: Database) -> Schema:
     A newer schema that this program can use is left as it is.
 
     Raises:
-        SchemaOutOfDate: it is too new for this program, or not one of ours.
+        SchemaOutOfDate: it is too new for this program, or not ours.
     """
     upgrade = _alembic()
     deadline = time.monotonic() + LOCK_WAIT_S
     while True:
         try:
             async with database.transaction() as connection:
-                if database.backend == "postgresql":  # SQLite's one writer is lock enough
+                if database.backend == "postgresql":  # on SQLite, the only writer's lock is enough
                     await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
                 found = await examine(connection)
                 if found.fit is Fit.REFUSED:
@@ -86,7 +86,7 @@ async def migrate(database: Database) -> Schema:
                     await connection.run_sync(upgrade)
                     found = await examine(connection)
         except DatabaseUnavailable as error:
-            # Another process is at it for longer than a request would wait.
+            # Another process is migrating, for longer than a request would wait.
             if not error.is_locked or time.monotonic() > deadline:
                 raise
             await asyncio.sleep(RETRY_S)
@@ -95,10 +95,10 @@ async def migrate(database: Database) -> Schema:
 
 
 async def prepare(database: Database) -> None:
-    """Make sure that this program can use the schema: SQLite's is migrated if need be, a shared database's must be.
+    """Ensure that this program can use the schema: SQLite is migrated if necessary, PostgreSQL must have been.
 
     Raises:
-        SchemaOutOfDate: with the remedy.
+        SchemaOutOfDate: it can't.
     """
     async with database.reading() as connection:
         found = await examine(connection)
@@ -136,14 +136,14 @@ def _compare_newer(found: str, works_with: str | None) -> Schema:
 
 
 async def revision(connection: AsyncConnection) -> str | None:
-    """Return the revision that the database has, None for an empty one."""
+    """Return the database's revision; None if it is empty."""
     if not await _has_table(connection, "alembic_version"):
         return None
     return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
 
 
 async def _works_with(connection: AsyncConnection) -> str | None:
-    """Return the oldest revision whose programs may use the schema; None if it does not say, or not readably."""
+    """Return the oldest revision whose programs may use the schema; None if that is missing or unreadable."""
     if not await _has_table(connection, "compatibility"):
         return None
     query = text("SELECT works_with FROM compatibility WHERE id = 1")
@@ -156,7 +156,7 @@ async def _has_table(connection: AsyncConnection, name: str) -> bool:
 
 
 def _alembic() -> Callable[[Connection], None]:
-    """Return Alembic's upgrade. It takes a while to import, so only a migration does, and before it holds a lock."""
+    """Return Alembic's upgrade. It is slow to import, so that is done only for a migration, before taking a lock."""
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 

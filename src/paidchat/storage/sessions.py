@@ -1,7 +1,7 @@
-"""Whether connections to PostgreSQL keep their sessions, or a pooler gives each transaction another one.
+"""Sessions: detects a pooler that gives each transaction another PostgreSQL session.
 
-Through a transaction pooler a statement prepared in one transaction is unknown in the next, and notifications go
-nowhere (pgbouncer.org/features.html), so most requests would fail while a simple query works.
+Behind a transaction pooler, prepared statements and notifications are lost (pgbouncer.org/features.html), so most
+requests would fail although a simple query works.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ REMEDY: Final = "Use a pool in session mode, or the database's own address."
 
 
 class SessionNotKept(ConnectionError):
-    """The way to the database leads through a pooler that shares sessions. The message says what was lost."""
+    """The connection goes through a pooler that shares sessions. The message says what was lost."""
 
     def __init__(self, lost: str) -> None:
         self.fault = f"a pooler shares its sessions between transactions, so {lost}"
@@ -31,18 +31,18 @@ class SessionNotKept(ConnectionError):
 
 
 async def check_sessions(connect: Callable[[], Awaitable[Connection]]) -> None:
-    """Prepare a statement and send a notification, while another connection takes the session that was used before.
+    """Prepare a statement and listen for a notification, while another connection takes the session used before.
 
     Args:
-        connect: opens a connection; what it sets there would stay on a shared session, for others to meet.
+        connect: opens a connection. It should change no settings, which would stay on a shared session.
 
     Raises:
         SessionNotKept: one of the two was lost.
-        OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError: there was no connection.
+        OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError: connecting failed.
     """
     with ExitStack() as stack:
         ours = await connect()
-        stack.callback(ours.terminate)  # closing politely would wait for a session that another has
+        stack.callback(ours.terminate)  # close() would wait for a session that another connection has
         other = await connect()
         stack.callback(other.terminate)
         with _telling_what_is_lost():

@@ -1,4 +1,4 @@
-"""The tables. Their constraints alone make a second post of one payment impossible."""
+"""The tables. Their constraints make it impossible to post a payment twice."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,13 +11,13 @@ from paidchat.domain import PaymentStatus, Reason, Verdict
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """An aware datetime in UTC; SQLite keeps no offset, so it is put back on reading."""
+    """An aware datetime in UTC. SQLite stores no offset, so it is added when reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a time without an offset, whose meaning would depend on the machine."""
+        """Reject a time without an offset, whose meaning would depend on the machine."""
         del dialect
         if value is None:
             return None
@@ -42,7 +42,7 @@ def _partial_index(name: str, *columns: str, where: str) -> Index:
 
 
 class Board(SQLModel, table=True):
-    """The one row that orders everything: the head of the log, and who this board is."""
+    """One row: the board's identity and the head of the log, which orders everything."""
 
     __tablename__ = "board"
     __table_args__ = (
@@ -51,15 +51,15 @@ class Board(SQLModel, table=True):
     )
 
     id: int = Field(primary_key=True)
-    tag: str = Field(sa_type=Text)  # never changes: marks a Stripe session as ours
-    epoch: str = Field(sa_type=Text)  # changes when history does, after a restored backup
-    seq: int = 0  # the last log entry's; the counter that makes the log dense
-    # How many answers Stripe was asked for, so that each has a number. PostgreSQL has a sequence for it instead.
+    tag: str = Field(sa_type=Text)  # marks Stripe sessions as ours; never changes
+    epoch: str = Field(sa_type=Text)  # changes when a backup is restored
+    seq: int = 0  # that of the last log entry; the counter that keeps the log dense
+    # The number of the last question to Stripe. PostgreSQL has a sequence for it instead.
     answers: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
 class Compatibility(SQLModel, table=True):
-    """The one row that says which programs may run on this schema, for those that are older than it."""
+    """One row: which older programs may run on this schema."""
 
     __tablename__ = "compatibility"
     __table_args__ = (CheckConstraint("id = 1", name="compatibility_is_one_row"),)
@@ -69,7 +69,7 @@ class Compatibility(SQLModel, table=True):
 
 
 class Payment(SQLModel, table=True):
-    """One person's wish to post one message, and what became of the money."""
+    """One payment for one message, and the state of its money."""
 
     __tablename__ = "payment"
     __table_args__ = (
@@ -77,11 +77,11 @@ class Payment(SQLModel, table=True):
         CheckConstraint("amount > 0", name="payment_amount"),
         CheckConstraint("text <> ''", name="payment_text"),
         Index("payment_client", "client", "created_at"),
-        # What is counted against the caps on open payments.
+        # for the caps on open payments
         _partial_index("payment_open", "client", "expires_at", where="status = 'pending'"),
-        # What may be pruned.
+        # for pruning
         _partial_index("payment_unpaid", "created_at", where="status IN ('expired', 'failed')"),
-        # The sweep looks for these; most payments are settled.
+        # for the sweep; most payments are settled
         _partial_index("payment_unsettled", "created_at", where="status IN ('pending', 'processing')"),
     )
 
@@ -96,23 +96,23 @@ class Payment(SQLModel, table=True):
     currency: str = Field(sa_type=Text)
     created_at: datetime = Field(sa_type=UTCDateTime)
     expires_at: datetime = Field(sa_type=UTCDateTime)
-    client: str = Field(sa_type=Text)  # a keyed hash of the address it came from, for the rate limit
-    # What was, or will be, asked of Stripe: stored before it is asked, so that asking again is the same question.
+    client: str = Field(sa_type=Text)  # a keyed hash of the client's address, for the rate limit
+    # The request to Stripe, stored before it is sent, so that a retry is the same request.
     stripe_key: str = Field(sa_type=Text, unique=True)
     stripe_params: dict[str, Any] = Field(sa_type=JSON)
     session_id: str | None = Field(default=None, sa_type=Text, unique=True)
     payment_intent: str | None = Field(default=None, sa_type=Text, unique=True)
     checkout_url: str | None = Field(default=None, sa_type=Text)
-    # A hash of the client's Idempotency-Key: reading the database should not let anyone repeat a request.
+    # Hashed, so that a reader of the database cannot replay a request.
     idempotency_key: str | None = Field(default=None, sa_type=Text, unique=True)
-    claimed_until: datetime | None = Field(default=None, sa_type=UTCDateTime)  # a request is asking Stripe right now
+    claimed_until: datetime | None = Field(default=None, sa_type=UTCDateTime)  # a request is asking Stripe until then
     asked_at: datetime | None = Field(default=None, sa_type=UTCDateTime)  # when Stripe was last asked about it
-    # The number of the newest answer about refunds and disputes that was heard: an older one that comes later is not.
+    # The number of the newest answer applied about refunds and disputes; older ones that arrive later are ignored.
     known_number: int | None = Field(default=None, sa_type=BigInteger)
-    # When that one was asked for. Programs of revision 0001 have only this to go by.
+    # When that one was asked for. Programs of revision 0001 know only this.
     known_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
-    # When Stripe said that no money will come: the session expired, or the debit failed. What only our own clock has
-    # expired has none.
+    # When Stripe said that no money will come: the session expired, or the debit failed. NULL for a payment that has
+    # only expired by our own clock.
     closed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
 
@@ -136,7 +136,7 @@ class Message(SQLModel, table=True):
 
 
 class LogEntry(SQLModel, table=True):
-    """One thing that happened to the board, in the order in which everybody sees it."""
+    """One change to the board, in the order in which everyone sees it."""
 
     __tablename__ = "log_entry"
     __table_args__ = (
@@ -157,7 +157,7 @@ class LogEntry(SQLModel, table=True):
 
 
 class Refund(SQLModel, table=True):
-    """Money that is to go back: written together with its reason, sent to Stripe until Stripe has it."""
+    """A refund to send: stored together with its reason, and retried until Stripe has it."""
 
     __tablename__ = "refund"
     __table_args__ = (
@@ -177,7 +177,7 @@ class Refund(SQLModel, table=True):
 
 
 class Sweep(SQLModel, table=True):
-    """The one row that keeps the sweep one across processes, and remembers how far it has read."""
+    """One row: the lease on the sweep, and how far it has read the events."""
 
     __tablename__ = "sweep"
     __table_args__ = (CheckConstraint("id = 1", name="sweep_is_one_row"),)
@@ -185,11 +185,11 @@ class Sweep(SQLModel, table=True):
     id: int = Field(primary_key=True)
     holder: str | None = Field(default=None, sa_type=Text)
     held_until: datetime = Field(sa_type=UTCDateTime)
-    events_since: datetime = Field(sa_type=UTCDateTime)  # Stripe's events up to here were looked at
+    events_since: datetime = Field(sa_type=UTCDateTime)  # Stripe's events have been read up to here
 
 
 class StripeEvent(SQLModel, table=True):
-    """The inbox: every event of Stripe's that was ever handled, once."""
+    """The inbox: one row for each event from Stripe that was handled."""
 
     __tablename__ = "stripe_event"
     __table_args__ = (CheckConstraint(_one_of("verdict", Verdict), name="stripe_event_verdict"),)

@@ -1,1 +1,1 @@
-"""Stripe: the way to its API, its events and its clock. Only the gateway knows its SDK."""
+"""Stripe: its API, its events and its clock. Only the gateway imports the SDK."""

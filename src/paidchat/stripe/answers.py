@@ -1,4 +1,4 @@
-"""What Stripe answers: read as the few fields that decide anything, and made safe for its SDK. Needs no SDK."""
+"""Stripe's responses: the few fields that we decide by, and making bodies safe for the SDK. Doesn't import the SDK."""
 
 import json
 import re
@@ -9,47 +9,47 @@ import msgspec
 
 from paidchat.stripe.events import Id
 
-DEEPEST: Final = 64  # levels of lists and objects
-# A string that doesn't end is one token too: looking for its end again from each quote in it takes quadratic time.
+DEEPEST: Final = 64  # nesting levels of lists and objects
+# An unterminated string is one token too: searching for its end again from every quote would take quadratic time.
 _TOKENS: Final = re.compile(rb'"(?:[^"\\]++|\\.?+)*+"?+|[\[\]{}]|[^"\[\]{}]++', re.DOTALL)
 
 
 class Made(msgspec.Struct):
-    """What Stripe made, such as a refund."""
+    """An object that Stripe created, such as a refund."""
 
     id: Id
 
 
 class WithStatus(msgspec.Struct):
-    """What is asked for its status alone, such as a dispute."""
+    """An object of which only the status matters, such as a dispute."""
 
     status: str
 
 
 class Page(msgspec.Struct):
-    """One page of a list. Its items are read one by one, so that a bad one does not cost us the others."""
+    """One page of a list. Items are decoded one by one, so that a bad one doesn't lose the others."""
 
     data: list[Any]
     has_more: bool = False
 
 
 def id_in(item: object) -> str | None:
-    """Return the id of a listed item, whatever it is, if it has one."""
+    """Return the id of a listed item of any shape, or None if it has none."""
     found = item.get("id") if isinstance(item, dict) else None
     return found if isinstance(found, str) else None
 
 
 def created_at(item: object) -> int | None:
-    """Return when a listed item was made, in seconds since the epoch, if it says so."""
+    """Return when a listed item was created, in seconds since the epoch, or None if it doesn't say."""
     found = item.get("created") if isinstance(item, dict) else None
-    return found if type(found) is int else None  # a boolean is an int too
+    return found if type(found) is int else None  # bool is a subclass of int
 
 
 def digestible(body: bytes, status: int) -> bytes:
-    """Return a body that the SDK copes with.
+    """Return a body that the SDK can parse.
 
-    It stumbles over bytes that are not UTF-8 and over odd errors, and one item that is nested too deeply would cost us
-    its whole page.
+    It fails on bytes that are not UTF-8 and on unusual errors, and one item that is nested too deeply would lose the
+    whole page.
     """
     body = body.decode(errors="replace").encode()
     try:
@@ -72,7 +72,7 @@ def _is_success(status: int) -> bool:
 
 
 def _shallow(body: bytes) -> bytes:
-    """Put null in the place of whatever lies deeper than anything of Stripe's."""
+    """Replace whatever is nested deeper than any object of Stripe's with null."""
     kept: list[bytes] = []
     depth = 0
     for token in (found[0] for found in _TOKENS.finditer(body)):

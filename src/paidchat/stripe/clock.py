@@ -1,4 +1,4 @@
-"""Stripe's clock, as the `Date` header of its answers tells it, and what it says about ours."""
+"""Stripe's clock, as read from the `Date` header of its responses, and how far ours is off."""
 
 import time
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ log = structlog.get_logger(__name__)
 
 TOLERABLE: Final = timedelta(seconds=60)  # a difference above this is reported
 LOG_EVERY_S: Final = 60
-# A Date header has whole seconds (RFC 9110 section 5.6.7), and servers write a new one about once a second.
+# A Date header has whole seconds (RFC 9110 section 5.6.7), and servers update it about once a second.
 RESOLUTION: Final = timedelta(seconds=2)
 BELIEVABLE_YEARS: Final = range(2020, 2200)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One `Date` header, pinned to the monotonic clock: ours may be set while we go by it."""
+    """One `Date` header with the monotonic time it arrived at, because our wall clock may be set meanwhile."""
 
-    earliest: datetime  # Stripe's time when the answer came in lies between these two
+    earliest: datetime  # Stripe's time when the response arrived is between these two
     latest: datetime
     received: float  # time.monotonic()
 
 
 class StripeClock:
-    """Compares Stripe's clock with ours, and logs at most once a minute that they differ."""
+    """Compares Stripe's clock with ours, and logs a difference at most once a minute."""
 
     def __init__(self) -> None:
         self._reading: _Reading | None = None
@@ -38,15 +38,15 @@ class StripeClock:
         self._stale = Throttle(LOG_EVERY_S)
 
     def learn(self, date: str | None, asked: float) -> None:
-        """Take in the `Date` header of an answer to a request that began when time.monotonic() was `asked`.
+        """Read the `Date` header of a response to a request that was sent when time.monotonic() was `asked`.
 
-        What is not a date is ignored.
+        Anything that is not a date is ignored.
         """
         stamp = _parse(date)
         if stamp is None:
             return
         received = time.monotonic()
-        # The header was written at some moment between the request and its answer, and its seconds are whole.
+        # The header was written at some moment between request and response, and has whole seconds.
         took = timedelta(seconds=received - asked)
         self._reading = _Reading(stamp, stamp + RESOLUTION + took, received)
         offset = self.offset or timedelta(0)
@@ -55,9 +55,9 @@ class StripeClock:
 
     @property
     def offset(self) -> timedelta | None:
-        """How far Stripe's clock is ahead of ours; negative: behind. None before the first answer.
+        """How far Stripe's clock is ahead of ours; negative if it is behind. None before the first response.
 
-        Zero when they may agree: a difference within the duration of the request and the header's second is none.
+        Zero if they may agree, that is, if the request's duration and the header's whole second explain the difference.
         """
         if self._reading is None:
             return None
@@ -68,11 +68,11 @@ class StripeClock:
         return earliest + (latest - earliest) / 2 - ours
 
     def now(self) -> datetime:
-        """Return the time by Stripe's clock, in UTC; by ours before the first answer."""
+        """Return the time by Stripe's clock, in UTC; by ours before the first response."""
         return clock.now() + (self.offset or timedelta(0))
 
     def report_stale_signature(self, skew_s: int) -> None:
-        """Log a webhook that was correctly signed, but `skew_s` seconds ago by our clock; negative: ahead of it."""
+        """Log a webhook whose valid signature is `skew_s` seconds old by our clock; negative if in the future."""
         if not self._stale.admits():
             return
         offset = self.offset

@@ -1,4 +1,4 @@
-"""What Stripe sends: events, checked and read down to the few fields that decide anything. Needs no SDK."""
+"""Stripe's events: verifying them, and decoding the few fields that we decide by. Doesn't import the SDK."""
 
 import hashlib
 import hmac
@@ -17,18 +17,18 @@ from paidchat.domain import Fact, IntentFact, Question, SessionFact
 SIGNATURE_TOLERANCE_S = 300  # docs.stripe.com/webhooks#verify-official-libraries
 MAX_STAMP_DIGITS = 12
 
-# The metadata that every session of ours and its payment intent carry.
+# Metadata on each of our sessions and its payment intent.
 PAYMENT_METADATA_KEY = "paidchat_payment"
 BOARD_METADATA_KEY = "paidchat_board"
 
-# docs.stripe.com/checkout/fulfillment: what each event says; of the first two the session's own status decides.
+# docs.stripe.com/checkout/fulfillment: what each event means. For the first two the session's own status decides.
 SESSION_EVENTS: Final[dict[str, Fact | None]] = {
     "checkout.session.completed": None,
     "checkout.session.async_payment_succeeded": None,
     "checkout.session.async_payment_failed": Fact.FAILED,
     "checkout.session.expired": Fact.EXPIRED,
 }
-# Their objects carry none of our metadata and come in any order, so each only means: ask about this intent.
+# Their objects have none of our metadata and arrive in any order, so each only tells us to ask about its intent.
 INTENT_EVENTS: Final = frozenset(
     {
         "refund.created",
@@ -42,22 +42,22 @@ INTENT_EVENTS: Final = frozenset(
         "charge.dispute.closed",
     }
 )
-# An inquiry is no dispute: no money has moved (docs.stripe.com/disputes/how-disputes-work#inquiries).
+# An inquiry is not a dispute: no money has moved (docs.stripe.com/disputes/how-disputes-work#inquiries).
 DISPUTES_THAT_HOLD = frozenset({"needs_response", "under_review", "lost"})
 
-# The delayed method came to nothing, and a completed session takes no other.
+# The delayed payment failed, and a completed session accepts no other.
 ENDED_INTENTS = frozenset({"requires_payment_method", "canceled"})
 
 
 class InvalidSignature(Exception):
-    """The webhook was not signed by Stripe with one of our secrets within the last minutes."""
+    """The webhook has no valid signature by one of our secrets."""
 
 
 class StaleSignature(InvalidSignature):
-    """The signature is right, but was made more than five minutes from our clock: it is wrong, or this is a replay.
+    """The signature is valid but more than five minutes off our clock: the clock is wrong, or this is a replay.
 
     Attributes:
-        skew_s: how many seconds ago by our clock; negative: ahead of it.
+        skew_s: the age of the signature in seconds, by our clock; negative if it is in the future.
     """
 
     def __init__(self, skew_s: int) -> None:
@@ -66,11 +66,11 @@ class StaleSignature(InvalidSignature):
 
 
 class UnreadableEvent(Exception):
-    """An event of Stripe's, signed or listed, is not what Stripe documents.
+    """A signed or listed event is not as Stripe documents it.
 
     Attributes:
-        event_id: its id; where it has no usable one, a digest of it that is the same whenever it comes again.
-        event_type: its type, as far as that can be read.
+        event_id: its id, or if it has no usable one, a digest of it, which is the same each time it arrives.
+        event_type: its type, if readable.
     """
 
     def __init__(self, message: str, event_id: str, event_type: str = "unreadable") -> None:
@@ -80,14 +80,14 @@ class UnreadableEvent(Exception):
 
 
 class UnreadableObject(Exception):
-    """What Stripe answered lacks a field that it documents, or has something else in its place."""
+    """An object in a response lacks a documented field, or has one of another type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentNews:
-    """Something happened to the money of a payment intent; what, is to be asked.
+    """Something happened to a payment intent's money; Stripe must be asked what.
 
-    `livemode` is None when the event and its object disagree on it.
+    `livemode` is None if the event and its object disagree.
     """
 
     payment_intent: str
@@ -98,7 +98,7 @@ class IntentNews:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignEvent:
-    """An event of another Stripe account: a connected one, or one of the same organization."""
+    """An event from another Stripe account: a connected one, or one in the same organization."""
 
     event_id: str
     event_type: str
@@ -106,14 +106,14 @@ class ForeignEvent:
 
 News = SessionFact | IntentNews | ForeignEvent
 
-# Every id of Stripe's that is stored or asked for: printable ASCII, so that any database takes it.
+# Every Stripe id that is stored or queried by must be printable ASCII, which any database accepts.
 Id = Annotated[str, msgspec.Meta(max_length=255, pattern=r"\A[!-~]+\Z")]
 _is_id = re.compile(r"[!-~]{1,255}").fullmatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTerms:
-    """When a session was made and until when it could be paid, and whether Stripe works out its tax."""
+    """When a session was created and expires, and whether Stripe calculates its tax."""
 
     created_at: datetime
     expires_at: datetime
@@ -121,14 +121,14 @@ class SessionTerms:
 
 
 class _Expanded(msgspec.Struct):
-    """A payment intent where Stripe was asked to send it whole, or did so unasked."""
+    """A payment intent that was expanded, whether we asked for that or not."""
 
     id: Id
     status: str | None = None
 
 
 class _Session(msgspec.Struct):
-    """The few fields of a `checkout.session`."""
+    """The fields of a `checkout.session` that we use."""
 
     id: Id
     status: str | None
@@ -154,7 +154,7 @@ class _Terms(msgspec.Struct):
 
 
 class _MovedMoney(msgspec.Struct):
-    """What leads from a `refund`, `charge` or `dispute` to a payment. A refund has no `livemode`."""
+    """The fields that link a `refund`, `charge` or `dispute` to a payment. A refund has no `livemode`."""
 
     payment_intent: Id | _Expanded | None = None
     livemode: bool | None = None
@@ -166,7 +166,7 @@ class _Charge(msgspec.Struct):
 
 
 class _Intent(msgspec.Struct):
-    """The few fields of a `payment_intent` whose `latest_charge` is expanded."""
+    """The fields that we use of a `payment_intent` with `latest_charge` expanded."""
 
     id: Id
     livemode: bool
@@ -179,7 +179,7 @@ class _Data(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    """The few fields of an `event`, not yet looked into: one field must not cost us the others."""
+    """The fields of an `event` that we use, decoded separately: a bad one must not lose the others."""
 
     id: Any = None
     type: Any = None
@@ -197,8 +197,8 @@ def verify_signature(payload: bytes, header: str, secrets: tuple[bytes, ...], no
     """Check a webhook's Stripe-Signature over its raw bytes (docs.stripe.com/webhooks#verify-manually).
 
     Raises:
-        InvalidSignature: not from Stripe.
-        StaleSignature: from Stripe, but more than five minutes from `now`, either way.
+        InvalidSignature: it is not from Stripe.
+        StaleSignature: it is from Stripe, but more than five minutes before or after `now`.
     """
     fields = [part.strip().partition("=") for part in header.split(",")]
     stamps = [value for name, _, value in fields if name == "t"]
@@ -209,16 +209,16 @@ def verify_signature(payload: bytes, header: str, secrets: tuple[bytes, ...], no
     valid = [hmac.new(secret, signed, hashlib.sha256).hexdigest().encode() for secret in secrets]
     if not any(hmac.compare_digest(ours, theirs) for ours in valid for theirs in given):
         raise InvalidSignature("no signature matches the payload")
-    # Last, so that a webhook refused because of our clock can be told from a forged one.
+    # Checked last, to tell a webhook that our clock makes stale from a forged one.
     if abs(now - int(stamps[0])) > SIGNATURE_TOLERANCE_S:
         raise StaleSignature(round(now - int(stamps[0])))
 
 
 def read_event(payload: bytes) -> News | None:
-    """Read the raw body of a verified webhook; None for an event that is none of our business.
+    """Decode the raw body of a verified webhook; returns None for an event that does not concern us.
 
     Raises:
-        UnreadableEvent: this is not an event, or not as Stripe documents it.
+        UnreadableEvent: it is not an event as Stripe documents it.
     """
     try:
         event = _decode_event(payload)
@@ -228,10 +228,10 @@ def read_event(payload: bytes) -> News | None:
 
 
 def read_listed_event(event: object) -> News | None:
-    """Read an event that was listed and not sent: whatever was an item of the list.
+    """Decode an item of the list of events, whatever it is; returns None for an event that does not concern us.
 
     Raises:
-        UnreadableEvent: this is not an event, or not as Stripe documents it.
+        UnreadableEvent: it is not an event as Stripe documents it.
     """
 
     def raw() -> bytes:
@@ -248,7 +248,7 @@ def read_listed_event(event: object) -> News | None:
 
 
 def _digest(raw: bytes) -> str:
-    """Name what has no usable id, so that it is known when it comes again."""
+    """Return a stable id for something without a usable one, to recognize it when it arrives again."""
     return f"unreadable_{hashlib.sha256(raw).hexdigest()}"
 
 
@@ -291,15 +291,15 @@ def _intent_news(event: _Event, livemode: bool, moved: _MovedMoney) -> IntentNew
 def _reading(what: str) -> Iterator[None]:
     try:
         yield
-    except (msgspec.ValidationError, ValueError, OverflowError, OSError) as error:  # or a time that no clock can show
+    except (msgspec.ValidationError, ValueError, OverflowError, OSError) as error:  # or a time out of range
         raise UnreadableObject(f"{what} cannot be read: {error}") from None
 
 
 def read_session(retrieved: object) -> SessionFact:
-    """Read a session that was retrieved with `payment_intent.latest_charge` expanded, or listed.
+    """Decode a session that was retrieved with `payment_intent.latest_charge` expanded, or listed.
 
     Raises:
-        UnreadableObject: this is not a session.
+        UnreadableObject: it is not a session.
     """
     with _reading("the session"):
         session = msgspec.convert(retrieved, _Session)
@@ -307,10 +307,10 @@ def read_session(retrieved: object) -> SessionFact:
 
 
 def read_terms(retrieved: object) -> SessionTerms:
-    """Read on what terms a session was made.
+    """Decode the terms of a session.
 
     Raises:
-        UnreadableObject: it does not say.
+        UnreadableObject: it lacks them.
     """
     with _reading("the session's terms"):
         terms = msgspec.convert(retrieved, _Terms)
@@ -322,10 +322,10 @@ def read_terms(retrieved: object) -> SessionTerms:
 
 
 def read_intent(retrieved: object, disputes: list[str], question: Question) -> IntentFact:
-    """Read a payment intent that was retrieved with its `latest_charge` expanded, and its disputes' statuses.
+    """Decode a payment intent that was retrieved with `latest_charge` expanded, given its disputes' statuses.
 
     Raises:
-        UnreadableObject: this is not such a payment intent.
+        UnreadableObject: it is not such a payment intent.
     """
     with _reading("the payment intent"):
         intent = msgspec.convert(retrieved, _Intent)
@@ -335,7 +335,7 @@ def read_intent(retrieved: object, disputes: list[str], question: Question) -> I
         payment_id=payment_id,
         board_tag=board,
         livemode=intent.livemode,
-        # A part of it back retracts nothing.
+        # A partial refund does not remove the message.
         refunded=intent.latest_charge is not None and intent.latest_charge.refunded,
         disputed=not DISPUTES_THAT_HOLD.isdisjoint(disputes),
         question=question,
@@ -343,10 +343,10 @@ def read_intent(retrieved: object, disputes: list[str], question: Question) -> I
 
 
 def disputed_intent(retrieved: object) -> str | None:
-    """Return the id of a retrieved payment intent if its charge was ever disputed. Whether that holds, disputes say.
+    """Return the id of a retrieved payment intent if its charge was ever disputed; the disputes say how that went.
 
     Raises:
-        UnreadableObject: this is not such a payment intent.
+        UnreadableObject: it is not such a payment intent.
     """
     with _reading("the payment intent"):
         intent = msgspec.convert(retrieved, _Intent)
@@ -354,7 +354,7 @@ def disputed_intent(retrieved: object) -> str | None:
 
 
 def _fact_of_completed(session: _Session) -> Fact | None:
-    """Read a completed session: paid, or a delayed method is on its way."""
+    """Decode a completed session: paid, or waiting for a delayed method."""
     return {"paid": Fact.PAID, "unpaid": Fact.PROCESSING}.get(session.payment_status)
 
 
@@ -386,7 +386,7 @@ def _session_fact(session: _Session, fact: Fact | None) -> SessionFact:
 
 
 def _tags(metadata: dict[str, str] | None) -> tuple[str | None, str | None]:
-    """Return the payment and the board that an object was made for, which become part of a query."""
+    """Return the payment id and board tag in an object's metadata, checked because queries use them."""
     tags = metadata or {}
     return msgspec.convert((tags.get(PAYMENT_METADATA_KEY), tags.get(BOARD_METADATA_KEY)), tuple[Id | None, Id | None])
 

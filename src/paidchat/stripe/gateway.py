@@ -1,4 +1,4 @@
-"""The way to Stripe: the sole importer of its SDK. Domain types in and out."""
+"""The gateway to Stripe's API: the only module that imports the SDK. Takes and returns domain types."""
 
 import asyncio
 import random
@@ -40,53 +40,53 @@ from paidchat.stripe.events import (
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
-API_VERSION: Final = "2026-10-28.endive"  # the one the SDK's types describe
+API_VERSION: Final = "2026-10-28.endive"  # the version that the SDK's types describe
 ATTEMPT_TIMEOUT_S = 4
-CALL_TIMEOUT_S = 7.5  # all attempts of one call; a payer waits for it, and is answered within nine
-BUSY_DELAYS_S = (0.3, 0.8)  # on 429, which the SDK does not try again
-PAGE = 100  # the most that Stripe lists at once
-CLOCKS_DIFFER = timedelta(minutes=5)  # what an event may lie ahead of Stripe's time as we know it
+CALL_TIMEOUT_S = 7.5  # for all attempts of one call; a payer is waiting, and gets a response within nine
+BUSY_DELAYS_S = (0.3, 0.8)  # after a 429, which the SDK does not retry
+PAGE = 100  # Stripe's maximum
+CLOCKS_DIFFER = timedelta(minutes=5)  # how far an event may be ahead of Stripe's time as we know it
 
 
 # --- errors -----------------------------------------------------------------------------------------
 #
 # GatewayError
-# ├── OutcomeUnknown     no answer, or "try again": ask the same question with the same key
-# │   └── UnreadableAnswer   an answer, but not one that Stripe documents
-# ├── AttemptFailed      Stripe failed and remembers it under the key: a new attempt needs a new key
+# ├── OutcomeUnknown     no response, or "try again": retry with the same key
+# │   └── UnreadableAnswer   a response, but not as Stripe documents it
+# ├── AttemptFailed      Stripe failed and replays that for the key: retry with a new one
 # ├── AccessDenied       our key is wrong or lacks a permission: an operator must fix it
-# └── RequestRefused     Stripe says the request itself is wrong: asking again cannot help
+# └── RequestRefused     Stripe says that the request is wrong: a retry cannot help
 
 
 class GatewayError(Exception):
-    """The base of what can go wrong between us and Stripe."""
+    """Base class of the gateway's errors."""
 
 
 class OutcomeUnknown(GatewayError):
-    """Whether Stripe did it is not known. The same key and parameters can be sent again."""
+    """It is unknown whether Stripe did it. Retry with the same key and parameters."""
 
 
 class UnreadableAnswer(OutcomeUnknown):
-    """The answer is not one that Stripe documents.
+    """The response is not as Stripe documents it.
 
-    Either something answered in Stripe's place, such as a captive portal, a proxy or a wrong
-    PAIDCHAT_STRIPE_API_BASE, or this one object cannot be read.
+    Either something else responded, such as a captive portal, a proxy or the server at a wrong
+    PAIDCHAT_STRIPE_API_BASE, or this one object cannot be decoded.
     """
 
 
 class AttemptFailed(GatewayError):
-    """Stripe answered 5xx, and replays that answer to the same key for a day."""
+    """Stripe responded with a 5xx, which it replays for this key for a day."""
 
 
 class AccessDenied(GatewayError):
-    """Stripe does not know our key, or the key may not do this."""
+    """Stripe rejected our API key, or the key lacks a permission."""
 
 
 class RequestRefused(GatewayError):
-    """Stripe refused the request: a parameter is wrong, or its time has passed. Nothing was made.
+    """Stripe rejected the request: a parameter is wrong or out of date. Nothing was created.
 
     Attributes:
-        code: Stripe's own, e.g. `resource_missing` or `charge_already_refunded`.
+        code: Stripe's error code, such as `resource_missing` or `charge_already_refunded`.
     """
 
     def __init__(self, message: str, code: str | None) -> None:
@@ -95,14 +95,14 @@ class RequestRefused(GatewayError):
 
 
 class CheckoutSession(msgspec.Struct, frozen=True):
-    """A Checkout Session that was made for a payment."""
+    """A Checkout Session that was created for a payment."""
 
     id: Id
     url: str | None = None
 
 
 class WebhookEndpoint(msgspec.Struct, frozen=True):
-    """Where Stripe sends which events."""
+    """A webhook endpoint, as configured at Stripe."""
 
     url: str
     status: str
@@ -112,7 +112,7 @@ class WebhookEndpoint(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ListedEvents:
-    """Events that may be ours, oldest first, those that cannot be read, and when the last of all happened.
+    """Events that may be ours, oldest first, the unreadable ones, and the time of the latest of all.
 
     `until` is by Stripe's clock.
     """
@@ -123,10 +123,10 @@ class ListedEvents:
 
 
 class _HttpClient(stripe.HTTPXClient):
-    """The SDK's HTTP client; it also reads Stripe's clock off every answer."""
+    """The SDK's HTTP client, which also reads Stripe's clock from each response."""
 
     def __init__(self, stripe_clock: StripeClock, *, is_local: bool) -> None:
-        # The SDK has no other way to say that the proxies of the environment don't lead to this machine.
+        # The SDK has no other way to bypass the environment's proxies for this machine.
         httpx_like = SimpleNamespace(AsyncClient=partial(httpx.AsyncClient, trust_env=not is_local))
         super().__init__(timeout=ATTEMPT_TIMEOUT_S, _lib=httpx_like)
         self._clock = stripe_clock
@@ -142,9 +142,9 @@ class _HttpClient(stripe.HTTPXClient):
 
 
 class StripeGateway:
-    """Asks Stripe. Close it at the end.
+    """Calls Stripe's API. Close it at the end.
 
-    Every call raises one of the errors above, and takes 7.5 s at most.
+    Every call may raise the errors above, and takes at most 7.5 s.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -161,14 +161,14 @@ class StripeGateway:
 
     async def close(self) -> None:
         """Close the connections to Stripe."""
-        await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK leaves it without types
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # untyped in the SDK
 
     async def create_session(self, params: Mapping[str, object], key: str) -> CheckoutSession:
-        """Make the Checkout Session, or get the one that these parameters made before with this key."""
+        """Create a Checkout Session, or return the one created before with this key and these parameters."""
         return _read(await self._ask("post", "/v1/checkout/sessions", params, key=key), CheckoutSession)
 
     async def retrieve_session(self, session_id: str, question: Question) -> tuple[SessionFact, IntentFact | None]:
-        """Ask how a session stands, and how its money does once there is any."""
+        """Return the state of a session, and that of its money once there is any."""
         path = f"/v1/checkout/sessions/{quote(session_id, safe='')}"
         session = await self._ask("get", path, {"expand": ["payment_intent.latest_charge"]})
         with _reading():
@@ -179,13 +179,13 @@ class StripeGateway:
         return fact, None if intent is None else await self._read_intent(intent, question)
 
     async def session_terms(self, session_id: str) -> SessionTerms:
-        """Ask on what terms a session was made."""
+        """Return the terms of a session."""
         session = await self._ask("get", f"/v1/checkout/sessions/{quote(session_id, safe='')}")
         with _reading():
             return read_terms(session)
 
     async def retrieve_intent(self, payment_intent: str, question: Question) -> IntentFact:
-        """Ask how a payment intent's money stands: refunded, disputed, neither."""
+        """Return the state of a payment intent's money: refunded, disputed or neither."""
         path = f"/v1/payment_intents/{quote(payment_intent, safe='')}"
         return await self._read_intent(await self._ask("get", path, {"expand": ["latest_charge"]}), question)
 
@@ -197,7 +197,7 @@ class StripeGateway:
             return read_intent(intent, disputes, question)
 
     async def _disputes(self, payment_intent: str) -> list[str]:
-        """Return the statuses of an intent's disputes, without those that cannot be read, if any can."""
+        """Return the statuses of an intent's disputes, leaving out unreadable ones unless all are."""
         statuses: list[str] = []
         unreadable: UnreadableAnswer | None = None
         async for dispute in self._list("/v1/disputes", {"payment_intent": payment_intent}):
@@ -211,15 +211,15 @@ class StripeGateway:
         return statuses
 
     async def create_refund(self, payment_intent: str, key: str) -> None:
-        """Send all of an intent's money back; sending it twice with one key is one refund."""
+        """Refund an intent in full; idempotent for one key."""
         _read(await self._ask("post", "/v1/refunds", {"payment_intent": payment_intent}, key=key), Made)
 
     async def check_access(self) -> None:
-        """Find out whether the key works, by the cheapest question it must be allowed to ask."""
+        """Check that the API key works, by the cheapest call that it must be allowed to make."""
         _read(await self._ask("get", "/v1/checkout/sessions", {"limit": 1}), Page)
 
     async def webhook_endpoints(self) -> list[WebhookEndpoint]:
-        """List where Stripe sends events."""
+        """List the webhook endpoints."""
         endpoints = []
         async for endpoint in self._list("/v1/webhook_endpoints", {}):
             try:
@@ -229,11 +229,11 @@ class StripeGateway:
         return endpoints
 
     async def tax_status(self) -> str:
-        """Return `active`, or `pending` while Stripe Tax lacks something."""
+        """Return `active`, or `pending` while the setup of Stripe Tax is incomplete."""
         return _read(await self._ask("get", "/v1/tax/settings"), WithStatus).status
 
     async def list_paid_sessions(self, since: datetime) -> AsyncIterator[SessionFact]:
-        """List the sessions that were completed, of those made since a time, newest first."""
+        """List the completed sessions among those created since a time, newest first."""
         params: dict[str, object] = {"status": "complete", "created": {"gte": int(since.timestamp())}}
         async for session in self._list("/v1/checkout/sessions", params):
             try:
@@ -242,10 +242,10 @@ class StripeGateway:
                 log.error("stripe.unreadable", what="session", session_id=id_in(session), error=str(error))
 
     async def list_events(self, since: datetime) -> ListedEvents:
-        """List what happened since a time, by Stripe's clock, that may be ours; Stripe keeps it for 30 days.
+        """List the events since a time, by Stripe's clock, that may be ours. Stripe keeps them for 30 days.
 
         Raises:
-            GatewayError: Stripe could not be asked.
+            GatewayError: the call failed.
         """
         params: dict[str, object] = {
             "types": [*sorted(SESSION_EVENTS), *sorted(INTENT_EVENTS)],
@@ -260,13 +260,13 @@ class StripeGateway:
                     listed.news.append(found)
             except UnreadableEvent as error:
                 listed.unreadable.append(error)
-            # A time to come would hide all that happens until then from the passes that begin there.
+            # A time in the future would hide everything until then from the passes that start there.
             if (created := created_at(event)) is not None and created <= latest:
                 until = max(until, created)
         return ListedEvents(listed.news[::-1], listed.unreadable[::-1], max(since, datetime.fromtimestamp(until, UTC)))
 
     async def _list(self, path: str, params: dict[str, object]) -> AsyncIterator[Any]:
-        """List everything, page by page, newest first. The items may be anything."""
+        """List everything, page by page, newest first. Items are not decoded."""
         asked: set[str] = set()
         params = {**params, "limit": PAGE}
         while True:
@@ -285,9 +285,9 @@ class StripeGateway:
     async def _ask(
         self, method: str, path: str, params: Mapping[str, object] | None = None, *, key: str | None = None
     ) -> Any:
-        """Make one call within its time and return the answer's JSON, or say in our words what went wrong.
+        """Make one call within its timeout; returns the response's JSON and translates errors.
 
-        Only the SDK's own errors are translated: whatever else is raised here is a bug of ours.
+        Only the SDK's own errors are translated: anything else raised here is a bug.
         """
         given = {**(params or {}), **({"idempotency_key": key} if key else {})}
         try:
@@ -301,10 +301,10 @@ class StripeGateway:
 
 
 def _read(answer: object, kind: type[T]) -> T:
-    """Read an object of Stripe's as the few fields that we need.
+    """Decode the fields that we need of one of Stripe's objects.
 
     Raises:
-        UnreadableAnswer: it has not got them.
+        UnreadableAnswer: it lacks them.
     """
     with _reading():
         return msgspec.convert(answer, kind)
@@ -312,7 +312,7 @@ def _read(answer: object, kind: type[T]) -> T:
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """Say that an answer cannot be read."""
+    """Translate a failure to decode."""
     try:
         yield
     except (msgspec.ValidationError, UnreadableObject) as error:
@@ -331,13 +331,13 @@ async def _ask_patiently(call: Callable[[], Awaitable[T]]) -> T:
 def _translate(error: stripe.StripeError) -> NoReturn:
     message = f"{type(error).__name__}: {error.user_message or error}"
     status = error.http_status or 0
-    # 409: an earlier request with this key is still under way there.
+    # 409: an earlier request with this key is still in flight at Stripe.
     if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError) or status == HTTPStatus.CONFLICT:
         raise OutcomeUnknown(message) from error
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         raise AccessDenied(message) from error
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not status:
         raise AttemptFailed(message) from error
-    if type(error) is stripe.APIError:  # what the SDK makes of an answer without one of Stripe's own errors in it
+    if type(error) is stripe.APIError:  # what the SDK raises for a response without one of Stripe's own errors
         raise UnreadableAnswer(f"the answer is not Stripe's: {message}") from error
     raise RequestRefused(message, error.code) from error

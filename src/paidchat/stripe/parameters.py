@@ -1,6 +1,6 @@
-"""Parameters of a Checkout Session: stored with the payment before Stripe is asked, and sent as they are stored.
+"""Parameters of a Checkout Session: stored with the payment before the request, and sent exactly as stored.
 
-docs.stripe.com/api/checkout/sessions/create has their meaning. Nothing else looks into them.
+See docs.stripe.com/api/checkout/sessions/create. No other module reads them.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from paidchat.stripe.events import BOARD_METADATA_KEY, PAYMENT_METADATA_KEY
 def session_params(
     settings: Settings, payment_id: str, board_tag: str, price: Price, expires_at: datetime
 ) -> dict[str, object]:
-    """Return the parameters of a payment's Checkout Session, as they are stored and sent.
+    """Return the parameters of a payment's Checkout Session.
 
-    The addresses come from the settings alone: anyone can send any Host header.
+    URLs come from the settings only, since anyone can send any Host header.
     """
     tags = {PAYMENT_METADATA_KEY: payment_id, BOARD_METADATA_KEY: board_tag}
     price_data: dict[str, object] = {
@@ -34,7 +34,7 @@ def session_params(
         "expires_at": int(expires_at.timestamp()),
         "success_url": f"{settings.page_url}/?payment={payment_id}",
         "cancel_url": f"{settings.page_url}/?cancelled={payment_id}",
-        # Either would let the amount differ from the price.
+        # Either would make the amount differ from the price.
         "adaptive_pricing": {"enabled": False},
         "allow_promotion_codes": False,
     }
@@ -52,10 +52,10 @@ def expiry_of(params: Mapping[str, object]) -> datetime:
 
 
 def with_expiry(params: Mapping[str, object], expires_at: datetime) -> dict[str, object]:
-    """Return a session's parameters with another expiry."""
+    """Return the parameters with another expiry."""
     return {**params, "expires_at": int(expires_at.timestamp())}
 
 
 def taxed_params(*, taxed: bool) -> dict[str, object]:
-    """Return parameters for a session that we did not ask for: they only say whether Stripe works out the tax."""
+    """Return parameters for a session that we did not create: they only say whether Stripe calculates tax."""
     return {"automatic_tax": {"enabled": True}} if taxed else {}

@@ -1,1 +1,1 @@
-"""The contract as documents: what routes answer, and OpenAPI and AsyncAPI made from it."""
+"""The contract as documents: the routes' responses, and the OpenAPI and AsyncAPI documents made from them."""

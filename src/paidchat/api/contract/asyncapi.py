@@ -1,4 +1,4 @@
-"""The AsyncAPI document: the feed's frames, and all that goes without saying on a WebSocket."""
+"""The AsyncAPI document: the feed's frames, limits, timing and close codes."""
 
 from functools import cache
 from importlib.metadata import version
@@ -14,7 +14,7 @@ from paidchat.feed.feed import HEARTBEAT_S, MAX_BACKLOG, MAX_WATCHES, REPLAY_ENT
 from paidchat.serving.feed_protocol import FRAME_BURST, FRAMES_PER_S, MAX_FRAME, PING_INTERVAL_S, PING_TIMEOUT_S
 from paidchat.serving.heads import FEED_PATH
 
-SILENCE_S: Final = 45  # after which a client should take the connection for lost: two heartbeats and some
+SILENCE_S: Final = 45  # after which a client should consider the connection lost: two heartbeats and a margin
 CLOSE_CODES: Final = {
     "1007": "A text frame was not UTF-8 (RFC 6455).",
     "1008": "Misuse: three messages that are no watch, or too many frames of any kind. Don't reconnect automatically.",

@@ -1,4 +1,4 @@
-"""/docs, /openapi.json and /asyncapi.json: the contract for those who build on it. Works without a network."""
+"""/docs, /openapi.json and /asyncapi.json: the contract for API consumers. Works offline."""
 
 from functools import cache
 from importlib.resources import files
@@ -14,7 +14,7 @@ from paidchat.api.files import Files
 
 router = APIRouter(include_in_schema=False)
 
-# Nothing inline, so that the page lives under the same strict policy as the board.
+# Nothing inline, so that the page works under the board's strict policy.
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -42,7 +42,7 @@ _POLICY = (
 
 @router.get("/docs")
 async def docs() -> Response:
-    """Show the API to a person."""
+    """Return the API documentation page."""
     return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _POLICY})
 
 
@@ -54,13 +54,13 @@ async def init() -> Response:
 
 @router.get("/openapi.json")
 async def openapi_json(request: Request) -> Response:
-    """Give the HTTP contract to a program."""
+    """Return the HTTP contract."""
     return JSONResponse(request.app.openapi())
 
 
 @router.get("/asyncapi.json")
 async def asyncapi_json(settings: TheSettings) -> Response:
-    """Give the WebSocket contract to a program."""
+    """Return the WebSocket contract."""
     return JSONResponse(asyncapi(settings.public_url))
 
 

@@ -50,7 +50,7 @@ STRIPE_EVENT: Final[Json] = {
 STRIPE_SIGNATURE: Final = "t=1764095405,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd"
 METRICS: Final = "# HELP paidchat_viewers Open WebSockets.\n# TYPE paidchat_viewers gauge\npaidchat_viewers 12.0\n"
 
-# Answers of operations that succeed, by name.
+# Successful responses, by name.
 SUCCESSES: Final[dict[str, Any]] = {
     "pending_payment": PENDING,
     "fulfilled_payment": FULFILLED,

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, completed with what it can't know."""
+"""The OpenAPI document: FastAPI's, completed with what FastAPI can't know."""
 
 from importlib.metadata import version
 from typing import Any, Final
@@ -40,7 +40,7 @@ TAGS: Final = [
 def openapi(routes: list[BaseRoute], public_url: str | None) -> Json:
     """Return the HTTP contract as an OpenAPI 3.1 document (spec.openapis.org/oas/v3.1.1).
 
-    Without a public URL its server is `/`, wherever the document came from.
+    Without a public URL its server is `/`, relative to the document.
     """
     document = get_openapi(
         title="paidchat",
@@ -74,7 +74,7 @@ def _complete(operation: Json, schemas: Json) -> None:
     responses = operation["responses"]
     reference = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
     if reference.get("$ref", "").endswith("/HTTPValidationError"):
-        # FastAPI adds it wherever there is a parameter, even one that can't be wrong.
+        # FastAPI adds it to every operation with a parameter, even one that can't be invalid.
         del responses["422"]
     for status, response in responses.items():
         if int(status) >= _FIRST_ERROR:
@@ -86,7 +86,7 @@ def _complete(operation: Json, schemas: Json) -> None:
 
 
 def _tidy_parameter(parameter: Json) -> None:
-    """Say that a parameter may be left out by `required` alone: there is no way to send null in a header or a query."""
+    """Express that a parameter is optional by `required` alone, since headers and queries can't carry null."""
     schema = parameter["schema"]
     for wrapped in [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]:
         schema.update(wrapped)
@@ -97,14 +97,14 @@ def _tidy_parameter(parameter: Json) -> None:
 
 
 def schemas_of(shape: Any) -> Json:
-    """Return the schemas, by name, of what goes out in a shape: its own, and those that it refers to."""
+    """Return the schemas of a shape that is sent, by name: its own and those it refers to."""
     adapter = TypeAdapter(shape)
     schema = adapter.json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
     return {**schema.pop("$defs", {}), schema["title"]: schema}
 
 
 def tidy(schema: Json) -> None:
-    """Drop titles that repeat names, and defaults, which mean nothing in what is always sent whole."""
+    """Drop titles that repeat names, and defaults, which are meaningless in responses."""
     for field in schema.get("properties", {}).values():
         field.pop("title", None)
         if schema.get("additionalProperties") is not False:

@@ -1,4 +1,4 @@
-"""Words for the OpenAPI document: what a route answers, by success and by error code, with headers and examples."""
+"""Responses for the OpenAPI document: successes and error codes of routes, with headers and examples."""
 
 import json
 import re
@@ -14,14 +14,14 @@ from paidchat.api.problems import MEDIA_TYPE, problem
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """One of the stable codes of errors.
+    """One of the stable error codes.
 
     Attributes:
         status: the one status it comes with.
-        meaning: when it is answered, in a sentence.
-        detail: an example of the words that come with it.
-        headers: names of the fields that come with it, beside those of every problem.
-        more: further members of the example.
+        meaning: when it is returned, in a sentence.
+        detail: an example of its detail.
+        headers: names of the headers that come with it, besides those of every problem.
+        more: additional members of the example.
     """
 
     status: int
@@ -153,9 +153,9 @@ CODES: Final = {
         ("Retry-After",),
     ),
 }
-# What any request may be answered, whatever it asks for.
+# Errors that any request may get.
 ALWAYS: Final = ("bad_request", "request_timeout", "payload_too_large", "headers_too_large", "internal_error")
-_WRONG_METHOD: Final = "method_not_allowed"  # never an operation's, as an operation is a path with a method
+_WRONG_METHOD: Final = "method_not_allowed"  # never an operation's error, since an operation is a path with a method
 _OUTSIDE: Final = ("not_found", _WRONG_METHOD)
 _EVERY_PROBLEM: Final = ("X-Request-Id", "Cache-Control")
 
@@ -210,11 +210,11 @@ HEADERS: Final[dict[str, Json]] = {
 }
 
 
-_NO_ONE: Final = "chat.example.com"  # a reserved name (RFC 2606), where there is no board or none on the web
+_NO_ONE: Final = "chat.example.com"  # a reserved name (RFC 2606), without a board on the web
 
 
 def contact(public_url: str | None) -> Json:
-    """Return whom to write to about a board: its webmaster, an address that every web server should have (RFC 2142)."""
+    """Return the contact for a board: its webmaster, an address that every web server should have (RFC 2142)."""
     host = urlsplit(public_url or "").hostname or _NO_ONE
     domain = host if re.fullmatch(r"([a-z0-9-]+\.)+[a-z-]{2,}", host) else _NO_ONE
     return {
@@ -225,7 +225,7 @@ def contact(public_url: str | None) -> Json:
 
 
 def success(description: str, *headers: str, example: str = "", media_type: str = "application/json") -> Json:
-    """Describe the answer to a request that succeeds, for a route's `responses`; `example` is a name in `examples`."""
+    """Describe a successful response for a route's `responses`; `example` is a name in `examples`."""
     described: Json = {"description": description, "headers": _references("headers", "X-Request-Id", *headers)}
     if example:
         described["content"] = {media_type: {"examples": _references("examples", example)}}
@@ -235,7 +235,7 @@ def success(description: str, *headers: str, example: str = "", media_type: str 
 
 
 def problems(*codes: str) -> dict[int | str, Json]:
-    """Describe the errors that a route answers beside those of every route, for its `responses`."""
+    """Describe the errors that a route returns besides those of every route, for its `responses`."""
     by_status: dict[int, list[str]] = {}
     for code in (*codes, *ALWAYS):
         by_status.setdefault(CODES[code].status, []).append(code)
@@ -243,7 +243,7 @@ def problems(*codes: str) -> dict[int | str, Json]:
 
 
 def problem_response(codes: Sequence[str]) -> Json:
-    """Describe the answer for errors of one status."""
+    """Describe the response for errors of one status."""
     headers = dict.fromkeys(header for code in codes for header in CODES[code].headers)
     return {
         "description": " ".join(f"`{code}`: {CODES[code].meaning}" for code in codes),
@@ -283,7 +283,7 @@ def problem_schema(codes: Sequence[str]) -> Json:
 
 
 def outside_operations() -> Json:
-    """Describe the answers to requests that are no operation's: an unknown path, and a wrong method."""
+    """Describe the responses outside all operations: for an unknown path, and for a wrong method."""
     found: Json = {}
     for code in _OUTSIDE:
         known = CODES[code]
