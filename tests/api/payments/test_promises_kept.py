@@ -46,7 +46,7 @@ async def expiry_comes_too_near(served: Served, payment_id: str) -> None:
 
 
 async def leave_the_sweep_to_another(served: Served) -> None:
-    """Let another process hold the sweep, so that the one at the next start doesn't give up what can't be paid now."""
+    """Let another process hold the sweep, so that none gives up a payment that can't be paid now."""
     await first_sweep_over(served.settings.database_url)
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
         assert await reconciliation.hold_sweep(connection, "another process", LEASE_TTL) is not None
@@ -66,8 +66,8 @@ async def unsent(client: httpx.AsyncClient, served: Served, key: str) -> str:
     async with opened(served.settings.database_url) as database, database.reading() as connection:
         without = select(queries.payment.c.id).where(queries.payment.c.session_id.is_(None))
         payment_id = str((await connection.execute(without)).scalar_one())
-    await expiry_comes_too_near(served, payment_id)
     await leave_the_sweep_to_another(served)
+    await expiry_comes_too_near(served, payment_id)
     return payment_id
 
 
