@@ -43,12 +43,18 @@ ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, adm
 
 def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> FastAPI:
     """Build the app. With `sandbox`, the stand-in for Stripe is served under `/sandbox`."""
+    sandbox_app = None
+    if sandbox is not None:
+        # imported only for a demo
+        from paidchat.sandbox import create_sandbox  # noqa: PLC0415
+
+        sandbox_app = create_sandbox(sandbox)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with AsyncExitStack() as stack:
-            if stripe is not None:
-                await stack.enter_async_context(stripe.router.lifespan_context(stripe))
+            if sandbox_app is not None:
+                await stack.enter_async_context(sandbox_app.router.lifespan_context(sandbox_app))
             yield {"services": await stack.enter_async_context(_running(settings))}
 
     app = FastAPI(
@@ -63,13 +69,8 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
         app.include_router(router)
     problems.install(app)
     docs.install(app, settings.public_url)
-    stripe = None
-    if sandbox is not None:
-        # imported only for a demo
-        from paidchat.sandbox import create_sandbox  # noqa: PLC0415
-
-        stripe = create_sandbox(sandbox)
-        app.mount("/sandbox", stripe)
+    if sandbox_app is not None:
+        app.mount("/sandbox", sandbox_app)
         app.add_route("/sandbox", lambda _: RedirectResponse("/sandbox/"))
     # Not a mount: one at "/" would turn a 405 into a 404.
     app.router.default = Files(FRONTEND, index="index.html")

@@ -55,7 +55,9 @@ class Payment(Shape):
     author: str | None = Field(description="Null if the payer gave none.")
     amount: int = Field(description="The price without tax, in the currency's minor units.")
     currency: str = Field(description="Lower-case ISO 4217 code.")
-    checkout_url: str | None = Field(description="Where to send the browser; null once the payment can't be made.")
+    checkout_url: str | None = Field(
+        description="Where to send the browser; null once the payment can no longer be made."
+    )
     message_id: int | None = Field(description="The message that this payment posted. Once set, it stays.")
     created_at: datetime = Field(description="RFC 3339, UTC.")
     expires_at: datetime = Field(description="When the checkout closes; RFC 3339, UTC.")
@@ -83,8 +85,8 @@ class MessagePage(Shape):
 
     messages: list[Message] = Field(description="Oldest first.")
     seq: int = Field(description="The log position at which the page was read.")
-    epoch: str = Field(description="Ids and `seq` mean something within an epoch only.")
-    has_more: bool = Field(description="Whether there is more in the direction read.")
+    epoch: str = Field(description="Ids and `seq` are only comparable within one epoch.")
+    has_more: bool = Field(description="Whether there are more messages in the direction of paging.")
 
 
 class Price(Shape):
@@ -100,11 +102,11 @@ class BoardInfo(Shape):
     title: str = Field(description="The board's name.")
     price: Price
     tax_behavior: Literal["exclusive", "inclusive"] | None = Field(
-        description="Whether tax is added to the price or is in it; null if none is charged."
+        description="Whether tax is added to the price or included in it; null if none is charged."
     )
     max_text_length: int = Field(description="In code points.")
     max_author_length: int = Field(description="In code points.")
-    test_mode: bool = Field(description="Whether no real money is taken.")
+    test_mode: bool = Field(description="True if no real money is charged.")
 
 
 class Received(Shape):
@@ -130,7 +132,7 @@ class Resumed(Shape):
     """Every entry after `seq` follows, in order."""
 
     type: Literal["resumed"] = "resumed"
-    epoch: str = Field(description="The epoch that the cursor is of.")
+    epoch: str = Field(description="The cursor's epoch.")
     seq: int = Field(description="The cursor that was accepted: the next entry has `seq` + 1.")
 
 
@@ -186,7 +188,7 @@ class FeedError(Shape):
 
     type: Literal["error"] = "error"
     code: Literal["invalid_request", "not_found"] = Field(
-        description="`invalid_request`: a frame that is no watch; the third ends the connection. "
+        description="`invalid_request`: not a valid watch frame; the third one ends the connection. "
         "`not_found`: there is no such payment."
     )
     detail: str = Field(description="In words.")

@@ -1,1 +1,1 @@
-"""The HTTP and WebSocket API: routes parse and format, use cases decide."""
+"""The HTTP and WebSocket API: routes parse and format, and call functions that decide."""

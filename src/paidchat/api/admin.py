@@ -58,8 +58,8 @@ async def remove(
 ) -> None:
     """Remove a message from the board. Idempotent: a repeat gets the same response.
 
-    With `refund=true` the payer gets the money back. The intent is on disk before the answer; the refund goes out at
-    once and is retried until Stripe has it. 409 if there is no money to send back. 404 also if no admin token is
+    With `refund=true` the payer gets the money back. The intent is on disk before the response; the refund is sent at
+    once and retried until Stripe has it. 409 if there is no money to refund. 404 also if no admin token is
     configured.
     """
     await remove_message(database, min(message_id, LARGEST_ID), refund_by=fulfilment if refund else None)

@@ -42,11 +42,11 @@ def _services(connection: HTTPConnection) -> Services:
     return services
 
 
-Running = Annotated[Services, Depends(_services)]
+TheServices = Annotated[Services, Depends(_services)]
 
 
 def _part(name: str) -> object:
-    def part(services: Running) -> object:
+    def part(services: TheServices) -> object:
         return getattr(services, name)
 
     return Depends(part)

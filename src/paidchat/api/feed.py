@@ -11,7 +11,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from paidchat import wire
 from paidchat.api.contract.responses import problems, success
-from paidchat.api.deps import Running
+from paidchat.api.deps import TheServices
 from paidchat.api.guard import is_own_origin
 from paidchat.api.problems import problem
 from paidchat.feed.feed import Feed, Subscriber, encode_frame
@@ -65,15 +65,15 @@ async def ask_for_upgrade(request: Request) -> Response:
 
 
 @router.websocket(FEED_PATH)
-async def follow(websocket: WebSocket, services: Running) -> None:
+async def follow(websocket: WebSocket, services: TheServices) -> None:
     """Subscribe to the board: a snapshot or what was missed, then every entry in order."""
     if not is_own_origin(websocket.scope, services.settings):
         log.warning("feed.origin_refused", origin=websocket.headers.get("origin", "")[:MAX_LOGGED_ORIGIN])
         refusal = problem(websocket.state.request_id, 403, "This page's origin may not follow the board.")
-        with _unless_gone():
+        with _ignoring_disconnect():
             await websocket.send_denial_response(refusal)
         return
-    with _unless_gone():
+    with _ignoring_disconnect():
         await websocket.accept()
     if websocket.application_state is not WebSocketState.CONNECTED:
         return
@@ -86,7 +86,7 @@ async def follow(websocket: WebSocket, services: Running) -> None:
 
 
 @contextmanager
-def _unless_gone() -> Iterator[None]:
+def _ignoring_disconnect() -> Iterator[None]:
     """Ignore a lost connection: the client may leave at any moment, which is not an error."""
     try:
         yield
@@ -95,7 +95,7 @@ def _unless_gone() -> Iterator[None]:
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    with _unless_gone():
+    with _ignoring_disconnect():
         await websocket.close(code, reason)
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from paidchat import wire
 from paidchat.api.contract.responses import problems, success
-from paidchat.api.deps import Running, Services
+from paidchat.api.deps import Services, TheServices
 from paidchat.api.problems import ApiError, FieldError
 from paidchat.storage import schema
 from paidchat.storage.database import DatabaseUnavailable
@@ -28,13 +28,13 @@ TASK_DOWN = (
 
 
 class Health(wire.Shape):
-    """All is well."""
+    """The process responds."""
 
     status: Literal["ok"] = "ok"
 
 
 class Readiness(Health):
-    """All is well enough, part by part."""
+    """The process can serve; with the state of each part."""
 
     database: Literal["ok"] = "ok"
     schema_: Literal["ok", "newer"] = Field(
@@ -68,7 +68,7 @@ async def healthz() -> Health:
         **problems("not_ready"),
     },
 )
-async def readyz(services: Running) -> Readiness:
+async def readyz(services: TheServices) -> Readiness:
     """Check whether to send traffic here: the database responds, its schema is usable, the feed keeps up with the log.
 
     A background task that ended makes it 503 until it runs again. A listener that lost its connection is only reported,
@@ -121,7 +121,7 @@ def _listener(services: Services) -> Literal["ok", "reconnecting", "not needed"]
         **problems(),
     },
 )
-async def metrics(services: Running) -> Response:
+async def metrics(services: TheServices) -> Response:
     """Return the metrics for Prometheus. docs/operations.md says what they mean and which to alert on."""
     services.metrics.viewers.set(services.viewers.count)
     services.metrics.clock_offset.set((services.gateway.clock.offset or timedelta(0)).total_seconds())

@@ -19,7 +19,7 @@ router = APIRouter(tags=["payments"], route_class=JsonBody)
 
 
 class NewPayment(BaseModel):
-    """What someone wants to post. There is no other field: the price is the board's."""
+    """The message to post. There is no other field: the board sets the price."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [examples.NEW_PAYMENT]})
 
@@ -76,7 +76,7 @@ async def create_payment(
 ) -> Response:
     """Start a payment. Send the browser to its `checkout_url`: the money is taken there.
 
-    With an `Idempotency-Key`, repeating the request is safe: after a 503, or no answer at all, send it again with the
+    With an `Idempotency-Key`, a retry is safe: after a 503, or no response at all, send the request again with the
     same key.
     """
     if len(request.headers.getlist("idempotency-key")) > 1:
@@ -104,7 +104,7 @@ async def read_payment(
 ) -> Response:
     """Look up a payment and, by its `message_id`, the message that it posted.
 
-    The answer comes from the database. While the payment is `pending` or `processing`, this also makes the board ask
+    The response comes from the database. While the payment is `pending` or `processing`, this also makes the board ask
     Stripe, at most once in 5 s, so the next lookup may know more.
     """
     row = await checkout.find_payment(payment_id)

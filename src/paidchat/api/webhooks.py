@@ -6,7 +6,7 @@ from paidchat import clock, wire
 from paidchat.api.bodies import PlainBody
 from paidchat.api.contract import examples
 from paidchat.api.contract.responses import problems, success
-from paidchat.api.deps import Running, Services
+from paidchat.api.deps import Services, TheServices
 from paidchat.api.problems import ApiError
 from paidchat.domain import Fact, SessionFact, UnknownPayment, Verdict
 from paidchat.settings import WEBHOOK_PATH
@@ -48,7 +48,7 @@ router = APIRouter(tags=["stripe"], route_class=PlainBody)
         },
     },
 )
-async def receive_event(request: Request, services: Running) -> Response:
+async def receive_event(request: Request, services: TheServices) -> Response:
     """Receive an event from Stripe. Stripe retries after any response but a 2xx.
 
     A signed event that is unreadable, or from another account or mode, is 200: a retry would not help.

@@ -30,8 +30,6 @@ from paidchat.text import clean_author, clean_text
 
 log = structlog.get_logger(__name__)
 
-ANSWERS = 3  # questions, if each answer is overtaken by another
-
 
 class Checkout:
     """Starts payments: at most one per Idempotency-Key, within the limits on rate and number."""
@@ -71,7 +69,7 @@ class Checkout:
         key = None if idempotency_key is None else hashlib.sha256(idempotency_key.encode()).hexdigest()
         async with self._database.transaction() as connection:
             claim = await self._claim(connection, text, author, key, client)
-        async with self._sessions.releasing(claim):
+        async with self._sessions.releasing_on_failure(claim):
             payment = await self.find_payment(claim.payment_id)
         if payment.session_id is not None or payment.status != PaymentStatus.PENDING:
             return payment
@@ -106,7 +104,7 @@ class Checkout:
     def _new_payment(self, text: str, author: str | None, key: str | None, client: str, now: datetime) -> NewPayment:
         payment_id, price = str(uuid.uuid4()), self._settings.price
         lasts = session_length(timedelta(minutes=self._settings.checkout_minutes))
-        expires_at = self._sessions.expiry(now, lasts)  # by Stripe's clock
+        session_expires_at = self._sessions.expiry(now, lasts)  # by Stripe's clock
         return NewPayment(
             id=payment_id,
             text=text,
@@ -116,7 +114,7 @@ class Checkout:
             expires_at=whole_seconds(now + lasts),
             client=client,
             stripe_key=str(uuid.uuid4()),
-            stripe_params=session_params(self._settings, payment_id, self._board_tag, price, expires_at),
+            stripe_params=session_params(self._settings, payment_id, self._board_tag, price, session_expires_at),
             idempotency_key=key,
             claimed_until=now + CLAIM_TTL,
         )

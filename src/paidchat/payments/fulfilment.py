@@ -33,7 +33,7 @@ MAX_QUESTIONS = 3  # about one event, if each answer is overtaken by another
 
 
 class Fulfilment:
-    """Moves payments: every fact from Stripe, from a webhook or a response, goes through here."""
+    """Applies every fact from Stripe about money, whether it comes in a webhook or in a response."""
 
     def __init__(
         self, database: Database, gateway: StripeGateway, metrics: Metrics, board_tag: str, *, livemode: bool
@@ -180,6 +180,6 @@ def _received(fact: SessionFact | IntentFact, event_id: str, now: datetime) -> R
         type=fact.event_type,
         payment_id=fact.payment_id,
         session_id=fact.session_id if isinstance(fact, SessionFact) else None,
-        verdict=Verdict.UNKNOWN,  # until it gets one, in the same transaction; this one means that it is handled again
+        verdict=Verdict.UNKNOWN,  # a placeholder, replaced before the commit
         received_at=now,
     )

@@ -87,7 +87,7 @@ class CheckoutSessions:
         claim = Claim(payment.id, until)
         if payment.read_at - payment.created_at > IDEMPOTENCY_KEY_TTL:
             # Stripe may have pruned the key and would create a second session. The first has expired by now.
-            async with self.releasing(claim):
+            async with self.releasing_on_failure(claim):
                 await self.expire(payment)
             return None
         session = await self._open(payment, claim, anew_if_late=False)
@@ -98,7 +98,7 @@ class CheckoutSessions:
 
         Stripe would have replayed a session created before, so if it rejects the request, there is none.
         """
-        async with self.releasing(claim):
+        async with self.releasing_on_failure(claim):
             try:
                 session = await self._create(payment.id, payment.stripe_params, payment.stripe_key)
             except RequestRefused:
@@ -154,7 +154,7 @@ class CheckoutSessions:
     # --- claims -------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def releasing(self, claim: Claim) -> AsyncIterator[None]:
+    async def releasing_on_failure(self, claim: Claim) -> AsyncIterator[None]:
         """Release a claim if the block fails, so that the next request need not wait for it to expire."""
         try:
             yield

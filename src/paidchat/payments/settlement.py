@@ -100,10 +100,10 @@ class Settlement:
         if account.before.paid or account.after.paid:
             if account.payment_intent in {None, fact.payment_intent}:
                 return Verdict.REPEATED
-            if fact.payment_intent is not None and not _never_to_be_posted(account.after):
+            if fact.payment_intent is not None and not _gone_before_posting(account.after):
                 self.duplicates.append(DuplicatePayment(fact.payment_intent, account.row.id))
                 return Verdict.DUPLICATE_PAYMENT
-            # The first money was refunded before anything was posted; this is new money.
+            # The first money was refunded or disputed before anything was posted; this is new money.
             account.after = replace(account.after, refunded=False, disputed=False)
         account.payment_intent = fact.payment_intent
         return _apply(account, Fact.PAID)
@@ -155,8 +155,8 @@ def _apply(account: _Account, fact: Fact) -> Verdict:
     return Verdict.APPLIED
 
 
-def _never_to_be_posted(state: PaymentState) -> bool:
-    """Tell whether the money is gone or on hold and no message was ever posted for it."""
+def _gone_before_posting(state: PaymentState) -> bool:
+    """Tell whether the money was refunded or disputed before anything was posted."""
     return not state.posted and (state.refunded or state.disputed)
 
 

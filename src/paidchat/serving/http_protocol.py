@@ -272,7 +272,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, refusal: heads.Refusal) -> None:
         """Send an error response unless one was started, and close."""
         self._over = True
-        is_head = self._is_head()
+        is_head_method = self._is_head_method()
         self._unread.clear()
         self._close_within()
         interrupted = self.cycle
@@ -286,9 +286,9 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         self.flow.resume_reading()
-        self._start_asgi_task(self._refusing(refusal, "HEAD" if is_head else "GET"), self.app)
+        self._start_asgi_task(self._refusing(refusal, "HEAD" if is_head_method else "GET"), self.app)
 
-    def _is_head(self) -> bool:
+    def _is_head_method(self) -> bool:
         """Tell whether the refused request is a HEAD, whose response has no body."""
         return self._unread.startswith(b"HEAD ") if self._whole else self.scope.get("method") == "HEAD"
 

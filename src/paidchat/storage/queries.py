@@ -1,4 +1,4 @@
-"""Every SELECT, INSERT and UPDATE, as functions of a connection. None of them commits."""
+"""The statements, as functions of a connection; the reconciler's are in `reconciliation`. None of them commits."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict

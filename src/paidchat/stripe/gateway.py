@@ -144,7 +144,7 @@ class _HttpClient(stripe.HTTPXClient):
 class StripeGateway:
     """Calls Stripe's API. Close it at the end.
 
-    Every call may raise the errors above, and takes at most 7.5 s.
+    Every call may raise the errors above. Each of its requests takes at most 7.5 s, with all attempts.
     """
 
     def __init__(self, settings: Settings) -> None:
