@@ -56,7 +56,7 @@ class Payment(Shape):
     amount: int = Field(description="The price without tax, in the currency's minor units.")
     currency: str = Field(description="Lower-case ISO 4217 code.")
     checkout_url: str | None = Field(
-        description="Where to send the browser; null once the payment can no longer be made."
+        description="Where to send the browser; null once payment is no longer possible."
     )
     message_id: int | None = Field(description="The message that this payment posted. Once set, it stays.")
     created_at: datetime = Field(description="RFC 3339, UTC.")
