@@ -55,9 +55,7 @@ class Payment(Shape):
     author: str | None = Field(description="Null if the payer gave none.")
     amount: int = Field(description="The price without tax, in the currency's minor units.")
     currency: str = Field(description="Lower-case ISO 4217 code.")
-    checkout_url: str | None = Field(
-        description="Where to send the browser; null once payment is no longer possible."
-    )
+    checkout_url: str | None = Field(description="Where to send the browser; null once payment is no longer possible.")
     message_id: int | None = Field(description="The message that this payment posted. Once set, it stays.")
     created_at: datetime = Field(description="RFC 3339, UTC.")
     expires_at: datetime = Field(description="When the checkout closes; RFC 3339, UTC.")
