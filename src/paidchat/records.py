@@ -14,7 +14,7 @@ class BoardRecord:
 
     Attributes:
         tag: the metadata value that marks a Stripe session as this board's.
-        epoch: identifies this log; it changes if the log can no longer be continued.
+        epoch: identifies the history of the log; it changes when a backup is restored.
         seq: the last position in the log.
         answers: the counter that numbers requests to Stripe.
     """

@@ -15,7 +15,7 @@ from tests.torture.order import Order
 from tests.torture.table import Row, table
 
 # Other tests look for what these look for, in tests/api, tests/storage and tests/processes; `./dev torture` has them.
-ONLY_LONG = {"writers", "database-restarts", "storage-faults", "stalled", "shutdown", "task-kills"}
+ONLY_LONG = {"writers", "database-restarts", "storage-faults", "stalled", "shutdown", "task-kills", "hardening"}
 RUNS = tuple(run for run in command.RUNS if run not in ONLY_LONG)
 # The others take longer, or are only noticed after several rounds: `./dev torture --sabotage all`.
 SABOTAGED = ("inbox", "sweep", "commit-after-answer", "seq", "money-order", "signature")
