@@ -45,8 +45,7 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
     """Build the app. With `sandbox`, the stand-in for Stripe is served under `/sandbox`."""
     sandbox_app = None
     if sandbox is not None:
-        # imported only for a demo
-        from paidchat.sandbox import create_sandbox  # noqa: PLC0415
+        from paidchat.sandbox import create_sandbox  # noqa: PLC0415 - imported only for a demo
 
         sandbox_app = create_sandbox(sandbox)
 

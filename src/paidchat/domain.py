@@ -34,7 +34,7 @@ class InvalidText(DomainError):
 
     Attributes:
         field: `text` or `author`.
-        message: the rule that was broken, worded for the person who typed it.
+        message: which rule it breaks, for the person who typed it.
     """
 
     def __init__(self, field: str, message: str) -> None:

@@ -55,7 +55,7 @@ async def test_a_restart_loses_and_doubles_nothing(windows: Windows, tmp_path: P
 
 
 async def test_the_place_of_who_reads_back_is_kept(windows: Windows, backstage: Backstage) -> None:
-    """A reader who has scrolled up stays there; a pill counts new messages, and scrolls to them."""
+    """The page doesn't jump under a reader who has scrolled up; a pill counts new messages and leads to them."""
     await _fill(backstage, 20)
     reader = await windows.open(viewport={"width": 800, "height": 400})
     await expect(reader.messages.last).to_be_in_viewport()

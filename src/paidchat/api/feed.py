@@ -1,4 +1,4 @@
-"""WS /api/feed: who may subscribe, and the one frame that a subscriber may send."""
+"""WS /api/feed: admits subscribers, and handles the one frame that they may send."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -276,7 +276,7 @@ class Reconciler:
                 return
             await self.ask(payment, question)
         except Exception as error:
-            # Nobody waits for this, and the next sweep asks again.
+            # No request is waiting for this, and the next sweep asks again.
             if isinstance(error, GatewayError | DomainError | WriteInterrupted | DatabaseUnavailable):
                 log.warning("stripe.not_asked", payment_id=payment.id, error=str(error))
             else:

@@ -1,4 +1,4 @@
-"""WS /api/feed: who may connect and how many, heartbeats and pings, slow readers, and shutdown."""
+"""WS /api/feed: which clients may connect, and how many; heartbeats and pings, slow readers, and shutdown."""
 
 import asyncio
 import json
