@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.network.raw_http import handshake
-from tests.support.served import SECRET, Running, free_port, process_anew
+from tests.support.served import Running, free_port, process_anew, production
 
 MIB = 2**20
 EACH = 100  # connections of each kind
@@ -61,18 +61,6 @@ def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def environment(data: Path, port: int, **more: str) -> dict[str, str]:
-    """The environment of a board whose Stripe does not respond."""
-    return {
-        "PAIDCHAT_DATABASE_URL": f"sqlite:///{data / 'paidchat.db'}",
-        "PAIDCHAT_PUBLIC_URL": f"http://127.0.0.1:{port}",
-        "PAIDCHAT_STRIPE_API_BASE": f"http://127.0.0.1:{free_port()}",
-        "STRIPE_SECRET_KEY": "sk_test_of_the_tests",
-        "STRIPE_WEBHOOK_SECRET": SECRET,
-        **more,
-    }
-
-
 @pytest.fixture
 def many_descriptors() -> Iterator[None]:
     """Let this process and its children have as many descriptors as the test needs."""
@@ -115,7 +103,7 @@ async def sockets_left(board: Running, port: int, kinds: Iterable[tuple[bytes, b
 async def test_connections_that_come_to_nothing_leave_nothing(tmp_path: Path) -> None:
     """Of 100 concurrent connections of each kind nothing is left after 30 s, though their clients never close."""
     port = free_port()
-    with process_anew("serve", "--port", str(port), **environment(tmp_path, port)) as board:
+    with process_anew("serve", "--port", str(port), **production(tmp_path, port)) as board:
         assert await sockets_left(board, port, KINDS.values()) <= 0
         # They have grown the process's memory as far as needed; from those that follow, nothing may be left.
         memory = resident(board.pid)
@@ -141,7 +129,7 @@ def limited(data: Path, port: int, soft: int, hard: int, **more: str) -> Iterato
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**kept, "PAIDCHAT_LOG_FORMAT": "json", **environment(data, port, **more)},
+        env={**kept, "PAIDCHAT_LOG_FORMAT": "json", **production(data, port, **more)},
     ) as board:
         try:
             until = time.monotonic() + 30

@@ -50,6 +50,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def production(data: Path, port: int, **more: str) -> dict[str, str]:
+    """Return the environment of a board in production, on a database in this folder, whose Stripe does not respond."""
+    return {
+        "PAIDCHAT_DATABASE_URL": f"sqlite:///{data / 'paidchat.db'}",
+        "PAIDCHAT_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "PAIDCHAT_STRIPE_API_BASE": f"http://127.0.0.1:{free_port()}",
+        "STRIPE_SECRET_KEY": "sk_test_of_the_tests",
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        **more,
+    }
+
+
 @contextlib.contextmanager
 def serving(config: uvicorn.Config) -> Iterator[asyncio.AbstractEventLoop]:
     """Run a server in its own thread until the block ends; yields its event loop."""

@@ -22,7 +22,7 @@ from tests.support.board_client import http_client
 from tests.support.following import following
 from tests.support.network.raw_socket import CLOSE, PING, TEXT, Frame, raw_socket
 from tests.support.rows import opened, write_messages, write_payment
-from tests.support.served import SECRET, Running, Served, free_port, process, served_board
+from tests.support.served import Running, Served, free_port, process, production, served_board
 from tests.support.shapes import Json
 from tests.support.webhooks import completed, deliver
 
@@ -254,17 +254,6 @@ async def test_the_dropped_come_back_with_their_cursor(tmp_path: Path) -> None:
             async with following(served, after=seen, epoch=follower.first["epoch"]) as again:
                 assert again.first["type"] == "resumed"
                 assert [frame["seq"] for frame in await again.receive_all(2)] == [seen + 1, seen + 2]
-
-
-def production(data: Path, port: int) -> dict[str, str]:
-    """The environment of a board in production mode, whose Stripe does not respond."""
-    return {
-        "PAIDCHAT_DATABASE_URL": f"sqlite:///{data / 'paidchat.db'}",
-        "PAIDCHAT_PUBLIC_URL": f"http://127.0.0.1:{port}",
-        "PAIDCHAT_STRIPE_API_BASE": f"http://127.0.0.1:{free_port()}",
-        "STRIPE_SECRET_KEY": "sk_test_of_the_tests",
-        "STRIPE_WEBHOOK_SECRET": SECRET,
-    }
 
 
 async def ended(running: Running, within_s: float) -> None:
