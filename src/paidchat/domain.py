@@ -343,6 +343,8 @@ class IntentFact:
     payment_id: str | None
     board_tag: str | None
     livemode: bool
+    amount: int
+    currency: str
     refunded: bool
     disputed: bool
     question: Question
@@ -384,6 +386,13 @@ TO_BE_RETRIED = frozenset({Verdict.UNKNOWN, Verdict.UNREADABLE, Verdict.OVERTAKE
 
 def amount_matches(fact: SessionFact, price: Price) -> bool:
     """Return whether a session charges exactly the price, plus tax only if the price is taxed."""
-    if (fact.currency, fact.amount_subtotal) != (price.currency, price.amount) or fact.amount_total is None:
+    if fact.amount_subtotal != price.amount or fact.amount_total is None:
         return False
-    return fact.amount_total >= price.amount if price.taxed else fact.amount_total == price.amount
+    return total_matches(fact.amount_total, fact.currency, price)
+
+
+def total_matches(total: int, currency: str | None, price: Price) -> bool:
+    """Return whether a total is the price, plus tax only if the price is taxed."""
+    if currency != price.currency:
+        return False
+    return total >= price.amount if price.taxed else total == price.amount

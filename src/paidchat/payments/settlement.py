@@ -14,6 +14,7 @@ from paidchat.domain import (
     Verdict,
     amount_matches,
     learn,
+    total_matches,
 )
 from paidchat.records import BoardChange, PaymentMove, PaymentRecord, Posted, Removed, Restored
 
@@ -111,6 +112,9 @@ class Settlement:
     def _enter_intent(self, account: _Account, fact: IntentFact) -> Verdict:
         if account.payment_intent not in {None, fact.payment_intent}:
             return Verdict.DUPLICATE_PAYMENT_MOVED  # the refund of a duplicate payment never affects the message
+        if not total_matches(fact.amount, fact.currency, account.row.price):
+            # Never posted, so there is nothing to hide. Applied, a refund that then fails would post it.
+            return Verdict.WRONG_AMOUNT
         if account.heard_later_than(fact.question):
             return Verdict.OVERTAKEN
         if fact.refunded or fact.disputed:

@@ -170,6 +170,8 @@ class _Intent(msgspec.Struct):
 
     id: Id
     livemode: bool
+    amount: int
+    currency: str
     metadata: dict[str, str] | None = None
     latest_charge: _Charge | None = None
 
@@ -335,6 +337,8 @@ def read_intent(retrieved: object, disputes: list[str], question: Question) -> I
         payment_id=payment_id,
         board_tag=board,
         livemode=intent.livemode,
+        amount=intent.amount,
+        currency=intent.currency,
         # A partial refund does not remove the message.
         refunded=intent.latest_charge is not None and intent.latest_charge.refunded,
         disputed=not DISPUTES_THAT_HOLD.isdisjoint(disputes),

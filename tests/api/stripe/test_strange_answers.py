@@ -179,7 +179,8 @@ async def test_a_bug_of_ours_is_a_500(tmp_path: Path, stripe: Echo, monkeypatch:
     for layer in ("digestible", "read_intent", "_read"):
         with monkeypatch.context() as patched:
             patched.setattr(f"paidchat.stripe.gateway.{layer}", break_)
-            stripe.body = {"id": "pi_1", "livemode": False, "url": "https://x.example.com"}
+            intent = {"id": "pi_1", "livemode": False, "amount": 100, "currency": "usd"}
+            stripe.body = {**intent, "url": "https://x.example.com"}
             data = tmp_path / layer
             data.mkdir()
             with structlog.testing.capture_logs() as logs, served_board(data, stripe_api_base=stripe.url) as served:
