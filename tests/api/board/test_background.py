@@ -195,7 +195,8 @@ async def test_a_webhook_whose_writer_is_killed_is_sent_again(served: Served) ->
                     assert answer.json()["code"] == "not_ready"
                     assert int(answer.headers["Retry-After"]) > 0
         await killing
-        assert statuses == {200, 503}
+        assert 503 in statuses
+        assert statuses <= {200, 503}
         answers = await asyncio.gather(*(deliver(client, event) for event in events))
         assert {answer.status_code for answer in answers} == {200}
         page = (await client.get("/api/messages", params={"limit": 100})).json()["messages"]

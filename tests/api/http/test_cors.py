@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.support.board_client import http_client
+from tests.support.board_client import faithful_client, http_client
 from tests.support.served import Served, served_board
 
 pytestmark = pytest.mark.any_database
@@ -116,7 +116,7 @@ async def test_a_cache_knows_that_the_origin_decides(open_board: Served) -> None
 
 async def test_two_origins_are_none(open_board: Served) -> None:
     """A page has one origin; a request with two is not allowed to read."""
-    async with http_client(open_board) as client:
+    async with faithful_client(open_board) as client:
         answer = await client.get("/api/board", headers=[("Origin", SPA), ("Origin", EVIL)])
     assert (answer.status_code, allowed(answer)) == (200, None)
 

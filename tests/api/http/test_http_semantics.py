@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from paidchat.api.problems import CODES, TITLES
-from tests.support.board_client import http_client, post, start
+from tests.support.board_client import faithful_client, http_client, post, start
 from tests.support.network.raw_http import RawHttp, exchange, handshake
 from tests.support.served import Served, served_board
 
@@ -353,7 +353,7 @@ async def test_json_is_in_utf_8(stage: Served, media_type: str, status: int) -> 
 async def test_a_type_said_twice_is_415(stage: Served) -> None:
     """Two content types are ambiguous and refused."""
     headers = [("Content-Type", "application/json"), ("Content-Type", "text/plain")]
-    async with http_client(stage) as client:
+    async with faithful_client(stage) as client:
         assert (await client.post("/api/payments", content=BODY, headers=headers)).status_code == 415
 
 

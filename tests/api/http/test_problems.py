@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.board_client import http_client
+from tests.support.board_client import faithful_client, http_client
 from tests.support.served import Served
 
 CANARY = "CanaryInTheInput"
@@ -253,9 +253,10 @@ async def test_a_body_announced_as_huge_is_refused_unread(board: Served) -> None
 
 @pytest.mark.any_database
 @pytest.mark.parametrize(("path", "size"), [("/api/payments", 200_000), ("/stripe/webhook", 2_000_000)])
-async def test_a_body_that_is_too_large_is_told_so(client: httpx.AsyncClient, path: str, size: int) -> None:
+async def test_a_body_that_is_too_large_is_told_so(board: Served, path: str, size: int) -> None:
     """A client that sends too much can read the 413 although it was still sending."""
-    answer = await client.post(path, content=b"a" * size, headers=JSON)
+    async with faithful_client(board) as client:
+        answer = await client.post(path, content=b"a" * size, headers=JSON)
     is_problem(answer, 413, "payload_too_large")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.board_client import act, http_client, sessions_of, start
+from tests.support.board_client import act, faithful_client, http_client, sessions_of, start
 from tests.support.rows import next_payment_in, payments_in
 from tests.support.served import Served, free_port, served_board
 
@@ -93,10 +93,11 @@ async def test_anything_else_is_no_key(client: httpx.AsyncClient, key: bytes) ->
 
 
 @pytest.mark.any_database
-async def test_two_keys_are_none(client: httpx.AsyncClient) -> None:
+async def test_two_keys_are_none(board: Served) -> None:
     """Two keys are ambiguous: 422, and no payment under either."""
     keys = [("Idempotency-Key", str(uuid.uuid4())) for _ in range(2)]
-    answer = await client.post("/api/payments", json={"text": "Hello"}, headers=keys)
+    async with faithful_client(board) as client:
+        answer = await client.post("/api/payments", json={"text": "Hello"}, headers=keys)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert [error["field"] for error in answer.json()["errors"]] == ["idempotency-key"]
 
