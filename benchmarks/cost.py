@@ -10,17 +10,15 @@ import base64
 import contextlib
 import json
 import os
-import socket
 import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+
+from benchmarks._boards import Board, board
 
 VIEWERS = (0, 500, 1_500)
 MESSAGES = 15  # posted at each number of viewers
@@ -33,73 +31,6 @@ FRAME_BYTES = 350
 CORES_PER_MACHINE, GIB_PER_MACHINE, GBIT_PER_MACHINE = 8, 32, 10
 HEADROOM = 0.5  # how much of a core a process should use
 POLLS_PER_SECOND = 2  # of the database, by each process
-
-SECRET = "whsec_of_the_benchmark"  # noqa: S105 - of a board that lives for a minute
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Board:
-    """A running board: its address, and its CPU and memory use."""
-
-    def __init__(self, url: str, sandbox: str, process: subprocess.Popen[str]) -> None:
-        self.url = url
-        self.sandbox = sandbox
-        self._pid = process.pid
-
-    def cpu_s(self) -> float:
-        """Return the CPU seconds used so far (proc(5), fields 14 and 15)."""
-        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def rss_kib(self) -> int:
-        """Return the resident memory."""
-        status = Path(f"/proc/{self._pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0])
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Run paidchat until the block ends."""
-    command = [sys.executable, "-m", "paidchat", *arguments]
-    process = subprocess.Popen(  # noqa: S603 - our own program
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **environment}
-    )
-    try:
-        assert process.stdout
-        assert any("is ready" in line for line in process.stdout), f"{arguments} did not start"
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@contextlib.contextmanager
-def board(data: Path) -> Iterator[Board]:
-    """Run a board and its sandbox on the files in a folder."""
-    port, sandbox_port = free_port(), free_port()
-    url, sandbox = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
-    environment = {
-        "PAIDCHAT_DATABASE_URL": f"sqlite:///{data / 'paidchat.db'}",
-        "PAIDCHAT_PUBLIC_URL": url,
-        "PAIDCHAT_STRIPE_API_BASE": sandbox,
-        "PAIDCHAT_RATE_LIMIT": "off",
-        "PAIDCHAT_MAX_VIEWERS_PER_CLIENT": "100000",
-        "STRIPE_SECRET_KEY": "sk_test_of_the_benchmark",
-        "STRIPE_WEBHOOK_SECRET": SECRET,
-    }
-    webhook = ("--webhook-url", f"{url}/stripe/webhook", "--webhook-secret", SECRET)
-    with (
-        running("sandbox", "--port", str(sandbox_port), "--data", str(data), *webhook),
-        running("serve", "--port", str(port), **environment) as process,
-    ):
-        yield Board(url, sandbox, process)
 
 
 class Viewer(asyncio.Protocol):

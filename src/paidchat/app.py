@@ -18,7 +18,7 @@ from paidchat.api.deps import Services
 from paidchat.api.files import Files
 from paidchat.api.guard import Guard
 from paidchat.background import Supervisor
-from paidchat.feed.admission import Viewers
+from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.feed import Feed
 from paidchat.observability import Metrics, configure_logging
 from paidchat.payments.adoption import Adoption
@@ -141,7 +141,7 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
             reconciler=parts.reconciler,
             feed=feed,
             listener=listener,
-            viewers=Viewers(settings.max_viewers, settings.max_viewers_per_client),
+            connection_limit=ConnectionLimit(settings.max_viewers, settings.max_viewers_per_client),
             metrics=parts.metrics,
             background=parts.background,
         )

@@ -13,7 +13,7 @@ from paidchat.api.problems import ApiError
 from paidchat.moderation import remove_message, restore_message
 
 
-def _authorize(request: Request, settings: TheSettings) -> None:
+async def _authorize(request: Request, settings: TheSettings) -> None:
     if settings.admin_token is None:
         raise ApiError(404, "not_found", "There is nothing at this address.")
     given = _bearer_token(request)

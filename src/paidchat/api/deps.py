@@ -7,7 +7,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from paidchat.background import Supervisor
-from paidchat.feed.admission import Viewers
+from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.feed import Feed
 from paidchat.observability import Metrics
 from paidchat.payments.checkout import Checkout
@@ -31,12 +31,13 @@ class Services:
     reconciler: Reconciler
     feed: Feed
     listener: Listener | None  # None on SQLite, where there are no other processes
-    viewers: Viewers
+    connection_limit: ConnectionLimit
     metrics: Metrics
     background: Supervisor
 
 
-def _services(connection: HTTPConnection) -> Services:
+async def _services(connection: HTTPConnection) -> Services:
+    # A plain function would be run in a thread, at every request.
     services = connection.scope["state"]["services"]
     assert isinstance(services, Services)  # noqa: S101 - the lifespan put it there
     return services
@@ -46,7 +47,7 @@ TheServices = Annotated[Services, Depends(_services)]
 
 
 def _part(name: str) -> object:
-    def part(services: TheServices) -> object:
+    async def part(services: TheServices) -> object:
         return getattr(services, name)
 
     return Depends(part)

@@ -78,7 +78,7 @@ async def follow(websocket: WebSocket, services: TheServices) -> None:
     if websocket.application_state is not WebSocketState.CONNECTED:
         return
     client = websocket.client.host if websocket.client else ""
-    with services.viewers.admitted(client) as admitted:
+    with services.connection_limit.admitted(client) as admitted:
         if admitted:
             await _serve(websocket, services.feed)
         else:

@@ -123,7 +123,7 @@ def _listener(services: Services) -> Literal["ok", "reconnecting", "not needed"]
 )
 async def metrics(services: TheServices) -> Response:
     """Return the metrics for Prometheus. docs/operations.md says what they mean and which to alert on."""
-    services.metrics.viewers.set(services.viewers.count)
+    services.metrics.viewers.set(services.connection_limit.count)
     services.metrics.clock_offset.set((services.gateway.clock.offset or timedelta(0)).total_seconds())
     services.metrics.log_position.set(services.feed.seq)
     return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)

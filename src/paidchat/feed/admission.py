@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from paidchat.clients import network_of
 
 
-class Viewers:
-    """Counts connections; a slot is held for as long as the context lasts."""
+class ConnectionLimit:
+    """Counts connections, and refuses those beyond its limits; a slot is held for as long as the context lasts."""
 
     def __init__(self, most: int, most_per_client: int) -> None:
         self._most = most
