@@ -17,6 +17,7 @@ from paidchat.api.contract import docs
 from paidchat.api.deps import Services
 from paidchat.api.files import Files
 from paidchat.api.guard import Guard
+from paidchat.api.ready import NewestPage, ReadyAnswers, board_info
 from paidchat.background import Supervisor
 from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.feed import Feed
@@ -62,7 +63,7 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(Guard, settings=settings)],
+        middleware=[Middleware(Guard, settings=settings), Middleware(ReadyAnswers)],
     )
     for router in ROUTERS:
         app.include_router(router)
@@ -142,6 +143,8 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
             feed=feed,
             listener=listener,
             connection_limit=ConnectionLimit(settings.max_viewers, settings.max_viewers_per_client),
+            newest_page=NewestPage(parts.database, feed),
+            board_info=board_info(settings),
             metrics=parts.metrics,
             background=parts.background,
         )

@@ -9,6 +9,8 @@ from pydantic.json_schema import SkipJsonSchema
 from paidchat.domain import PAYABLE, PaymentStatus, Reason, is_open
 from paidchat.records import MessageRecord, PaymentRecord
 
+VERSION = 1  # of the shapes, in the ETags: after an upgrade that changes them, nobody keeps an old answer
+
 
 class Shape(BaseModel):
     """Base class of everything that is sent. Encode it once, with `encode`.

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from paidchat import wire
 from paidchat.api.contract import examples
 from paidchat.api.contract.responses import problems, success
-from paidchat.api.deps import TheDatabase, TheSettings
+from paidchat.api.deps import TheDatabase, TheServices
 from paidchat.api.negotiation import is_not_modified
 from paidchat.api.problems import ApiError
+from paidchat.api.ready import BOARD_PATH, PAGE_MESSAGES, PAGE_PATH, Ready, page_etag
 from paidchat.board import shown_message
 from paidchat.storage import queries
-from paidchat.text import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH
 
 router = APIRouter(tags=["board"])
 
@@ -36,7 +36,7 @@ MessageId = Annotated[int, Path(ge=0, le=MAX_INTEGER, description="The message's
 
 
 @router.get(
-    "/api/messages",
+    PAGE_PATH,
     operation_id="list_messages",
     summary="Read a page of the board",
     response_model=wire.MessagePage,
@@ -48,8 +48,8 @@ MessageId = Annotated[int, Path(ge=0, le=MAX_INTEGER, description="The message's
 )
 async def list_messages(
     request: Request,
-    database: TheDatabase,
-    limit: Limit = 50,
+    services: TheServices,
+    limit: Limit = PAGE_MESSAGES,
     before: Before = None,
     after: After = None,
     if_none_match: IfNoneMatch = None,
@@ -62,19 +62,20 @@ async def list_messages(
     del if_none_match  # only for the document: FastAPI would pass one of several lines
     if before is not None and after is not None:
         raise ApiError(422, "invalid_request", "Give before or after, not both.")
-    async with database.reading() as connection:
+    if before is None and after is None and limit == PAGE_MESSAGES:
+        return (await services.newest_page.read()).answer(request.headers)
+    async with services.database.reading() as connection:
         board = await queries.read_board(connection)
-        # A page changes only when the log does, so the log's position identifies it.
-        headers = {"ETag": f'"{board.epoch}-{board.seq}"', "Cache-Control": "no-cache"}
-        if is_not_modified(request.headers, headers["ETag"]):
-            return Response(status_code=304, headers=headers)
+        etag = page_etag(board.epoch, board.seq)
+        if is_not_modified(request.headers, etag):
+            return Ready(b"", etag).answer(request.headers)
         if after is not None:
             rows, has_more = await queries.messages_after(connection, min(after, LARGEST_ID), limit)
         else:
             rows, has_more = await queries.messages_before(connection, before and min(before, LARGEST_ID), limit)
     messages = [wire.Message.of(row) for row in rows]
     page = wire.MessagePage(messages=messages, seq=board.seq, epoch=board.epoch, has_more=has_more)
-    return Response(page.encode(), headers=headers, media_type="application/json")
+    return Ready(page.encode(), etag).answer(request.headers)
 
 
 @router.get(
@@ -94,20 +95,17 @@ async def read_message(message_id: MessageId, database: TheDatabase) -> Response
 
 
 @router.get(
-    "/api/board",
+    BOARD_PATH,
     operation_id="get_board",
     summary="Read about the board",
     response_model=wire.BoardInfo,
-    responses={200: success("The board's settings.", "Cache-Control", example="board"), **problems()},
+    responses={
+        200: success("The board's settings.", "ETag", "Cache-Control", example="board"),
+        304: success("The settings that you have are current.", "ETag", "Cache-Control"),
+        **problems(),
+    },
 )
-async def read_board(settings: TheSettings) -> Response:
+async def read_board(request: Request, services: TheServices, if_none_match: IfNoneMatch = None) -> Response:
     """Read what a page needs to know: the price, the limits, and whether real money is taken."""
-    info = wire.BoardInfo(
-        title=settings.title,
-        price=wire.Price(amount=settings.price.amount, currency=settings.price.currency),
-        tax_behavior=None if settings.automatic_tax == "off" else settings.automatic_tax,
-        max_text_length=MAX_TEXT_LENGTH,
-        max_author_length=MAX_AUTHOR_LENGTH,
-        test_mode=not settings.livemode,
-    )
-    return Response(info.encode(), headers={"Cache-Control": "no-cache"}, media_type="application/json")
+    del if_none_match
+    return services.board_info.answer(request.headers)

@@ -104,6 +104,7 @@ class Database:
         self.url: URL = parsed.set(drivername=DRIVERS[self.backend])
         self._given_url = url
         self.changes = Wakeups()
+        self.transactions = 0  # that may have written, and have ended; what was read before one may be out of date
         self.engine: AsyncEngine
         # SQLite has one writer. This lock is fair and wakes at once; SQLite itself would sleep and retry.
         self._one_writer = asyncio.Lock()
@@ -181,12 +182,15 @@ class Database:
         Raises:
             DatabaseUnavailable: nothing was written, unless the connection broke while it committed.
         """
-        with _telling_outages():
-            async with self._turn(), self._connected() as connection:
-                await connection.execution_options(paidchat_writes=True)
-                async with connection.begin():
-                    yield connection
-                    await announce(connection)
+        try:
+            with _telling_outages():
+                async with self._turn(), self._connected() as connection:
+                    await connection.execution_options(paidchat_writes=True)
+                    async with connection.begin():
+                        yield connection
+                        await announce(connection)
+        finally:
+            self.transactions += 1
         self.changes.wake()
 
     @asynccontextmanager

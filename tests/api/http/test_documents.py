@@ -52,6 +52,8 @@ HEADERS = {
     ("get_payment", "200"): {"Cache-Control"},
     ("list_messages", "200"): {"ETag", "Cache-Control"},
     ("list_messages", "304"): {"ETag"},
+    ("get_board", "200"): {"ETag", "Cache-Control"},
+    ("get_board", "304"): {"ETag"},
     ("receive_stripe_event", "503"): {"Retry-After"},
     ("remove_message", "401"): {"WWW-Authenticate"},
     ("restore_message", "401"): {"WWW-Authenticate"},

@@ -1,0 +1,135 @@
+"""The answers that are kept ready, the newest page and the board's settings: never older than what was answered."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from paidchat.feed.feed import Feed
+from tests.support.board_client import http_client, post, start, stripe_session
+from tests.support.following import following
+from tests.support.rows import opened, write_messages
+from tests.support.served import Served, served_board
+from tests.support.webhooks import completed, deliver_until_taken, paid
+
+AT_ONCE = 20
+
+
+@pytest.fixture
+async def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a board whose feed never reads further than it did at the start."""
+    del backend
+
+    async def never(_feed: Feed) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Feed, "_read", never)
+    with served_board(tmp_path) as served:
+        async with http_client(served) as client:
+            yield client
+
+
+async def texts(client: httpx.AsyncClient, etag: str | None = None) -> list[str]:
+    """Read the newest page, with an ETag that must be out of date if there is one."""
+    answer = await client.get("/api/messages", headers={"If-None-Match": etag} if etag else {})
+    assert answer.status_code == 200
+    return [message["text"] for message in answer.json()["messages"]]
+
+
+async def etag_of(client: httpx.AsyncClient) -> str:
+    """Return the newest page's ETag; afterwards the page is ready."""
+    return str((await client.get("/api/messages")).headers["etag"])
+
+
+async def test_a_page_has_what_was_acknowledged_before(late: httpx.AsyncClient) -> None:
+    """A page or 304 requested after a webhook's 200 contains its message, however late the feed is."""
+    payments = [await start(late, f"Number {number}") for number in range(AT_ONCE)]
+    events = [completed(paid(await stripe_session(late, payment))) for payment in payments]
+
+    async def pay_and_read(number: int) -> None:
+        before = await etag_of(late)
+        assert (await deliver_until_taken(late, events[number]))[-1].status_code == 200
+        assert f"Number {number}" in await texts(late, before)
+
+    for number in range(3):  # one after another, so that the page is certainly ready in between
+        await pay_and_read(number)
+    await asyncio.gather(*(pay_and_read(number) for number in range(3, AT_ONCE)))
+    assert sorted(await texts(late)) == sorted(payment["text"] for payment in payments)
+
+
+async def test_a_page_has_what_the_feed_has_told(tmp_path: Path, backend: str) -> None:
+    """A page requested after the feed told of another process's message contains it."""
+    with served_board(tmp_path) as served:
+        async with http_client(served) as client, following(served) as follower, opened_beside(served) as write:
+            for number in range(5):
+                before = await etag_of(client)
+                await write(f"On {backend}, {number}")
+                while (await follower.receive())["type"] != "message.posted":
+                    pass
+                assert f"On {backend}, {number}" in await texts(client, before)
+
+
+@asynccontextmanager
+async def opened_beside(served: Served) -> AsyncIterator[Any]:
+    """Write to a board's database as another process would."""
+    async with opened(served.settings.database_url) as database:
+
+        async def write(text: str) -> None:
+            await write_messages(database, 1, text)
+
+        yield write
+
+
+@contextmanager
+def queries_for_messages() -> Iterator[list[str]]:
+    """Collect the queries for messages that this process makes."""
+    made: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM message" in statement:
+            made.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield made
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+async def test_a_page_is_read_once(tmp_path: Path, backend: str) -> None:
+    """While the board does not change, the newest page is read from the database once, however many ask at once."""
+    del backend
+    with served_board(tmp_path, reconcile_seconds=3600) as served:
+        async with http_client(served) as client:
+            message = await post(client, "Read once")
+            await etag_of(client)
+            with queries_for_messages() as made:
+                answers = await asyncio.gather(*(client.get("/api/messages") for _ in range(AT_ONCE)))
+    assert {answer.json()["messages"][-1]["id"] for answer in answers} == {message["id"]}
+    assert len(made) <= 1, made
+
+
+async def test_ready_answers_have_the_headers_of_any(client: httpx.AsyncClient) -> None:
+    """A ready page equals the same page read from the database, and each ready answer is 304 for its own ETag."""
+    await etag_of(client)
+    ready = await client.get("/api/messages")
+    routed = await client.get("/api/messages", params={"limit": 50, "before": 2**31 - 1})
+    assert ready.json() == routed.json()
+    varying = {"date", "x-request-id"}
+    assert {k: v for k, v in ready.headers.items() if k not in varying} == {
+        k: v for k, v in routed.headers.items() if k not in varying
+    }
+    for path in ("/api/messages", "/api/board"):
+        whole = await client.get(path)
+        again = await client.get(path, headers={"If-None-Match": whole.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == whole.headers["etag"]
+        head = await client.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == whole.headers["content-length"]
