@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     max_viewers_per_client: int = _env("PAIDCHAT_MAX_VIEWERS_PER_CLIENT", 50, ge=1)
     reconcile_seconds: float = _env("PAIDCHAT_RECONCILE_SECONDS", 30, gt=0, allow_inf_nan=False)
     log_format: Literal["auto", "json", "console"] = _env("PAIDCHAT_LOG_FORMAT", "auto")
+    log_requests: Literal["all", "slow-or-failed"] = _env("PAIDCHAT_LOG_REQUESTS", "all")
     stripe_api_base: HttpUrl | None = _env("PAIDCHAT_STRIPE_API_BASE", None)
 
     @field_validator("stripe_webhook_secrets", "allowed_origins", "trusted_proxies", mode="before")

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import structlog
@@ -17,6 +18,7 @@ from paidchat.settings import WEBHOOK_PATH, Settings, is_loopback
 
 log = structlog.get_logger(__name__)
 
+SLOW_MS = 500
 MAX_BODY = 64 * 1024  # bytes; a payment needs a few KiB
 MAX_WEBHOOK_BODY = 512 * 1024  # bytes; Stripe's events are some tens of KiB
 
@@ -50,10 +52,12 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._headers = {**SECURITY_HEADERS, "Content-Security-Policy": content_security_policy(settings)}
-        self._cross_origin = CrossOrigin(settings.allowed_origins)
+        fixed = {**SECURITY_HEADERS, "Content-Security-Policy": content_security_policy(settings)}
         if is_trustworthy(settings.public_url):
-            self._headers["Cross-Origin-Opener-Policy"] = "same-origin"
+            fixed["Cross-Origin-Opener-Policy"] = "same-origin"
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in fixed.items()]
+        self._cross_origin = CrossOrigin(settings.allowed_origins)
+        self._logs_all = settings.log_requests == "all"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. A WebSocket only gets its request id, and the lifespan nothing."""
@@ -73,11 +77,11 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] in {"http.response.start", "websocket.http.response.start"}:
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = scope["state"]["request_id"]
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-                self._cross_origin.add_to(headers, scope)
+                headers = message["headers"] = list(message["headers"])
+                present = {name for name, _ in headers}
+                headers.append((b"x-request-id", scope["state"]["request_id"].encode()))
+                headers += (header for header in self._headers if header[0] not in present)
+                self._cross_origin.add_to(MutableHeaders(scope=message), scope)
             await send(message)
 
         return send_with_headers
@@ -112,7 +116,8 @@ class Guard:
             await internal_error(request_id)(scope, receive, answer)
         elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
         scope["state"]["services"].metrics.requests.labels(_route(scope), status).inc()
-        log.info("request", method=asked["method"], path=_route(scope), status=status, ms=elapsed_ms)
+        if self._logs_all or status >= HTTPStatus.BAD_REQUEST or elapsed_ms >= SLOW_MS:
+            log.info("request", method=asked["method"], path=_route(scope), status=status, ms=elapsed_ms)
 
 
 def _as_get(scope: Scope) -> Scope:

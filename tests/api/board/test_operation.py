@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
@@ -51,6 +52,22 @@ async def test_the_board_describes_itself(client: httpx.AsyncClient) -> None:
         "max_author_length": 50,
         "test_mode": True,
     }
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize(("log_requests", "logged"), [("all", {200, 304, 404}), ("slow-or-failed", {404})])
+async def test_fast_successes_need_not_be_logged(tmp_path: Path, log_requests: str, logged: set[int]) -> None:
+    """A board logs every request, or only those that are slow or fail; the metrics count every one."""
+    with structlog.testing.capture_logs() as logs, served_board(tmp_path, log_requests=log_requests) as served:
+        async with http_client(served) as client:
+            etag = (await client.get("/api/board")).headers["etag"]
+            await client.get("/api/board", headers={"If-None-Match": etag})
+            await client.get("/nowhere.html")
+            counted = (await client.get("/metrics")).text
+    ours = [entry for entry in logs if entry["event"] == "request" and not entry["path"].startswith("/v1/")]
+    assert {entry["status"] for entry in ours} == logged  # the others are the sandbox's
+    for labels in ('route="/api/board",status="200"', 'route="/api/board",status="304"', 'status="404"'):
+        assert labels in counted
 
 
 @pytest.mark.any_database
