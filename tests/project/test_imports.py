@@ -1,5 +1,7 @@
 """The import contracts name every module, so that a new one cannot be missed."""
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -31,3 +33,19 @@ def test_the_sandbox_may_import_no_sibling() -> None:
     """The sandbox is forbidden to import anything else in the package."""
     forbidden = set(contract("The sandbox imports nothing else from the package")["forbidden_modules"])
     assert forbidden == {f"paidchat.{module}" for module in MODULES - {"sandbox", "__main__"}} | {"stripe"}
+
+
+LEFT_OUT = [
+    ("paidchat.cli.main", ("fastapi", "uvicorn", "stripe", "httpx", "alembic")),
+    ("paidchat.cli.migration", ("fastapi", "uvicorn", "stripe", "httpx")),
+    ("paidchat.cli.operate", ("fastapi", "uvicorn")),
+]
+
+
+def test_commands_import_only_what_they_need() -> None:
+    """A command that serves nothing imports no web framework, and one that asks Stripe nothing imports no SDK."""
+    lines = [f"import {module}; print([name for name in {names} if name in sys.modules])" for module, names in LEFT_OUT]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(["import sys", *lines])], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["[]"] * len(LEFT_OUT)

@@ -12,11 +12,12 @@ import webbrowser
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 import typer
 
+from paidchat.cli.exits import fail
 from paidchat.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def serve(
     """Run the board in production. It needs STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET and PAIDCHAT_PUBLIC_URL."""
     settings = _load()
     if workers > 1 and settings.database_url.startswith("sqlite"):
-        _fail("SQLite serves one process. Use --workers 1, or PostgreSQL in PAIDCHAT_DATABASE_URL.")
+        fail("SQLite serves one process. Use --workers 1, or PostgreSQL in PAIDCHAT_DATABASE_URL.")
     ready = partial(_announce, settings.public_url)
     if workers == 1:
         _serve(settings, host, port, on_ready=ready)
@@ -110,11 +111,13 @@ def migrate(
     ] = False,
 ) -> None:
     """Bring the database's schema up to date."""
-    from paidchat.cli import operate
+    from paidchat.cli import migration
 
     settings = _load()
-    operate.migrate(settings)
+    migration.migrate(settings)
     if new_epoch:
+        from paidchat.cli import operate
+
         operate.begin_epoch(settings)
 
 
@@ -296,9 +299,9 @@ def _check_database(settings: Settings) -> None:
     try:
         asyncio.run(check())
     except SchemaOutOfDate as error:
-        _fail(str(error))
+        fail(str(error))
     except DatabaseUnavailable as error:
-        _fail(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {error}")
+        fail(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {error}")
 
 
 def _warn(settings: Settings) -> None:
@@ -313,7 +316,7 @@ def _sqlite_url(file: Path) -> str:
     try:
         return URL.create("sqlite", database=str(file.absolute())).render_as_string(hide_password=False)
     except UnicodeEncodeError:
-        _fail("--data: the folder's name must be valid text in this locale's encoding. Choose another.")
+        fail("--data: the folder's name must be valid text in this locale's encoding. Choose another.")
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -322,7 +325,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return listen(host, port)
     except OSError as error:
-        _fail(f"Cannot listen on {host} port {port}: {error.strerror}. Choose another with --port.")
+        fail(f"Cannot listen on {host} port {port}: {error.strerror}. Choose another with --port.")
 
 
 def _load(**overrides: Any) -> Settings:
@@ -330,7 +333,7 @@ def _load(**overrides: Any) -> Settings:
         return load_settings(**overrides)
     except SettingsError as error:
         lines = "".join(f"\n  {line}" for line in str(error).splitlines())
-        _fail(f"The settings cannot be used:{lines}")
+        fail(f"The settings cannot be used:{lines}")
 
 
 def _announce(url: str) -> None:
@@ -340,8 +343,3 @@ def _announce(url: str) -> None:
 
 def _has_display() -> bool:
     return sys.platform in {"darwin", "win32"} or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)

@@ -5,20 +5,21 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import typer
 
 from paidchat import clock, moderation
-from paidchat.app import Core, core
 from paidchat.cli.doctor import Level, examine
+from paidchat.cli.exits import give_up
+from paidchat.core import Core, core
 from paidchat.domain import DomainError, ProviderUnavailable
 from paidchat.observability import configure_logging
 from paidchat.payments.reconciler import Findings
 from paidchat.records import MessageRecord
 from paidchat.settings import Settings
 from paidchat.storage import queries, schema
-from paidchat.storage.database import Database, DatabaseUnavailable
+from paidchat.storage.database import DatabaseUnavailable
 from paidchat.stripe.gateway import GatewayError
 
 T = TypeVar("T")
@@ -37,34 +38,11 @@ def _run(settings: Settings, work: Callable[[Core], Awaitable[T]]) -> T:
     try:
         return asyncio.run(run())
     except (DomainError, schema.SchemaOutOfDate) as error:
-        _give_up(str(error))
+        give_up(str(error))
     except GatewayError as error:
-        _give_up(f"Stripe could not be asked: {error}")
+        give_up(f"Stripe could not be asked: {error}")
     except DatabaseUnavailable as error:
-        _give_up(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {error}")
-
-
-def _give_up(reason: str) -> NoReturn:
-    typer.echo(reason, err=True)
-    raise typer.Exit(1)
-
-
-def migrate(settings: Settings) -> None:
-    """Bring the schema up to date."""
-
-    async def run() -> schema.Schema:
-        async with Database(settings.database_url) as database:
-            await database.check_sessions()
-            return await schema.migrate(database)
-
-    try:
-        found = asyncio.run(run())
-    except schema.SchemaOutOfDate as error:
-        _give_up(str(error))
-    except DatabaseUnavailable as error:
-        _give_up(f"The database cannot be migrated: {error}")
-    newer = found.fit is schema.Fit.NEWER
-    typer.echo(f"{found.words} There is nothing to do." if newer else "The schema is up to date.")
+        give_up(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {error}")
 
 
 def begin_epoch(settings: Settings) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import delete, update
 
-from paidchat.app import core
+from paidchat.core import core
 from paidchat.domain import Conflict, InvalidText, NotFound
 from paidchat.payments.adoption import Adopted
 from paidchat.storage import queries
