@@ -16,13 +16,11 @@ class BoardRecord:
         tag: the metadata value that marks a Stripe session as this board's.
         epoch: identifies the history of the log; it changes when a backup is restored.
         seq: the last position in the log.
-        answers: the counter that numbers requests to Stripe.
     """
 
     tag: str
     epoch: str
     seq: int
-    answers: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +57,8 @@ class PaymentRecord(NewPayment):
         status: its public status; `paid`, `refunded` and `disputed` are the facts that the status alone does not show.
         checkout_url: Stripe's page on which to pay.
         asked_at: when Stripe was last asked about it.
-        known_number: the number of the newest response about refunds and disputes.
-        known_at: when that response was requested.
+        answered_number: the number of the newest question about refunds and disputes whose answer was applied.
+        answered_at: when that question was asked.
         closed_at: when Stripe reported that it will not be paid.
         read_at: when this record was read, by the database's clock.
     """
@@ -72,8 +70,8 @@ class PaymentRecord(NewPayment):
     payment_intent: str | None
     checkout_url: str | None
     asked_at: datetime | None
-    known_number: int | None
-    known_at: datetime | None
+    answered_number: int | None
+    answered_at: datetime | None
     closed_at: datetime | None
     message_id: int | None
     moderated: bool | None
@@ -109,8 +107,8 @@ class PaymentMove:
     from_status: PaymentStatus
     state: PaymentState
     payment_intent: str | None
-    known_number: int | None
-    known_at: datetime | None
+    answered_number: int | None
+    answered_at: datetime | None
     closed_at: datetime | None
 
 

@@ -35,24 +35,24 @@ class _Account:
     before: PaymentState
     after: PaymentState
     payment_intent: str | None
-    known_number: int | None
-    known_at: datetime | None
+    answered_number: int | None
+    answered_at: datetime | None
     closed_at: datetime | None
 
-    def heard_later_than(self, question: Question) -> bool:
+    def has_overtaken(self, question: Question) -> bool:
         """Tell whether a newer answer about this money was applied already.
 
         Programs of revision 0001 store no number, only a time by their own clock, which counts unless it is in the
         future. At worst an answer is asked for once more.
         """
-        if self.known_number is not None and question.number < self.known_number:
+        if self.answered_number is not None and question.number < self.answered_number:
             return True
-        return self.known_at is not None and question.at < self.known_at <= self.row.read_at
+        return self.answered_at is not None and question.at < self.answered_at <= self.row.read_at
 
     @property
     def has_news(self) -> bool:
         """Whether anything besides the state must be written."""
-        return (self.known_number, self.closed_at) != (self.row.known_number, self.row.closed_at)
+        return (self.answered_number, self.closed_at) != (self.row.answered_number, self.row.closed_at)
 
 
 class Settlement:
@@ -115,11 +115,11 @@ class Settlement:
         if not total_matches(fact.amount, fact.currency, account.row.price):
             # Never posted, so there is nothing to hide. Applied, a refund that then fails would post it.
             return Verdict.WRONG_AMOUNT
-        if account.heard_later_than(fact.question):
+        if account.has_overtaken(fact.question):
             return Verdict.OVERTAKEN
         if fact.refunded or fact.disputed:
             account.payment_intent = fact.payment_intent
-        account.known_number, account.known_at = fact.question.number, fact.question.at
+        account.answered_number, account.answered_at = fact.question.number, fact.question.at
         moved = [
             _apply(account, Fact.REFUNDED if fact.refunded else Fact.REFUND_FAILED),
             _apply(account, Fact.DISPUTED if fact.disputed else Fact.DISPUTE_WON),
@@ -134,8 +134,8 @@ class Settlement:
                 from_status=account.before.status,
                 state=account.after,
                 payment_intent=account.payment_intent,
-                known_number=account.known_number,
-                known_at=account.known_at,
+                answered_number=account.answered_number,
+                answered_at=account.answered_at,
                 closed_at=account.closed_at,
             )
             for account in self._accounts.values()
@@ -148,7 +148,7 @@ class Settlement:
 
 
 def _account(row: PaymentRecord) -> _Account:
-    return _Account(row, row.state, row.state, row.payment_intent, row.known_number, row.known_at, row.closed_at)
+    return _Account(row, row.state, row.state, row.payment_intent, row.answered_number, row.answered_at, row.closed_at)
 
 
 def _apply(account: _Account, fact: Fact) -> Verdict:

@@ -25,7 +25,7 @@ TAX_PARAMETER = "automatic_tax"
 
 def board_record(row: AnyRow) -> BoardRecord:
     """Read the board's row."""
-    return BoardRecord(tag=row.tag, epoch=row.epoch, seq=row.seq, answers=row.answers)
+    return BoardRecord(tag=row.tag, epoch=row.epoch, seq=row.seq)
 
 
 def payment_record(row: AnyRow) -> PaymentRecord:
@@ -50,8 +50,8 @@ def payment_record(row: AnyRow) -> PaymentRecord:
         idempotency_key=row.idempotency_key,
         claimed_until=row.claimed_until,
         asked_at=row.asked_at,
-        known_number=row.known_number,
-        known_at=row.known_at,
+        answered_number=row.known_number,
+        answered_at=row.known_at,
         closed_at=row.closed_at,
         message_id=row.message_id,
         moderated=row.moderated,
@@ -82,8 +82,8 @@ def move_values(move: PaymentMove) -> dict[str, object]:
         "refunded": move.state.refunded,
         "disputed": move.state.disputed,
         "payment_intent": move.payment_intent,
-        "known_number": move.known_number,
-        "known_at": move.known_at,
+        "known_number": move.answered_number,
+        "known_at": move.answered_at,
         "closed_at": move.closed_at,
     }
 

@@ -84,7 +84,7 @@ def _no_sweep() -> None:
 def _forget_when_asked() -> None:
     def believing(enter: Any) -> Any:
         def enter_intent(ledger: Settlement, account: Any, fact: Any) -> Verdict:
-            account.known_number = account.known_at = None
+            account.answered_number = account.answered_at = None
             verdict: Verdict = enter(ledger, account, fact)
             return verdict
 

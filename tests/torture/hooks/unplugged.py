@@ -88,9 +88,9 @@ def order_by_clock() -> None:
 
     def by_time(enter: Any) -> Any:
         def enter_intent(ledger: Settlement, account: Any, fact: Any) -> Verdict:
-            if account.known_at is not None and fact.question.at < account.known_at:
+            if account.answered_at is not None and fact.question.at < account.answered_at:
                 return Verdict.REPEATED
-            account.known_number = None
+            account.answered_number = None
             verdict: Verdict = enter(ledger, account, fact)
             return verdict
 
