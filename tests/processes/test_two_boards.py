@@ -2,14 +2,25 @@
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import httpx
 import pytest
+from sqlalchemy import text
 
+from paidchat.storage import queries
+from tests.support.board_client import session_of
 from tests.support.cluster import Cluster, client_of
 from tests.support.following import following
+from tests.support.rows import opened
 from tests.support.served import paidchat
+from tests.support.shapes import Json
 from tests.support.webhooks import deliver
+
+READER = {"Authorization": "Bearer sk_test_reader"}
+COMPLETED, REFUNDED = "checkout.session.completed", "charge.refunded"
 
 
 async def test_a_message_paid_through_one_is_seen_on_the_other(cluster: Cluster) -> None:
@@ -36,9 +47,12 @@ async def test_a_cursor_of_one_resumes_on_the_other(cluster: Cluster) -> None:
             await cluster.post(client, f"Missed {number}")
         async with following(second, after=after, epoch=epoch) as follower:
             assert follower.first == {"type": "resumed", "epoch": epoch, "seq": after}
-            missed = await follower.receive_all(3)
-    assert [frame["seq"] for frame in missed] == [after + 1, after + 2, after + 3]
-    assert [frame["message"]["text"] for frame in missed] == ["Missed 0", "Missed 1", "Missed 2"]
+            missed = [await follower.receive()]
+            while missed[-1]["message"]["text"] != "Missed 2":
+                missed.append(await follower.receive())
+    assert [frame["seq"] for frame in missed] == list(range(after + 1, after + 1 + len(missed)))
+    # The first process may have been a message of an earlier test behind.
+    assert [frame["message"]["text"] for frame in missed][-3:] == ["Missed 0", "Missed 1", "Missed 2"]
 
 
 async def test_one_idempotency_key_is_one_payment_across_processes(cluster: Cluster) -> None:
@@ -57,6 +71,62 @@ async def test_one_idempotency_key_is_one_payment_across_processes(cluster: Clus
         assert len({payment["id"] for payment in made}) == 1
         sessions = (await cluster.ledger(first))["sessions"]
     assert len([session for session in sessions if session["client_reference_id"] == made[0]["id"]]) == 1
+
+
+async def test_a_payment_and_its_refund_at_once_leave_nothing_on_the_board(cluster: Cluster) -> None:
+    """A message that one process posts while another handles its refund is hidden, whichever of the two waits."""
+    async with client_of(cluster.nodes[0]) as first, client_of(cluster.nodes[1]) as second:
+        faults = {"webhook": {"drop": "all"}}
+        assert (await first.put(f"{cluster.sandbox_url}/test/faults", json=faults)).status_code == 200
+        for sender, other in [(first, second), (second, first)] * 2:
+            payment = (await first.post("/api/payments", json={"text": "Paid and refunded"})).json()
+            async with held(cluster, payment["id"]) as waiting:
+                await cluster.act(first, payment, "pay")
+                await cluster.act(first, payment, "refund")
+                told = []
+                for count, (client, kind) in enumerate([(sender, COMPLETED), (other, REFUNDED)], start=1):
+                    event = await event_about(cluster, first, payment, kind)
+                    told.append(asyncio.create_task(deliver(client, event)))
+                    await waiting(count)
+            assert {answer.status_code for answer in await asyncio.gather(*told)} == {200}
+            status = (await first.get(f"/api/payments/{payment['id']}")).json()["status"]
+            assert status == "refunded"
+        await first.delete(f"{cluster.sandbox_url}/test/faults")
+        page = (await first.get("/api/messages", params={"limit": 99})).json()
+    assert "Paid and refunded" not in [message["text"] for message in page["messages"]]
+
+
+@asynccontextmanager
+async def held(cluster: Cluster, payment_id: str) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
+    """Lock a payment's row until the block ends; yields a function that waits until so many others wait for it."""
+    queued = text(
+        "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+        "WHERE NOT granted AND datname = current_database()"
+    )
+    async with opened(cluster.database_url) as database, database.transaction() as connection:
+        await queries.lock_payments(connection, [payment_id])
+
+        async def waiting(count: int) -> None:
+            for _ in range(100):
+                if (await connection.execute(queued)).scalar_one() >= count:
+                    return
+                await asyncio.sleep(0.01)
+
+        yield waiting
+
+
+async def event_about(cluster: Cluster, client: httpx.AsyncClient, payment: Json, kind: str) -> Json:
+    """Return an event of this type about a payment, from the sandbox's list."""
+    session = await client.get(f"{cluster.sandbox_url}/v1/checkout/sessions/{session_of(payment)}", headers=READER)
+    about = {session.json()["id"], session.json()["payment_intent"]}
+    listed = await client.get(f"{cluster.sandbox_url}/v1/events", params={"type": kind, "limit": 100}, headers=READER)
+    [event] = [
+        event
+        for event in listed.json()["data"]
+        if about & {event["data"]["object"]["id"], event["data"]["object"].get("payment_intent")}
+    ]
+    found: Json = event
+    return found
 
 
 async def test_a_hundred_copies_of_an_event_over_both_post_once(cluster: Cluster) -> None:

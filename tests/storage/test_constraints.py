@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Table, insert, update
 from sqlalchemy.exc import IntegrityError
 
-from paidchat.storage import queries
+from paidchat.storage import inbox, queries
 from paidchat.storage.database import Database
 from tests.support.rows import payment_row, write_messages, write_payment
 
@@ -138,9 +138,9 @@ async def test_an_event_is_in_the_inbox_once(database: Database) -> None:
     """A second row for an event is refused."""
     row = {"id": "evt_1", "type": "t", "verdict": "applied", "received_at": NOW}
     async with database.transaction() as connection:
-        await connection.execute(insert(queries.stripe_event), row)
-    await refused(database, queries.stripe_event, row, UNIQUE)
-    await refused(database, queries.stripe_event, {**row, "id": "evt_2", "verdict": "whatever"}, f"{CHECK}.*verdict")
+        await connection.execute(insert(inbox.stripe_event), row)
+    await refused(database, inbox.stripe_event, row, UNIQUE)
+    await refused(database, inbox.stripe_event, {**row, "id": "evt_2", "verdict": "whatever"}, f"{CHECK}.*verdict")
 
 
 async def test_a_time_without_an_offset_is_refused(database: Database) -> None:

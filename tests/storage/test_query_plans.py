@@ -7,8 +7,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat.domain import Verdict
-from paidchat.storage import queries
+from paidchat.storage import inbox, queries
 from paidchat.storage.database import Database
 from tests.support.rows import write_messages, write_payment
 
@@ -60,7 +59,7 @@ QUESTIONS: list[tuple[str, Ask]] = [
     ("payment by key", lambda connection: queries.find_payment_by_key(connection, "k")),
     ("payments to move", lambda connection: queries.lock_payments(connection, {"p", "q"})),
     ("message", lambda connection: queries.find_message(connection, 100)),
-    ("event", lambda connection: queries.set_verdict(connection, "evt_1", Verdict.APPLIED)),
+    ("event", lambda connection: inbox.find_verdicts(connection, ["evt_1"])),
 ]
 
 

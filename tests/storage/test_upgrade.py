@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Inspector, MetaData, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from paidchat.domain import Verdict
-from paidchat.storage import queries, schema
+from paidchat.storage import inbox, queries, schema
 from paidchat.storage.database import Database
 from paidchat.storage.schema import Fit, SchemaOutOfDate
 from tests.support.rows import opened, write_messages
@@ -211,7 +211,7 @@ async def test_every_row_outlives_the_upgrade(upgraded: Upgraded) -> None:
         assert await connection.run_sync(_read) == before
         new = (await connection.execute(text("SELECT known_number, closed_at FROM payment"))).all()
         assert set(new) == {(None, None)}
-        assert (await queries.read_board(connection)).answers == 0
+        assert (await connection.execute(text("SELECT answers FROM board"))).scalar_one() == 0
 
 
 async def test_the_board_goes_on_after_the_upgrade(upgraded: Upgraded) -> None:
@@ -220,7 +220,7 @@ async def test_the_board_goes_on_after_the_upgrade(upgraded: Upgraded) -> None:
     assert await write_messages(database, 2) == [5, 6]
     async with database.reading() as connection:
         assert [row.seq for row in await queries.log_after(connection, 0, 100)] == [1, 2, 3, 4, 5, 6]
-        verdicts = await queries.event_verdicts(connection, [f"evt_{verdict}" for verdict in VERDICTS_OF_0001])
+        verdicts = await inbox.find_verdicts(connection, [f"evt_{verdict}" for verdict in VERDICTS_OF_0001])
         assert verdicts == {f"evt_{verdict}": verdict for verdict in VERDICTS_OF_0001}
 
 

@@ -1,6 +1,6 @@
 """Fulfilment: applies what Stripe reports about a payment exactly once: posts, hides or refunds it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,6 +9,7 @@ import structlog
 from paidchat.board import record
 from paidchat.domain import (
     ALARMING,
+    TO_BE_RETRIED,
     IntentFact,
     NotFound,
     ProviderUnavailable,
@@ -21,7 +22,7 @@ from paidchat.observability import Metrics
 from paidchat.payments import refunds
 from paidchat.payments.settlement import Settlement
 from paidchat.records import ReceivedEvent
-from paidchat.storage import clock, queries
+from paidchat.storage import clock, inbox, queries
 from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.storage.group_commit import GroupCommit
 from paidchat.stripe.events import ForeignEvent, IntentNews, News, UnreadableEvent
@@ -29,6 +30,7 @@ from paidchat.stripe.gateway import GatewayError, RequestRefused, StripeGateway
 
 log = structlog.get_logger(__name__)
 
+MAX_ATTEMPTS = 5  # at storing events that other processes store at the same time
 MAX_QUESTIONS = 3  # about one event, if each answer is overtaken by another
 
 
@@ -81,7 +83,7 @@ class Fulfilment:
         async with self._database.transaction() as connection:
             now = await clock.read(connection)
             event = ReceivedEvent(id=event_id, type=event_type, verdict=verdict, received_at=now)
-            if not await queries.note_event(connection, event):
+            if not await inbox.note_event(connection, event):
                 verdict = Verdict.DUPLICATE
         self._metrics.facts.labels(verdict).inc()
         write = log.error if verdict in ALARMING else log.info
@@ -133,25 +135,30 @@ class Fulfilment:
         return await self._commits.submit(facts)
 
     async def _fulfill(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                verdicts = await self._settle(facts)
+            except inbox.StoredMeanwhile:
+                continue
+            self._report(facts, verdicts)
+            return verdicts
+        raise DatabaseUnavailable("other transactions keep storing the same events")
+
+    async def _settle(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
         async with self._database.transaction() as connection:
             now = await clock.read(connection)
-            inbox = {fact.event_id: _received(fact, fact.event_id, now) for fact in facts if fact.event_id}
-            fresh = await queries.take_events(connection, list(inbox.values()))
+            # The payments first: whoever else is told of them waits here, and then finds the events stored.
             payments = await queries.lock_payments(connection, {fact.payment_id for fact in facts if fact.payment_id})
+            known = await inbox.find_verdicts(connection, {fact.event_id for fact in facts if fact.event_id})
             settlement = Settlement(payments, board_tag=self._board_tag, livemode=self._livemode)
-            verdicts = []
-            for fact in facts:
-                verdicts.append(_enter(settlement, fact, fresh))
-                if fact.event_id in fresh:
-                    fresh.remove(fact.event_id)  # another copy in the same group is a duplicate
-                    await queries.set_verdict(connection, fact.event_id, verdicts[-1])
+            verdicts, received = _enter(settlement, facts, known, now)
             await queries.move_payments(connection, settlement.moves())
             for duplicate in settlement.duplicates:
                 await refunds.want(
                     connection, duplicate.payment_intent, duplicate.payment_id, RefundCause.DUPLICATE_PAYMENT, now
                 )
+            await inbox.store_events(connection, received)
             await record(connection, settlement.board_changes(), now)
-        self._report(facts, verdicts)
         return verdicts
 
     def _report(self, facts: Sequence[SessionFact | IntentFact], verdicts: Sequence[Verdict]) -> None:
@@ -170,16 +177,27 @@ class Fulfilment:
             )
 
 
-def _enter(settlement: Settlement, fact: SessionFact | IntentFact, fresh: set[str]) -> Verdict:
-    return settlement.enter(fact) if fact.event_id is None or fact.event_id in fresh else Verdict.DUPLICATE
+def _enter(
+    settlement: Settlement, facts: Sequence[SessionFact | IntentFact], known: Mapping[str, Verdict], now: datetime
+) -> tuple[list[Verdict], list[ReceivedEvent]]:
+    """Enter the facts, except those from events that were settled before; returns the verdicts and what to store."""
+    settled = {event_id for event_id, verdict in known.items() if verdict not in TO_BE_RETRIED}
+    verdicts, received = [], []
+    for fact in facts:
+        verdict = Verdict.DUPLICATE if fact.event_id in settled else settlement.enter(fact)
+        verdicts.append(verdict)
+        if fact.event_id is not None and fact.event_id not in settled:
+            settled.add(fact.event_id)  # another copy in the same group is a duplicate
+            received.append(_received(fact, fact.event_id, verdict, now))
+    return verdicts, received
 
 
-def _received(fact: SessionFact | IntentFact, event_id: str, now: datetime) -> ReceivedEvent:
+def _received(fact: SessionFact | IntentFact, event_id: str, verdict: Verdict, now: datetime) -> ReceivedEvent:
     return ReceivedEvent(
         id=event_id,
         type=fact.event_type,
         payment_id=fact.payment_id,
         session_id=fact.session_id if isinstance(fact, SessionFact) else None,
-        verdict=Verdict.UNKNOWN,  # a placeholder, replaced before the commit
+        verdict=verdict,
         received_at=now,
     )

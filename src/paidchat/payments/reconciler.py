@@ -18,7 +18,7 @@ from paidchat.payments.fulfilment import MAX_QUESTIONS, Fulfilment
 from paidchat.payments.question_budget import QuestionBudget, question_interval
 from paidchat.payments.sessions import CLAIM_TTL, CheckoutSessions
 from paidchat.records import PaymentRecord
-from paidchat.storage import clock, queries, reconciliation
+from paidchat.storage import clock, inbox, queries, reconciliation
 from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.storage.group_commit import WriteInterrupted
 from paidchat.stripe.gateway import GatewayError, RequestRefused, StripeGateway, UnreadableAnswer
@@ -242,7 +242,7 @@ class Reconciler:
         verdicts: dict[str, Verdict] = {}
         async with self._database.reading() as connection:
             for start in range(0, len(event_ids), CHUNK):
-                verdicts |= await queries.event_verdicts(connection, event_ids[start : start + CHUNK])
+                verdicts |= await inbox.find_verdicts(connection, event_ids[start : start + CHUNK])
         return verdicts
 
     async def _prune(self) -> int:

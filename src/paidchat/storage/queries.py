@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Select, Table, and_, func, insert, or_, select, update
+from sqlalchemy import Select, Table, Text, and_, bindparam, column, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from paidchat.domain import TO_BE_RETRIED, UNSETTLED, PaymentStatus, Question, RefundStatus, Verdict
+from paidchat.domain import UNSETTLED, PaymentStatus, Question, RefundStatus
 from paidchat.records import (
     BoardRecord,
     LogEntry,
@@ -19,11 +20,11 @@ from paidchat.records import (
     NewPayment,
     PaymentMove,
     PaymentRecord,
-    ReceivedEvent,
     RefundRecord,
 )
 from paidchat.storage import clock
 from paidchat.storage.rows import (
+    MOVED_COLUMNS,
     board_record,
     log_record,
     message_record,
@@ -33,7 +34,7 @@ from paidchat.storage.rows import (
     payment_values,
     refund_record,
 )
-from paidchat.storage.tables import Board, Message, Payment, Refund, StripeEvent, Sweep, table
+from paidchat.storage.tables import Board, Message, Payment, Refund, Sweep, table
 from paidchat.storage.tables import LogEntry as LogEntryTable
 
 board = table(Board)
@@ -42,7 +43,6 @@ message = table(Message)
 log_entry = table(LogEntryTable)
 refund = table(Refund)
 sweep = table(Sweep)
-stripe_event = table(StripeEvent)
 
 EPOCH_GAP = 1_000_000  # places in the log that a new epoch skips
 
@@ -169,13 +169,14 @@ async def open_payments(
 
 async def lock_payments(connection: AsyncConnection, payment_ids: Iterable[str]) -> dict[str, PaymentRecord]:
     """Return the payments by id, locked until the commit, in id order so that two transactions cannot deadlock."""
-    rows = (
-        select_payments(connection)
-        .where(payment.c.id.in_(sorted(payment_ids)))
-        .order_by(payment.c.id)
-        .with_for_update(of=payment)
-    )
-    return {row.id: payment_record(row) for row in await connection.execute(rows)}
+    ids = sorted(payment_ids)
+    if connection.dialect.name == "postgresql":  # SQLite has only one writer
+        # Lock first, then read: a statement that waited for a lock sees the locked row as it is by then, but whatever
+        # is joined to it, such as its message, as it was before (postgresql.org/docs/current/transaction-iso.html).
+        await connection.execute(
+            select(payment.c.id).where(payment.c.id.in_(ids)).order_by(payment.c.id).with_for_update()
+        )
+    return {record.id: record for record in await find_payments(connection, ids)}
 
 
 async def update_payment(connection: AsyncConnection, payment_id: str, **values: Any) -> None:
@@ -229,10 +230,50 @@ async def move_payments(connection: AsyncConnection, moves: Sequence[PaymentMove
     Raises:
         RuntimeError: another transaction has moved a payment meanwhile; this one must not commit.
     """
-    for move in moves:
-        unmoved = update(payment).where(payment.c.id == move.payment_id, payment.c.status == move.from_status)
-        if (await connection.execute(unmoved.values(move_values(move)))).rowcount != 1:
-            raise RuntimeError(f"payment {move.payment_id} is not {move.from_status} any more")
+    if not moves:
+        return
+    moved = await (_move_on_sqlite if connection.dialect.name == "sqlite" else _move_on_postgresql)(connection, moves)
+    if moved != len(moves):
+        raise RuntimeError(f"{len(moves) - moved} of these payments have another status by now: {moves}")
+
+
+_MOVED: Final = tuple(each for each in payment.c if each.name in MOVED_COLUMNS)
+_MOVE_ONE: Final = (
+    update(payment)
+    .where(payment.c.id == bindparam("of_payment"), payment.c.status == bindparam("from_status"))
+    .values({moved: bindparam(f"to_{moved.name}", type_=moved.type) for moved in _MOVED})
+)
+_MOVES: Final = (
+    func.unnest(
+        bindparam("of_payment", type_=ARRAY(Text)),
+        bindparam("from_status", type_=ARRAY(Text)),
+        *(bindparam(f"to_{moved.name}", type_=ARRAY(moved.type)) for moved in _MOVED),
+    )
+    .table_valued("id", "from_status", *(column(moved.name, moved.type) for moved in _MOVED), name="move")
+    .render_derived()
+)
+_MOVE_ALL: Final = (
+    update(payment)
+    .where(payment.c.id == _MOVES.c.id, payment.c.status == _MOVES.c.from_status)
+    .values({moved: _MOVES.c[moved.name] for moved in _MOVED})
+    .returning(payment.c.id)
+)
+
+
+def _move_parameters(move: PaymentMove) -> dict[str, Any]:
+    values = {f"to_{name}": value for name, value in move_values(move).items()}
+    return {"of_payment": move.payment_id, "from_status": move.from_status, **values}
+
+
+async def _move_on_sqlite(connection: AsyncConnection, moves: Sequence[PaymentMove]) -> int:
+    return (await connection.execute(_MOVE_ONE, [_move_parameters(move) for move in moves])).rowcount
+
+
+async def _move_on_postgresql(connection: AsyncConnection, moves: Sequence[PaymentMove]) -> int:
+    """Move them with one statement: asyncpg doesn't say how many rows `executemany` has changed."""
+    each = [_move_parameters(move) for move in moves]
+    columns = {name: [parameters[name] for parameters in each] for name in each[0]}
+    return len((await connection.execute(_MOVE_ALL, columns)).all())
 
 
 # --- messages and the log ---------------------------------------------------------------------------
@@ -300,43 +341,6 @@ async def log_after(connection: AsyncConnection, seq: int, limit: int) -> list[L
         .limit(limit)
     )
     return [log_record(row) for row in await connection.execute(entries)]
-
-
-# --- Stripe's events --------------------------------------------------------------------------------
-
-
-async def take_events(connection: AsyncConnection, events: Sequence[ReceivedEvent]) -> set[str]:
-    """Put events into the inbox, and return the ids of those that must be handled.
-
-    Events that were handled before are left out. Those about a payment that we didn't have, and unreadable ones, are
-    handled again, since that may have changed; so are those whose answer was overtaken.
-    """
-    if not events:
-        return set()
-    new = insert_into(connection, stripe_event).values([asdict(event) for event in events])
-    taken = new.on_conflict_do_update(
-        index_elements=["id"],
-        set_={"received_at": new.excluded.received_at},
-        where=stripe_event.c.verdict.in_(TO_BE_RETRIED),
-    ).returning(stripe_event.c.id)
-    return set((await connection.execute(taken)).scalars())
-
-
-async def set_verdict(connection: AsyncConnection, event_id: str, verdict: Verdict) -> None:
-    """Store the verdict on an event."""
-    await connection.execute(update(stripe_event).where(stripe_event.c.id == event_id).values(verdict=verdict))
-
-
-async def note_event(connection: AsyncConnection, event: ReceivedEvent) -> bool:
-    """Put an event into the inbox that needs no handling; returns False if it is there already."""
-    new = insert_into(connection, stripe_event).values(asdict(event))
-    return (await connection.execute(new.on_conflict_do_nothing(index_elements=["id"]))).rowcount == 1
-
-
-async def event_verdicts(connection: AsyncConnection, event_ids: Collection[str]) -> dict[str, Verdict]:
-    """Return the verdicts on the events that are in the inbox, by id."""
-    found = select(stripe_event.c.id, stripe_event.c.verdict).where(stripe_event.c.id.in_(event_ids))
-    return {row.id: Verdict(row.verdict) for row in await connection.execute(found)}
 
 
 # --- refunds ----------------------------------------------------------------------------------------

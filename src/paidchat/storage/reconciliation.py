@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from paidchat.domain import UNSETTLED, PaymentStatus
 from paidchat.records import PaymentRecord
 from paidchat.storage import clock
-from paidchat.storage.queries import insert_into, payment, select_payments, stripe_event, sweep
+from paidchat.storage.inbox import stripe_event
+from paidchat.storage.queries import insert_into, payment, select_payments, sweep
 from paidchat.storage.rows import payment_record
 
 LONG_AGO = datetime.fromtimestamp(0, UTC)

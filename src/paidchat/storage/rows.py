@@ -1,7 +1,7 @@
 """Rows: what the database returns and takes, turned into records and back."""
 
 from dataclasses import asdict
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Row
 
@@ -74,8 +74,13 @@ def payment_values(new: NewPayment) -> dict[str, object]:
     }
 
 
+MOVED_COLUMNS: Final = frozenset(
+    ("status", "paid", "refunded", "disputed", "payment_intent", "known_number", "known_at", "closed_at")
+)
+
+
 def move_values(move: PaymentMove) -> dict[str, object]:
-    """Return the columns that a move writes."""
+    """Return the columns that a move writes: those of MOVED_COLUMNS."""
     return {
         "status": move.state.status,
         "paid": move.state.paid,

@@ -14,8 +14,8 @@ from paidchat.domain import Verdict
 from paidchat.payments.fulfilment import Fulfilment
 from paidchat.payments.reconciler import Reconciler
 from paidchat.payments.settlement import Settlement
-from paidchat.records import PaymentMove, ReceivedEvent
-from paidchat.storage import queries
+from paidchat.records import PaymentMove
+from paidchat.storage import inbox, queries
 from paidchat.storage.rows import move_values
 from tests.torture.hooks import unplugged
 from tests.torture.hooks.patches import replace
@@ -47,11 +47,14 @@ class Sabotage:
 
 
 def _forget_events() -> None:
-    async def take_events(connection: Any, events: Sequence[ReceivedEvent]) -> set[str]:
-        del connection
-        return {event.id for event in events}
+    async def find_none(*_: Any) -> dict[str, Verdict]:
+        return {}
 
-    replace(queries, "take_events", lambda _: take_events)
+    async def store_none(*_: Any) -> None:
+        return
+
+    replace(inbox, "find_verdicts", lambda _: find_none)
+    replace(inbox, "store_events", lambda _: store_none)
 
 
 def _answer_first() -> None:
@@ -174,7 +177,7 @@ SABOTAGES: dict[str, Sabotage] = {
         "overtaking",
         "shown",  # or not shown, against its money: whichever answer came last
         "an older answer about refunds overwrites a newer one",
-        1,
+        3,
     ),
     "signature": Sabotage(
         unplugged.believe_everybody, "forgeries", "forged accepted:", "the signature of webhooks is not checked"

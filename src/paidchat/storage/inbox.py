@@ -1,0 +1,53 @@
+"""The inbox: Stripe's events, each stored once with the verdict on it, in the transaction that acted on it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from paidchat.domain import TO_BE_RETRIED, Verdict
+from paidchat.records import ReceivedEvent
+from paidchat.storage.queries import insert_into
+from paidchat.storage.tables import StripeEvent, table
+
+stripe_event = table(StripeEvent)
+
+
+class StoredMeanwhile(Exception):
+    """Another transaction has stored one of these events since they were looked up; look again."""
+
+
+async def find_verdicts(connection: AsyncConnection, event_ids: Collection[str]) -> dict[str, Verdict]:
+    """Return the verdicts on the events that are in the inbox, by id."""
+    if not event_ids:
+        return {}
+    found = select(stripe_event.c.id, stripe_event.c.verdict).where(stripe_event.c.id.in_(event_ids))
+    return {row.id: Verdict(row.verdict) for row in await connection.execute(found)}
+
+
+async def store_events(connection: AsyncConnection, events: Sequence[ReceivedEvent]) -> None:
+    """Store events with their verdicts, new ones and those that were to be retried.
+
+    They are written in the order of their ids, so that two transactions cannot deadlock.
+
+    Raises:
+        StoredMeanwhile: one of them is settled already; this transaction must not commit.
+    """
+    if not events:
+        return
+    new = insert_into(connection, stripe_event)
+    stored = new.on_conflict_do_update(
+        index_elements=["id"],
+        set_={"verdict": new.excluded.verdict, "received_at": new.excluded.received_at},
+        where=stripe_event.c.verdict.in_(TO_BE_RETRIED),
+    ).returning(stripe_event.c.id)
+    rows = [asdict(event) for event in sorted(events, key=lambda event: event.id)]
+    if len((await connection.execute(stored, rows)).all()) != len(rows):
+        raise StoredMeanwhile
+
+
+async def note_event(connection: AsyncConnection, event: ReceivedEvent) -> bool:
+    """Store an event that needs no action; returns False if it is in the inbox already."""
+    new = insert_into(connection, stripe_event).values(asdict(event))
+    return (await connection.execute(new.on_conflict_do_nothing(index_elements=["id"]))).rowcount == 1
