@@ -96,10 +96,11 @@ class GroupCommit(Generic[Item, Result]):
     async def _write_group(self, group: list[_Request[Item, Result]]) -> None:
         try:
             results = await self._write([item for request in group for item in request.items])
-        except Exception as error:  # noqa: BLE001 - it is passed on to the caller
+        except Exception as error:
             if self._is_outage(error):
                 group, self._waiting, self._suspects = group + self._waiting, [], 0
             elif len(group) > 1:
+                log.warning("group_commit.failed", requests=len(group), exc_info=error)
                 self._waiting[:0], self._suspects = group, len(group)
                 return
             for request in group:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat.domain import TO_BE_RETRIED, Verdict
@@ -12,6 +12,8 @@ from paidchat.storage.queries import insert_into
 from paidchat.storage.tables import StripeEvent, table
 
 stripe_event = table(StripeEvent)
+# Not an IN: SQLAlchemy cannot run that for many rows at once.
+_TO_BE_RETRIED = or_(*(stripe_event.c.verdict == verdict for verdict in sorted(TO_BE_RETRIED)))
 
 
 class StoredMeanwhile(Exception):
@@ -40,7 +42,7 @@ async def store_events(connection: AsyncConnection, events: Sequence[ReceivedEve
     stored = new.on_conflict_do_update(
         index_elements=["id"],
         set_={"verdict": new.excluded.verdict, "received_at": new.excluded.received_at},
-        where=stripe_event.c.verdict.in_(TO_BE_RETRIED),
+        where=_TO_BE_RETRIED,
     ).returning(stripe_event.c.id)
     rows = [asdict(event) for event in sorted(events, key=lambda event: event.id)]
     if len((await connection.execute(stored, rows)).all()) != len(rows):
