@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import assert_never
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from paidchat.domain import EntryKind, Gone, NotFound
 from paidchat.records import BoardChange, LogEntry, MessageRecord, PaymentRecord, Posted, Removed, Restored
@@ -12,11 +12,11 @@ from paidchat.storage import queries
 from paidchat.storage.database import Database
 
 
-async def record(connection: AsyncConnection, changes: Sequence[BoardChange], now: datetime) -> list[int]:
+def record(connection: Connection, changes: Sequence[BoardChange], now: datetime) -> list[int]:
     """Write the changes and return their places in the log. Call it last in a transaction."""
     if not changes:
         return []
-    seqs = await queries.take_seqs(connection, len(changes))
+    seqs = queries.take_seqs(connection, len(changes))
     posts, entries = [], []
     for seq, change in zip(seqs, changes, strict=True):
         match change:
@@ -24,16 +24,16 @@ async def record(connection: AsyncConnection, changes: Sequence[BoardChange], no
                 posts.append(_message(seq, payment, now))
                 entries.append(LogEntry(seq=seq, kind=EntryKind.POSTED, message_id=seq, reason=None, at=now))
             case Removed(message_id, reason):
-                await queries.update_message(connection, message_id, hidden=True)
+                queries.update_message(connection, message_id, hidden=True)
                 entries.append(LogEntry(seq=seq, kind=EntryKind.REMOVED, message_id=message_id, reason=reason, at=now))
             case Restored(message_id):
-                await queries.update_message(connection, message_id, hidden=False)
+                queries.update_message(connection, message_id, hidden=False)
                 entries.append(LogEntry(seq=seq, kind=EntryKind.RESTORED, message_id=message_id, reason=None, at=now))
             case never:
                 assert_never(never)
     if posts:
-        await queries.insert_messages(connection, posts)
-    await queries.insert_log_entries(connection, entries)
+        queries.insert_messages(connection, posts)
+    queries.insert_log_entries(connection, entries)
     return list(seqs)
 
 
@@ -59,7 +59,7 @@ async def shown_message(database: Database, message_id: int) -> MessageRecord:
         Gone: it was removed; the error has the reason.
     """
     async with database.reading() as connection:
-        state = await queries.find_message(connection, message_id)
+        state = await connection.run_sync(queries.find_message, message_id)
     if state is None:
         raise NotFound("There is no such message.")
     if state.reason_hidden is not None:

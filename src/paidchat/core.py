@@ -58,5 +58,5 @@ async def core(settings: Settings) -> AsyncIterator[Core]:
 
 async def _board_tag(database: Database) -> str:
     async with database.transaction() as connection:
-        await queries.ensure_board(connection, tag=uuid.uuid4().hex, epoch=uuid.uuid4().hex)
-        return str((await queries.read_board(connection)).tag)
+        await connection.run_sync(queries.ensure_board, tag=uuid.uuid4().hex, epoch=uuid.uuid4().hex)
+        return str((await connection.run_sync(queries.read_board)).tag)

@@ -19,18 +19,18 @@ async def remove_message(database: Database, message_id: int, *, refund_by: Fulf
         NotFound: there was never one.
     """
     async with database.transaction() as connection:
-        found = await queries.lock_message(connection, message_id)
+        found = await connection.run_sync(queries.lock_message, message_id)
         if found is None:
             raise NotFound("There is no such message.")
         message = found.message
-        now = await clock.read(connection)
+        now = await connection.run_sync(clock.read)
         if refund_by and not found.refunded and not found.disputed:
-            payment = (await queries.lock_payments(connection, [message.payment_id]))[message.payment_id]
-            await refunds.want_all(connection, payment, now)
+            payment = (await connection.run_sync(queries.lock_payments, [message.payment_id]))[message.payment_id]
+            await connection.run_sync(refunds.want_all, payment, now)
         if not message.moderated:
-            await queries.update_message(connection, message_id, moderated=True)
+            await connection.run_sync(queries.update_message, message_id, moderated=True)
         if not message.hidden:
-            await record(connection, [Removed(message_id, Reason.MODERATED)], now)
+            await connection.run_sync(record, [Removed(message_id, Reason.MODERATED)], now)
     if refund_by:
         await refund_by.send_refunds(message.payment_id)
 
@@ -43,13 +43,13 @@ async def restore_message(database: Database, message_id: int) -> MessageRecord:
         Conflict: its payment was refunded or is disputed, so it stays off the board.
     """
     async with database.transaction() as connection:
-        found = await queries.lock_message(connection, message_id)
+        found = await connection.run_sync(queries.lock_message, message_id)
         if found is None:
             raise NotFound("There is no such message.")
         if found.refunded or found.disputed:
             state = "was refunded" if found.refunded else "is disputed"
             raise Conflict(f"The payment for this message {state}, so it stays off the board.")
         if found.message.moderated:
-            await queries.update_message(connection, message_id, moderated=False)
-            await record(connection, [Restored(message_id)], await clock.read(connection))
+            await connection.run_sync(queries.update_message, message_id, moderated=False)
+            await connection.run_sync(record, [Restored(message_id)], await connection.run_sync(clock.read))
         return found.message

@@ -45,7 +45,7 @@ async def test_a_locale_that_lacks_a_character_costs_no_command(tmp_path: Path) 
     async with opened(there["PAIDCHAT_DATABASE_URL"]) as database:
         await migrate(database)
         async with database.transaction() as connection:
-            await queries.ensure_board(connection, tag="tag", epoch="epoch")
+            await connection.run_sync(queries.ensure_board, tag="tag", epoch="epoch")
         await write_messages(database, 1, "Zoë → 🎉")
     listed = paidchat("messages", "list", **there, **IN_LATIN_1)
     assert (listed.returncode, listed.stderr) == (0, "")

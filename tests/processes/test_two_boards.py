@@ -104,7 +104,7 @@ async def held(cluster: Cluster, payment_id: str) -> AsyncIterator[Callable[[int
         "WHERE NOT granted AND datname = current_database()"
     )
     async with opened(cluster.database_url) as database, database.transaction() as connection:
-        await queries.lock_payments(connection, [payment_id])
+        await connection.run_sync(queries.lock_payments, [payment_id])
 
         async def waiting(count: int) -> None:
             for _ in range(100):

@@ -41,5 +41,5 @@ async def database(url: str) -> AsyncIterator[Database]:
     async with opened(url) as made:
         await migrate(made)
         async with made.transaction() as connection:
-            await queries.ensure_board(connection, tag=uuid.uuid4().hex, epoch=uuid.uuid4().hex)
+            await connection.run_sync(queries.ensure_board, tag=uuid.uuid4().hex, epoch=uuid.uuid4().hex)
         yield made

@@ -32,7 +32,7 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
 async def ask(database: Database, question: Callable[[Any, Any], Any], seconds: int) -> bool:
     """Evaluate a condition on a time this many seconds from now."""
     async with database.transaction() as connection:
-        time = literal(await clock.read(connection) + timedelta(seconds=seconds), UTCDateTime())
+        time = literal(await connection.run_sync(clock.read) + timedelta(seconds=seconds), UTCDateTime())
         return bool((await connection.execute(select(question(connection, time)))).scalar_one())
 
 
@@ -57,7 +57,8 @@ async def test_nothing_stored_holds_nothing(database: Database) -> None:
     async with database.transaction() as connection:
         none = literal(None, UTCDateTime())
         for question in (clock.in_force, clock.within):
-            assert not (await connection.execute(select(question(connection, none, SPAN)))).scalar_one()
+            asked = await connection.run_sync(question, none, SPAN)
+            assert not (await connection.execute(select(asked))).scalar_one()
 
 
 async def test_postgresql_goes_by_its_own_clock(database: Database, ahead: Callable[[timedelta], None]) -> None:
@@ -65,7 +66,7 @@ async def test_postgresql_goes_by_its_own_clock(database: Database, ahead: Calla
     right = process_clock.now()
     ahead(timedelta(hours=1))
     async with database.transaction() as connection:
-        read = await clock.read(connection)
+        read = await connection.run_sync(clock.read)
     off = timedelta(0) if database.backend == "postgresql" else timedelta(hours=1)
     assert abs(read - right - off) < timedelta(minutes=1)
 
@@ -74,11 +75,11 @@ async def test_a_claim_from_a_wrong_clock_is_free(database: Database) -> None:
     """A claim of at most thirty seconds that seems to end in an hour was made by a wrong clock, and is free."""
     ttl = timedelta(seconds=30)
     async with database.transaction() as connection:
-        now = await clock.read(connection)
+        now = await connection.run_sync(clock.read)
         wrong = await write_payment(connection, claimed_until=now + timedelta(hours=1))
         held = await write_payment(connection, claimed_until=now + timedelta(seconds=20))
-        assert await queries.claim_payment(connection, wrong, ttl) is not None
-        assert await queries.claim_payment(connection, held, ttl) is None
+        assert await connection.run_sync(queries.claim_payment, wrong, ttl) is not None
+        assert await connection.run_sync(queries.claim_payment, held, ttl) is None
 
 
 async def test_a_claim_is_released_by_its_holder_alone(database: Database) -> None:
@@ -86,15 +87,15 @@ async def test_a_claim_is_released_by_its_holder_alone(database: Database) -> No
     ttl = timedelta(seconds=30)
     async with database.transaction() as connection:
         payment_id = await write_payment(connection)
-        first = await queries.claim_payment(connection, payment_id, ttl)
+        first = await connection.run_sync(queries.claim_payment, payment_id, ttl)
         assert first is not None
         await connection.execute(update(queries.payment).values(claimed_until=None))
-        second = await queries.claim_payment(connection, payment_id, ttl)
+        second = await connection.run_sync(queries.claim_payment, payment_id, ttl)
         assert second is not None
-        await queries.release_claim(connection, payment_id, first)
-        assert await queries.claim_payment(connection, payment_id, ttl) is None
-        await queries.release_claim(connection, payment_id, second)
-        assert await queries.claim_payment(connection, payment_id, ttl) is not None
+        await connection.run_sync(queries.release_claim, payment_id, first)
+        assert await connection.run_sync(queries.claim_payment, payment_id, ttl) is None
+        await connection.run_sync(queries.release_claim, payment_id, second)
+        assert await connection.run_sync(queries.claim_payment, payment_id, ttl) is not None
 
 
 @pytest.mark.parametrize("hours", [1, -1])
@@ -104,16 +105,16 @@ async def test_a_lease_is_taken_over_whatever_the_clocks_said(
     """A released reconciler's lease is free; one taken by a clock an hour ahead is free on SQLite at once."""
     ahead(timedelta(hours=hours))
     async with database.transaction() as connection:
-        assert await reconciliation.hold_sweep(connection, "one", SPAN) is not None
-        assert await reconciliation.hold_sweep(connection, "other", SPAN) is None
+        assert await connection.run_sync(reconciliation.hold_sweep, "one", SPAN) is not None
+        assert await connection.run_sync(reconciliation.hold_sweep, "other", SPAN) is None
     ahead(timedelta(0))
     async with database.transaction() as connection:
-        taken = await reconciliation.hold_sweep(connection, "other", SPAN)
+        taken = await connection.run_sync(reconciliation.hold_sweep, "other", SPAN)
     assert (taken is not None) == (database.backend == "sqlite")
     holder = "other" if taken else "one"
     async with database.transaction() as connection:
-        await reconciliation.release_sweep(connection, holder)
-        assert await reconciliation.hold_sweep(connection, "third", SPAN) is not None
+        await connection.run_sync(reconciliation.release_sweep, holder)
+        assert await connection.run_sync(reconciliation.hold_sweep, "third", SPAN) is not None
 
 
 async def numbers(database: Database, count: int) -> list[int]:
@@ -121,7 +122,7 @@ async def numbers(database: Database, count: int) -> list[int]:
     taken = []
     for _ in range(count):
         async with database.transaction() as connection:
-            taken.append((await queries.take_question(connection)).number)
+            taken.append((await connection.run_sync(queries.take_question)).number)
     return taken
 
 
@@ -141,6 +142,6 @@ async def test_a_number_is_as_old_as_the_database_says(database: Database, ahead
     before: datetime = process_clock.now()
     ahead(timedelta(hours=1))
     async with database.transaction() as connection:
-        question = await queries.take_question(connection)
+        question = await connection.run_sync(queries.take_question)
     off = timedelta(0) if database.backend == "postgresql" else timedelta(hours=1)
     assert abs(question.at - before - off) < timedelta(minutes=1)

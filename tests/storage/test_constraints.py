@@ -45,7 +45,7 @@ async def test_a_payment_has_one_message(database: Database) -> None:
     """A second message for a payment is refused, whatever its id."""
     [posted] = await write_messages(database, 1)
     async with database.reading() as connection:
-        message = await queries.find_message(connection, posted)
+        message = await connection.run_sync(queries.find_message, posted)
     assert message is not None
     await refused(database, queries.message, message_row(posted + 1, message.message.payment_id), UNIQUE)
 
@@ -97,7 +97,7 @@ async def test_a_payment_knows_its_statuses(database: Database, status: str) -> 
         payment_id = await write_payment(connection)
     with pytest.raises(IntegrityError, match=f"{CHECK}.*payment_status"):
         async with database.transaction() as connection:
-            await queries.update_payment(connection, payment_id, status=status)
+            await connection.run_sync(queries.update_payment, payment_id, status=status)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ async def test_a_time_comes_back_as_it_went_in(database: Database) -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     async with database.transaction() as connection:
         payment_id = await write_payment(connection, created_at=moment)
-        found = await queries.find_payment(connection, payment_id)
+        found = await connection.run_sync(queries.find_payment, payment_id)
     assert found is not None
     assert found.created_at == moment
     assert found.created_at.utcoffset() == moment.utcoffset()

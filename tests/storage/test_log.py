@@ -18,7 +18,7 @@ async def tail(database: Database, until: int) -> list[int]:
     seen: list[int] = []
     while not seen or seen[-1] < until:
         async with database.reading() as connection:
-            seen += [row.seq for row in await queries.log_after(connection, seen[-1] if seen else 0, 7)]
+            seen += [row.seq for row in await connection.run_sync(queries.log_after, seen[-1] if seen else 0, 7)]
         await asyncio.sleep(0.002)
     return seen
 
@@ -61,10 +61,10 @@ async def test_pages_leave_removed_messages_out(database: Database) -> None:
     await remove_message(database, ids[4])
     shown = [id_ for id_ in ids if id_ != ids[4]]
     async with database.reading() as connection:
-        newest, older = await queries.messages_before(connection, None, 3)
-        before, more = await queries.messages_before(connection, ids[6], 50)
-        after, newer = await queries.messages_after(connection, ids[2], 2)
-        rest, done = await queries.messages_after(connection, ids[5], 4)
+        newest, older = await connection.run_sync(queries.messages_before, None, 3)
+        before, more = await connection.run_sync(queries.messages_before, ids[6], 50)
+        after, newer = await connection.run_sync(queries.messages_after, ids[2], 2)
+        rest, done = await connection.run_sync(queries.messages_after, ids[5], 4)
     assert ([row.id for row in newest], older) == (shown[-3:], True)
     assert ([row.id for row in before], more) == (shown[:5], False)
     assert ([row.id for row in after], newer) == (shown[3:5], True)

@@ -50,16 +50,16 @@ async def plans_of(database: Database, ask: Ask) -> list[str]:
 
 
 QUESTIONS: list[tuple[str, Ask]] = [
-    ("newest page", lambda connection: queries.messages_before(connection, None, 50)),
-    ("older page", lambda connection: queries.messages_before(connection, 100, 50)),
-    ("newer page", lambda connection: queries.messages_after(connection, 100, 50)),
-    ("log", lambda connection: queries.log_after(connection, 100, 500)),
-    ("payment", lambda connection: queries.find_payment(connection, "p")),
-    ("payments", lambda connection: queries.find_payments(connection, ["p", "q"])),
-    ("payment by key", lambda connection: queries.find_payment_by_key(connection, "k")),
-    ("payments to move", lambda connection: queries.lock_payments(connection, {"p", "q"})),
-    ("message", lambda connection: queries.find_message(connection, 100)),
-    ("event", lambda connection: inbox.find_verdicts(connection, ["evt_1"])),
+    ("newest page", lambda connection: connection.run_sync(queries.messages_before, None, 50)),
+    ("older page", lambda connection: connection.run_sync(queries.messages_before, 100, 50)),
+    ("newer page", lambda connection: connection.run_sync(queries.messages_after, 100, 50)),
+    ("log", lambda connection: connection.run_sync(queries.log_after, 100, 500)),
+    ("payment", lambda connection: connection.run_sync(queries.find_payment, "p")),
+    ("payments", lambda connection: connection.run_sync(queries.find_payments, ["p", "q"])),
+    ("payment by key", lambda connection: connection.run_sync(queries.find_payment_by_key, "k")),
+    ("payments to move", lambda connection: connection.run_sync(queries.lock_payments, {"p", "q"})),
+    ("message", lambda connection: connection.run_sync(queries.find_message, 100)),
+    ("event", lambda connection: connection.run_sync(inbox.find_verdicts, ["evt_1"])),
 ]
 
 
@@ -75,5 +75,5 @@ async def test_no_question_scans_or_sorts(filled: Database, name: str, ask: Ask)
 @pytest.mark.parametrize("cursor", [None, 100])
 async def test_pages_use_the_index_of_shown_messages(filled: Database, cursor: int | None) -> None:
     """A page is read from an index of visible messages only, so removed ones cost nothing."""
-    [plan] = await plans_of(filled, lambda connection: queries.messages_before(connection, cursor, 50))
+    [plan] = await plans_of(filled, lambda connection: connection.run_sync(queries.messages_before, cursor, 50))
     assert "message_shown" in plan

@@ -39,7 +39,7 @@ async def increment_patiently(database: Database) -> None:
 async def counter(database: Database) -> int:
     """The counter's value."""
     async with database.reading() as connection:
-        return int((await queries.read_board(connection)).seq)
+        return int((await connection.run_sync(queries.read_board)).seq)
 
 
 async def test_no_update_is_lost(database: Database, url: str) -> None:
@@ -69,14 +69,14 @@ async def test_a_failing_block_leaves_nothing(database: Database) -> None:
     async def fail() -> None:
         async with database.transaction() as connection:
             written.append(await write_payment(connection))
-            await queries.take_seqs(connection, 5)
+            await connection.run_sync(queries.take_seqs, 5)
             raise LookupError
 
     with pytest.raises(LookupError):
         await fail()
     assert await counter(database) == 0
     async with database.reading() as connection:
-        assert await queries.find_payments(connection, written) == []
+        assert await connection.run_sync(queries.find_payments, written) == []
 
 
 async def test_a_cancelled_block_leaves_nothing(database: Database) -> None:
@@ -85,7 +85,7 @@ async def test_a_cancelled_block_leaves_nothing(database: Database) -> None:
 
     async def stuck() -> None:
         async with database.transaction() as connection:
-            await queries.take_seqs(connection, 5)
+            await connection.run_sync(queries.take_seqs, 5)
             inside.set()
             await asyncio.sleep(60)
 
@@ -101,10 +101,10 @@ async def test_a_cancelled_block_leaves_nothing(database: Database) -> None:
 async def test_a_reader_sees_one_state(database: Database, url: str) -> None:
     """A reader does not see what is committed while it reads, and does not block writers."""
     async with opened(url) as other, database.reading() as connection:
-        before = (await queries.read_board(connection)).seq
+        before = (await connection.run_sync(queries.read_board)).seq
         await write_messages(other, 3)
-        rows, _ = await queries.messages_before(connection, None, 50)
-        assert (before, (await queries.read_board(connection)).seq, rows) == (0, 0, [])
+        rows, _ = await connection.run_sync(queries.messages_before, None, 50)
+        assert (before, (await connection.run_sync(queries.read_board)).seq, rows) == (0, 0, [])
     assert await counter(database) == 3
 
 

@@ -219,8 +219,8 @@ async def test_the_board_goes_on_after_the_upgrade(upgraded: Upgraded) -> None:
     database, _ = upgraded
     assert await write_messages(database, 2) == [5, 6]
     async with database.reading() as connection:
-        assert [row.seq for row in await queries.log_after(connection, 0, 100)] == [1, 2, 3, 4, 5, 6]
-        verdicts = await inbox.find_verdicts(connection, [f"evt_{verdict}" for verdict in VERDICTS_OF_0001])
+        assert [row.seq for row in await connection.run_sync(queries.log_after, 0, 100)] == [1, 2, 3, 4, 5, 6]
+        verdicts = await connection.run_sync(inbox.find_verdicts, [f"evt_{verdict}" for verdict in VERDICTS_OF_0001])
         assert verdicts == {f"evt_{verdict}": verdict for verdict in VERDICTS_OF_0001}
 
 

@@ -93,5 +93,5 @@ async def write_messages(database: Database, count: int, text: str = "Hello") ->
         written = [row["id"] for row in rows]
         payments: dict[str, PaymentRecord] = {}
         for start in range(0, count, 500):
-            payments |= await queries.lock_payments(connection, written[start : start + 500])
-        return await record(connection, [Posted(payments[id_]) for id_ in written], now)
+            payments |= await connection.run_sync(queries.lock_payments, written[start : start + 500])
+        return await connection.run_sync(record, [Posted(payments[id_]) for id_ in written], now)

@@ -63,7 +63,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     async with opened(f"sqlite:///{tmp_path / 'paidchat.db'}") as made:
         await migrate(made)
         async with made.transaction() as connection:
-            await queries.ensure_board(connection, tag="tag", epoch="epoch")
+            await connection.run_sync(queries.ensure_board, tag="tag", epoch="epoch")
         yield made
 
 
@@ -193,7 +193,7 @@ async def test_a_replay_ends_with_its_epoch(feed: Feed, database: Database) -> N
 
     async def drained() -> None:
         async with database.transaction() as connection:
-            await queries.begin_epoch(connection, "new")
+            await connection.run_sync(queries.begin_epoch, "new")
         await feed._read()
 
     await feed.join(Subscriber(wire, drained), after=0, epoch="epoch")

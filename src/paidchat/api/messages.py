@@ -65,14 +65,16 @@ async def list_messages(
     if before is None and after is None and limit == PAGE_MESSAGES:
         return (await services.newest_page.read()).answer(request.headers)
     async with services.database.reading() as connection:
-        board = await queries.read_board(connection)
+        board = await connection.run_sync(queries.read_board)
         etag = page_etag(board.epoch, board.seq)
         if is_not_modified(request.headers, etag):
             return Ready(b"", etag).answer(request.headers)
         if after is not None:
-            rows, has_more = await queries.messages_after(connection, min(after, LARGEST_ID), limit)
+            rows, has_more = await connection.run_sync(queries.messages_after, min(after, LARGEST_ID), limit)
         else:
-            rows, has_more = await queries.messages_before(connection, before and min(before, LARGEST_ID), limit)
+            rows, has_more = await connection.run_sync(
+                queries.messages_before, before and min(before, LARGEST_ID), limit
+            )
     messages = [wire.Message.of(row) for row in rows]
     page = wire.MessagePage(messages=messages, seq=board.seq, epoch=board.epoch, has_more=has_more)
     return Ready(page.encode(), etag).answer(request.headers)

@@ -110,8 +110,8 @@ class NewestPage:
     async def _query(self) -> Ready:
         transactions = self._database.transactions
         async with self._database.reading() as connection:
-            board = await queries.read_board(connection)
-            rows, has_more = await queries.messages_before(connection, None, PAGE_MESSAGES)
+            board = await connection.run_sync(queries.read_board)
+            rows, has_more = await connection.run_sync(queries.messages_before, None, PAGE_MESSAGES)
         messages = [wire.Message.of(row) for row in rows]
         page = wire.MessagePage(messages=messages, seq=board.seq, epoch=board.epoch, has_more=has_more)
         self._epoch, self._seq, self._transactions = board.epoch, board.seq, transactions

@@ -50,7 +50,7 @@ def begin_epoch(settings: Settings) -> None:
 
     async def work(parts: Core) -> list[str]:
         async with parts.database.transaction() as connection:
-            await queries.begin_epoch(connection, uuid.uuid4().hex)
+            await connection.run_sync(queries.begin_epoch, uuid.uuid4().hex)
         try:
             return await parts.reconciler.paid_without_row(clock.now() - LOOK_BACK)
         except GatewayError as error:
@@ -87,7 +87,7 @@ def list_messages(settings: Settings, limit: int) -> None:
 
     async def work(parts: Core) -> list[MessageRecord]:
         async with parts.database.reading() as connection:
-            rows, _ = await queries.messages_before(connection, None, limit)
+            rows, _ = await connection.run_sync(queries.messages_before, None, limit)
             return rows
 
     for row in _run(settings, work):

@@ -252,9 +252,9 @@ class Feed:
 
     async def _reload(self) -> None:
         async with self._database.reading() as connection:
-            board = await queries.read_board(connection)
-            rows = await queries.log_after(connection, board.seq - REPLAY_ENTRIES, REPLAY_ENTRIES)
-            page = await queries.messages_before(connection, None, SNAPSHOT_MESSAGES)
+            board = await connection.run_sync(queries.read_board)
+            rows = await connection.run_sync(queries.log_after, board.seq - REPLAY_ENTRIES, REPLAY_ENTRIES)
+            page = await connection.run_sync(queries.messages_before, None, SNAPSHOT_MESSAGES)
         entries = [Entry.of(row) for row in rows]
         # No await from here on: nobody may join between two epochs.
         self._recent.clear()
@@ -277,12 +277,12 @@ class Feed:
         if self._delivered < self.seq:
             await self._deliver([])
         async with self._database.reading() as connection:
-            board = await queries.read_board(connection)
+            board = await connection.run_sync(queries.read_board)
             if board.epoch == self.epoch and board.seq == self.seq:
                 self.read_at = time.monotonic()
                 return False
-            rows = await queries.log_after(connection, self.seq, BATCH_ENTRIES)
-            page = await queries.messages_before(connection, None, SNAPSHOT_MESSAGES)
+            rows = await connection.run_sync(queries.log_after, self.seq, BATCH_ENTRIES)
+            page = await connection.run_sync(queries.messages_before, None, SNAPSHOT_MESSAGES)
         if board.epoch != self.epoch or board.seq < self.seq:
             await self._start_over()
             return False
@@ -346,7 +346,7 @@ class Feed:
         ids = list(self._watchers)
         async with self._database.reading() as connection:
             chunks = [ids[start : start + BATCH_ENTRIES] for start in range(0, len(ids), BATCH_ENTRIES)]
-            rows = [row for chunk in chunks for row in await queries.find_payments(connection, chunk)]
+            rows = [row for chunk in chunks for row in await connection.run_sync(queries.find_payments, chunk)]
         found = {row.id for row in rows}
         for payment_id in set(ids) - found:
             self._tell_unknown(payment_id)

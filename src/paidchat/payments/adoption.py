@@ -67,7 +67,7 @@ class Adoption:
         text, author = clean_text(text), clean_author(author)
         session, money = await _look_up(self.gateway, session_id, await self.fulfilment.new_question())
         async with self.database.reading() as connection:
-            tag = (await queries.read_board(connection)).tag
+            tag = (await connection.run_sync(queries.read_board)).tag
         payment_id = _payment_of(session, tag, livemode=self.livemode)
         _check_money(session, money)
         is_new = False
@@ -75,7 +75,7 @@ class Adoption:
             terms = await self.gateway.session_terms(session.session_id)
             new = _new_payment(payment_id, session, terms, client_id("", tag), text, author)
             async with self.database.transaction() as connection:
-                is_new = await queries.insert_payment(connection, new, unless_same="id")
+                is_new = await connection.run_sync(queries.insert_payment, new, unless_same="id")
         payment, message_id = await self._fulfill(await self.checkout.find_payment(payment_id), session)
         return Adopted(message_id, is_new, (payment.text, payment.author) == (text, author))
 
@@ -130,7 +130,7 @@ def _check_money(session: SessionFact, money: IntentFact | None) -> None:
 
 async def _exists(database: Database, payment_id: str) -> bool:
     async with database.reading() as connection:
-        return await queries.find_payment(connection, payment_id) is not None
+        return await connection.run_sync(queries.find_payment, payment_id) is not None
 
 
 def _new_payment(

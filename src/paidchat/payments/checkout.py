@@ -83,20 +83,20 @@ class Checkout:
         self, connection: AsyncConnection, text: str, author: str | None, key: str | None, client: str
     ) -> Claim:
         """Find the payment with this key or insert a new one, and claim it unless it already has its session."""
-        known = await queries.find_payment_by_key(connection, key) if key else None
+        known = await connection.run_sync(queries.find_payment_by_key, key) if key else None
         if known is None:
             client = client_id(client, self._board_tag)
-            await self._limits.admit(connection, client)
-            new = self._new_payment(text, author, key, client, await clock.read(connection))
-            if await queries.insert_payment(connection, new):
+            await connection.run_sync(self._limits.admit, client)
+            new = self._new_payment(text, author, key, client, await connection.run_sync(clock.read))
+            if await connection.run_sync(queries.insert_payment, new):
                 self._metrics.payments.inc()
                 return Claim(new.id, new.claimed_until)
-            known = await queries.find_payment_by_key(connection, key or "")
+            known = await connection.run_sync(queries.find_payment_by_key, key or "")
         if known is None or (known.text, known.author) != (text, author):
             raise IdempotencyConflict("This Idempotency-Key was used before, with another body. Use a new key.")
         if known.session_id is not None:
             return Claim(known.id, None)
-        until = await queries.claim_payment(connection, known.id, CLAIM_TTL)
+        until = await connection.run_sync(queries.claim_payment, known.id, CLAIM_TTL)
         if until is None:
             raise IdempotencyInProgress(retry_after=_estimate(known))
         return Claim(known.id, until)
@@ -136,7 +136,7 @@ class Checkout:
         payment = None
         if is_payment_id(payment_id):
             async with self._database.reading() as connection:
-                payment = await queries.find_payment(connection, payment_id)
+                payment = await connection.run_sync(queries.find_payment, payment_id)
         if payment is None:
             raise NotFound("There is no such payment.")
         return payment

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import structlog
+from sqlalchemy.engine import Connection
 
 from paidchat.board import record
 from paidchat.domain import (
@@ -81,9 +83,9 @@ class Fulfilment:
     async def _note(self, event_id: str, event_type: str, verdict: Verdict, **words: str) -> Verdict:
         """Store an event that needs no action."""
         async with self._database.transaction() as connection:
-            now = await clock.read(connection)
+            now = await connection.run_sync(clock.read)
             event = ReceivedEvent(id=event_id, type=event_type, verdict=verdict, received_at=now)
-            if not await inbox.note_event(connection, event):
+            if not await connection.run_sync(inbox.note_event, event):
                 verdict = Verdict.DUPLICATE
         self._metrics.facts.labels(verdict).inc()
         write = log.error if verdict in ALARMING else log.info
@@ -98,10 +100,10 @@ class Fulfilment:
             Conflict: there is no money to refund.
         """
         async with self._database.transaction() as connection:
-            payment = (await queries.lock_payments(connection, [payment_id])).get(payment_id)
+            payment = (await connection.run_sync(queries.lock_payments, [payment_id])).get(payment_id)
             if payment is None:
                 raise NotFound("There is no such payment.")
-            await refunds.want_all(connection, payment, payment.read_at)
+            await connection.run_sync(refunds.want_all, payment, payment.read_at)
         await self.send_refunds(payment_id)
 
     async def send_refunds(self, payment_id: str) -> None:
@@ -115,7 +117,7 @@ class Fulfilment:
     async def new_question(self) -> Question:
         """Take a number for a question to Stripe."""
         async with self._database.transaction() as connection:
-            return await queries.take_question(connection)
+            return await connection.run_sync(queries.take_question)
 
     async def _ask_about(self, news: IntentNews) -> IntentFact | None:
         try:
@@ -137,28 +139,26 @@ class Fulfilment:
     async def _fulfill(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
         for _ in range(MAX_ATTEMPTS):
             try:
-                verdicts = await self._settle(facts)
+                verdicts = await self._database.write(partial(self._settle, facts))
             except inbox.StoredMeanwhile:
                 continue
             self._report(facts, verdicts)
             return verdicts
         raise DatabaseUnavailable("other transactions keep storing the same events")
 
-    async def _settle(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
-        async with self._database.transaction() as connection:
-            now = await clock.read(connection)
-            # The payments first: whoever else is told of them waits here, and then finds the events stored.
-            payments = await queries.lock_payments(connection, {fact.payment_id for fact in facts if fact.payment_id})
-            known = await inbox.find_verdicts(connection, {fact.event_id for fact in facts if fact.event_id})
-            settlement = Settlement(payments, board_tag=self._board_tag, livemode=self._livemode)
-            verdicts, received = _enter(settlement, facts, known, now)
-            await queries.move_payments(connection, settlement.moves())
-            for duplicate in settlement.duplicates:
-                await refunds.want(
-                    connection, duplicate.payment_intent, duplicate.payment_id, RefundCause.DUPLICATE_PAYMENT, now
-                )
-            await inbox.store_events(connection, received)
-            await record(connection, settlement.board_changes(), now)
+    def _settle(self, facts: Sequence[SessionFact | IntentFact], connection: Connection) -> list[Verdict]:
+        now = clock.read(connection)
+        # The payments first: whoever else is told of them waits here, and then finds the events stored.
+        payments = queries.lock_payments(connection, {fact.payment_id for fact in facts if fact.payment_id})
+        known = inbox.find_verdicts(connection, {fact.event_id for fact in facts if fact.event_id})
+        settlement = Settlement(payments, board_tag=self._board_tag, livemode=self._livemode)
+        verdicts, received = _enter(settlement, facts, known, now)
+        queries.move_payments(connection, settlement.moves())
+        for duplicate in settlement.duplicates:
+            cause = RefundCause.DUPLICATE_PAYMENT
+            refunds.want(connection, duplicate.payment_intent, duplicate.payment_id, cause, now)
+        inbox.store_events(connection, received)
+        record(connection, settlement.board_changes(), now)
         return verdicts
 
     def _report(self, facts: Sequence[SessionFact | IntentFact], verdicts: Sequence[Verdict]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from paidchat.domain import LONGEST_OPEN, RateLimited
 from paidchat.storage import clock, queries
@@ -39,32 +39,32 @@ class PaymentLimits:
     rate: Rate | None
     most_open: int
 
-    async def admit(self, connection: AsyncConnection, client: str) -> None:
+    def admit(self, connection: Connection, client: str) -> None:
         """Check that a client may start one more payment, in the transaction that inserts it.
 
         Raises:
             RateLimited: with the whole seconds until the next one is admitted.
         """
         if self.rate is not None:
-            await queries.lock_client(connection, client)
-            await _check_rate(connection, client, self.rate)
-            await _check_open(connection, self.rate.count * OPEN_PER_COUNT, client)
-        await _check_open(connection, self.most_open)
+            queries.lock_client(connection, client)
+            _check_rate(connection, client, self.rate)
+            _check_open(connection, self.rate.count * OPEN_PER_COUNT, client)
+        _check_open(connection, self.most_open)
 
 
-async def _check_rate(connection: AsyncConnection, client: str, rate: Rate) -> None:
-    times = await queries.payment_times(connection, client, period=rate.period, limit=rate.count)
+def _check_rate(connection: Connection, client: str, rate: Rate) -> None:
+    times = queries.payment_times(connection, client, period=rate.period, limit=rate.count)
     if len(times) == rate.count:
-        raise RateLimited(await _seconds_until(connection, times[-1] + rate.period))
+        raise RateLimited(_seconds_until(connection, times[-1] + rate.period))
 
 
-async def _check_open(connection: AsyncConnection, most: int, client: str | None = None) -> None:
-    count, earliest = await queries.open_payments(connection, longest=LONGEST_OPEN, client=client)
+def _check_open(connection: Connection, most: int, client: str | None = None) -> None:
+    count, earliest = queries.open_payments(connection, longest=LONGEST_OPEN, client=client)
     if count >= most and earliest is not None:
         whose = "from here " if client else ""
         detail = f"Too many payments {whose}are waiting to be paid. Please pay one, or wait until one expires."
-        raise RateLimited(await _seconds_until(connection, earliest), detail)
+        raise RateLimited(_seconds_until(connection, earliest), detail)
 
 
-async def _seconds_until(connection: AsyncConnection, then: datetime) -> int:
-    return max(1, math.ceil((then - await clock.read(connection)).total_seconds()))
+def _seconds_until(connection: Connection, then: datetime) -> int:
+    return max(1, math.ceil((then - clock.read(connection)).total_seconds()))

@@ -155,7 +155,7 @@ class Reconciler:
             findings.pruned = await self._prune()
         finally:
             async with self._database.transaction() as connection:
-                await reconciliation.release_sweep(connection, self._holder, events_since=read_to)
+                await connection.run_sync(reconciliation.release_sweep, self._holder, events_since=read_to)
         self._metrics.sweep_failures.inc(findings.failed)
         if findings != Findings(asked=findings.asked):
             found = {"events": findings.events, "refunds": findings.refunds, "pruned": findings.pruned}
@@ -166,12 +166,12 @@ class Reconciler:
 
     async def _hold(self) -> datetime | None:
         async with self._database.transaction() as connection:
-            return await reconciliation.hold_sweep(connection, self._holder, LEASE_TTL)
+            return await connection.run_sync(reconciliation.hold_sweep, self._holder, LEASE_TTL)
 
     async def _ask_about_due(self, findings: Findings) -> Failure | None:
         async with self._database.reading() as connection:
-            payments = await reconciliation.payments_to_ask_about(
-                connection, INTERVALS, claim_ttl=CLAIM_TTL, limit=PAYMENTS_PER_PASS
+            payments = await connection.run_sync(
+                reconciliation.payments_to_ask_about, INTERVALS, claim_ttl=CLAIM_TTL, limit=PAYMENTS_PER_PASS
             )
         failures = Failures(findings)
         await self._ask_about(payments, findings, failures)
@@ -182,7 +182,9 @@ class Reconciler:
         after = ""
         while not failures.too_many:
             async with self._database.reading() as connection:
-                payments = await reconciliation.unsettled_payments(connection, after=after, limit=PAYMENTS_PER_PASS)
+                payments = await connection.run_sync(
+                    reconciliation.unsettled_payments, after=after, limit=PAYMENTS_PER_PASS
+                )
             if not payments:
                 break
             await self._ask_about(payments, findings, failures)
@@ -194,9 +196,9 @@ class Reconciler:
         for start in range(0, len(payments), AT_ONCE):
             chunk = payments[start : start + AT_ONCE]
             async with self._database.transaction() as connection:
-                await reconciliation.hold_sweep(connection, self._holder, LEASE_TTL)
-                await reconciliation.mark_asked(connection, [payment.id for payment in chunk])
-                question = await queries.take_question(connection)
+                await connection.run_sync(reconciliation.hold_sweep, self._holder, LEASE_TTL)
+                await connection.run_sync(reconciliation.mark_asked, [payment.id for payment in chunk])
+                question = await connection.run_sync(queries.take_question)
             asking = (_outcome(self.ask(payment, question), payment_id=payment.id) for payment in chunk)
             failures.note(await asyncio.gather(*asking))
             findings.asked += len(chunk)
@@ -242,16 +244,16 @@ class Reconciler:
         verdicts: dict[str, Verdict] = {}
         async with self._database.reading() as connection:
             for start in range(0, len(event_ids), CHUNK):
-                verdicts |= await inbox.find_verdicts(connection, event_ids[start : start + CHUNK])
+                verdicts |= await connection.run_sync(inbox.find_verdicts, event_ids[start : start + CHUNK])
         return verdicts
 
     async def _prune(self) -> int:
         """Delete old rows, unless our clock differs from Stripe's, since that might delete newer ones."""
         async with self._database.transaction() as connection:
-            if abs(await clock.read(connection) - self._gateway.clock.now()) > CLOCKS_AGREE:
+            if abs(await connection.run_sync(clock.read) - self._gateway.clock.now()) > CLOCKS_AGREE:
                 return 0
-            return await reconciliation.prune(
-                connection, closed_kept=CLOSED_KEPT, unpaid_kept=UNPAID_KEPT, events_kept=INBOX_KEPT
+            return await connection.run_sync(
+                reconciliation.prune, closed_kept=CLOSED_KEPT, unpaid_kept=UNPAID_KEPT, events_kept=INBOX_KEPT
             )
 
     # --- one payment --------------------------------------------------------------------------------
@@ -269,8 +271,8 @@ class Reconciler:
             return
         try:
             async with self._database.transaction() as connection:
-                claimed = await queries.claim_question(connection, payment.id, interval)
-                question = await queries.take_question(connection) if claimed else None
+                claimed = await connection.run_sync(queries.claim_question, payment.id, interval)
+                question = await connection.run_sync(queries.take_question) if claimed else None
             if question is None:
                 self._budget.put_back(client)
                 return
@@ -319,7 +321,7 @@ class Reconciler:
         async for fact in self._gateway.list_paid_sessions(since):
             if fact.board_tag == self._board_tag and fact.payment_status == "paid" and fact.payment_id:
                 async with self._database.reading() as connection:
-                    if await queries.find_payment(connection, fact.payment_id) is None:
+                    if await connection.run_sync(queries.find_payment, fact.payment_id) is None:
                         missing.append(fact.session_id)
         return missing
 

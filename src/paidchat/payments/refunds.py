@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from paidchat.domain import Conflict, RefundCause, RefundStatus
 from paidchat.records import PaymentRecord, RefundRecord
@@ -21,8 +21,8 @@ DELAYS: Final = (timedelta(0), *(timedelta(seconds=10 * 2**attempts) for attempt
 ALREADY_BACK = frozenset({"charge_already_refunded"})
 
 
-async def want(
-    connection: AsyncConnection,
+def want(
+    connection: Connection,
     payment_intent: str,
     payment_id: str,
     cause: RefundCause,
@@ -39,10 +39,10 @@ async def want(
         due_at=now,
         created_at=now,
     )
-    await queries.want_refund(connection, new)
+    queries.want_refund(connection, new)
 
 
-async def want_all(connection: AsyncConnection, payment: PaymentRecord, now: datetime) -> None:
+def want_all(connection: Connection, payment: PaymentRecord, now: datetime) -> None:
     """Store that a payment must be refunded, unless it has been.
 
     Raises:
@@ -54,13 +54,13 @@ async def want_all(connection: AsyncConnection, payment: PaymentRecord, now: dat
         raise Conflict("This payment was not paid, so there is nothing to send back.")
     if payment.disputed:
         raise Conflict("The payer disputes this payment; the bank decides who gets the money.")
-    await want(connection, payment.payment_intent, payment.id, RefundCause.OPERATOR, now)
+    want(connection, payment.payment_intent, payment.id, RefundCause.OPERATOR, now)
 
 
 async def send_due(database: Database, gateway: StripeGateway, *, payment_id: str | None = None) -> list[str]:
     """Send the refunds that are due, or all of one payment; returns the intents that were refunded."""
     async with database.reading() as connection:
-        due = await queries.due_refunds(connection, DELAYS, payment_id=payment_id)
+        due = await connection.run_sync(queries.due_refunds, DELAYS, payment_id=payment_id)
     sent = []
     for refund in due:
         try:
@@ -87,7 +87,7 @@ async def _send(database: Database, gateway: StripeGateway, refund: RefundRecord
         await _postpone(database, refund, new_key=isinstance(error, AttemptFailed))
         return False
     async with database.transaction() as connection:
-        await queries.set_refund_status(connection, refund.payment_intent, status)
+        await connection.run_sync(queries.set_refund_status, refund.payment_intent, status)
     return status is RefundStatus.SENT
 
 
@@ -96,4 +96,6 @@ async def _postpone(database: Database, refund: RefundRecord, *, new_key: bool) 
     delay = DELAYS[min(attempts, len(DELAYS) - 1)]
     key = str(uuid.uuid4()) if new_key else refund.stripe_key
     async with database.transaction() as connection:
-        await queries.postpone_refund(connection, refund.payment_intent, delay, attempts=attempts, stripe_key=key)
+        await connection.run_sync(
+            queries.postpone_refund, refund.payment_intent, delay, attempts=attempts, stripe_key=key
+        )

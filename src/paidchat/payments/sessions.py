@@ -81,7 +81,7 @@ class CheckoutSessions:
             GatewayError: Stripe rejected the request or could not be reached.
         """
         async with self._database.transaction() as connection:
-            until = await queries.claim_payment(connection, payment.id, CLAIM_TTL)
+            until = await connection.run_sync(queries.claim_payment, payment.id, CLAIM_TTL)
         if until is None:
             return None
         claim = Claim(payment.id, until)
@@ -117,7 +117,7 @@ class CheckoutSessions:
     async def expire(self, payment: PaymentRecord) -> None:
         """Mark a payment without a session as expired. Money that still arrives is accepted."""
         async with self._database.transaction() as connection:
-            await queries.expire_payment(connection, payment.id)
+            await connection.run_sync(queries.expire_payment, payment.id)
 
     async def _create(self, payment_id: str, params: Mapping[str, object], key: str) -> CheckoutSession:
         try:
@@ -145,11 +145,11 @@ class CheckoutSessions:
 
     async def _now(self) -> datetime:
         async with self._database.reading() as connection:
-            return await clock.read(connection)
+            return await connection.run_sync(clock.read)
 
     async def _store(self, payment_id: str, **values: Any) -> None:
         async with self._database.transaction() as connection:
-            await queries.update_payment(connection, payment_id, **values)
+            await connection.run_sync(queries.update_payment, payment_id, **values)
 
     # --- claims -------------------------------------------------------------------------------------
 
@@ -174,7 +174,7 @@ class CheckoutSessions:
     async def _release(self, payment_id: str, until: datetime) -> bool:
         try:
             async with self._database.transaction() as connection:
-                await queries.release_claim(connection, payment_id, until)
+                await connection.run_sync(queries.release_claim, payment_id, until)
         except DatabaseUnavailable:
             return False
         return True

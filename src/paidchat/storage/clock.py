@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, literal, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from paidchat import clock
 from paidchat.storage.tables import UTCDateTime
@@ -17,7 +17,7 @@ from paidchat.storage.tables import UTCDateTime
 AT_ONCE = timedelta(0)
 
 
-def moment(connection: AsyncConnection, after: timedelta = AT_ONCE) -> ColumnElement[datetime]:
+def moment(connection: Connection, after: timedelta = AT_ONCE) -> ColumnElement[datetime]:
     """Return an SQL expression for the time `after` from now; negative for the past."""
     if connection.dialect.name == "sqlite":
         return literal(clock.now() + after, UTCDateTime())
@@ -25,19 +25,19 @@ def moment(connection: AsyncConnection, after: timedelta = AT_ONCE) -> ColumnEle
     return now + literal(after) if after else now
 
 
-async def read(connection: AsyncConnection) -> datetime:
+def read(connection: Connection) -> datetime:
     """Return the time now."""
     if connection.dialect.name == "sqlite":
         return clock.now()
-    found: datetime = (await connection.execute(select(moment(connection)))).scalar_one()
+    found: datetime = connection.execute(select(moment(connection))).scalar_one()
     return found
 
 
-def in_force(connection: AsyncConnection, until: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:
+def in_force(connection: Connection, until: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:
     """Tell whether a claim or lease for `span` that ends at `until` is still in force. NULL is not."""
     return and_(until.is_not(None), until > moment(connection), until <= moment(connection, span))
 
 
-def within(connection: AsyncConnection, since: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:
+def within(connection: Connection, since: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:
     """Tell whether `since` is within the last `span`. NULL is not, nor is a time in the future."""
     return and_(since.is_not(None), since > moment(connection, -span), since <= moment(connection))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from paidchat.domain import TO_BE_RETRIED, Verdict
 from paidchat.records import ReceivedEvent
@@ -20,15 +20,15 @@ class StoredMeanwhile(Exception):
     """Another transaction has stored one of these events since they were looked up; look again."""
 
 
-async def find_verdicts(connection: AsyncConnection, event_ids: Collection[str]) -> dict[str, Verdict]:
+def find_verdicts(connection: Connection, event_ids: Collection[str]) -> dict[str, Verdict]:
     """Return the verdicts on the events that are in the inbox, by id."""
     if not event_ids:
         return {}
     found = select(stripe_event.c.id, stripe_event.c.verdict).where(stripe_event.c.id.in_(event_ids))
-    return {row.id: Verdict(row.verdict) for row in await connection.execute(found)}
+    return {row.id: Verdict(row.verdict) for row in connection.execute(found)}
 
 
-async def store_events(connection: AsyncConnection, events: Sequence[ReceivedEvent]) -> None:
+def store_events(connection: Connection, events: Sequence[ReceivedEvent]) -> None:
     """Store events with their verdicts, new ones and those that were to be retried.
 
     They are written in the order of their ids, so that two transactions cannot deadlock.
@@ -45,11 +45,11 @@ async def store_events(connection: AsyncConnection, events: Sequence[ReceivedEve
         where=_TO_BE_RETRIED,
     ).returning(stripe_event.c.id)
     rows = [asdict(event) for event in sorted(events, key=lambda event: event.id)]
-    if len((await connection.execute(stored, rows)).all()) != len(rows):
+    if len(connection.execute(stored, rows).all()) != len(rows):
         raise StoredMeanwhile
 
 
-async def note_event(connection: AsyncConnection, event: ReceivedEvent) -> bool:
+def note_event(connection: Connection, event: ReceivedEvent) -> bool:
     """Store an event that needs no action; returns False if it is in the inbox already."""
     new = insert_into(connection, stripe_event).values(asdict(event))
-    return (await connection.execute(new.on_conflict_do_nothing(index_elements=["id"]))).rowcount == 1
+    return connection.execute(new.on_conflict_do_nothing(index_elements=["id"])).rowcount == 1

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Select, Table, Text, and_, bindparam, column, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from paidchat.domain import UNSETTLED, PaymentStatus, Question, RefundStatus
 from paidchat.records import (
@@ -47,7 +47,7 @@ sweep = table(Sweep)
 EPOCH_GAP = 1_000_000  # places in the log that a new epoch skips
 
 
-def insert_into(connection: AsyncConnection, into: Table) -> sqlite.Insert | postgresql.Insert:
+def insert_into(connection: Connection, into: Table) -> sqlite.Insert | postgresql.Insert:
     """Start an INSERT with ON CONFLICT, which both databases support outside the SQL standard."""
     return sqlite.insert(into) if connection.dialect.name == "sqlite" else postgresql.insert(into)
 
@@ -55,53 +55,53 @@ def insert_into(connection: AsyncConnection, into: Table) -> sqlite.Insert | pos
 # --- the board --------------------------------------------------------------------------------------
 
 
-async def ensure_board(connection: AsyncConnection, *, tag: str, epoch: str) -> None:
+def ensure_board(connection: Connection, *, tag: str, epoch: str) -> None:
     """Insert the board's only row unless it exists."""
     new = insert_into(connection, board).values(id=1, tag=tag, epoch=epoch, seq=0)
-    await connection.execute(new.on_conflict_do_nothing())
+    connection.execute(new.on_conflict_do_nothing())
 
 
-async def begin_epoch(connection: AsyncConnection, epoch: str) -> None:
+def begin_epoch(connection: Connection, epoch: str) -> None:
     """Begin a new epoch, which invalidates the cursors of the old one.
 
     It begins far beyond the end of the old one, because a backup doesn't know how far that went on, and the ids that
     were used after it was made must not be used again.
     """
-    await connection.execute(update(board).values(epoch=epoch, seq=board.c.seq + EPOCH_GAP))
+    connection.execute(update(board).values(epoch=epoch, seq=board.c.seq + EPOCH_GAP))
 
 
-async def read_board(connection: AsyncConnection) -> BoardRecord:
+def read_board(connection: Connection) -> BoardRecord:
     """Return the board's row."""
-    return board_record((await connection.execute(select(board))).one())
+    return board_record(connection.execute(select(board)).one())
 
 
-async def take_seqs(connection: AsyncConnection, count: int) -> range:
+def take_seqs(connection: Connection, count: int) -> range:
     """Take the next `count` places in the log.
 
     The counter's row stays locked until the commit, so places are dense and are committed in order. Call this last:
     every other writer waits for it.
     """
     taken = update(board).values(seq=board.c.seq + count).returning(board.c.seq)
-    head: int = (await connection.execute(taken)).scalar_one()
+    head: int = connection.execute(taken).scalar_one()
     return range(head - count + 1, head + 1)
 
 
-async def take_question(connection: AsyncConnection) -> Question:
+def take_question(connection: Connection) -> Question:
     """Return a number for a question to Stripe, before it is asked. Answers are ordered by these numbers.
 
     On SQLite this needs a writing transaction.
     """
     if connection.dialect.name == "sqlite":
         taken = update(board).values(answers=board.c.answers + 1).returning(board.c.answers)
-        return Question(number=(await connection.execute(taken)).scalar_one(), at=await clock.read(connection))
-    number, at = (await connection.execute(select(func.nextval("answer_number"), clock.moment(connection)))).one()
+        return Question(number=connection.execute(taken).scalar_one(), at=clock.read(connection))
+    number, at = connection.execute(select(func.nextval("answer_number"), clock.moment(connection))).one()
     return Question(number=number, at=at)
 
 
 # --- payments ---------------------------------------------------------------------------------------
 
 
-def select_payments(connection: AsyncConnection) -> Select[*tuple[Any, ...]]:
+def select_payments(connection: Connection) -> Select[*tuple[Any, ...]]:
     """Select payments, each with the id of its message or None, and the current time as `read_at`."""
     return select(
         payment,
@@ -111,48 +111,48 @@ def select_payments(connection: AsyncConnection) -> Select[*tuple[Any, ...]]:
     ).outerjoin(message, message.c.payment_id == payment.c.id)
 
 
-async def insert_payment(connection: AsyncConnection, new: NewPayment, *, unless_same: str = "idempotency_key") -> bool:
+def insert_payment(connection: Connection, new: NewPayment, *, unless_same: str = "idempotency_key") -> bool:
     """Insert a payment; returns False if that would violate a unique key."""
     inserted = insert_into(connection, payment).values(payment_values(new))
-    result = await connection.execute(inserted.on_conflict_do_nothing(index_elements=[unless_same]))
+    result = connection.execute(inserted.on_conflict_do_nothing(index_elements=[unless_same]))
     return result.rowcount == 1
 
 
-async def find_payment(connection: AsyncConnection, payment_id: str) -> PaymentRecord | None:
+def find_payment(connection: Connection, payment_id: str) -> PaymentRecord | None:
     """Return a payment by its id."""
-    found = await find_payments(connection, [payment_id])
+    found = find_payments(connection, [payment_id])
     return found[0] if found else None
 
 
-async def find_payments(connection: AsyncConnection, payment_ids: Collection[str]) -> list[PaymentRecord]:
+def find_payments(connection: Connection, payment_ids: Collection[str]) -> list[PaymentRecord]:
     """Return the payments with these ids that exist."""
     found = select_payments(connection).where(payment.c.id.in_(payment_ids))
-    return [payment_record(row) for row in await connection.execute(found)]
+    return [payment_record(row) for row in connection.execute(found)]
 
 
-async def find_payment_by_key(connection: AsyncConnection, idempotency_key: str) -> PaymentRecord | None:
+def find_payment_by_key(connection: Connection, idempotency_key: str) -> PaymentRecord | None:
     """Return the payment that was created with this (hashed) Idempotency-Key."""
     found = select_payments(connection).where(payment.c.idempotency_key == idempotency_key)
-    row = (await connection.execute(found)).one_or_none()
+    row = connection.execute(found).one_or_none()
     return None if row is None else payment_record(row)
 
 
-async def lock_client(connection: AsyncConnection, client: str) -> None:
+def lock_client(connection: Connection, client: str) -> None:
     """Block other transactions from starting a payment for this client until the commit; SQLite has only one writer."""
     if connection.dialect.name == "postgresql":
-        await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(client))))
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(client))))
 
 
-async def payment_times(connection: AsyncConnection, client: str, *, period: timedelta, limit: int) -> list[datetime]:
+def payment_times(connection: Connection, client: str, *, period: timedelta, limit: int) -> list[datetime]:
     """Return when this client started payments within the last `period`, the newest first."""
     times = select(payment.c.created_at).where(
         payment.c.client == client, clock.within(connection, payment.c.created_at, period)
     )
-    return list((await connection.execute(times.order_by(payment.c.created_at.desc()).limit(limit))).scalars())
+    return list(connection.execute(times.order_by(payment.c.created_at.desc()).limit(limit)).scalars())
 
 
-async def open_payments(
-    connection: AsyncConnection, *, longest: timedelta, client: str | None = None
+def open_payments(
+    connection: Connection, *, longest: timedelta, client: str | None = None
 ) -> tuple[int, datetime | None]:
     """Count the payments of one client or of all that can still be paid, and return when the first expires.
 
@@ -163,28 +163,26 @@ async def open_payments(
     )
     if client is not None:
         counted = counted.where(payment.c.client == client)
-    count, earliest = (await connection.execute(counted)).one()
+    count, earliest = connection.execute(counted).one()
     return count, earliest
 
 
-async def lock_payments(connection: AsyncConnection, payment_ids: Iterable[str]) -> dict[str, PaymentRecord]:
+def lock_payments(connection: Connection, payment_ids: Iterable[str]) -> dict[str, PaymentRecord]:
     """Return the payments by id, locked until the commit, in id order so that two transactions cannot deadlock."""
     ids = sorted(payment_ids)
     if connection.dialect.name == "postgresql":  # SQLite has only one writer
         # Lock first, then read: a statement that waited for a lock sees the locked row as it is by then, but whatever
         # is joined to it, such as its message, as it was before (postgresql.org/docs/current/transaction-iso.html).
-        await connection.execute(
-            select(payment.c.id).where(payment.c.id.in_(ids)).order_by(payment.c.id).with_for_update()
-        )
-    return {record.id: record for record in await find_payments(connection, ids)}
+        connection.execute(select(payment.c.id).where(payment.c.id.in_(ids)).order_by(payment.c.id).with_for_update())
+    return {record.id: record for record in find_payments(connection, ids)}
 
 
-async def update_payment(connection: AsyncConnection, payment_id: str, **values: Any) -> None:
+def update_payment(connection: Connection, payment_id: str, /, **values: Any) -> None:
     """Set columns of one payment."""
-    await connection.execute(update(payment).where(payment.c.id == payment_id).values(**values))
+    connection.execute(update(payment).where(payment.c.id == payment_id).values(**values))
 
 
-async def claim_payment(connection: AsyncConnection, payment_id: str, ttl: timedelta) -> datetime | None:
+def claim_payment(connection: Connection, payment_id: str, ttl: timedelta) -> datetime | None:
     """Claim the right to ask Stripe for this payment's session; returns when the claim expires, None if it is held."""
     mine = (
         update(payment)
@@ -192,17 +190,17 @@ async def claim_payment(connection: AsyncConnection, payment_id: str, ttl: timed
         .values(claimed_until=clock.moment(connection, ttl))
         .returning(payment.c.claimed_until)
     )
-    until: datetime | None = (await connection.execute(mine)).scalar_one_or_none()
+    until: datetime | None = connection.execute(mine).scalar_one_or_none()
     return until
 
 
-async def release_claim(connection: AsyncConnection, payment_id: str, until: datetime) -> None:
+def release_claim(connection: Connection, payment_id: str, until: datetime) -> None:
     """Release the claim that expires at `until`, but not one that another request has taken since."""
     held = update(payment).where(payment.c.id == payment_id, payment.c.claimed_until == until)
-    await connection.execute(held.values(claimed_until=None))
+    connection.execute(held.values(claimed_until=None))
 
 
-async def claim_question(connection: AsyncConnection, payment_id: str, interval: timedelta) -> bool:
+def claim_question(connection: Connection, payment_id: str, interval: timedelta) -> bool:
     """Claim the right to ask Stripe about this unsettled payment; False if that was done within the interval."""
     due = ~clock.within(connection, payment.c.asked_at, interval)
     mine = (
@@ -215,16 +213,16 @@ async def claim_question(connection: AsyncConnection, payment_id: str, interval:
         )
         .values(asked_at=clock.moment(connection))
     )
-    return (await connection.execute(mine)).rowcount == 1
+    return connection.execute(mine).rowcount == 1
 
 
-async def expire_payment(connection: AsyncConnection, payment_id: str) -> None:
+def expire_payment(connection: Connection, payment_id: str) -> None:
     """Mark a pending payment as expired; any other status it has reached stays."""
     gone = update(payment).where(payment.c.id == payment_id, payment.c.status == PaymentStatus.PENDING)
-    await connection.execute(gone.values(status=PaymentStatus.EXPIRED, claimed_until=None))
+    connection.execute(gone.values(status=PaymentStatus.EXPIRED, claimed_until=None))
 
 
-async def move_payments(connection: AsyncConnection, moves: Sequence[PaymentMove]) -> None:
+def move_payments(connection: Connection, moves: Sequence[PaymentMove]) -> None:
     """Write new states, each only if the payment still has the status that the move was decided on.
 
     Raises:
@@ -232,7 +230,7 @@ async def move_payments(connection: AsyncConnection, moves: Sequence[PaymentMove
     """
     if not moves:
         return
-    moved = await (_move_on_sqlite if connection.dialect.name == "sqlite" else _move_on_postgresql)(connection, moves)
+    moved = (_move_on_sqlite if connection.dialect.name == "sqlite" else _move_on_postgresql)(connection, moves)
     if moved != len(moves):
         raise RuntimeError(f"{len(moves) - moved} of these payments have another status by now: {moves}")
 
@@ -265,73 +263,71 @@ def _move_parameters(move: PaymentMove) -> dict[str, Any]:
     return {"of_payment": move.payment_id, "from_status": move.from_status, **values}
 
 
-async def _move_on_sqlite(connection: AsyncConnection, moves: Sequence[PaymentMove]) -> int:
-    return (await connection.execute(_MOVE_ONE, [_move_parameters(move) for move in moves])).rowcount
+def _move_on_sqlite(connection: Connection, moves: Sequence[PaymentMove]) -> int:
+    return connection.execute(_MOVE_ONE, [_move_parameters(move) for move in moves]).rowcount
 
 
-async def _move_on_postgresql(connection: AsyncConnection, moves: Sequence[PaymentMove]) -> int:
+def _move_on_postgresql(connection: Connection, moves: Sequence[PaymentMove]) -> int:
     """Move them with one statement: asyncpg doesn't say how many rows `executemany` has changed."""
     each = [_move_parameters(move) for move in moves]
     columns = {name: [parameters[name] for parameters in each] for name in each[0]}
-    return len((await connection.execute(_MOVE_ALL, columns)).all())
+    return len(connection.execute(_MOVE_ALL, columns).all())
 
 
 # --- messages and the log ---------------------------------------------------------------------------
 
 
-async def insert_messages(connection: AsyncConnection, messages: Sequence[MessageRecord]) -> None:
+def insert_messages(connection: Connection, messages: Sequence[MessageRecord]) -> None:
     """Insert messages; a unique key rejects a second one for the same payment."""
-    await connection.execute(insert(message), [asdict(each) for each in messages])
+    connection.execute(insert(message), [asdict(each) for each in messages])
 
 
-async def insert_log_entries(connection: AsyncConnection, entries: Sequence[LogEntry]) -> None:
+def insert_log_entries(connection: Connection, entries: Sequence[LogEntry]) -> None:
     """Append entries to the log, at places taken with `take_seqs`."""
-    await connection.execute(insert(log_entry), [asdict(entry) for entry in entries])
+    connection.execute(insert(log_entry), [asdict(entry) for entry in entries])
 
 
-async def find_message(connection: AsyncConnection, message_id: int) -> MessageState | None:
+def find_message(connection: Connection, message_id: int) -> MessageState | None:
     """Return a message, shown or hidden, with the state of its money."""
     found = (
         select(message, payment.c.refunded, payment.c.disputed)
         .join(payment, payment.c.id == message.c.payment_id)
         .where(message.c.id == message_id)
     )
-    row = (await connection.execute(found)).one_or_none()
+    row = connection.execute(found).one_or_none()
     return None if row is None else message_state(row)
 
 
-async def lock_message(connection: AsyncConnection, message_id: int) -> MessageState | None:
+def lock_message(connection: Connection, message_id: int) -> MessageState | None:
     """Return a message as `find_message` does, and lock it and its payment until the commit."""
     # The payment first, in the same order as `Fulfilment`.
     owner = select(message.c.payment_id).where(message.c.id == message_id).scalar_subquery()
-    await connection.execute(select(payment.c.id).where(payment.c.id == owner).with_for_update())
-    return await find_message(connection, message_id)
+    connection.execute(select(payment.c.id).where(payment.c.id == owner).with_for_update())
+    return find_message(connection, message_id)
 
 
-async def update_message(connection: AsyncConnection, message_id: int, **values: Any) -> None:
+def update_message(connection: Connection, message_id: int, /, **values: Any) -> None:
     """Set columns of one message."""
-    await connection.execute(update(message).where(message.c.id == message_id).values(**values))
+    connection.execute(update(message).where(message.c.id == message_id).values(**values))
 
 
-async def messages_before(
-    connection: AsyncConnection, before: int | None, limit: int
-) -> tuple[list[MessageRecord], bool]:
+def messages_before(connection: Connection, before: int | None, limit: int) -> tuple[list[MessageRecord], bool]:
     """Return the shown messages just before an id, oldest first, and whether there are older ones."""
     page = select(message).where(~message.c.hidden).order_by(message.c.id.desc()).limit(limit + 1)
     if before is not None:
         page = page.where(message.c.id < before)
-    rows = [message_record(row) for row in await connection.execute(page)]
+    rows = [message_record(row) for row in connection.execute(page)]
     return rows[:limit][::-1], len(rows) > limit
 
 
-async def messages_after(connection: AsyncConnection, after: int, limit: int) -> tuple[list[MessageRecord], bool]:
+def messages_after(connection: Connection, after: int, limit: int) -> tuple[list[MessageRecord], bool]:
     """Return the shown messages just after an id, oldest first, and whether there are newer ones."""
     page = select(message).where(~message.c.hidden, message.c.id > after).order_by(message.c.id).limit(limit + 1)
-    rows = [message_record(row) for row in await connection.execute(page)]
+    rows = [message_record(row) for row in connection.execute(page)]
     return rows[:limit], len(rows) > limit
 
 
-async def log_after(connection: AsyncConnection, seq: int, limit: int) -> list[LogRecord]:
+def log_after(connection: Connection, seq: int, limit: int) -> list[LogRecord]:
     """Return log entries after a place, in order."""
     entries = (
         select(log_entry.c.seq, log_entry.c.kind, log_entry.c.reason, message)
@@ -340,22 +336,22 @@ async def log_after(connection: AsyncConnection, seq: int, limit: int) -> list[L
         .order_by(log_entry.c.seq)
         .limit(limit)
     )
-    return [log_record(row) for row in await connection.execute(entries)]
+    return [log_record(row) for row in connection.execute(entries)]
 
 
 # --- refunds ----------------------------------------------------------------------------------------
 
 
-async def want_refund(connection: AsyncConnection, wanted: RefundRecord) -> None:
+def want_refund(connection: Connection, wanted: RefundRecord) -> None:
     """Store that an intent must be refunded. A refund that Stripe refused before becomes due again."""
     new = insert_into(connection, refund).values(asdict(wanted))
     again = {name: new.excluded[name] for name in ("status", "stripe_key", "attempts", "due_at")}
     unwanted = refund.c.status != RefundStatus.WANTED
-    await connection.execute(new.on_conflict_do_update(index_elements=["payment_intent"], set_=again, where=unwanted))
+    connection.execute(new.on_conflict_do_update(index_elements=["payment_intent"], set_=again, where=unwanted))
 
 
-async def due_refunds(
-    connection: AsyncConnection, delays: Sequence[timedelta], *, payment_id: str | None = None, limit: int = 100
+def due_refunds(
+    connection: Connection, delays: Sequence[timedelta], *, payment_id: str | None = None, limit: int = 100
 ) -> list[RefundRecord]:
     """Return the refunds that are due; for one payment, all that have not been sent.
 
@@ -374,18 +370,18 @@ async def due_refunds(
     )
     due = refund.c.payment_id == payment_id if payment_id else ~put_off
     wanted = select(refund).where(refund.c.status == RefundStatus.WANTED, due).order_by(refund.c.due_at).limit(limit)
-    return [refund_record(row) for row in await connection.execute(wanted)]
+    return [refund_record(row) for row in connection.execute(wanted)]
 
 
-async def postpone_refund(
-    connection: AsyncConnection, payment_intent: str, delay: timedelta, *, attempts: int, stripe_key: str
+def postpone_refund(
+    connection: Connection, payment_intent: str, delay: timedelta, *, attempts: int, stripe_key: str
 ) -> None:
     """Postpone a refund."""
     put_off = update(refund).where(refund.c.payment_intent == payment_intent)
     due_at = clock.moment(connection, delay)
-    await connection.execute(put_off.values(due_at=due_at, attempts=attempts, stripe_key=stripe_key))
+    connection.execute(put_off.values(due_at=due_at, attempts=attempts, stripe_key=stripe_key))
 
 
-async def set_refund_status(connection: AsyncConnection, payment_intent: str, status: RefundStatus) -> None:
+def set_refund_status(connection: Connection, payment_intent: str, status: RefundStatus) -> None:
     """Store the status of a refund."""
-    await connection.execute(update(refund).where(refund.c.payment_intent == payment_intent).values(status=status))
+    connection.execute(update(refund).where(refund.c.payment_intent == payment_intent).values(status=status))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, delete, or_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from paidchat.domain import UNSETTLED, PaymentStatus
 from paidchat.records import PaymentRecord
@@ -17,27 +17,27 @@ from paidchat.storage.rows import payment_record
 LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
-async def hold_sweep(connection: AsyncConnection, holder: str, lease: timedelta) -> datetime | None:
+def hold_sweep(connection: Connection, holder: str, lease: timedelta) -> datetime | None:
     """Take or renew the lease on the sweep; returns since when to read events, or None if another process holds it."""
     now = clock.moment(connection)
     first = insert_into(connection, sweep).values(id=1, held_until=now, events_since=now)
-    await connection.execute(first.on_conflict_do_nothing())
+    connection.execute(first.on_conflict_do_nothing())
     free = or_(sweep.c.holder == holder, ~clock.in_force(connection, sweep.c.held_until, lease))
     mine = update(sweep).where(free).values(holder=holder, held_until=clock.moment(connection, lease))
-    since: datetime | None = (await connection.execute(mine.returning(sweep.c.events_since))).scalar_one_or_none()
+    since: datetime | None = connection.execute(mine.returning(sweep.c.events_since)).scalar_one_or_none()
     return since
 
 
-async def release_sweep(connection: AsyncConnection, holder: str, *, events_since: datetime | None = None) -> None:
+def release_sweep(connection: Connection, holder: str, *, events_since: datetime | None = None) -> None:
     """Release the lease on the sweep, and store how far the events were read if `events_since` is given."""
     values: dict[str, Any] = {"held_until": LONG_AGO}  # in the past by any clock, ours too once it is corrected
     if events_since is not None:
         values["events_since"] = events_since
-    await connection.execute(update(sweep).where(sweep.c.holder == holder).values(values))
+    connection.execute(update(sweep).where(sweep.c.holder == holder).values(values))
 
 
-async def payments_to_ask_about(
-    connection: AsyncConnection,
+def payments_to_ask_about(
+    connection: Connection,
     intervals: Mapping[PaymentStatus, Sequence[tuple[timedelta, timedelta]]],
     *,
     claim_ttl: timedelta,
@@ -60,25 +60,23 @@ async def payments_to_ask_about(
     ]
     unclaimed = ~clock.in_force(connection, payment.c.claimed_until, claim_ttl)
     page = select_payments(connection).where(or_(*due), unclaimed).order_by(asked_at.asc().nulls_first()).limit(limit)
-    return [payment_record(row) for row in await connection.execute(page)]
+    return [payment_record(row) for row in connection.execute(page)]
 
 
-async def unsettled_payments(connection: AsyncConnection, *, after: str, limit: int) -> list[PaymentRecord]:
+def unsettled_payments(connection: Connection, *, after: str, limit: int) -> list[PaymentRecord]:
     """Return unsettled payments in the order of their ids, whenever they were last asked about."""
     page = select_payments(connection).where(payment.c.status.in_(UNSETTLED), payment.c.id > after)
     page = page.order_by(payment.c.id).limit(limit)
-    return [payment_record(row) for row in await connection.execute(page)]
+    return [payment_record(row) for row in connection.execute(page)]
 
 
-async def mark_asked(connection: AsyncConnection, payment_ids: Collection[str]) -> None:
+def mark_asked(connection: Connection, payment_ids: Collection[str]) -> None:
     """Store that Stripe is being asked about these payments."""
     asked = update(payment).where(payment.c.id.in_(payment_ids))
-    await connection.execute(asked.values(asked_at=clock.moment(connection)))
+    connection.execute(asked.values(asked_at=clock.moment(connection)))
 
 
-async def prune(
-    connection: AsyncConnection, *, closed_kept: timedelta, unpaid_kept: timedelta, events_kept: timedelta
-) -> int:
+def prune(connection: Connection, *, closed_kept: timedelta, unpaid_kept: timedelta, events_kept: timedelta) -> int:
     """Delete old payments that were never paid, and old events; returns the number of payments deleted.
 
     A payment is deleted `closed_kept` after Stripe said that no money will come, or if it has only expired by our
@@ -89,7 +87,7 @@ async def prune(
         and_(payment.c.closed_at.is_(None), payment.c.created_at < clock.moment(connection, -unpaid_kept)),
     )
     unpaid = and_(~payment.c.paid, payment.c.status.in_((PaymentStatus.EXPIRED, PaymentStatus.FAILED)))
-    gone = await connection.execute(delete(payment).where(unpaid, before))
+    gone = connection.execute(delete(payment).where(unpaid, before))
     old = stripe_event.c.received_at < clock.moment(connection, -events_kept)
-    await connection.execute(delete(stripe_event).where(old))
+    connection.execute(delete(stripe_event).where(old))
     return gone.rowcount

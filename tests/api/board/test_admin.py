@@ -41,7 +41,7 @@ async def restore(client: httpx.AsyncClient, message_id: int) -> httpx.Response:
 async def payment_of(served: Served, message: Json) -> str:
     """The id of the payment that posted a message."""
     async with opened(served.settings.database_url) as database, database.reading() as connection:
-        row = await queries.find_message(connection, message["id"])
+        row = await connection.run_sync(queries.find_message, message["id"])
     assert row is not None
     return row.message.payment_id
 

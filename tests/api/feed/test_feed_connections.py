@@ -303,7 +303,7 @@ async def test_what_was_answered_before_going_down_is_there(tmp_path: Path) -> N
     with process("serve", "--port", str(port), **environment) as running:
         async with opened(environment["PAIDCHAT_DATABASE_URL"]) as database:
             async with database.transaction() as connection:
-                tag = (await queries.read_board(connection)).tag
+                tag = (await connection.run_sync(queries.read_board)).tag
                 ids = [await write_payment(connection) for _ in range(60)]
             served = Served(f"http://127.0.0.1:{port}", None)  # type: ignore[arg-type]
             async with http_client(served) as client:
@@ -313,9 +313,9 @@ async def test_what_was_answered_before_going_down_is_there(tmp_path: Path) -> N
                 answers = await asyncio.gather(*sent, return_exceptions=True)
             await ended(running, 10)
             async with database.reading() as connection:
-                rows = {row.id: row for row in await queries.find_payments(connection, ids)}
-                head = (await queries.read_board(connection)).seq
-                entries = await queries.log_after(connection, 0, 100)
+                rows = {row.id: row for row in await connection.run_sync(queries.find_payments, ids)}
+                head = (await connection.run_sync(queries.read_board)).seq
+                entries = await connection.run_sync(queries.log_after, 0, 100)
     answered = [
         id_
         for id_, answer in zip(ids, answers, strict=True)

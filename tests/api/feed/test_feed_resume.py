@@ -38,7 +38,7 @@ async def stage(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Async
             await write_messages(database, COUNT)
             await remove_message(database, REMOVED)
             async with database.reading() as connection:
-                epoch = (await queries.read_board(connection)).epoch
+                epoch = (await connection.run_sync(queries.read_board)).epoch
             await _seen(served, HEAD)
             yield Stage(served, database, epoch)
 
@@ -165,7 +165,7 @@ async def test_a_new_epoch_begins_far_beyond_the_old_one(tmp_path: Path) -> None
             await write_messages(database, 3)
             await follower.receive_all(3)
             async with database.transaction() as connection:
-                await queries.begin_epoch(connection, "new")
+                await connection.run_sync(queries.begin_epoch, "new")
             await follower.closed()
             head = 1_000_003
             await _check_epoch(served, head, unserved=[0, 3, 4, head - 1], served_from=head)

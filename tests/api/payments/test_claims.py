@@ -37,7 +37,7 @@ async def hold_payment_while(served: Served, request: "asyncio.Task[httpx.Respon
     async with opened(served.settings.database_url) as database:
         payment_id = await only_payment(database)
         async with database.transaction() as connection:
-            await queries.lock_payments(connection, [payment_id])
+            await connection.run_sync(queries.lock_payments, [payment_id])
             return await request
 
 

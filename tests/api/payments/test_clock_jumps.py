@@ -90,7 +90,7 @@ async def is_gone(client: httpx.AsyncClient, message_id: int) -> bool:
 async def change(served: Served, payment_id: str, **values: Any) -> None:
     """Change a payment's row, as another process would leave it."""
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
-        await queries.update_payment(connection, payment_id, **values)
+        await connection.run_sync(queries.update_payment, payment_id, **values)
 
 
 # --- money ------------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ async def test_a_refund_put_off_while_the_clock_was_ahead_is_sent_once_it_is_rig
     await act(deaf, payment, "pay")
     await until_status(deaf, payment["id"], "fulfilled")
     async with opened(quiet.settings.database_url) as database, database.transaction() as connection:
-        row = await queries.find_payment(connection, payment["id"])
+        row = await connection.run_sync(queries.find_payment, payment["id"])
         assert row is not None
         now = datetime.now(UTC)
         wanted = {"cause": "operator", "status": "wanted", "attempts": 0, "due_at": now + HOUR, "created_at": now}
@@ -302,7 +302,7 @@ def is_limited(answer: httpx.Response) -> None:
 async def was_asked(served: Served, payment_id: str) -> bool:
     """Tell whether Stripe was asked about a payment."""
     async with opened(served.settings.database_url) as database, database.reading() as connection:
-        row = await queries.find_payment(connection, payment_id)
+        row = await connection.run_sync(queries.find_payment, payment_id)
     return row is not None and row.asked_at is not None
 
 

@@ -273,7 +273,7 @@ async def test_money_that_came_twice_goes_back_once(client: httpx.AsyncClient, a
 async def know_by_clock(served: Served, payment_id: str, known_at: datetime) -> None:
     """Store an answer's time without a number, as a program of revision 0001 does."""
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
-        await queries.update_payment(connection, payment_id, known_at=known_at, known_number=None)
+        await connection.run_sync(queries.update_payment, payment_id, known_at=known_at, known_number=None)
 
 
 async def overtaken(client: httpx.AsyncClient) -> float:

@@ -26,7 +26,7 @@ def is_limited(answer: httpx.Response) -> int:
 async def write_open(served: Served, count: int, address: str, minutes: float) -> None:
     """Store payments of a client that expire one minute after another, the first after this many minutes."""
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
-        tag = (await queries.read_board(connection)).tag
+        tag = (await connection.run_sync(queries.read_board)).tag
         now = datetime.now(UTC)
         for number in range(count):
             await write_payment(

@@ -36,7 +36,7 @@ TAXED = {"automatic_tax": "exclusive"}
 async def expiry_comes_too_near(served: Served, payment_id: str) -> None:
     """Bring the expiry with which a payment was to be created closer than Stripe accepts."""
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
-        found = await queries.find_payment(connection, payment_id)
+        found = await connection.run_sync(queries.find_payment, payment_id)
         assert found is not None
         soon = int((datetime.now(UTC) + timedelta(minutes=20)).timestamp())
         changed = {**found.stripe_params, "expires_at": soon}
@@ -49,7 +49,7 @@ async def leave_the_sweep_to_another(served: Served) -> None:
     """Let another process hold the sweep, so that none gives up a payment that can't be paid now."""
     await first_sweep_over(served.settings.database_url)
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
-        assert await reconciliation.hold_sweep(connection, "another process", LEASE_TTL) is not None
+        assert await connection.run_sync(reconciliation.hold_sweep, "another process", LEASE_TTL) is not None
 
 
 async def line_item(client: httpx.AsyncClient, payment: Json) -> Json:
@@ -79,7 +79,7 @@ async def send(client: httpx.AsyncClient, key: str) -> httpx.Response:
 async def forget_it(served: Served, payment_id: str) -> None:
     """Let a payment expire by our own clock, while its session is still open at Stripe."""
     async with opened(served.settings.database_url) as database, database.transaction() as connection:
-        await queries.expire_payment(connection, payment_id)
+        await connection.run_sync(queries.expire_payment, payment_id)
 
 
 @pytest.mark.parametrize("change", CASES)

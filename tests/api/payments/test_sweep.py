@@ -98,7 +98,7 @@ async def test_only_stripe_closes_a_payment(tmp_path: Path) -> None:
             expired, failed, given_up, gone_twice = [await start(client, f"Closed {n}") for n in range(4)]
             async with database.transaction() as connection:
                 for payment in (given_up, gone_twice):
-                    await queries.expire_payment(connection, payment["id"])
+                    await connection.run_sync(queries.expire_payment, payment["id"])
             await act(client, expired, "expire")
             await act(client, gone_twice, "expire")
             await act(client, failed, "pay_later")
@@ -110,7 +110,7 @@ async def test_only_stripe_closes_a_payment(tmp_path: Path) -> None:
             for _ in range(100):
                 async with database.reading() as connection:
                     ids = [each["id"] for each in (expired, failed, given_up, gone_twice)]
-                    found = await queries.find_payments(connection, ids)
+                    found = await connection.run_sync(queries.find_payments, ids)
                 closed = {row.id for row in found if row.closed_at is not None}
                 if len(closed) == 3:
                     break
@@ -145,4 +145,4 @@ async def test_nothing_goes_while_the_clocks_differ(tmp_path: Path, ahead: timed
 
 async def _there(database: Database, ids: set[str]) -> set[str]:
     async with database.reading() as connection:
-        return {payment.id for payment in await queries.find_payments(connection, ids)}
+        return {payment.id for payment in await connection.run_sync(queries.find_payments, ids)}

@@ -47,10 +47,10 @@ class Sabotage:
 
 
 def _forget_events() -> None:
-    async def find_none(*_: Any) -> dict[str, Verdict]:
+    def find_none(*_: Any) -> dict[str, Verdict]:
         return {}
 
-    async def store_none(*_: Any) -> None:
+    def store_none(*_: Any) -> None:
         return
 
     replace(inbox, "find_verdicts", lambda _: find_none)
@@ -112,20 +112,20 @@ def _look_then_write() -> None:
 async def _look_and_fulfill(fulfilment: Fulfilment, facts: Sequence[Any]) -> Any:
     async with fulfilment._database.reading() as connection:
         ids = {fact.payment_id for fact in facts if fact.payment_id}
-        _seen_before.set({row.id: row for row in await queries.find_payments(connection, ids)})
+        _seen_before.set({row.id: row for row in await connection.run_sync(queries.find_payments, ids)})
     await asyncio.sleep(PAUSE_S)
     return await fulfilment._fulfill(facts)
 
 
-async def _as_seen_before(connection: Any, payment_ids: Any) -> dict[str, Any]:
+def _as_seen_before(connection: Any, payment_ids: Any) -> dict[str, Any]:
     del connection, payment_ids
     return _seen_before.get()
 
 
-async def _move_whatever_they_are(connection: Any, moves: Sequence[PaymentMove]) -> None:
+def _move_whatever_they_are(connection: Any, moves: Sequence[PaymentMove]) -> None:
     for move in moves:
         moved = update(queries.payment).where(queries.payment.c.id == move.payment_id)
-        await connection.execute(moved.values(move_values(move)))
+        connection.execute(moved.values(move_values(move)))
 
 
 def _without_unique_key(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
@@ -135,9 +135,9 @@ def _without_unique_key(_connection: Any, _cursor: Any, statement: str, paramete
 
 
 def _count_elsewhere() -> None:
-    async def take_seqs(connection: Any, count: int) -> range:
+    def take_seqs(connection: Any, count: int) -> range:
         head = _count_on(count)
-        await connection.execute(update(queries.board).values(seq=head))
+        connection.execute(update(queries.board).values(seq=head))
         return range(head - count + 1, head + 1)
 
     replace(queries, "take_seqs", lambda _: take_seqs)

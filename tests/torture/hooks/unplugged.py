@@ -74,9 +74,9 @@ def keep_surplus() -> None:
     """Do not refund second payments."""
 
     def only_operators(want: Any) -> Any:
-        async def want_unless_surplus(*arguments: Any) -> None:
+        def want_unless_surplus(*arguments: Any) -> None:
             if RefundCause.DUPLICATE_PAYMENT not in arguments:
-                await want(*arguments)
+                want(*arguments)
 
         return want_unless_surplus
 

@@ -127,7 +127,7 @@ class Show:
 
     async def _wait_for_all(self, viewer: Viewer) -> None:
         async with self._database.reading() as connection:
-            head = (await queries.read_board(connection)).seq
+            head = (await connection.run_sync(queries.read_board)).seq
         try:
             await viewer.reach(head, WRITTEN_TO_READ_S)
         except TimeoutError:
@@ -166,14 +166,14 @@ class Show:
     async def _check_resumed(self, viewer: Viewer, cursor: tuple[int, str]) -> None:
         """A cursor of this epoch that is at most 1,000 entries behind can resume."""
         async with self._database.reading() as connection:
-            board = await queries.read_board(connection)
+            board = await connection.run_sync(queries.read_board)
         if viewer.first == "snapshot" and board.epoch == cursor[1] and board.seq - cursor[0] <= REPLAYED:
             self.findings.append(f"came back with {cursor}, the head being {board.seq}, and was sent a snapshot")
 
     async def _come_into_this_history(self, viewer: Viewer) -> None:
         """Connect without a cursor until the snapshot has the database's epoch, which the feed reads a poll later."""
         async with self._database.reading() as connection:
-            epoch = (await queries.read_board(connection)).epoch
+            epoch = (await connection.run_sync(queries.read_board)).epoch
         deadline = time.monotonic() + CONNECT_WITHIN_S
         while viewer.replica.epoch != epoch:
             assert time.monotonic() < deadline, "the feed does not know the new epoch"
@@ -190,7 +190,7 @@ class Show:
             answer = await self._world.http.delete(f"/api/admin/messages/{message_id}", headers=ADMIN)
             assert answer.status_code == 204, answer.text
         async with self._database.reading() as connection:
-            head = (await queries.read_board(connection)).seq
+            head = (await connection.run_sync(queries.read_board)).seq
         await present.catch_up(head)  # so that the board's feed has read them too
         await self._come(away, "cursor")
         await away.catch_up(head)
@@ -205,7 +205,7 @@ class Show:
         """Let every viewer connect a last time and read to the end, and compare them with the board."""
         messages = await read_board(self._world)
         async with self._database.reading() as connection:
-            board = await queries.read_board(connection)
+            board = await connection.run_sync(queries.read_board)
         for viewer in viewers:
             await self._come(viewer, "cursor")
             await viewer.catch_up(board.seq)

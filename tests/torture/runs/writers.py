@@ -49,7 +49,7 @@ class Tail:
         """Read the log after the last entry seen, as a feed does, up to an entry."""
         while self.seen < until and not self.findings:
             async with database.reading() as connection:
-                seqs = [row.seq for row in await queries.log_after(connection, self.seen, PAGE)]
+                seqs = [row.seq for row in await connection.run_sync(queries.log_after, self.seen, PAGE)]
             self.pages += bool(seqs)
             if seqs != list(range(self.seen + 1, self.seen + 1 + len(seqs))):
                 self.findings.append(f"a gap: {seqs[:5]}… after {self.seen}")
