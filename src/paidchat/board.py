@@ -58,8 +58,7 @@ async def shown_message(database: Database, message_id: int) -> MessageRecord:
         NotFound: there was never one.
         Gone: it was removed; the error has the reason.
     """
-    async with database.reading() as connection:
-        state = await connection.run_sync(queries.find_message, message_id)
+    state = await database.read(queries.find_message, message_id)
     if state is None:
         raise NotFound("There is no such message.")
     if state.reason_hidden is not None:

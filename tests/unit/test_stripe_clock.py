@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-import structlog
 import time_machine
 
 from paidchat.stripe.clock import StripeClock
+from tests.support.logs import captured_logs
 
 ZERO = timedelta(0)
 
@@ -84,7 +84,7 @@ def test_what_is_no_date_is_ignored(date: str | None) -> None:
 
 def test_a_difference_is_logged_once_a_minute() -> None:
     """An offset of over a minute is logged as an error, at most once a minute; a smaller one is not logged."""
-    with structlog.testing.capture_logs() as logs:
+    with captured_logs() as logs:
         heard(timedelta(seconds=50))
         clock = StripeClock()
         for _ in range(3):

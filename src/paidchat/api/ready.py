@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import dataclass
 from hashlib import sha256
 
+from sqlalchemy.engine import Connection
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from paidchat import wire
 from paidchat.api.negotiation import is_not_modified
 from paidchat.feed.feed import Feed
+from paidchat.records import BoardRecord, MessageRecord
 from paidchat.settings import Settings
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseUnavailable
@@ -109,13 +111,15 @@ class NewestPage:
 
     async def _query(self) -> Ready:
         transactions = self._database.transactions
-        async with self._database.reading() as connection:
-            board = await connection.run_sync(queries.read_board)
-            rows, has_more = await connection.run_sync(queries.messages_before, None, PAGE_MESSAGES)
+        board, (rows, has_more) = await self._database.read(_newest)
         messages = [wire.Message.of(row) for row in rows]
         page = wire.MessagePage(messages=messages, seq=board.seq, epoch=board.epoch, has_more=has_more)
         self._epoch, self._seq, self._transactions = board.epoch, board.seq, transactions
         return Ready(page.encode(), page_etag(board.epoch, board.seq))
+
+
+def _newest(connection: Connection) -> tuple[BoardRecord, tuple[list[MessageRecord], bool]]:
+    return queries.read_board(connection), queries.messages_before(connection, None, PAGE_MESSAGES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,7 @@ def begin_epoch(settings: Settings) -> None:
     """Begin a new epoch, and list the paid sessions without a row: those paid after the backup."""
 
     async def work(parts: Core) -> list[str]:
-        async with parts.database.transaction() as connection:
-            await connection.run_sync(queries.begin_epoch, uuid.uuid4().hex)
+        await parts.database.write(queries.begin_epoch, uuid.uuid4().hex)
         try:
             return await parts.reconciler.paid_without_row(clock.now() - LOOK_BACK)
         except GatewayError as error:

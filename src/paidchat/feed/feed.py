@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 import structlog
+from sqlalchemy.engine import Connection
 
 from paidchat import wire
 from paidchat.domain import EntryKind, is_payment_id
-from paidchat.records import LogRecord, MessageRecord, PaymentRecord
+from paidchat.records import BoardRecord, LogRecord, MessageRecord, PaymentRecord
 from paidchat.serving.seam import Frame as WebSocketFrame
 from paidchat.serving.seam import Opcode
 from paidchat.serving.transports import Transport, reset
@@ -114,6 +115,30 @@ class Entry:
 def _unknown(payment_id: str) -> bytes:
     detail = "There is no such payment."
     return encode_frame(wire.FeedError(code="not_found", detail=detail, payment_id=payment_id))
+
+
+_Page = tuple[list[MessageRecord], bool]
+
+
+def _recent(connection: Connection) -> tuple[BoardRecord, list[LogRecord], _Page]:
+    """Read the end of the log and the newest page."""
+    board = queries.read_board(connection)
+    rows = queries.log_after(connection, board.seq - REPLAY_ENTRIES, REPLAY_ENTRIES)
+    return board, rows, queries.messages_before(connection, None, SNAPSHOT_MESSAGES)
+
+
+def _news(connection: Connection, epoch: str, seq: int) -> tuple[BoardRecord, list[LogRecord], _Page] | None:
+    """Read the log after a place, and the newest page; returns None if there is nothing new."""
+    board = queries.read_board(connection)
+    if (board.epoch, board.seq) == (epoch, seq):
+        return None
+    rows = queries.log_after(connection, seq, BATCH_ENTRIES)
+    return board, rows, queries.messages_before(connection, None, SNAPSHOT_MESSAGES)
+
+
+def _payments(connection: Connection, ids: list[str]) -> list[PaymentRecord]:
+    chunks = (ids[start : start + BATCH_ENTRIES] for start in range(0, len(ids), BATCH_ENTRIES))
+    return [row for chunk in chunks for row in queries.find_payments(connection, chunk)]
 
 
 class Feed:
@@ -251,10 +276,7 @@ class Feed:
             self._waiting = [other for other in self._waiting if other is not future]
 
     async def _reload(self) -> None:
-        async with self._database.reading() as connection:
-            board = await connection.run_sync(queries.read_board)
-            rows = await connection.run_sync(queries.log_after, board.seq - REPLAY_ENTRIES, REPLAY_ENTRIES)
-            page = await connection.run_sync(queries.messages_before, None, SNAPSHOT_MESSAGES)
+        board, rows, page = await self._database.read(_recent)
         entries = [Entry.of(row) for row in rows]
         # No await from here on: nobody may join between two epochs.
         self._recent.clear()
@@ -276,13 +298,11 @@ class Feed:
         """Read and deliver the next entries; returns whether there may be more."""
         if self._delivered < self.seq:
             await self._deliver([])
-        async with self._database.reading() as connection:
-            board = await connection.run_sync(queries.read_board)
-            if board.epoch == self.epoch and board.seq == self.seq:
-                self.read_at = time.monotonic()
-                return False
-            rows = await connection.run_sync(queries.log_after, self.seq, BATCH_ENTRIES)
-            page = await connection.run_sync(queries.messages_before, None, SNAPSHOT_MESSAGES)
+        news = await self._database.read(_news, self.epoch, self.seq)
+        if news is None:
+            self.read_at = time.monotonic()
+            return False
+        board, rows, page = news
         if board.epoch != self.epoch or board.seq < self.seq:
             await self._start_over()
             return False
@@ -344,9 +364,7 @@ class Feed:
         if not self._watchers:
             return []
         ids = list(self._watchers)
-        async with self._database.reading() as connection:
-            chunks = [ids[start : start + BATCH_ENTRIES] for start in range(0, len(ids), BATCH_ENTRIES)]
-            rows = [row for chunk in chunks for row in await connection.run_sync(queries.find_payments, chunk)]
+        rows = await self._database.read(_payments, ids)
         found = {row.id for row in rows}
         for payment_id in set(ids) - found:
             self._tell_unknown(payment_id)

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection
 
 from paidchat.clients import client_id
 from paidchat.domain import (
@@ -67,8 +67,7 @@ class Checkout:
         """
         text, author = clean_text(text), clean_author(author)
         key = None if idempotency_key is None else hashlib.sha256(idempotency_key.encode()).hexdigest()
-        async with self._database.transaction() as connection:
-            claim = await self._claim(connection, text, author, key, client)
+        claim = await self._database.write(self._claim, text, author, key, client)
         async with self._sessions.releasing_on_failure(claim):
             payment = await self.find_payment(claim.payment_id)
         if payment.session_id is not None or payment.status != PaymentStatus.PENDING:
@@ -79,24 +78,22 @@ class Checkout:
             raise self._unavailable(payment, error) from error
         return await self.find_payment(claim.payment_id)
 
-    async def _claim(
-        self, connection: AsyncConnection, text: str, author: str | None, key: str | None, client: str
-    ) -> Claim:
+    def _claim(self, connection: Connection, text: str, author: str | None, key: str | None, client: str) -> Claim:
         """Find the payment with this key or insert a new one, and claim it unless it already has its session."""
-        known = await connection.run_sync(queries.find_payment_by_key, key) if key else None
+        known = queries.find_payment_by_key(connection, key) if key else None
         if known is None:
             client = client_id(client, self._board_tag)
-            await connection.run_sync(self._limits.admit, client)
-            new = self._new_payment(text, author, key, client, await connection.run_sync(clock.read))
-            if await connection.run_sync(queries.insert_payment, new):
+            self._limits.admit(connection, client)
+            new = self._new_payment(text, author, key, client, clock.read(connection))
+            if queries.insert_payment(connection, new):
                 self._metrics.payments.inc()
                 return Claim(new.id, new.claimed_until)
-            known = await connection.run_sync(queries.find_payment_by_key, key or "")
+            known = queries.find_payment_by_key(connection, key or "")
         if known is None or (known.text, known.author) != (text, author):
             raise IdempotencyConflict("This Idempotency-Key was used before, with another body. Use a new key.")
         if known.session_id is not None:
             return Claim(known.id, None)
-        until = await connection.run_sync(queries.claim_payment, known.id, CLAIM_TTL)
+        until = queries.claim_payment(connection, known.id, CLAIM_TTL)
         if until is None:
             raise IdempotencyInProgress(retry_after=_estimate(known))
         return Claim(known.id, until)
@@ -135,8 +132,7 @@ class Checkout:
         """
         payment = None
         if is_payment_id(payment_id):
-            async with self._database.reading() as connection:
-                payment = await connection.run_sync(queries.find_payment, payment_id)
+            payment = await self._database.read(queries.find_payment, payment_id)
         if payment is None:
             raise NotFound("There is no such payment.")
         return payment

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
 import structlog
 from sqlalchemy.engine import Connection
@@ -82,11 +81,14 @@ class Fulfilment:
 
     async def _note(self, event_id: str, event_type: str, verdict: Verdict, **words: str) -> Verdict:
         """Store an event that needs no action."""
-        async with self._database.transaction() as connection:
-            now = await connection.run_sync(clock.read)
+
+        def note(connection: Connection) -> bool:
+            now = clock.read(connection)
             event = ReceivedEvent(id=event_id, type=event_type, verdict=verdict, received_at=now)
-            if not await connection.run_sync(inbox.note_event, event):
-                verdict = Verdict.DUPLICATE
+            return inbox.note_event(connection, event)
+
+        if not await self._database.write(note):
+            verdict = Verdict.DUPLICATE
         self._metrics.facts.labels(verdict).inc()
         write = log.error if verdict in ALARMING else log.info
         write("checkout.fact", verdict=verdict, event_id=event_id, event_type=event_type, **words)
@@ -99,11 +101,7 @@ class Fulfilment:
             NotFound: there is no such payment.
             Conflict: there is no money to refund.
         """
-        async with self._database.transaction() as connection:
-            payment = (await connection.run_sync(queries.lock_payments, [payment_id])).get(payment_id)
-            if payment is None:
-                raise NotFound("There is no such payment.")
-            await connection.run_sync(refunds.want_all, payment, payment.read_at)
+        await self._database.write(_want_refund, payment_id)
         await self.send_refunds(payment_id)
 
     async def send_refunds(self, payment_id: str) -> None:
@@ -116,8 +114,7 @@ class Fulfilment:
 
     async def new_question(self) -> Question:
         """Take a number for a question to Stripe."""
-        async with self._database.transaction() as connection:
-            return await connection.run_sync(queries.take_question)
+        return await self._database.write(queries.take_question)
 
     async def _ask_about(self, news: IntentNews) -> IntentFact | None:
         try:
@@ -139,14 +136,14 @@ class Fulfilment:
     async def _fulfill(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
         for _ in range(MAX_ATTEMPTS):
             try:
-                verdicts = await self._database.write(partial(self._settle, facts))
+                verdicts = await self._database.write(self._settle, facts)
             except inbox.StoredMeanwhile:
                 continue
             self._report(facts, verdicts)
             return verdicts
         raise DatabaseUnavailable("other transactions keep storing the same events")
 
-    def _settle(self, facts: Sequence[SessionFact | IntentFact], connection: Connection) -> list[Verdict]:
+    def _settle(self, connection: Connection, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
         now = clock.read(connection)
         # The payments first: whoever else is told of them waits here, and then finds the events stored.
         payments = queries.lock_payments(connection, {fact.payment_id for fact in facts if fact.payment_id})
@@ -175,6 +172,13 @@ class Fulfilment:
                 event_id=fact.event_id,
                 event_type=fact.event_type,
             )
+
+
+def _want_refund(connection: Connection, payment_id: str) -> None:
+    payment = queries.lock_payments(connection, [payment_id]).get(payment_id)
+    if payment is None:
+        raise NotFound("There is no such payment.")
+    refunds.want_all(connection, payment, payment.read_at)
 
 
 def _enter(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
+from sqlalchemy.engine import Connection
 
 from paidchat.clients import client_id
 from paidchat.domain import TO_BE_RETRIED, DomainError, PaymentStatus, ProviderUnavailable, Question, Verdict, is_open
@@ -154,8 +155,7 @@ class Reconciler:
             findings.refunds = len(await refunds.send_due(self._database, self._gateway))
             findings.pruned = await self._prune()
         finally:
-            async with self._database.transaction() as connection:
-                await connection.run_sync(reconciliation.release_sweep, self._holder, events_since=read_to)
+            await self._database.write(reconciliation.release_sweep, self._holder, events_since=read_to)
         self._metrics.sweep_failures.inc(findings.failed)
         if findings != Findings(asked=findings.asked):
             found = {"events": findings.events, "refunds": findings.refunds, "pruned": findings.pruned}
@@ -165,14 +165,12 @@ class Reconciler:
         return findings
 
     async def _hold(self) -> datetime | None:
-        async with self._database.transaction() as connection:
-            return await connection.run_sync(reconciliation.hold_sweep, self._holder, LEASE_TTL)
+        return await self._database.write(reconciliation.hold_sweep, self._holder, LEASE_TTL)
 
     async def _ask_about_due(self, findings: Findings) -> Failure | None:
-        async with self._database.reading() as connection:
-            payments = await connection.run_sync(
-                reconciliation.payments_to_ask_about, INTERVALS, claim_ttl=CLAIM_TTL, limit=PAYMENTS_PER_PASS
-            )
+        payments = await self._database.read(
+            reconciliation.payments_to_ask_about, INTERVALS, claim_ttl=CLAIM_TTL, limit=PAYMENTS_PER_PASS
+        )
         failures = Failures(findings)
         await self._ask_about(payments, findings, failures)
         return failures.first
@@ -181,24 +179,25 @@ class Reconciler:
         failures = Failures(findings)
         after = ""
         while not failures.too_many:
-            async with self._database.reading() as connection:
-                payments = await connection.run_sync(
-                    reconciliation.unsettled_payments, after=after, limit=PAYMENTS_PER_PASS
-                )
+            payments = await self._database.read(
+                reconciliation.unsettled_payments, after=after, limit=PAYMENTS_PER_PASS
+            )
             if not payments:
                 break
             await self._ask_about(payments, findings, failures)
             after = payments[-1].id
         return failures.first
 
+    def _begin_asking(self, connection: Connection, payments: Sequence[PaymentRecord]) -> Question:
+        reconciliation.hold_sweep(connection, self._holder, LEASE_TTL)
+        reconciliation.mark_asked(connection, [payment.id for payment in payments])
+        return queries.take_question(connection)
+
     async def _ask_about(self, payments: Sequence[PaymentRecord], findings: Findings, failures: Failures) -> None:
         """Ask about several concurrently. Each goes to the end of the queue, whether Stripe answers or not."""
         for start in range(0, len(payments), AT_ONCE):
             chunk = payments[start : start + AT_ONCE]
-            async with self._database.transaction() as connection:
-                await connection.run_sync(reconciliation.hold_sweep, self._holder, LEASE_TTL)
-                await connection.run_sync(reconciliation.mark_asked, [payment.id for payment in chunk])
-                question = await connection.run_sync(queries.take_question)
+            question = await self._database.write(self._begin_asking, chunk)
             asking = (_outcome(self.ask(payment, question), payment_id=payment.id) for payment in chunk)
             failures.note(await asyncio.gather(*asking))
             findings.asked += len(chunk)
@@ -270,9 +269,7 @@ class Reconciler:
         if _asked_within(payment, interval) or not self._budget.take(client):
             return
         try:
-            async with self._database.transaction() as connection:
-                claimed = await connection.run_sync(queries.claim_question, payment.id, interval)
-                question = await connection.run_sync(queries.take_question) if claimed else None
+            question = await self._database.write(_claim_question, payment.id, interval)
             if question is None:
                 self._budget.put_back(client)
                 return
@@ -350,3 +347,9 @@ async def _outcome(work: Awaitable[Any], **about: str | None) -> Exception | Non
 def _is_unreadable(error: Failure) -> bool:
     """Tell whether Stripe did answer, but unreadably."""
     return isinstance(error, UnreadableAnswer) or isinstance(error.__cause__, UnreadableAnswer)
+
+
+def _claim_question(connection: Connection, payment_id: str, interval: timedelta) -> Question | None:
+    """Claim the right to ask about a payment; returns the question, or None if it was asked recently."""
+    claimed = queries.claim_question(connection, payment_id, interval)
+    return queries.take_question(connection) if claimed else None

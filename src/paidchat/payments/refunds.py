@@ -59,8 +59,7 @@ def want_all(connection: Connection, payment: PaymentRecord, now: datetime) -> N
 
 async def send_due(database: Database, gateway: StripeGateway, *, payment_id: str | None = None) -> list[str]:
     """Send the refunds that are due, or all of one payment; returns the intents that were refunded."""
-    async with database.reading() as connection:
-        due = await connection.run_sync(queries.due_refunds, DELAYS, payment_id=payment_id)
+    due = await database.read(queries.due_refunds, DELAYS, payment_id=payment_id)
     sent = []
     for refund in due:
         try:
@@ -86,8 +85,7 @@ async def _send(database: Database, gateway: StripeGateway, refund: RefundRecord
         write("refund.postponed", payment_id=refund.payment_id, error=str(error))
         await _postpone(database, refund, new_key=isinstance(error, AttemptFailed))
         return False
-    async with database.transaction() as connection:
-        await connection.run_sync(queries.set_refund_status, refund.payment_intent, status)
+    await database.write(queries.set_refund_status, refund.payment_intent, status)
     return status is RefundStatus.SENT
 
 
@@ -95,7 +93,4 @@ async def _postpone(database: Database, refund: RefundRecord, *, new_key: bool) 
     attempts = refund.attempts + 1
     delay = DELAYS[min(attempts, len(DELAYS) - 1)]
     key = str(uuid.uuid4()) if new_key else refund.stripe_key
-    async with database.transaction() as connection:
-        await connection.run_sync(
-            queries.postpone_refund, refund.payment_intent, delay, attempts=attempts, stripe_key=key
-        )
+    await database.write(queries.postpone_refund, refund.payment_intent, delay, attempts=attempts, stripe_key=key)

@@ -80,8 +80,7 @@ class CheckoutSessions:
         Raises:
             GatewayError: Stripe rejected the request or could not be reached.
         """
-        async with self._database.transaction() as connection:
-            until = await connection.run_sync(queries.claim_payment, payment.id, CLAIM_TTL)
+        until = await self._database.write(queries.claim_payment, payment.id, CLAIM_TTL)
         if until is None:
             return None
         claim = Claim(payment.id, until)
@@ -116,8 +115,7 @@ class CheckoutSessions:
 
     async def expire(self, payment: PaymentRecord) -> None:
         """Mark a payment without a session as expired. Money that still arrives is accepted."""
-        async with self._database.transaction() as connection:
-            await connection.run_sync(queries.expire_payment, payment.id)
+        await self._database.write(queries.expire_payment, payment.id)
 
     async def _create(self, payment_id: str, params: Mapping[str, object], key: str) -> CheckoutSession:
         try:
@@ -144,12 +142,10 @@ class CheckoutSessions:
         return expiry_of(payment.stripe_params) - self.expiry(now, timedelta(0))
 
     async def _now(self) -> datetime:
-        async with self._database.reading() as connection:
-            return await connection.run_sync(clock.read)
+        return await self._database.read(clock.read)
 
     async def _store(self, payment_id: str, **values: Any) -> None:
-        async with self._database.transaction() as connection:
-            await connection.run_sync(queries.update_payment, payment_id, **values)
+        await self._database.write(queries.update_payment, payment_id, **values)
 
     # --- claims -------------------------------------------------------------------------------------
 
@@ -173,8 +169,7 @@ class CheckoutSessions:
 
     async def _release(self, payment_id: str, until: datetime) -> bool:
         try:
-            async with self._database.transaction() as connection:
-                await connection.run_sync(queries.release_claim, payment_id, until)
+            await self._database.write(queries.release_claim, payment_id, until)
         except DatabaseUnavailable:
             return False
         return True

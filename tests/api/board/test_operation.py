@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-import structlog
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
@@ -20,6 +19,7 @@ from paidchat.serving.server import server_config
 from paidchat.settings import Settings
 from paidchat.storage import schema
 from tests.support.board_client import http_client, post
+from tests.support.logs import captured_logs
 from tests.support.rows import opened
 from tests.support.served import Served, free_port, process, served_board, serving
 
@@ -58,7 +58,7 @@ async def test_the_board_describes_itself(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(("log_requests", "logged"), [("all", {200, 304, 404}), ("slow-or-failed", {404})])
 async def test_fast_successes_need_not_be_logged(tmp_path: Path, log_requests: str, logged: set[int]) -> None:
     """A board logs every request, or only those that are slow or fail; the metrics count every one."""
-    with structlog.testing.capture_logs() as logs, served_board(tmp_path, log_requests=log_requests) as served:
+    with captured_logs() as logs, served_board(tmp_path, log_requests=log_requests) as served:
         async with http_client(served) as client:
             etag = (await client.get("/api/board")).headers["etag"]
             await client.get("/api/board", headers={"If-None-Match": etag})

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import httpx
 import pytest
-import structlog
 import websockets
 
 from tests.support.board_client import http_client
 from tests.support.following import following
+from tests.support.logs import captured_logs
 from tests.support.network.raw_http import KEY, RawHttp, exchange, handshake
 from tests.support.network.raw_socket import CLOSE, Frame, RawSocket, raw_socket
 from tests.support.served import Served
@@ -280,7 +280,7 @@ async def test_a_hostile_request_keeps_nobody_waiting(board: Served) -> None:
 
 async def test_a_refused_origin_is_named_once_in_the_log(board: Served, caplog: pytest.LogCaptureFixture) -> None:
     """A refused page is one warning that names its origin, truncated and without secrets, and not an error."""
-    with structlog.testing.capture_logs() as logs:
+    with captured_logs() as logs:
         for origin in ("https://evil.example.com", "https://evil.example.com/" + "a" * 5_000):
             assert (await exchange(board, handshake(Origin=origin))).status == 403
         await asyncio.sleep(0.1)
@@ -293,7 +293,7 @@ async def test_a_refused_origin_is_named_once_in_the_log(board: Served, caplog: 
 
 async def test_leaving_during_the_handshake_is_nobodys_error(board: Served, caplog: pytest.LogCaptureFixture) -> None:
     """A client that disconnects before the handshake was answered causes no error and no outage."""
-    with structlog.testing.capture_logs() as logs:
+    with captured_logs() as logs:
         for number in range(60):
             connection = await RawHttp.connect(board)
             connection.send(handshake(Origin="https://evil.example.com") if number % 3 == 0 else handshake())

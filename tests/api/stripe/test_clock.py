@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-import structlog
 
 from tests.support.board_client import http_client
+from tests.support.logs import captured_logs
 from tests.support.network.strangers import counting
 from tests.support.served import served_board
 from tests.support.webhooks import deliver, event, signature
@@ -33,7 +33,7 @@ async def test_a_wrong_clock_is_told_from_a_forgery(tmp_path: Path, ahead_s: int
     async with counting() as stripe:
         stripe.body = EMPTY_LIST
         stripe.date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead_s), usegmt=True)
-        with structlog.testing.capture_logs() as logs, served_board(tmp_path, stripe_api_base=stripe.url) as served:
+        with captured_logs() as logs, served_board(tmp_path, stripe_api_base=stripe.url) as served:
             async with http_client(served) as client:
                 for _ in range(200):
                     if ahead := await metric(client, "paidchat_clock_offset_seconds"):

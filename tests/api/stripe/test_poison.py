@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
-import structlog
 from sqlalchemy import select
 
 from paidchat.storage import queries
 from paidchat.stripe import events as stripe_events
 from tests.support.board_client import act, http_client, messages_with, session_of, start, stripe_session, until_status
+from tests.support.logs import captured_logs
 from tests.support.network.strangers import Tamperer, tampering
 from tests.support.rows import opened, write_payment
 from tests.support.served import SECRET, Served, free_port, paidchat, served_board
@@ -123,7 +123,7 @@ async def cursor(served: Served) -> datetime:
 
 async def test_junk_among_the_events_stops_nothing(tmp_path: Path) -> None:
     """With a list full of junk the reconciler posts, refunds, prunes and moves on, and reports each item once."""
-    with structlog.testing.capture_logs() as logs:
+    with captured_logs() as logs:
         async with poisoned_board(tmp_path, reconcile_seconds=1) as (served, client, items):
             began = datetime.now(UTC)
             async with opened(served.settings.database_url) as database, database.transaction() as connection:
@@ -286,7 +286,7 @@ async def test_a_bug_about_one_payment_stops_no_other(tmp_path: Path, monkeypatc
     monkeypatch.setattr("paidchat.stripe.gateway.read_session", read_session)
     async with tampering() as between:
         between.change = lambda path, answer: {**answer, "data": []} if path == "/v1/events" else answer
-        with structlog.testing.capture_logs() as logs, board_behind(between, tmp_path, reconcile_seconds=1) as served:
+        with captured_logs() as logs, board_behind(between, tmp_path, reconcile_seconds=1) as served:
             async with http_client(served) as client:
                 await client.put("/sandbox/test/faults", json=LOST)
                 payments = [await start(client, f"Hello {uuid.uuid4()}") for _ in range(5)]
@@ -309,7 +309,7 @@ async def test_a_key_that_may_not_refund_stops_nothing(tmp_path: Path) -> None:
     """If our key may not refund, an event about a second payment is accepted, and the reconciler does the rest."""
     async with tampering() as between:
         between.forbidden = {"/v1/refunds"}
-        with structlog.testing.capture_logs() as logs, board_behind(between, tmp_path, reconcile_seconds=1) as served:
+        with captured_logs() as logs, board_behind(between, tmp_path, reconcile_seconds=1) as served:
             async with http_client(served) as client:
                 payment = await start(client, f"Hello {uuid.uuid4()}")
                 session = await stripe_session(client, payment)

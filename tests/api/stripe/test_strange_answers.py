@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from paidchat.domain import Question, SessionFact
 from paidchat.settings import Settings
@@ -21,6 +20,7 @@ from paidchat.stripe.gateway import (
     UnreadableAnswer,
 )
 from tests.support.board_client import http_client
+from tests.support.logs import captured_logs
 from tests.support.network.strangers import Echo, counting
 from tests.support.served import SECRET, served_board
 from tests.support.webhooks import deliver, event
@@ -184,7 +184,7 @@ async def test_a_bug_of_ours_is_a_500(tmp_path: Path, stripe: Echo, monkeypatch:
             stripe.body = {**intent, "url": "https://x.example.com"}
             data = tmp_path / layer
             data.mkdir()
-            with structlog.testing.capture_logs() as logs, served_board(data, stripe_api_base=stripe.url) as served:
+            with captured_logs() as logs, served_board(data, stripe_api_base=stripe.url) as served:
                 async with http_client(served) as client:
                     asked: dict[str, Any] = {"webhook": await deliver(client, refund)}
                     asked["payment"] = await client.post("/api/payments", json={"text": "Hello"})

@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy
-import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.engine import Engine
 
 from paidchat.storage import queries
 from tests.support.board_client import http_client, look_up, messages_with, session_of, start, stripe_session
+from tests.support.logs import captured_logs
 from tests.support.rows import first_sweep_over, opened, write_payment
 from tests.support.served import Served, served_board
 from tests.support.shapes import Json
@@ -56,7 +56,7 @@ async def test_a_paid_session_posts_its_message(client: httpx.AsyncClient) -> No
 async def test_events_at_once_share_transactions(tmp_path: Path, backend: str) -> None:
     """Thirty events about as many payments, sent at once, are applied in far fewer transactions; no group fails."""
     del backend
-    with structlog.testing.capture_logs() as logs, served_board(tmp_path, reconcile_seconds=3600) as served:
+    with captured_logs() as logs, served_board(tmp_path, reconcile_seconds=3600) as served:
         await first_sweep_over(served.settings.database_url)
         async with http_client(served) as client:
             payments = [await start(client, f"Number {number}") for number in range(30)]
@@ -144,7 +144,7 @@ async def test_an_unknown_payment_is_asked_for_again(client: httpx.AsyncClient, 
     _, session = await new_payment(client)
     payment_id, text = str(uuid.uuid4()), unique_text()
     sent = completed(paid(_of_payment(session, payment_id)))
-    with structlog.testing.capture_logs() as logs:
+    with captured_logs() as logs:
         for _ in range(2):
             answer = await deliver(client, sent)
             assert answer.status_code == 503
@@ -391,7 +391,7 @@ async def test_what_cannot_be_read_is_taken_logged_and_counted(client: httpx.Asy
     if name in {"null", "a list", "deep lists"}:
         body += b" " * (uuid.uuid4().int % 100_000)  # a unique body, because earlier ones are remembered
     before = await _counted(client, "unreadable")
-    with structlog.testing.capture_logs() as logs:
+    with captured_logs() as logs:
         answer = await deliver(client, body)
     assert (answer.status_code, answer.json()) == (200, RECEIVED)
     assert await _counted(client, "unreadable") == before + 1
