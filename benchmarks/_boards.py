@@ -57,7 +57,7 @@ def running(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
 
 
 @contextlib.contextmanager
-def board(data: Path, checkout: Path = ROOT) -> Iterator[Board]:
+def board(data: Path, checkout: Path = ROOT, **settings: str) -> Iterator[Board]:
     """Run a checkout's board and its sandbox on the files in a folder."""
     port, sandbox_port = free_port(), free_port()
     url, sandbox = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
@@ -70,6 +70,7 @@ def board(data: Path, checkout: Path = ROOT) -> Iterator[Board]:
         "PAIDCHAT_MAX_VIEWERS_PER_CLIENT": "100000",
         "STRIPE_SECRET_KEY": "sk_test_of_the_benchmark",
         "STRIPE_WEBHOOK_SECRET": SECRET,
+        **settings,
     }
     webhook = ("--webhook-url", f"{url}/stripe/webhook", "--webhook-secret", SECRET)
     with (

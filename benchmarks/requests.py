@@ -30,6 +30,8 @@ HISTORY = 1_000  # messages on the board
 AT_ONCE = 32
 WEBHOOKS, READS = 640, 1_000  # in a round
 SERVER_CORE, LOAD_CORE = 0, 1
+NO_SWEEP = {"PAIDCHAT_RECONCILE_SECONDS": "3600"}  # it would ask the sandbox about every copied payment
+FIRST_SWEEP_S = 1.5
 WEBHOOK, PAGE, BOARD, LOOK_UP, HEALTH = "webhook, 32 at a time", "newest page", "board", "payment lookup", "healthz"
 
 
@@ -158,9 +160,10 @@ async def send(url: str, requests: Sequence[bytes]) -> None:
 @contextlib.asynccontextmanager
 async def loading(checkout: Path) -> AsyncIterator[Load]:
     """Serve a checkout's board on the server's core."""
-    with tempfile.TemporaryDirectory() as folder, board(Path(folder), checkout) as running:
+    with tempfile.TemporaryDirectory() as folder, board(Path(folder), checkout, **NO_SWEEP) as running:
         for task in os.listdir(f"/proc/{running.pid}/task"):  # noqa: PTH208 - files in memory
             os.sched_setaffinity(int(task), {SERVER_CORE})
+        await asyncio.sleep(FIRST_SWEEP_S)
         load = Load(running)
         await load.prepare()
         yield load
