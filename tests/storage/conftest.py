@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from paidchat.storage import queries
 from paidchat.storage.database import Database
-from paidchat.storage.schema import migrate
-from tests.support.rows import opened
+from tests.support.rows import migrated
 
 NewUrl = Callable[[], str]
 
@@ -38,8 +36,5 @@ def url(new_url: NewUrl) -> str:
 @pytest.fixture
 async def database(url: str) -> AsyncIterator[Database]:
     """A migrated database with an empty board."""
-    async with opened(url) as made:
-        await migrate(made)
-        async with made.transaction() as connection:
-            await connection.run_sync(queries.ensure_board, tag=uuid.uuid4().hex, epoch=uuid.uuid4().hex)
+    async with migrated(url) as made:
         yield made

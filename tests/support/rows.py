@@ -2,6 +2,8 @@
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,11 +14,21 @@ from paidchat.board import record
 from paidchat.records import PaymentRecord, Posted
 from paidchat.storage import queries
 from paidchat.storage.database import Database
+from paidchat.storage.schema import migrate
 
 
 def opened(url: str) -> Database:
     """Return an existing database; open it with `async with`."""
     return Database(url)
+
+
+@asynccontextmanager
+async def migrated(url: str) -> AsyncIterator[Database]:
+    """Open a new database, with its tables and an empty board."""
+    async with opened(url) as database:
+        await migrate(database)
+        await database.write(queries.ensure_board, tag=uuid.uuid4().hex, epoch=uuid.uuid4().hex)
+        yield database
 
 
 async def first_sweep_over(url: str) -> None:

@@ -93,7 +93,17 @@ FIELDS: Final = frozenset(
     {
         *("after", "detail", "ends", "error", "event_id", "event_type", "fact", "failed", "failures", "how", "limit"),
         *("max_viewers", "method", "ms", "origin", "remedy"),
-        *("path", "payment_id", "payment_intent", "problem", "requests", "restart_in_s", "session_id", "skew_s", "status"),
+        *(
+            "path",
+            "payment_id",
+            "payment_intent",
+            "problem",
+            "requests",
+            "restart_in_s",
+            "session_id",
+            "skew_s",
+            "status",
+        ),
         *("stripe_minus_ours_s", "task", "verdict", "warning", "was", "what", "**"),
     }
 )
