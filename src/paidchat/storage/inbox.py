@@ -2,9 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from typing import Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from paidchat.domain import TO_BE_RETRIED, Verdict
 from paidchat.records import ReceivedEvent
@@ -15,6 +18,25 @@ stripe_event = table(StripeEvent)
 # Not an IN: SQLAlchemy cannot run that for many rows at once.
 _TO_BE_RETRIED = or_(*(stripe_event.c.verdict == verdict for verdict in sorted(TO_BE_RETRIED)))
 
+# Statements that run for every webhook are built once: building one takes longer than running it.
+_FIND: Final = select(stripe_event.c.id, stripe_event.c.verdict).where(
+    stripe_event.c.id.in_(bindparam("event_ids", expanding=True))
+)
+
+
+def _store(new: sqlite.Insert | postgresql.Insert) -> ReturningInsert[tuple[str]]:
+    return new.on_conflict_do_update(
+        index_elements=["id"],
+        set_={"verdict": new.excluded.verdict, "received_at": new.excluded.received_at},
+        where=_TO_BE_RETRIED,
+    ).returning(stripe_event.c.id)
+
+
+_STORE: Final = {
+    "sqlite": _store(sqlite.insert(stripe_event)),
+    "postgresql": _store(postgresql.insert(stripe_event)),
+}
+
 
 class StoredMeanwhile(Exception):
     """Another transaction has stored one of these events since they were looked up; look again."""
@@ -24,8 +46,8 @@ def find_verdicts(connection: Connection, event_ids: Collection[str]) -> dict[st
     """Return the verdicts on the events that are in the inbox, by id."""
     if not event_ids:
         return {}
-    found = select(stripe_event.c.id, stripe_event.c.verdict).where(stripe_event.c.id.in_(event_ids))
-    return {row.id: Verdict(row.verdict) for row in connection.execute(found)}
+    found = connection.execute(_FIND, {"event_ids": list(event_ids)})
+    return {event_id: Verdict(verdict) for event_id, verdict in found}
 
 
 def store_events(connection: Connection, events: Sequence[ReceivedEvent]) -> None:
@@ -38,14 +60,8 @@ def store_events(connection: Connection, events: Sequence[ReceivedEvent]) -> Non
     """
     if not events:
         return
-    new = insert_into(connection, stripe_event)
-    stored = new.on_conflict_do_update(
-        index_elements=["id"],
-        set_={"verdict": new.excluded.verdict, "received_at": new.excluded.received_at},
-        where=_TO_BE_RETRIED,
-    ).returning(stripe_event.c.id)
     rows = [asdict(event) for event in sorted(events, key=lambda event: event.id)]
-    if len(connection.execute(stored, rows).all()) != len(rows):
+    if len(connection.execute(_STORE[connection.dialect.name], rows).all()) != len(rows):
         raise StoredMeanwhile
 
 

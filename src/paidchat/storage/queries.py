@@ -5,11 +5,12 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select, Table, Text, and_, bindparam, column, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, Text, and_, bindparam, column, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 
+from paidchat import clock as process_clock
 from paidchat.domain import UNSETTLED, PaymentStatus, Question, RefundStatus
 from paidchat.records import (
     BoardRecord,
@@ -34,7 +35,7 @@ from paidchat.storage.rows import (
     payment_values,
     refund_record,
 )
-from paidchat.storage.tables import Board, Message, Payment, Refund, Sweep, table
+from paidchat.storage.tables import Board, Message, Payment, Refund, Sweep, UTCDateTime, table
 from paidchat.storage.tables import LogEntry as LogEntryTable
 
 board = table(Board)
@@ -75,14 +76,16 @@ def read_board(connection: Connection) -> BoardRecord:
     return board_record(connection.execute(select(board)).one())
 
 
+_TAKE_SEQS: Final = update(board).values(seq=board.c.seq + bindparam("count")).returning(board.c.seq)
+
+
 def take_seqs(connection: Connection, count: int) -> range:
     """Take the next `count` places in the log.
 
     The counter's row stays locked until the commit, so places are dense and are committed in order. Call this last:
     every other writer waits for it.
     """
-    taken = update(board).values(seq=board.c.seq + count).returning(board.c.seq)
-    head: int = connection.execute(taken).scalar_one()
+    head: int = connection.execute(_TAKE_SEQS, {"count": count}).scalar_one()
     return range(head - count + 1, head + 1)
 
 
@@ -101,14 +104,23 @@ def take_question(connection: Connection) -> Question:
 # --- payments ---------------------------------------------------------------------------------------
 
 
+def _select_payments(read_at: ColumnElement[datetime]) -> Select[*tuple[Any, ...]]:
+    return select(payment, message.c.id.label("message_id"), message.c.moderated, read_at.label("read_at")).outerjoin(
+        message, message.c.payment_id == payment.c.id
+    )
+
+
 def select_payments(connection: Connection) -> Select[*tuple[Any, ...]]:
     """Select payments, each with the id of its message or None, and the current time as `read_at`."""
-    return select(
-        payment,
-        message.c.id.label("message_id"),
-        message.c.moderated,
-        clock.moment(connection).label("read_at"),
-    ).outerjoin(message, message.c.payment_id == payment.c.id)
+    return _select_payments(clock.moment(connection))
+
+
+_THESE: Final = payment.c.id.in_(bindparam("payment_ids", expanding=True))
+_FIND_PAYMENTS: Final = {
+    "sqlite": _select_payments(bindparam("now", type_=UTCDateTime())).where(_THESE),
+    "postgresql": _select_payments(func.clock_timestamp(type_=UTCDateTime())).where(_THESE),
+}
+_LOCK_PAYMENTS: Final = select(payment.c.id).where(_THESE).order_by(payment.c.id).with_for_update()
 
 
 def insert_payment(connection: Connection, new: NewPayment, *, unless_same: str = "idempotency_key") -> bool:
@@ -126,8 +138,9 @@ def find_payment(connection: Connection, payment_id: str) -> PaymentRecord | Non
 
 def find_payments(connection: Connection, payment_ids: Collection[str]) -> list[PaymentRecord]:
     """Return the payments with these ids that exist."""
-    found = select_payments(connection).where(payment.c.id.in_(payment_ids))
-    return [payment_record(row) for row in connection.execute(found)]
+    now = {"now": process_clock.now()} if connection.dialect.name == "sqlite" else {}
+    found = connection.execute(_FIND_PAYMENTS[connection.dialect.name], {"payment_ids": list(payment_ids), **now})
+    return [payment_record(row) for row in found]
 
 
 def find_payment_by_key(connection: Connection, idempotency_key: str) -> PaymentRecord | None:
@@ -173,7 +186,7 @@ def lock_payments(connection: Connection, payment_ids: Iterable[str]) -> dict[st
     if connection.dialect.name == "postgresql":  # SQLite has only one writer
         # Lock first, then read: a statement that waited for a lock sees the locked row as it is by then, but whatever
         # is joined to it, such as its message, as it was before (postgresql.org/docs/current/transaction-iso.html).
-        connection.execute(select(payment.c.id).where(payment.c.id.in_(ids)).order_by(payment.c.id).with_for_update())
+        connection.execute(_LOCK_PAYMENTS, {"payment_ids": ids})
     return {record.id: record for record in find_payments(connection, ids)}
 
 
