@@ -16,10 +16,10 @@ from paidchat.api.deps import Services
 from paidchat.api.files import Files
 from paidchat.api.guard import Guard
 from paidchat.api.ready import NewestPage, ReadyAnswers, board_info
-from paidchat.core import core
 from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.feed import Feed
 from paidchat.observability import configure_logging
+from paidchat.payments.core import core
 from paidchat.settings import Settings, load_settings
 from paidchat.storage.notify import Listener
 

@@ -12,9 +12,9 @@ import typer
 from paidchat import clock, moderation
 from paidchat.cli.doctor import Level, examine
 from paidchat.cli.exits import give_up
-from paidchat.core import Core, core
 from paidchat.domain import DomainError, ProviderUnavailable
 from paidchat.observability import configure_logging
+from paidchat.payments.core import Core, core
 from paidchat.payments.reconciler import Findings
 from paidchat.records import MessageRecord
 from paidchat.settings import Settings

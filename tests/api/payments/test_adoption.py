@@ -9,9 +9,9 @@ import httpx
 import pytest
 from sqlalchemy import delete, update
 
-from paidchat.core import core
 from paidchat.domain import Conflict, InvalidText, NotFound
 from paidchat.payments.adoption import Adopted
+from paidchat.payments.core import core
 from paidchat.storage import queries
 from tests.support.board_client import (
     act,

@@ -1,4 +1,4 @@
-"""Core: the parts of a board that work without a server, for the app and for an operator's commands."""
+"""Core: the parts of a board that work without a server, built for the app and for an operator's commands."""
 
 import uuid
 from collections.abc import AsyncIterator
