@@ -8,8 +8,6 @@ same run, in turns, and prints the ratios: that is how a change is measured befo
 import argparse
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import json
 import os
 import sqlite3
@@ -25,6 +23,7 @@ from typing import Any
 import httpx
 
 from benchmarks._boards import ROOT, SECRET, Board, board
+from tests.support.webhooks import completed, paid, signature
 
 HISTORY = 1_000  # messages on the board
 AT_ONCE = 32
@@ -60,8 +59,7 @@ class Load:
             where = f"{self._board.sandbox}/v1/checkout/sessions/{self._session}"
             asked = await client.get(where, headers={"Authorization": "Bearer sk_test_of_the_benchmark"})
             session = asked.raise_for_status().json()
-        paid = {"status": "complete", "payment_status": "paid", "payment_intent": "INTENT", "url": None}
-        self._template = json.dumps(_event({**session, **paid}))
+        self._template = json.dumps(completed(paid(session, payment_intent="INTENT"), event_id="evt_"))
         await self.webhooks(HISTORY)
 
     async def webhooks(self, count: int) -> Cost:
@@ -115,23 +113,8 @@ class Load:
     def _delivery(self, payment_id: str) -> bytes:
         text = self._template.replace(self._payment, payment_id).replace(self._session, f"cs_{payment_id}")
         body = text.replace("INTENT", f"pi_{payment_id}").replace("evt_", f"evt_{payment_id}").encode()
-        at = int(time.time())
-        digest = hmac.new(SECRET.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
-        return _request("POST", "/stripe/webhook", body, f"Stripe-Signature: t={at},v1={digest}\r\n")
-
-
-def _event(session: Any) -> Any:
-    return {
-        "id": "evt_",
-        "object": "event",
-        "api_version": "2026-10-28.endive",
-        "created": int(time.time()),
-        "data": {"object": session},
-        "livemode": False,
-        "pending_webhooks": 1,
-        "request": {"id": None, "idempotency_key": None},
-        "type": "checkout.session.completed",
-    }
+        signed = signature(body, SECRET)
+        return _request("POST", "/stripe/webhook", body, f"Stripe-Signature: {signed}\r\n")
 
 
 def _request(method: str, path: str, body: bytes = b"", more: str = "") -> bytes:

@@ -34,7 +34,7 @@ class InvalidText(DomainError):
 
     Attributes:
         field: `text` or `author`.
-        message: which rule it breaks, for the person who typed it.
+        message: the rule that the text breaks, worded for the person who typed it.
     """
 
     def __init__(self, field: str, message: str) -> None:

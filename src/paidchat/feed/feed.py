@@ -120,7 +120,7 @@ def _unknown(payment_id: str) -> bytes:
 _Page = tuple[list[MessageRecord], bool]
 
 
-def _recent(connection: Connection) -> tuple[BoardRecord, list[LogRecord], _Page]:
+def _end_of_log(connection: Connection) -> tuple[BoardRecord, list[LogRecord], _Page]:
     """Read the end of the log and the newest page."""
     board = queries.read_board(connection)
     rows = queries.log_after(connection, board.seq - REPLAY_ENTRIES, REPLAY_ENTRIES)
@@ -276,7 +276,7 @@ class Feed:
             self._waiting = [other for other in self._waiting if other is not future]
 
     async def _reload(self) -> None:
-        board, rows, page = await self._database.read(_recent)
+        board, rows, page = await self._database.read(_end_of_log)
         entries = [Entry.of(row) for row in rows]
         # No await from here on: nobody may join between two epochs.
         self._recent.clear()
