@@ -221,7 +221,7 @@ async def test_tasks_that_keep_dying_make_the_board_not_ready(served: Served, ba
 
 @pytest.mark.any_database
 async def test_a_mistake_in_a_background_question_is_logged(
-    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An unexpected error while asking Stripe after the response is logged, and the connection stays usable."""
 
@@ -230,15 +230,16 @@ async def test_a_mistake_in_a_background_question_is_logged(
         raise TypeError(f"a mistake about {session_id}")
 
     monkeypatch.setattr(StripeGateway, "retrieve_session", mistaken)
-    async with http_client(served) as client:
-        payment = await start(client)
-        for _ in range(2):
-            assert (await client.get(f"/api/payments/{payment['id']}")).status_code == 200
-        assert (await client.get("/healthz")).status_code == 200
-        for _ in range(100):
-            if found := [record for record in caplog.records if "stripe.not_asked" in record.getMessage()]:
-                break
-            await asyncio.sleep(0.1)
+    with served_board(tmp_path, reconcile_seconds=3600) as served:  # a sweep would ask before the lookup does
+        async with http_client(served) as client:
+            payment = await start(client)
+            for _ in range(2):
+                assert (await client.get(f"/api/payments/{payment['id']}")).status_code == 200
+            assert (await client.get("/healthz")).status_code == 200
+            for _ in range(100):
+                if found := [record for record in caplog.records if "stripe.not_asked" in record.getMessage()]:
+                    break
+                await asyncio.sleep(0.1)
     assert {record.levelname for record in found} == {"ERROR"}
     assert "a mistake" in found[0].getMessage()
     assert not [record for record in caplog.records if "request.failed" in record.getMessage()]
