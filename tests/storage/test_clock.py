@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import literal, select, update
 
 from paidchat import clock as process_clock
-from paidchat.storage import clock, queries, reconciliation
+from paidchat.storage import claims, clock, queries, reconciliation
 from paidchat.storage.database import Database
 from paidchat.storage.tables import UTCDateTime
 from tests.support.rows import opened, write_payment
@@ -78,8 +78,8 @@ async def test_a_claim_from_a_wrong_clock_is_free(database: Database) -> None:
         now = await connection.run_sync(clock.read)
         wrong = await write_payment(connection, claimed_until=now + timedelta(hours=1))
         held = await write_payment(connection, claimed_until=now + timedelta(seconds=20))
-        assert await connection.run_sync(queries.claim_payment, wrong, ttl) is not None
-        assert await connection.run_sync(queries.claim_payment, held, ttl) is None
+        assert await connection.run_sync(claims.claim_payment, wrong, ttl) is not None
+        assert await connection.run_sync(claims.claim_payment, held, ttl) is None
 
 
 async def test_a_claim_is_released_by_its_holder_alone(database: Database) -> None:
@@ -87,15 +87,15 @@ async def test_a_claim_is_released_by_its_holder_alone(database: Database) -> No
     ttl = timedelta(seconds=30)
     async with database.transaction() as connection:
         payment_id = await write_payment(connection)
-        first = await connection.run_sync(queries.claim_payment, payment_id, ttl)
+        first = await connection.run_sync(claims.claim_payment, payment_id, ttl)
         assert first is not None
         await connection.execute(update(queries.payment).values(claimed_until=None))
-        second = await connection.run_sync(queries.claim_payment, payment_id, ttl)
+        second = await connection.run_sync(claims.claim_payment, payment_id, ttl)
         assert second is not None
-        await connection.run_sync(queries.release_claim, payment_id, first)
-        assert await connection.run_sync(queries.claim_payment, payment_id, ttl) is None
-        await connection.run_sync(queries.release_claim, payment_id, second)
-        assert await connection.run_sync(queries.claim_payment, payment_id, ttl) is not None
+        await connection.run_sync(claims.release_claim, payment_id, first)
+        assert await connection.run_sync(claims.claim_payment, payment_id, ttl) is None
+        await connection.run_sync(claims.release_claim, payment_id, second)
+        assert await connection.run_sync(claims.claim_payment, payment_id, ttl) is not None
 
 
 @pytest.mark.parametrize("hours", [1, -1])

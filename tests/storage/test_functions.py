@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 
 import pytest
-from sqlalchemy import select, update
-from sqlalchemy.engine import Connection
+from sqlalchemy import event, insert, select, update
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import IntegrityError
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseUnavailable
@@ -99,4 +100,125 @@ async def test_a_locked_file_is_an_outage(new_sqlite_url: Callable[[], str], mon
         with pytest.raises(DatabaseUnavailable) as refused:
             await database.write(increment)
         assert refused.value.is_locked
+        assert await counter(database) == 0
+
+
+class Held:
+    """A function that writes, once it is let go, and says when it has begun."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.go = threading.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def write(self, connection: Connection) -> int:
+        """Increment the counter."""
+        self._loop.call_soon_threadsafe(self.begun.set)
+        self.go.wait(10)
+        return increment(connection)
+
+
+@pytest.fixture
+async def crowd(new_sqlite_url: Callable[[], str]) -> AsyncIterator[tuple[Database, Held, "asyncio.Task[int]"]]:
+    """A database on SQLite that is being written to, so that what comes now has to wait and shares a transaction."""
+    async with migrated(new_sqlite_url()) as database:
+        held = Held()
+        first = asyncio.create_task(database.write(held.write))
+        await held.begun.wait()
+        yield database, held, first
+        held.go.set()
+        await first
+
+
+Crowd = tuple[Database, Held, "asyncio.Task[int]"]
+
+
+async def test_those_that_come_at_once_share_a_commit(crowd: Crowd) -> None:
+    """Functions that wait for a transaction to end are committed together, and each gets its own result."""
+    database, held, _ = crowd
+    commits = 0
+
+    def count(_connection: Connection) -> None:
+        nonlocal commits
+        commits += 1
+
+    writes = [asyncio.create_task(database.write(increment)) for _ in range(20)]
+    await asyncio.sleep(0)
+    event.listen(Engine, "commit", count)
+    try:
+        held.go.set()
+        assert await asyncio.gather(*writes) == list(range(2, 22))
+    finally:
+        event.remove(Engine, "commit", count)
+    assert commits == 2
+
+
+async def test_a_bad_function_takes_nothing_of_its_neighbours_back(crowd: Crowd) -> None:
+    """In a shared transaction, what a failing function wrote is undone, and all of the others' is kept."""
+    database, held, _ = crowd
+
+    def fail(connection: Connection) -> None:
+        increment(connection, 100)
+        raise LookupError("on purpose")
+
+    def break_a_rule(connection: Connection) -> None:
+        increment(connection, 100)
+        connection.execute(insert(queries.board).values(id=1, tag="x", epoch="x", seq=0))
+
+    writes = [
+        asyncio.create_task(database.write(work)) for work in (increment, fail, increment, break_a_rule, increment)
+    ]
+    await asyncio.sleep(0)
+    held.go.set()
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(result) for result in results] == [int, LookupError, int, IntegrityError, int]
+    assert await counter(database) == 4
+
+
+async def test_who_gives_up_waiting_writes_nothing(crowd: Crowd) -> None:
+    """A caller that is cancelled before its function's turn takes it along."""
+    database, held, _ = crowd
+    writes = [asyncio.create_task(database.write(increment)) for _ in range(5)]
+    await asyncio.sleep(0)
+    writes[1].cancel()
+    writes[3].cancel()
+    await asyncio.wait({writes[1], writes[3]})
+    held.go.set()
+    await asyncio.gather(*writes, return_exceptions=True)
+    assert await counter(database) == 4
+
+
+async def test_nobody_waits_for_ever(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits too long for a turn, or finds too many waiting, is told so, and nothing is written."""
+    monkeypatch.setattr("paidchat.storage.writer.TURN_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("paidchat.storage.writer.MOST_WAITING", 3)
+    database, held, _ = crowd
+    writes = [asyncio.create_task(database.write(increment)) for _ in range(5)]
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert {type(result) for result in results} == {DatabaseUnavailable}
+    assert [str(result) for result in results[3:]] == ["too many are waiting to write"] * 2
+    held.go.set()
+    assert await database.write(increment) == 2
+
+
+async def test_a_database_that_closes_finishes_what_it_was_asked_for(new_sqlite_url: Callable[[], str]) -> None:
+    """Writes that wait when the database is closed are written first."""
+    url = new_sqlite_url()
+    async with migrated(url):
+        async with opened(url) as database:
+            writes = [asyncio.create_task(database.write(increment)) for _ in range(50)]
+            await asyncio.sleep(0)
+        assert await asyncio.gather(*writes) == list(range(1, 51))
+
+
+async def test_a_query_without_end_is_an_outage(
+    new_sqlite_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read that takes too long is ended, and its thread reads on for others."""
+    monkeypatch.setattr("paidchat.storage.database.STATEMENT_TIMEOUT_S", 0.2)
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    async with migrated(new_sqlite_url()) as database:
+        reads = [database.read(lambda connection: connection.exec_driver_sql(endless).scalar()) for _ in range(5)]
+        results = await asyncio.gather(*reads, return_exceptions=True)
+        assert {type(result) for result in results} == {DatabaseUnavailable}
         assert await counter(database) == 0

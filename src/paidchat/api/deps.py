@@ -39,11 +39,16 @@ class Services:
     background: Supervisor
 
 
-async def _services(connection: HTTPConnection) -> Services:
-    # A plain function would be run in a thread, at every request.
+def services_of(connection: HTTPConnection) -> Services:
+    """Return the parts of the app that serves this connection."""
     services = connection.scope["state"]["services"]
     assert isinstance(services, Services)  # noqa: S101 - the lifespan put it there
     return services
+
+
+async def _services(connection: HTTPConnection) -> Services:
+    # A plain function would be run in a thread, at every request.
+    return services_of(connection)
 
 
 TheServices = Annotated[Services, Depends(_services)]

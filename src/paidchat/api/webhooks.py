@@ -3,16 +3,16 @@
 from fastapi import APIRouter, Request, Response
 
 from paidchat import clock, wire
-from paidchat.api.bodies import PlainBody
+from paidchat.api.bodies import RawBody
 from paidchat.api.contract import examples
 from paidchat.api.contract.responses import problems, success
-from paidchat.api.deps import Services, TheServices
+from paidchat.api.deps import Services, services_of
 from paidchat.api.problems import ApiError
 from paidchat.domain import Fact, SessionFact, UnknownPayment, Verdict
 from paidchat.settings import WEBHOOK_PATH
 from paidchat.stripe.events import InvalidSignature, StaleSignature, UnreadableEvent, read_event, verify_signature
 
-router = APIRouter(tags=["stripe"], route_class=PlainBody)
+router = APIRouter(tags=["stripe"], route_class=RawBody)
 
 
 @router.post(
@@ -48,11 +48,12 @@ router = APIRouter(tags=["stripe"], route_class=PlainBody)
         },
     },
 )
-async def receive_event(request: Request, services: TheServices) -> Response:
+async def receive_event(request: Request) -> Response:
     """Receive an event from Stripe. Stripe retries after any response but a 2xx.
 
     A signed event that is unreadable, or from another account or mode, is 200: a retry would not help.
     """
+    services = services_of(request)
     payload = await request.body()
     _verify(payload, request.headers.get("stripe-signature", ""), services)
     try:

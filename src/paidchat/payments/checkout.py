@@ -22,7 +22,7 @@ from paidchat.payments.rate_limit import PaymentLimits
 from paidchat.payments.sessions import CLAIM_TTL, CheckoutSessions, Claim, session_length, whole_seconds
 from paidchat.records import NewPayment, PaymentRecord
 from paidchat.settings import Settings
-from paidchat.storage import clock, queries
+from paidchat.storage import claims, clock, queries
 from paidchat.storage.database import Database
 from paidchat.stripe.gateway import AccessDenied, GatewayError, RequestRefused
 from paidchat.stripe.parameters import session_params
@@ -67,36 +67,36 @@ class Checkout:
         """
         text, author = clean_text(text), clean_author(author)
         key = None if idempotency_key is None else hashlib.sha256(idempotency_key.encode()).hexdigest()
-        claim = await self._database.write(self._claim, text, author, key, client)
-        async with self._sessions.releasing_on_failure(claim):
-            payment = await self.find_payment(claim.payment_id)
-        if payment.session_id is not None or payment.status != PaymentStatus.PENDING:
+        payment, claim = await self._database.write(self._claim, text, author, key, client)
+        if claim is None or payment.status != PaymentStatus.PENDING:
             return payment
         try:
-            await self._sessions.open(payment, claim)
+            return await self._sessions.open(payment, claim)
         except GatewayError as error:
             raise self._unavailable(payment, error) from error
-        return await self.find_payment(claim.payment_id)
 
-    def _claim(self, connection: Connection, text: str, author: str | None, key: str | None, client: str) -> Claim:
+    def _claim(
+        self, connection: Connection, text: str, author: str | None, key: str | None, client: str
+    ) -> tuple[PaymentRecord, Claim | None]:
         """Find the payment with this key or insert a new one, and claim it unless it already has its session."""
         known = queries.find_payment_by_key(connection, key) if key else None
         if known is None:
             client = client_id(client, self._board_tag)
             self._limits.admit(connection, client)
-            new = self._new_payment(text, author, key, client, clock.read(connection))
+            now = clock.read(connection)
+            new = self._new_payment(text, author, key, client, now)
             if queries.insert_payment(connection, new):
                 self._metrics.payments.inc()
-                return Claim(new.id, new.claimed_until)
+                return queries.get_payment(connection, new.id), Claim(new.id, now + CLAIM_TTL)
             known = queries.find_payment_by_key(connection, key or "")
         if known is None or (known.text, known.author) != (text, author):
             raise IdempotencyConflict("This Idempotency-Key was used before, with another body. Use a new key.")
         if known.session_id is not None:
-            return Claim(known.id, None)
-        until = queries.claim_payment(connection, known.id, CLAIM_TTL)
+            return known, None
+        until = claims.claim_payment(connection, known.id, CLAIM_TTL)
         if until is None:
             raise IdempotencyInProgress(retry_after=_estimate(known))
-        return Claim(known.id, until)
+        return known, Claim(known.id, until)
 
     def _new_payment(self, text: str, author: str | None, key: str | None, client: str, now: datetime) -> NewPayment:
         payment_id, price = str(uuid.uuid4()), self._settings.price

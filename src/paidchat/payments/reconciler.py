@@ -19,7 +19,7 @@ from paidchat.payments.fulfilment import MAX_QUESTIONS, Fulfilment
 from paidchat.payments.question_budget import QuestionBudget, question_interval
 from paidchat.payments.sessions import CLAIM_TTL, CheckoutSessions
 from paidchat.records import PaymentRecord
-from paidchat.storage import clock, inbox, queries, reconciliation
+from paidchat.storage import claims, clock, inbox, queries, reconciliation
 from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.storage.group_commit import WriteInterrupted
 from paidchat.stripe.gateway import GatewayError, RequestRefused, StripeGateway, UnreadableAnswer
@@ -142,12 +142,12 @@ class Reconciler:
         Raises:
             GatewayError, ProviderUnavailable: Stripe could not be reached; whatever was found before is kept.
         """
-        since = await self._hold()
-        if since is None:
-            return None
         read_to = None
         findings = Findings()
         try:
+            since = await self._hold()
+            if since is None:
+                return None
             # Events first: one request lists a hundred. Anything they don't cover, such as a session whose id was never
             # stored, is asked about individually, and one that fails must not stop the others.
             reading, read_to = await self._read_events(findings, since, BEGINNING if full else since)
@@ -351,5 +351,5 @@ def _is_unreadable(error: Failure) -> bool:
 
 def _claim_question(connection: Connection, payment_id: str, interval: timedelta) -> Question | None:
     """Claim the right to ask about a payment; returns the question, or None if it was asked recently."""
-    claimed = queries.claim_question(connection, payment_id, interval)
+    claimed = claims.claim_question(connection, payment_id, interval)
     return queries.take_question(connection) if claimed else None

@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any
 
 import structlog
+from sqlalchemy.engine import Connection
 
 from paidchat.background import Supervisor
 from paidchat.domain import LONGEST_OPEN
 from paidchat.records import PaymentRecord
-from paidchat.storage import clock, queries
+from paidchat.storage import claims, clock, queries
 from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe.gateway import AttemptFailed, CheckoutSession, RequestRefused, StripeGateway
 from paidchat.stripe.parameters import expiry_of, with_expiry
@@ -32,10 +33,10 @@ CLOCKS_AGREE = timedelta(minutes=1)  # ours and Stripe's, if they differ by less
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to ask Stripe for a payment's session until it expires; `until` is None if there is no need to ask."""
+    """The right to ask Stripe for a payment's session until it expires."""
 
     payment_id: str
-    until: datetime | None
+    until: datetime
 
 
 def session_length(wanted: timedelta) -> timedelta:
@@ -64,13 +65,15 @@ class CheckoutSessions:
         stripe_now = self._gateway.clock.now()
         return whole_seconds((stripe_now if abs(stripe_now - now) > CLOCKS_AGREE else now) + lasts)
 
-    async def open(self, payment: PaymentRecord, claim: Claim) -> None:
-        """Create a payment's session at Stripe and store it. This releases the claim, as does any failure.
+    async def open(self, payment: PaymentRecord, claim: Claim) -> PaymentRecord:
+        """Create a payment's session at Stripe, store it and return the payment. Success and failure release the claim.
 
         Raises:
             GatewayError: Stripe rejected the request or could not be reached.
         """
-        await self._open(payment, claim, anew_if_late=True)
+        opened = await self._open(payment, claim, anew_if_late=True)
+        assert opened is not None  # noqa: S101 - only the payments that are not tried anew expire
+        return opened
 
     async def recover(self, payment: PaymentRecord) -> str | None:
         """Return the id of a session that was requested but never stored, by repeating the request.
@@ -80,7 +83,7 @@ class CheckoutSessions:
         Raises:
             GatewayError: Stripe rejected the request or could not be reached.
         """
-        until = await self._database.write(queries.claim_payment, payment.id, CLAIM_TTL)
+        until = await self._database.write(claims.claim_payment, payment.id, CLAIM_TTL)
         if until is None:
             return None
         claim = Claim(payment.id, until)
@@ -89,10 +92,10 @@ class CheckoutSessions:
             async with self.releasing_on_failure(claim):
                 await self.expire(payment)
             return None
-        session = await self._open(payment, claim, anew_if_late=False)
-        return None if session is None else session.id
+        opened = await self._open(payment, claim, anew_if_late=False)
+        return None if opened is None else opened.session_id
 
-    async def _open(self, payment: PaymentRecord, claim: Claim, *, anew_if_late: bool) -> CheckoutSession | None:
+    async def _open(self, payment: PaymentRecord, claim: Claim, *, anew_if_late: bool) -> PaymentRecord | None:
         """Create the session and store it. If Stripe rejects the expiry, try another one or let the payment expire.
 
         Stripe would have replayed a session created before, so if it rejects the request, there is none.
@@ -110,8 +113,7 @@ class CheckoutSessions:
                     return None
                 else:
                     raise
-            await self._store(payment.id, session_id=session.id, checkout_url=session.url, claimed_until=None)
-            return session
+            return await self._store(payment.id, session_id=session.id, checkout_url=session.url, claimed_until=None)
 
     async def expire(self, payment: PaymentRecord) -> None:
         """Mark a payment without a session as expired. Money that still arrives is accepted."""
@@ -144,8 +146,8 @@ class CheckoutSessions:
     async def _now(self) -> datetime:
         return await self._database.read(clock.read)
 
-    async def _store(self, payment_id: str, **values: Any) -> None:
-        await self._database.write(queries.update_payment, payment_id, **values)
+    async def _store(self, payment_id: str, **values: Any) -> PaymentRecord:
+        return await self._database.write(_update, payment_id, **values)
 
     # --- claims -------------------------------------------------------------------------------------
 
@@ -155,7 +157,7 @@ class CheckoutSessions:
         try:
             yield
         except BaseException:
-            if claim.until is not None and not await self._release(claim.payment_id, claim.until):
+            if not await self._release(claim.payment_id, claim.until):
                 release = partial(self._keep_releasing, claim.payment_id, claim.until)
                 self._background.run_once(f"release {claim.payment_id}", release)
             raise
@@ -169,7 +171,12 @@ class CheckoutSessions:
 
     async def _release(self, payment_id: str, until: datetime) -> bool:
         try:
-            await self._database.write(queries.release_claim, payment_id, until)
+            await self._database.write(claims.release_claim, payment_id, until)
         except DatabaseUnavailable:
             return False
         return True
+
+
+def _update(connection: Connection, payment_id: str, /, **values: Any) -> PaymentRecord:
+    queries.update_payment(connection, payment_id, **values)
+    return queries.get_payment(connection, payment_id)

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 
 from paidchat import clock as process_clock
-from paidchat.domain import UNSETTLED, PaymentStatus, Question, RefundStatus
+from paidchat.domain import PaymentStatus, Question, RefundStatus
 from paidchat.records import (
     BoardRecord,
     LogEntry,
@@ -136,6 +136,16 @@ def find_payment(connection: Connection, payment_id: str) -> PaymentRecord | Non
     return found[0] if found else None
 
 
+def get_payment(connection: Connection, payment_id: str) -> PaymentRecord:
+    """Return a payment that exists.
+
+    Raises:
+        ValueError: it does not.
+    """
+    [found] = find_payments(connection, [payment_id])
+    return found
+
+
 def find_payments(connection: Connection, payment_ids: Collection[str]) -> list[PaymentRecord]:
     """Return the payments with these ids that exist."""
     now = {"now": process_clock.now()} if connection.dialect.name == "sqlite" else {}
@@ -193,40 +203,6 @@ def lock_payments(connection: Connection, payment_ids: Iterable[str]) -> dict[st
 def update_payment(connection: Connection, payment_id: str, /, **values: Any) -> None:
     """Set columns of one payment."""
     connection.execute(update(payment).where(payment.c.id == payment_id).values(**values))
-
-
-def claim_payment(connection: Connection, payment_id: str, ttl: timedelta) -> datetime | None:
-    """Claim the right to ask Stripe for this payment's session; returns when the claim expires, None if it is held."""
-    mine = (
-        update(payment)
-        .where(payment.c.id == payment_id, ~clock.in_force(connection, payment.c.claimed_until, ttl))
-        .values(claimed_until=clock.moment(connection, ttl))
-        .returning(payment.c.claimed_until)
-    )
-    until: datetime | None = connection.execute(mine).scalar_one_or_none()
-    return until
-
-
-def release_claim(connection: Connection, payment_id: str, until: datetime) -> None:
-    """Release the claim that expires at `until`, but not one that another request has taken since."""
-    held = update(payment).where(payment.c.id == payment_id, payment.c.claimed_until == until)
-    connection.execute(held.values(claimed_until=None))
-
-
-def claim_question(connection: Connection, payment_id: str, interval: timedelta) -> bool:
-    """Claim the right to ask Stripe about this unsettled payment; False if that was done within the interval."""
-    due = ~clock.within(connection, payment.c.asked_at, interval)
-    mine = (
-        update(payment)
-        .where(
-            payment.c.id == payment_id,
-            payment.c.status.in_(UNSETTLED),
-            payment.c.session_id.is_not(None),
-            due,
-        )
-        .values(asked_at=clock.moment(connection))
-    )
-    return connection.execute(mine).rowcount == 1
 
 
 def expire_payment(connection: Connection, payment_id: str) -> None:

@@ -1,6 +1,7 @@
 """The reconciler alone: what it finds without any webhook, and what it deletes."""
 
 import asyncio
+import random
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -10,15 +11,18 @@ from typing import Any
 
 import pytest
 
+from paidchat.payments.core import core
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from tests.support.board_client import act, http_client, start, until_status
 from tests.support.following import following
 from tests.support.network.strangers import counting
-from tests.support.rows import opened, write_messages, write_payment
+from tests.support.rows import first_sweep_over, opened, write_messages, write_payment
 from tests.support.served import served_board
 
 PERIOD_S = 4
+STOPS = 40
+A_SWEEP_S = 0.02
 PAYERS = 6
 
 
@@ -89,6 +93,21 @@ async def test_what_stripe_has_closed_goes_sooner(tmp_path: Path) -> None:
                 await asyncio.sleep(0.1)
             assert await _there(database, written["gone"]) == set()
             assert await _there(database, written["kept"]) == written["kept"]
+
+
+async def test_a_sweep_that_is_stopped_leaves_the_next_one_free(tmp_path: Path) -> None:
+    """A process that is stopped at any moment of its sweep keeps no other process from sweeping at once."""
+    seed = random.randrange(1_000_000)
+    moments = random.Random(seed)
+    with served_board(tmp_path, reconcile_seconds=3600) as served:
+        async with core(served.settings) as stopped, core(served.settings) as other:
+            await first_sweep_over(served.settings.database_url)
+            for _ in range(STOPS):
+                sweep = asyncio.create_task(stopped.reconciler.sweep())
+                await asyncio.sleep(moments.uniform(0, A_SWEEP_S))
+                sweep.cancel()
+                await asyncio.wait({sweep})
+                assert await other.reconciler.sweep() is not None, f"seed {seed}"
 
 
 async def test_only_stripe_closes_a_payment(tmp_path: Path) -> None:
