@@ -29,26 +29,22 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
     return set_ahead
 
 
-async def ask(database: Database, question: Callable[[Any, Any], Any], seconds: int) -> bool:
-    """Evaluate a condition on a time this many seconds from now."""
+async def ask(database: Database, question: Callable[[str, Any, timedelta], Any], seconds: int) -> bool:
+    """Evaluate a condition on a time this many seconds from now, and on the span."""
     async with database.transaction() as connection:
         time = literal(await connection.run_sync(clock.read) + timedelta(seconds=seconds), UTCDateTime())
-        return bool((await connection.execute(select(question(connection, time)))).scalar_one())
+        return bool((await connection.execute(select(question(database.backend, time, SPAN)))).scalar_one())
 
 
 async def test_what_is_taken_for_a_while_holds_for_no_longer(database: Database) -> None:
     """Something taken for a minute is in force only while its end is at most a minute ahead."""
-    held = [
-        await ask(database, lambda connection, time: clock.in_force(connection, time, SPAN), each) for each in SECONDS
-    ]
+    held = [await ask(database, clock.in_force, each) for each in SECONDS]
     assert held == [0 < each < 60 for each in SECONDS]
 
 
 async def test_what_happened_of_late_is_not_to_come(database: Database) -> None:
     """Something happened within the last minute only if it is at most a minute old and not in the future."""
-    recent = [
-        await ask(database, lambda connection, time: clock.within(connection, time, SPAN), each) for each in SECONDS
-    ]
+    recent = [await ask(database, clock.within, each) for each in SECONDS]
     assert recent == [-60 < each < 0 for each in SECONDS]
 
 
@@ -57,7 +53,7 @@ async def test_nothing_stored_holds_nothing(database: Database) -> None:
     async with database.transaction() as connection:
         none = literal(None, UTCDateTime())
         for question in (clock.in_force, clock.within):
-            asked = await connection.run_sync(question, none, SPAN)
+            asked = question(database.backend, none, SPAN)
             assert not (await connection.execute(select(asked))).scalar_one()
 
 

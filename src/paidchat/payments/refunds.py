@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from paidchat.domain import Conflict, RefundCause, RefundStatus
 from paidchat.records import PaymentRecord, RefundRecord
-from paidchat.storage import queries
+from paidchat.storage import refund_queue
 from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.stripe.gateway import AccessDenied, AttemptFailed, OutcomeUnknown, RequestRefused, StripeGateway
 
@@ -39,7 +39,7 @@ def want(
         due_at=now,
         created_at=now,
     )
-    queries.want_refund(connection, new)
+    refund_queue.want_refund(connection, new)
 
 
 def want_all(connection: Connection, payment: PaymentRecord, now: datetime) -> None:
@@ -59,7 +59,7 @@ def want_all(connection: Connection, payment: PaymentRecord, now: datetime) -> N
 
 async def send_due(database: Database, gateway: StripeGateway, *, payment_id: str | None = None) -> list[str]:
     """Send the refunds that are due, or all of one payment; returns the intents that were refunded."""
-    due = await database.read(queries.due_refunds, DELAYS, payment_id=payment_id)
+    due = await database.read(refund_queue.due_refunds, DELAYS, payment_id=payment_id)
     sent = []
     for refund in due:
         try:
@@ -85,7 +85,7 @@ async def _send(database: Database, gateway: StripeGateway, refund: RefundRecord
         write("refund.postponed", payment_id=refund.payment_id, error=str(error))
         await _postpone(database, refund, new_key=isinstance(error, AttemptFailed))
         return False
-    await database.write(queries.set_refund_status, refund.payment_intent, status)
+    await database.write(refund_queue.set_refund_status, refund.payment_intent, status)
     return status is RefundStatus.SENT
 
 
@@ -93,4 +93,4 @@ async def _postpone(database: Database, refund: RefundRecord, *, new_key: bool) 
     attempts = refund.attempts + 1
     delay = DELAYS[min(attempts, len(DELAYS) - 1)]
     key = str(uuid.uuid4()) if new_key else refund.stripe_key
-    await database.write(queries.postpone_refund, refund.payment_intent, delay, attempts=attempts, stripe_key=key)
+    await database.write(refund_queue.postpone_refund, refund.payment_intent, delay, attempts=attempts, stripe_key=key)

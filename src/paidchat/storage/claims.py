@@ -14,8 +14,8 @@ def claim_payment(connection: Connection, payment_id: str, ttl: timedelta) -> da
     """Claim the right to ask Stripe for this payment's session; returns when the claim expires, None if it is held."""
     mine = (
         update(payment)
-        .where(payment.c.id == payment_id, ~clock.in_force(connection, payment.c.claimed_until, ttl))
-        .values(claimed_until=clock.moment(connection, ttl))
+        .where(payment.c.id == payment_id, ~clock.in_force(connection.dialect.name, payment.c.claimed_until, ttl))
+        .values(claimed_until=clock.moment(connection.dialect.name, ttl))
         .returning(payment.c.claimed_until)
     )
     until: datetime | None = connection.execute(mine).scalar_one_or_none()
@@ -30,7 +30,7 @@ def release_claim(connection: Connection, payment_id: str, until: datetime) -> N
 
 def claim_question(connection: Connection, payment_id: str, interval: timedelta) -> bool:
     """Claim the right to ask Stripe about this unsettled payment; False if that was done within the interval."""
-    due = ~clock.within(connection, payment.c.asked_at, interval)
+    due = ~clock.within(connection.dialect.name, payment.c.asked_at, interval)
     mine = (
         update(payment)
         .where(
@@ -39,6 +39,6 @@ def claim_question(connection: Connection, payment_id: str, interval: timedelta)
             payment.c.session_id.is_not(None),
             due,
         )
-        .values(asked_at=clock.moment(connection))
+        .values(asked_at=clock.moment(connection.dialect.name))
     )
     return connection.execute(mine).rowcount == 1

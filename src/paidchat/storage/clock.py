@@ -6,9 +6,10 @@ ends in an hour was written by a wrong clock, and is ignored.
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, literal, select
 from sqlalchemy.engine import Connection
 
 from paidchat import clock
@@ -17,27 +18,31 @@ from paidchat.storage.tables import UTCDateTime
 AT_ONCE = timedelta(0)
 
 
-def moment(connection: Connection, after: timedelta = AT_ONCE) -> ColumnElement[datetime]:
-    """Return an SQL expression for the time `after` from now; negative for the past."""
-    if connection.dialect.name == "sqlite":
-        return literal(clock.now() + after, UTCDateTime())
+def moment(backend: str, after: timedelta = AT_ONCE) -> ColumnElement[datetime]:
+    """Return an SQL expression for the time `after` from when it is executed; negative for the past."""
+    if backend == "sqlite":
+        return bindparam(None, callable_=partial(_from_now, after), type_=UTCDateTime())
     now = func.clock_timestamp(type_=UTCDateTime())
     return now + literal(after) if after else now
+
+
+def _from_now(after: timedelta) -> datetime:
+    return clock.now() + after
 
 
 def read(connection: Connection) -> datetime:
     """Return the time now."""
     if connection.dialect.name == "sqlite":
         return clock.now()
-    found: datetime = connection.execute(select(moment(connection))).scalar_one()
+    found: datetime = connection.execute(select(moment(connection.dialect.name))).scalar_one()
     return found
 
 
-def in_force(connection: Connection, until: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:
+def in_force(backend: str, until: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:
     """Tell whether a claim or lease for `span` that ends at `until` is still in force. NULL is not."""
-    return and_(until.is_not(None), until > moment(connection), until <= moment(connection, span))
+    return and_(until.is_not(None), until > moment(backend), until <= moment(backend, span))
 
 
-def within(connection: Connection, since: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:
+def within(backend: str, since: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:
     """Tell whether `since` is within the last `span`. NULL is not, nor is a time in the future."""
-    return and_(since.is_not(None), since > moment(connection, -span), since <= moment(connection))
+    return and_(since.is_not(None), since > moment(backend, -span), since <= moment(backend))

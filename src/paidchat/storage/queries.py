@@ -1,17 +1,34 @@
-"""The statements, as functions of a connection; the reconciler's are in `reconciliation`. None of them commits."""
+"""The statements, as functions of a connection; the reconciler's are in `reconciliation`. None of them commits.
+
+Those that every request runs are built once: SQLAlchemy would spend more time on building such a statement and finding
+its compiled form than SQLite does on running it.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, Text, and_, bindparam, column, func, insert, or_, select, update
+from sqlalchemy import (
+    Insert,
+    Integer,
+    Select,
+    Table,
+    Text,
+    Update,
+    bindparam,
+    column,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 
-from paidchat import clock as process_clock
-from paidchat.domain import PaymentStatus, Question, RefundStatus
+from paidchat.domain import PaymentStatus, Question
 from paidchat.records import (
     BoardRecord,
     LogEntry,
@@ -21,7 +38,6 @@ from paidchat.records import (
     NewPayment,
     PaymentMove,
     PaymentRecord,
-    RefundRecord,
 )
 from paidchat.storage import clock
 from paidchat.storage.rows import (
@@ -33,16 +49,14 @@ from paidchat.storage.rows import (
     move_values,
     payment_record,
     payment_values,
-    refund_record,
 )
-from paidchat.storage.tables import Board, Message, Payment, Refund, Sweep, UTCDateTime, table
+from paidchat.storage.tables import Board, Message, Payment, Sweep, table
 from paidchat.storage.tables import LogEntry as LogEntryTable
 
 board = table(Board)
 payment = table(Payment)
 message = table(Message)
 log_entry = table(LogEntryTable)
-refund = table(Refund)
 sweep = table(Sweep)
 
 EPOCH_GAP = 1_000_000  # places in the log that a new epoch skips
@@ -73,9 +87,10 @@ def begin_epoch(connection: Connection, epoch: str) -> None:
 
 def read_board(connection: Connection) -> BoardRecord:
     """Return the board's row."""
-    return board_record(connection.execute(select(board)).one())
+    return board_record(connection.execute(_READ_BOARD).one())
 
 
+_READ_BOARD: Final = select(board)
 _TAKE_SEQS: Final = update(board).values(seq=board.c.seq + bindparam("count")).returning(board.c.seq)
 
 
@@ -89,74 +104,88 @@ def take_seqs(connection: Connection, count: int) -> range:
     return range(head - count + 1, head + 1)
 
 
+_TAKE_ANSWER: Final = update(board).values(answers=board.c.answers + 1).returning(board.c.answers)
+
+
 def take_question(connection: Connection) -> Question:
     """Return a number for a question to Stripe, before it is asked. Answers are ordered by these numbers.
 
     On SQLite this needs a writing transaction.
     """
     if connection.dialect.name == "sqlite":
-        taken = update(board).values(answers=board.c.answers + 1).returning(board.c.answers)
-        return Question(number=connection.execute(taken).scalar_one(), at=clock.read(connection))
-    number, at = connection.execute(select(func.nextval("answer_number"), clock.moment(connection))).one()
+        return Question(number=connection.execute(_TAKE_ANSWER).scalar_one(), at=clock.read(connection))
+    number, at = connection.execute(select(func.nextval("answer_number"), clock.moment(connection.dialect.name))).one()
     return Question(number=number, at=at)
 
 
 # --- payments ---------------------------------------------------------------------------------------
 
 
-def _select_payments(read_at: ColumnElement[datetime]) -> Select[*tuple[Any, ...]]:
-    return select(payment, message.c.id.label("message_id"), message.c.moderated, read_at.label("read_at")).outerjoin(
+@cache
+def select_payments(backend: str) -> Select[*tuple[Any, ...]]:
+    """Select payments, each with the id of its message or None, and the current time as `read_at`."""
+    read_at = clock.moment(backend).label("read_at")
+    return select(payment, message.c.id.label("message_id"), message.c.moderated, read_at).outerjoin(
         message, message.c.payment_id == payment.c.id
     )
 
 
-def select_payments(connection: Connection) -> Select[*tuple[Any, ...]]:
-    """Select payments, each with the id of its message or None, and the current time as `read_at`."""
-    return _select_payments(clock.moment(connection))
-
-
 _THESE: Final = payment.c.id.in_(bindparam("payment_ids", expanding=True))
-_FIND_PAYMENTS: Final = {
-    "sqlite": _select_payments(bindparam("now", type_=UTCDateTime())).where(_THESE),
-    "postgresql": _select_payments(func.clock_timestamp(type_=UTCDateTime())).where(_THESE),
-}
 _LOCK_PAYMENTS: Final = select(payment.c.id).where(_THESE).order_by(payment.c.id).with_for_update()
+
+
+@cache
+def _find_payment(backend: str) -> Select[*tuple[Any, ...]]:
+    return select_payments(backend).where(payment.c.id == bindparam("payment_id"))
+
+
+@cache
+def _find_payments(backend: str) -> Select[*tuple[Any, ...]]:
+    return select_payments(backend).where(_THESE)
+
+
+@cache
+def _find_payment_by_key(backend: str) -> Select[*tuple[Any, ...]]:
+    return select_payments(backend).where(payment.c.idempotency_key == bindparam("idempotency_key"))
+
+
+@cache
+def _insert_payment(backend: str, unless_same: str) -> Insert:
+    inserted = sqlite.insert(payment) if backend == "sqlite" else postgresql.insert(payment)
+    return inserted.on_conflict_do_nothing(index_elements=[unless_same])
 
 
 def insert_payment(connection: Connection, new: NewPayment, *, unless_same: str = "idempotency_key") -> bool:
     """Insert a payment; returns False if that would violate a unique key."""
-    inserted = insert_into(connection, payment).values(payment_values(new))
-    result = connection.execute(inserted.on_conflict_do_nothing(index_elements=[unless_same]))
-    return result.rowcount == 1
+    inserted = _insert_payment(connection.dialect.name, unless_same)
+    return connection.execute(inserted, payment_values(new)).rowcount == 1
 
 
 def find_payment(connection: Connection, payment_id: str) -> PaymentRecord | None:
     """Return a payment by its id."""
-    found = find_payments(connection, [payment_id])
-    return found[0] if found else None
+    row = connection.execute(_find_payment(connection.dialect.name), {"payment_id": payment_id}).one_or_none()
+    return None if row is None else payment_record(row)
 
 
 def get_payment(connection: Connection, payment_id: str) -> PaymentRecord:
     """Return a payment that exists.
 
     Raises:
-        ValueError: it does not.
+        NoResultFound: it does not.
     """
-    [found] = find_payments(connection, [payment_id])
-    return found
+    return payment_record(connection.execute(_find_payment(connection.dialect.name), {"payment_id": payment_id}).one())
 
 
 def find_payments(connection: Connection, payment_ids: Collection[str]) -> list[PaymentRecord]:
     """Return the payments with these ids that exist."""
-    now = {"now": process_clock.now()} if connection.dialect.name == "sqlite" else {}
-    found = connection.execute(_FIND_PAYMENTS[connection.dialect.name], {"payment_ids": list(payment_ids), **now})
+    found = connection.execute(_find_payments(connection.dialect.name), {"payment_ids": list(payment_ids)})
     return [payment_record(row) for row in found]
 
 
 def find_payment_by_key(connection: Connection, idempotency_key: str) -> PaymentRecord | None:
     """Return the payment that was created with this (hashed) Idempotency-Key."""
-    found = select_payments(connection).where(payment.c.idempotency_key == idempotency_key)
-    row = connection.execute(found).one_or_none()
+    found = connection.execute(_find_payment_by_key(connection.dialect.name), {"idempotency_key": idempotency_key})
+    row = found.one_or_none()
     return None if row is None else payment_record(row)
 
 
@@ -166,12 +195,30 @@ def lock_client(connection: Connection, client: str) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(client))))
 
 
+@cache
+def _payment_times(backend: str, period: timedelta) -> Select[datetime]:
+    recent = clock.within(backend, payment.c.created_at, period)
+    times = select(payment.c.created_at).where(payment.c.client == bindparam("client"), recent)
+    return times.order_by(payment.c.created_at.desc()).limit(bindparam("most", type_=Integer))
+
+
 def payment_times(connection: Connection, client: str, *, period: timedelta, limit: int) -> list[datetime]:
     """Return when this client started payments within the last `period`, the newest first."""
-    times = select(payment.c.created_at).where(
-        payment.c.client == client, clock.within(connection, payment.c.created_at, period)
+    times = _payment_times(connection.dialect.name, period)
+    return list(connection.execute(times, {"client": client, "most": limit}).scalars())
+
+
+@cache
+def _open_payments(backend: str, longest: timedelta) -> Select[int, Any]:
+    is_open = clock.in_force(backend, payment.c.expires_at, longest)
+    return select(func.count(), func.min(payment.c.expires_at)).where(
+        payment.c.status == PaymentStatus.PENDING, is_open
     )
-    return list(connection.execute(times.order_by(payment.c.created_at.desc()).limit(limit)).scalars())
+
+
+@cache
+def _open_payments_of_one(backend: str, longest: timedelta) -> Select[int, Any]:
+    return _open_payments(backend, longest).where(payment.c.client == bindparam("client"))
 
 
 def open_payments(
@@ -181,12 +228,8 @@ def open_payments(
 
     `longest` is how long a payment can be open: an expiry beyond that was written by a wrong clock.
     """
-    counted = select(func.count(), func.min(payment.c.expires_at)).where(
-        payment.c.status == PaymentStatus.PENDING, clock.in_force(connection, payment.c.expires_at, longest)
-    )
-    if client is not None:
-        counted = counted.where(payment.c.client == client)
-    count, earliest = connection.execute(counted).one()
+    counted = (_open_payments if client is None else _open_payments_of_one)(connection.dialect.name, longest)
+    count, earliest = connection.execute(counted, {} if client is None else {"client": client}).one()
     return count, earliest
 
 
@@ -200,9 +243,16 @@ def lock_payments(connection: Connection, payment_ids: Iterable[str]) -> dict[st
     return {record.id: record for record in find_payments(connection, ids)}
 
 
+@cache
+def _update_payment(names: tuple[str, ...]) -> Update:
+    values = {name: bindparam(f"new_{name}", type_=payment.c[name].type) for name in names}
+    return update(payment).where(payment.c.id == bindparam("of_payment")).values(values)
+
+
 def update_payment(connection: Connection, payment_id: str, /, **values: Any) -> None:
     """Set columns of one payment."""
-    connection.execute(update(payment).where(payment.c.id == payment_id).values(**values))
+    new = {f"new_{name}": value for name, value in values.items()}
+    connection.execute(_update_payment(tuple(values)), {"of_payment": payment_id, **new})
 
 
 def expire_payment(connection: Connection, payment_id: str) -> None:
@@ -266,14 +316,18 @@ def _move_on_postgresql(connection: Connection, moves: Sequence[PaymentMove]) ->
 # --- messages and the log ---------------------------------------------------------------------------
 
 
+_INSERT_MESSAGES: Final = insert(message)
+_INSERT_LOG_ENTRIES: Final = insert(log_entry)
+
+
 def insert_messages(connection: Connection, messages: Sequence[MessageRecord]) -> None:
     """Insert messages; a unique key rejects a second one for the same payment."""
-    connection.execute(insert(message), [asdict(each) for each in messages])
+    connection.execute(_INSERT_MESSAGES, [asdict(each) for each in messages])
 
 
 def insert_log_entries(connection: Connection, entries: Sequence[LogEntry]) -> None:
     """Append entries to the log, at places taken with `take_seqs`."""
-    connection.execute(insert(log_entry), [asdict(entry) for entry in entries])
+    connection.execute(_INSERT_LOG_ENTRIES, [asdict(entry) for entry in entries])
 
 
 def find_message(connection: Connection, message_id: int) -> MessageState | None:
@@ -300,77 +354,33 @@ def update_message(connection: Connection, message_id: int, /, **values: Any) ->
     connection.execute(update(message).where(message.c.id == message_id).values(**values))
 
 
+_LIMIT: Final = bindparam("most", type_=Integer)
+_SHOWN: Final = select(message).where(~message.c.hidden)
+_NEWEST: Final = _SHOWN.order_by(message.c.id.desc()).limit(_LIMIT)
+_BEFORE: Final = _NEWEST.where(message.c.id < bindparam("before"))
+_AFTER: Final = _SHOWN.where(message.c.id > bindparam("after")).order_by(message.c.id).limit(_LIMIT)
+_LOG_AFTER: Final = (
+    select(log_entry.c.seq, log_entry.c.kind, log_entry.c.reason, message)
+    .join(message, message.c.id == log_entry.c.message_id)
+    .where(log_entry.c.seq > bindparam("after"))
+    .order_by(log_entry.c.seq)
+    .limit(_LIMIT)
+)
+
+
 def messages_before(connection: Connection, before: int | None, limit: int) -> tuple[list[MessageRecord], bool]:
     """Return the shown messages just before an id, oldest first, and whether there are older ones."""
-    page = select(message).where(~message.c.hidden).order_by(message.c.id.desc()).limit(limit + 1)
-    if before is not None:
-        page = page.where(message.c.id < before)
-    rows = [message_record(row) for row in connection.execute(page)]
+    page, start = (_NEWEST, {}) if before is None else (_BEFORE, {"before": before})
+    rows = [message_record(row) for row in connection.execute(page, {"most": limit + 1, **start})]
     return rows[:limit][::-1], len(rows) > limit
 
 
 def messages_after(connection: Connection, after: int, limit: int) -> tuple[list[MessageRecord], bool]:
     """Return the shown messages just after an id, oldest first, and whether there are newer ones."""
-    page = select(message).where(~message.c.hidden, message.c.id > after).order_by(message.c.id).limit(limit + 1)
-    rows = [message_record(row) for row in connection.execute(page)]
+    rows = [message_record(row) for row in connection.execute(_AFTER, {"after": after, "most": limit + 1})]
     return rows[:limit], len(rows) > limit
 
 
 def log_after(connection: Connection, seq: int, limit: int) -> list[LogRecord]:
     """Return log entries after a place, in order."""
-    entries = (
-        select(log_entry.c.seq, log_entry.c.kind, log_entry.c.reason, message)
-        .join(message, message.c.id == log_entry.c.message_id)
-        .where(log_entry.c.seq > seq)
-        .order_by(log_entry.c.seq)
-        .limit(limit)
-    )
-    return [log_record(row) for row in connection.execute(entries)]
-
-
-# --- refunds ----------------------------------------------------------------------------------------
-
-
-def want_refund(connection: Connection, wanted: RefundRecord) -> None:
-    """Store that an intent must be refunded. A refund that Stripe refused before becomes due again."""
-    new = insert_into(connection, refund).values(asdict(wanted))
-    again = {name: new.excluded[name] for name in ("status", "stripe_key", "attempts", "due_at")}
-    unwanted = refund.c.status != RefundStatus.WANTED
-    connection.execute(new.on_conflict_do_update(index_elements=["payment_intent"], set_=again, where=unwanted))
-
-
-def due_refunds(
-    connection: Connection, delays: Sequence[timedelta], *, payment_id: str | None = None, limit: int = 100
-) -> list[RefundRecord]:
-    """Return the refunds that are due; for one payment, all that have not been sent.
-
-    `delays` are the delays after the first, second, … attempt, the last one for all later attempts. A refund that seems
-    to be postponed for longer than its delay is due.
-    """
-    last = len(delays) - 1
-    put_off = or_(
-        *(
-            and_(
-                refund.c.attempts >= attempts if attempts == last else refund.c.attempts == attempts,
-                clock.in_force(connection, refund.c.due_at, delay),
-            )
-            for attempts, delay in enumerate(delays)
-        )
-    )
-    due = refund.c.payment_id == payment_id if payment_id else ~put_off
-    wanted = select(refund).where(refund.c.status == RefundStatus.WANTED, due).order_by(refund.c.due_at).limit(limit)
-    return [refund_record(row) for row in connection.execute(wanted)]
-
-
-def postpone_refund(
-    connection: Connection, payment_intent: str, delay: timedelta, *, attempts: int, stripe_key: str
-) -> None:
-    """Postpone a refund."""
-    put_off = update(refund).where(refund.c.payment_intent == payment_intent)
-    due_at = clock.moment(connection, delay)
-    connection.execute(put_off.values(due_at=due_at, attempts=attempts, stripe_key=stripe_key))
-
-
-def set_refund_status(connection: Connection, payment_intent: str, status: RefundStatus) -> None:
-    """Store the status of a refund."""
-    connection.execute(update(refund).where(refund.c.payment_intent == payment_intent).values(status=status))
+    return [log_record(row) for row in connection.execute(_LOG_AFTER, {"after": seq, "most": limit})]

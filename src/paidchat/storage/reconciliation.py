@@ -19,11 +19,12 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 def hold_sweep(connection: Connection, holder: str, lease: timedelta) -> datetime | None:
     """Take or renew the lease on the sweep; returns since when to read events, or None if another process holds it."""
-    now = clock.moment(connection)
+    backend = connection.dialect.name
+    now = clock.moment(backend)
     first = insert_into(connection, sweep).values(id=1, held_until=now, events_since=now)
     connection.execute(first.on_conflict_do_nothing())
-    free = or_(sweep.c.holder == holder, ~clock.in_force(connection, sweep.c.held_until, lease))
-    mine = update(sweep).where(free).values(holder=holder, held_until=clock.moment(connection, lease))
+    free = or_(sweep.c.holder == holder, ~clock.in_force(backend, sweep.c.held_until, lease))
+    mine = update(sweep).where(free).values(holder=holder, held_until=clock.moment(backend, lease))
     since: datetime | None = connection.execute(mine.returning(sweep.c.events_since)).scalar_one_or_none()
     return since
 
@@ -48,24 +49,25 @@ def payments_to_ask_about(
     `intervals` gives, for each status, pairs of a maximum age and the interval between questions up to that age, the
     youngest first. Payments that a request has claimed are left out.
     """
-    asked_at = case((payment.c.asked_at <= clock.moment(connection), payment.c.asked_at))  # NULL if it is in the future
+    backend = connection.dialect.name
+    asked_at = case((payment.c.asked_at <= clock.moment(backend), payment.c.asked_at))  # NULL if it is in the future
     due = [
         and_(
             payment.c.status == status,
-            payment.c.created_at > clock.moment(connection, -age),
-            ~clock.within(connection, payment.c.asked_at, interval),
+            payment.c.created_at > clock.moment(backend, -age),
+            ~clock.within(backend, payment.c.asked_at, interval),
         )
         for status, by_age in intervals.items()
         for age, interval in by_age
     ]
-    unclaimed = ~clock.in_force(connection, payment.c.claimed_until, claim_ttl)
-    page = select_payments(connection).where(or_(*due), unclaimed).order_by(asked_at.asc().nulls_first()).limit(limit)
+    unclaimed = ~clock.in_force(backend, payment.c.claimed_until, claim_ttl)
+    page = select_payments(backend).where(or_(*due), unclaimed).order_by(asked_at.asc().nulls_first()).limit(limit)
     return [payment_record(row) for row in connection.execute(page)]
 
 
 def unsettled_payments(connection: Connection, *, after: str, limit: int) -> list[PaymentRecord]:
     """Return unsettled payments in the order of their ids, whenever they were last asked about."""
-    page = select_payments(connection).where(payment.c.status.in_(UNSETTLED), payment.c.id > after)
+    page = select_payments(connection.dialect.name).where(payment.c.status.in_(UNSETTLED), payment.c.id > after)
     page = page.order_by(payment.c.id).limit(limit)
     return [payment_record(row) for row in connection.execute(page)]
 
@@ -73,7 +75,7 @@ def unsettled_payments(connection: Connection, *, after: str, limit: int) -> lis
 def mark_asked(connection: Connection, payment_ids: Collection[str]) -> None:
     """Store that Stripe is being asked about these payments."""
     asked = update(payment).where(payment.c.id.in_(payment_ids))
-    connection.execute(asked.values(asked_at=clock.moment(connection)))
+    connection.execute(asked.values(asked_at=clock.moment(connection.dialect.name)))
 
 
 def prune(connection: Connection, *, closed_kept: timedelta, unpaid_kept: timedelta, events_kept: timedelta) -> int:
@@ -82,12 +84,13 @@ def prune(connection: Connection, *, closed_kept: timedelta, unpaid_kept: timede
     A payment is deleted `closed_kept` after Stripe said that no money will come, or if it has only expired by our
     clock, `unpaid_kept` after it was created.
     """
+    backend = connection.dialect.name
     before: ColumnElement[bool] = or_(
-        payment.c.closed_at < clock.moment(connection, -closed_kept),
-        and_(payment.c.closed_at.is_(None), payment.c.created_at < clock.moment(connection, -unpaid_kept)),
+        payment.c.closed_at < clock.moment(backend, -closed_kept),
+        and_(payment.c.closed_at.is_(None), payment.c.created_at < clock.moment(backend, -unpaid_kept)),
     )
     unpaid = and_(~payment.c.paid, payment.c.status.in_((PaymentStatus.EXPIRED, PaymentStatus.FAILED)))
     gone = connection.execute(delete(payment).where(unpaid, before))
-    old = stripe_event.c.received_at < clock.moment(connection, -events_kept)
+    old = stripe_event.c.received_at < clock.moment(backend, -events_kept)
     connection.execute(delete(stripe_event).where(old))
     return gone.rowcount

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from paidchat.storage import queries
+from paidchat.storage import queries, refund_queue
 from tests.support.board_client import http_client, look_up, messages_with, post, sessions_of, start, until_status
 from tests.support.following import following
 from tests.support.rows import opened
@@ -250,7 +250,7 @@ async def test_a_refund_that_failed_is_sent_again(tmp_path: Path, fault: Json) -
             await client.delete("/sandbox/test/faults")
             async with opened(served.settings.database_url) as database, database.transaction() as connection:
                 # A retry is only due after some seconds; the test does not wait for that.
-                await connection.execute(update(queries.refund).values(due_at=datetime.now(UTC)))
+                await connection.execute(update(refund_queue.refund).values(due_at=datetime.now(UTC)))
             await until_refunded(client, payment_id)
 
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import insert, select, update
 
-from paidchat.storage import queries
+from paidchat.storage import queries, refund_queue
 from tests.support.board_client import act, http_client, look_up, messages_with, sessions_of, start, until_status
 from tests.support.forking import launcher
 from tests.support.rows import first_sweep_over, opened
@@ -146,7 +146,7 @@ async def test_a_refund_put_off_while_the_clock_was_ahead_is_sent_once_it_is_rig
         now = datetime.now(UTC)
         wanted = {"cause": "operator", "status": "wanted", "attempts": 0, "due_at": now + HOUR, "created_at": now}
         keys = {"payment_intent": row.payment_intent, "payment_id": row.id, "stripe_key": str(uuid.uuid4())}
-        await connection.execute(insert(queries.refund).values(wanted | keys))
+        await connection.execute(insert(refund_queue.refund).values(wanted | keys))
     assert "sent 1 refunds" in await reconcile(quiet)
     [session] = await sessions_of(deaf, payment["id"])
     assert session["amount_refunded"] == 100

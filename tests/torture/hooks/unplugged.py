@@ -102,12 +102,12 @@ def order_by_clock() -> None:
 def believe_the_future() -> None:
     """Keep every stored time in force, however far in the future it is."""
 
-    def in_force(connection: Any, until: Any, span: Any) -> Any:
+    def in_force(backend: str, until: Any, span: Any) -> Any:
         del span
-        return and_(until.is_not(None), until > storage_clock.moment(connection))
+        return and_(until.is_not(None), until > storage_clock.moment(backend))
 
-    def within(connection: Any, since: Any, span: Any) -> Any:
-        return and_(since.is_not(None), since > storage_clock.moment(connection, -span))
+    def within(backend: str, since: Any, span: Any) -> Any:
+        return and_(since.is_not(None), since > storage_clock.moment(backend, -span))
 
     replace(storage_clock, "in_force", lambda _: in_force)
     replace(storage_clock, "within", lambda _: within)
