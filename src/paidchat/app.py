@@ -15,7 +15,8 @@ from paidchat.api.contract import docs
 from paidchat.api.deps import Services
 from paidchat.api.files import Files
 from paidchat.api.guard import Guard
-from paidchat.api.ready import NewestPage, ReadyAnswers, board_info
+from paidchat.api.ready import NewestPage, board_info
+from paidchat.api.shortcuts import Shortcuts
 from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.feed import Feed
 from paidchat.observability import configure_logging
@@ -51,7 +52,7 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(Guard, settings=settings), Middleware(ReadyAnswers)],
+        middleware=[Middleware(Guard, settings=settings), Middleware(Shortcuts)],
     )
     for router in ROUTERS:
         app.include_router(router)

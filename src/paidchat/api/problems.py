@@ -186,7 +186,7 @@ _TABLE: dict[type[Exception], Callable[[str, Any], Response]] = {
 }
 
 
-def _database_error(request: Request, error: Exception) -> Response:
+def _database_error(request: Request, error: DatabaseUnavailable) -> Response:
     log.error("database.unavailable", error=str(error))
     detail = "The board cannot be written just now. Nothing was lost; please try again."
     return problem(_request_id(request), 503, detail, headers={"Retry-After": str(DATABASE_RETRY_S)})
@@ -201,25 +201,28 @@ def internal_error(request_id: str) -> Response:
     )
 
 
+def problem_of(request: Request, error: Exception) -> Response:
+    """Return the response to an error that the contract knows, and raise any other again."""
+    for kind, make in _TABLE.items():
+        if isinstance(error, kind):
+            return make(_request_id(request), error)
+    for kind, answer in _OF_A_REQUEST.items():
+        if isinstance(error, kind):
+            return answer(request, error)
+    raise error
+
+
 def install(app: FastAPI) -> None:
     """Turn every error of the app into a problem."""
-
-    def ours(request: Request, error: Exception) -> Response:
-        return next(make for kind, make in _TABLE.items() if isinstance(error, kind))(_request_id(request), error)
-
-    for kind in _TABLE:
-        app.add_exception_handler(kind, ours)
-    app.add_exception_handler(DatabaseUnavailable, _database_error)
-    app.add_exception_handler(RequestValidationError, _invalid_request)
-    app.add_exception_handler(HTTPException, _http_exception)
+    for kind in (*_TABLE, *_OF_A_REQUEST):
+        app.add_exception_handler(kind, problem_of)
 
 
 def _request_id(request: Request) -> str:
     return str(request.scope["state"]["request_id"])
 
 
-def _invalid_request(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - installed for this class alone
+def _invalid_request(request: Request, error: RequestValidationError) -> Response:
     # A body can have thousands of unknown fields; that is reported once.
     found = dict.fromkeys((_field(item), _message(item)) for item in error.errors())
     errors = [FieldError(field=field, message=message) for field, message in islice(found, MAX_ERRORS)]
@@ -240,8 +243,7 @@ def _message(item: dict[str, Any]) -> str:
     return str(item["msg"])
 
 
-def _http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - installed for this class alone
+def _http_exception(request: Request, error: HTTPException) -> Response:
     status = error.status_code
     if status == BAD_REQUEST:
         # FastAPI could not parse the body; in the contract that is an invalid body like any other.
@@ -270,3 +272,10 @@ def _allowed(request: Request) -> str:
 
     found = ["GET, HEAD" if method == "GET" else method for method in METHODS if is_allowed(method)]
     return ", ".join(found)
+
+
+_OF_A_REQUEST: dict[type[Exception], Callable[[Request, Any], Response]] = {
+    DatabaseUnavailable: _database_error,
+    RequestValidationError: _invalid_request,
+    HTTPException: _http_exception,
+}

@@ -1,8 +1,4 @@
-"""Ready answers: the newest page and the board's settings, kept as bytes and sent before routing.
-
-Every visit asks for both. With routing, validation, a query and encoding, the page would take twelve times as much
-CPU, and the settings three times as much (`./dev bench requests`).
-"""
+"""Ready answers: the newest page and the board's settings, kept as bytes. Every visit asks for both."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,7 +7,6 @@ from hashlib import sha256
 from sqlalchemy.engine import Connection
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from paidchat import wire
 from paidchat.api.negotiation import is_not_modified
@@ -120,35 +115,3 @@ class NewestPage:
 
 def _newest(connection: Connection) -> tuple[BoardRecord, tuple[list[MessageRecord], bool]]:
     return queries.read_board(connection), queries.messages_before(connection, None, PAGE_MESSAGES)
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """What the request log and the metrics call the route, as routing would have set it."""
-
-    path: str
-
-
-class ReadyAnswers:
-    """The ASGI layer in front of routing. Whatever is not ready, or not plain, goes on to its route."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a GET without a query if its answer is ready."""
-        ready = _find(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
-        if ready is None:
-            await self._app(scope, receive, send)
-            return
-        scope["route"] = _Route(scope["path"])
-        await ready.answer(Headers(scope=scope))(scope, receive, send)
-
-
-def _find(scope: Scope) -> Ready | None:
-    path = scope["path"]
-    if path not in {PAGE_PATH, BOARD_PATH} or scope["query_string"]:
-        return None
-    services = scope["state"]["services"]
-    found: Ready | None = services.board_info if path == BOARD_PATH else services.newest_page.ready()
-    return found

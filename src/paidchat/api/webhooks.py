@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from paidchat import clock, wire
-from paidchat.api.bodies import RawBody
+from paidchat.api.bodies import PlainBody
 from paidchat.api.contract import examples
 from paidchat.api.contract.responses import problems, success
 from paidchat.api.deps import Services, services_of
@@ -12,7 +12,7 @@ from paidchat.domain import Fact, SessionFact, UnknownPayment, Verdict
 from paidchat.settings import WEBHOOK_PATH
 from paidchat.stripe.events import InvalidSignature, StaleSignature, UnreadableEvent, read_event, verify_signature
 
-router = APIRouter(tags=["stripe"], route_class=RawBody)
+router = APIRouter(tags=["stripe"], route_class=PlainBody)
 
 
 @router.post(

@@ -18,7 +18,7 @@ LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"
 READ_BY: Final[dict[str, set[str]]] = {
     "Files": set(),  # in its own source, as the next one
     "Guard": set(),
-    "ReadyAnswers": set(),
+    "Shortcuts": {"content-encoding"},
 }
 READ_BY_THE_SERVER = {
     *("connection", "content-length", "expect", "host", "transfer-encoding", "upgrade"),
