@@ -15,10 +15,13 @@ from tests.torture.order import Order
 from tests.torture.table import Row, table
 
 # Other tests look for what these look for, in tests/api, tests/storage and tests/processes; `./dev torture` has them.
-ONLY_LONG = {"writers", "database-restarts", "storage-faults", "stalled", "shutdown", "task-kills", "hardening"}
+ONLY_LONG = {
+    *("writers", "database-restarts", "storage-faults", "stalled", "shutdown", "task-kills", "hardening"),
+    *("forgeries", "lost-events", "overtaking", "viewers"),
+}
 RUNS = tuple(run for run in command.RUNS if run not in ONLY_LONG)
 # The others take longer, or are only noticed after several rounds: `./dev torture --sabotage all`.
-SABOTAGED = ("inbox", "sweep", "commit-after-answer", "seq", "money-order", "signature")
+SABOTAGED = ("inbox", "commit-after-answer", "seq")
 AT_ONCE = 3  # they mostly wait
 
 Passes = dict[str, asyncio.Task[list[Row]]]
