@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from paidchat.feed import feed as feed_module
-from paidchat.feed.feed import MAX_BACKLOG, Feed, Subscriber
+from paidchat.feed.feed import Feed
+from paidchat.feed.subscriber import MAX_BACKLOG, Subscriber
+from paidchat.serving.open_connection import OpenConnection
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
@@ -43,18 +45,21 @@ class Wire:
         """Return None: there is no socket."""
         del name
 
+    def pause_reading(self) -> None:
+        """Do nothing: it never reads."""
+
+    def close(self) -> None:
+        """Cut it."""
+        self.cut = True
+
     def abort(self) -> None:
         """Cut it."""
         self.cut = True
 
 
 def subscriber(wire: Wire) -> Subscriber:
-    """A subscriber whose connection is always drained."""
-
-    async def drained() -> None:
-        await asyncio.sleep(0)
-
-    return Subscriber(wire, drained)
+    """A subscriber on a fake connection."""
+    return Subscriber(OpenConnection(wire, set()))
 
 
 @pytest.fixture
@@ -89,9 +94,11 @@ async def test_leaving_while_the_feed_reads_harms_nobody(feed: Feed) -> None:
 async def test_who_does_not_read_is_cut_and_the_rest_served(feed: Feed, database: Database) -> None:
     """A connection with too much waiting is cut without a close frame; the others get the entry."""
     slow, quick = Wire(), Wire()
-    for wire in (slow, quick):
-        await feed.join(subscriber(wire), after=None, epoch=None)
+    behind = subscriber(slow)
+    for each in (behind, subscriber(quick)):
+        await feed.join(each, after=None, epoch=None)
     slow.waiting = MAX_BACKLOG + 1
+    behind.connection.pause_writing()
     await write_messages(database, 1)
     await feed._read()
     assert slow.cut
@@ -190,12 +197,15 @@ async def test_a_replay_ends_with_its_epoch(feed: Feed, database: Database) -> N
     await write_messages(database, 150)
     await feed._read()
     wire = Wire()
-
-    async def drained() -> None:
-        async with database.transaction() as connection:
-            await connection.run_sync(queries.begin_epoch, "new")
-        await feed._read()
-
-    await feed.join(Subscriber(wire, drained), after=0, epoch="epoch")
+    late = subscriber(wire)
+    late.connection.pause_writing()
+    joining = asyncio.create_task(feed.join(late, after=0, epoch="epoch"))
+    await asyncio.sleep(0)
+    async with database.transaction() as connection:
+        await connection.run_sync(queries.begin_epoch, "new")
+    await feed._read()
+    late.connection.resume_writing()
+    await joining
+    assert len(wire.written) == 2  # its first frame, and one part of what it missed
     assert wire.cut
     assert feed.viewers == 0
