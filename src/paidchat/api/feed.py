@@ -111,16 +111,13 @@ def _cursor(websocket: WebSocket) -> int | None:
     return int(after) if after.isascii() and after.isdecimal() and len(after) <= MAX_CURSOR_DIGITS else None
 
 
-class Conversation:
+class Conversation(msgspec.Struct, gc=False, eq=False):
     """What a subscriber says, from its admission to its end."""
 
-    __slots__ = ("_bad_frames", "_client", "_services", "_subscriber")
-
-    def __init__(self, subscriber: Subscriber, services: Services, client: str) -> None:
-        self._subscriber = subscriber
-        self._services = services
-        self._client = client  # whose slot it holds
-        self._bad_frames = 0
+    _subscriber: Subscriber
+    _services: Services
+    _client: str  # whose slot it holds
+    _bad_frames: int = 0
 
     def heard(self, message: str | bytes) -> None:
         """Watch a payment, or say that the message is no watch."""

@@ -86,7 +86,7 @@ class FeedProtocol(WebSocketsSansIOProtocol):
         transport, self.transport = self.transport, _Gone()  # type: ignore[assignment]  # all that is still used
         self.connections.discard(self)
         connection = OpenConnection(transport, self.connections)
-        transport.set_protocol(connection)
+        transport.set_protocol(connection)  # type: ignore[arg-type]  # it has the methods of one
         if self._early and not transport.is_closing():
             transport.resume_reading()
             # In the loop's next turn, after the app's first frame.
