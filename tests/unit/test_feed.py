@@ -325,7 +325,7 @@ async def test_the_quiet_get_a_heartbeat(feed: Feed, database: Database) -> None
     async def frames_in(seconds: int) -> list[int]:
         for _ in range(seconds):
             await tick(feed, [quiet], [wire])
-        return [seqs_in(written) for written in wire.written if b"heartbeat" in written]
+        return [seq_in(written) for written in wire.written if b"heartbeat" in written]
 
     assert await frames_in(HEARTBEAT_S) == []
     await write_messages(database, 1)
@@ -334,7 +334,7 @@ async def test_the_quiet_get_a_heartbeat(feed: Feed, database: Database) -> None
     assert await frames_in(1) == [1]
 
 
-def seqs_in(written: bytes) -> int:
+def seq_in(written: bytes) -> int:
     """Return the seq of a single frame."""
     return int(json.loads(written[2:])["seq"])
 

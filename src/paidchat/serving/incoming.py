@@ -36,7 +36,8 @@ class FrameBudget:
 class Incoming:
     """What the client of an open connection sends, and the answers of the protocol itself: pongs and close frames.
 
-    The library's parser takes 5 KiB, so it only exists while a frame or message is incomplete, or while closing.
+    The library's parser takes 2 KiB, as much as all the rest of a viewer, so it only exists while a frame or message is
+    incomplete, or while closing.
     """
 
     __slots__ = ("_parser", "_parts", "_text", "_unfinished", "budget")

@@ -165,7 +165,7 @@ class OpenConnection(msgspec.Struct, gc=False, eq=False):
     def data_received(self, data: bytes) -> None:
         """Take the answer to a ping, or parse input in slices, since as little as two bytes are a frame.
 
-        An expected empty pong alone costs 1 µs, and 60 µs with the parser.
+        An expected empty pong that comes alone takes 0.5 µs; with the parser it would take 33.
         """
         is_idle = self._incoming is None or self._incoming.is_idle
         if self._awaits_pong and is_idle and len(data) == _EMPTY_PONG_SIZE and data.startswith(_EMPTY_PONG):
