@@ -8,8 +8,8 @@ def settle() -> None:
 
     Modules, routes and statements are 150,000 objects that stay. A full pass over them and 10,000 viewers stops the
     event loop for 170 ms, and happens several times while so many come. Without them, and with viewers mostly out of
-    the collector's sight (`OpenConnection`), it takes 39 ms. Its thresholds are Python's: they decide how often, not how
-    long, and a rarer pass would leave more behind of closed connections.
+    the collector's sight (`OpenConnection`), it takes 39 ms. Its thresholds are Python's: they decide how often it
+    happens, not how long it takes, and a rarer pass would leave more behind of closed connections.
     """
     gc.collect()
     gc.freeze()
