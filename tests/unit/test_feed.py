@@ -298,7 +298,7 @@ async def test_pings_are_spread_and_the_silent_are_cut(feed: Feed) -> None:
     assert all(wire.cut for wire in silent)
     assert min(lost_at) > HEARTBEAT_S
     assert max(lost_at) <= 28
-    assert at_once <= 10
+    assert at_once < 20
 
 
 async def test_bytes_of_a_message_are_no_pong(feed: Feed) -> None:
