@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from paidchat.serving import feed_protocol, http_protocol, seam, server
+from paidchat.serving import feed_protocol, http_protocol, incoming, seam, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,3 +62,18 @@ async def test_what_we_rely_on_is_there(module: ModuleType, name: str, relied_on
     assert {each for each in relied_on if not hasattr(theirs, each)} == set()
     touched = {each for each in names_of(module, name) if hasattr(theirs, each) and not each.startswith("__")}
     assert touched - set(dir(asyncio.Protocol)) == relied_on
+
+
+def test_what_we_rely_on_in_the_parser_is_there() -> None:
+    """The same holds for the parser that `Incoming` feeds: every listed name exists, and every name used is listed."""
+    theirs = seam.ServerProtocol(state=seam.State.OPEN)
+    assert {each for each in seam.OF_PARSER if not hasattr(theirs, each)} == set()
+    tree = ast.parse(inspect.getsource(incoming))
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _is_parser(node.value)}
+    assert used == seam.OF_PARSER
+
+
+def _is_parser(value: ast.expr) -> bool:
+    named = value.func if isinstance(value, ast.Call) else value
+    name = named.id if isinstance(named, ast.Name) else named.attr if isinstance(named, ast.Attribute) else ""
+    return name in {"parser", "_parser", "_open_parser"}

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from paidchat.feed import feed as feed_module
-from paidchat.feed.feed import MAX_BACKLOG, Feed, Subscriber
+from paidchat.feed.feed import Feed
+from paidchat.feed.subscriber import HEARTBEAT_S, MAX_BACKLOG, STALL_S, Subscriber
+from paidchat.serving.open_connection import OpenConnection
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
 from tests.support.rows import opened, write_messages
 
+EMPTY_PONG = b"\x8a\x80" + bytes(4)
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
@@ -25,6 +28,7 @@ class Wire:
         self.waiting = 0
         self.cut = False
         self.on_write: Callable[[], object] = lambda: None
+        self.on_cut: Callable[[], object] = lambda: None
 
     def write(self, data: bytes) -> None:
         """Record the bytes."""
@@ -43,18 +47,22 @@ class Wire:
         """Return None: there is no socket."""
         del name
 
-    def abort(self) -> None:
+    def pause_reading(self) -> None:
+        """Do nothing: it never reads."""
+
+    def close(self) -> None:
         """Cut it."""
         self.cut = True
 
+    def abort(self) -> None:
+        """Cut it."""
+        self.cut = True
+        self.on_cut()
+
 
 def subscriber(wire: Wire) -> Subscriber:
-    """A subscriber whose connection is always drained."""
-
-    async def drained() -> None:
-        await asyncio.sleep(0)
-
-    return Subscriber(wire, drained)
+    """A subscriber on a fake connection."""
+    return Subscriber(OpenConnection(wire, set()))
 
 
 @pytest.fixture
@@ -89,14 +97,34 @@ async def test_leaving_while_the_feed_reads_harms_nobody(feed: Feed) -> None:
 async def test_who_does_not_read_is_cut_and_the_rest_served(feed: Feed, database: Database) -> None:
     """A connection with too much waiting is cut without a close frame; the others get the entry."""
     slow, quick = Wire(), Wire()
-    for wire in (slow, quick):
-        await feed.join(subscriber(wire), after=None, epoch=None)
+    behind = subscriber(slow)
+    for each in (behind, subscriber(quick)):
+        await feed.join(each, after=None, epoch=None)
     slow.waiting = MAX_BACKLOG + 1
+    behind.connection.pause_writing()
     await write_messages(database, 1)
     await feed._read()
     assert slow.cut
     assert len(slow.written) == 1
     assert b"message.posted" in quick.written[-1]
+
+
+async def test_who_leaves_during_a_delivery_is_sent_nothing_more(feed: Feed, database: Database) -> None:
+    """Once a subscriber has left, as one does when its close frame is sent, a delivery under way passes it by."""
+    wires = [Wire() for _ in range(3)]
+    everyone = [subscriber(wire) for wire in wires]
+    for each in everyone:
+        await feed.join(each, after=None, epoch=None)
+
+    def leave() -> None:
+        for each in everyone:
+            feed.leave(each)
+
+    for wire in wires:
+        wire.on_write = leave
+    await write_messages(database, 1)
+    await feed._read()
+    assert sum(b"message.posted" in b"".join(wire.written) for wire in wires) == 1
 
 
 async def test_an_entry_is_encoded_once_for_all(feed: Feed, database: Database) -> None:
@@ -187,15 +215,160 @@ async def test_a_killed_tailer_leaves_nobody_waiting(feed: Feed, monkeypatch: py
 
 async def test_a_replay_ends_with_its_epoch(feed: Feed, database: Database) -> None:
     """A subscriber that is catching up when a new epoch begins is dropped, because the rest of the old one is lost."""
-    await write_messages(database, 150)
-    await feed._read()
     wire = Wire()
-
-    async def drained() -> None:
-        async with database.transaction() as connection:
-            await connection.run_sync(queries.begin_epoch, "new")
-        await feed._read()
-
-    await feed.join(Subscriber(wire, drained), after=0, epoch="epoch")
+    late = subscriber(wire)
+    joining = await replaying(feed, database, late)
+    async with database.transaction() as connection:
+        await connection.run_sync(queries.begin_epoch, "new")
+    await feed._read()
+    late.connection.resume_writing()
+    await joining
+    assert len(wire.written) == 2  # its first frame, and one part of what it missed
     assert wire.cut
     assert feed.viewers == 0
+
+
+async def test_a_tailer_killed_while_it_drops_an_epoch_leaves_nobody_behind(feed: Feed, database: Database) -> None:
+    """The next tailer drops the rest of the old epoch's subscribers."""
+    wires = await crowd(feed)
+    async with database.transaction() as connection:
+        await connection.run_sync(queries.begin_epoch, "new")
+    tailing = asyncio.create_task(feed._read())
+    for wire in wires:
+        wire.on_cut = tailing.cancel
+    with pytest.raises(asyncio.CancelledError):
+        await tailing
+    assert 0 < sum(wire.cut for wire in wires) < CROWD
+    await feed._read()
+    assert all(wire.cut for wire in wires)
+    assert feed.viewers == 0
+
+
+async def replaying(feed: Feed, database: Database, late: Subscriber) -> asyncio.Task[None]:
+    """Let a subscriber that does not read join from the beginning of a log of 150 entries."""
+    await write_messages(database, 150)
+    await feed._read()
+    late.connection.pause_writing()
+    joining = asyncio.create_task(feed.join(late, after=0, epoch="epoch"))
+    await asyncio.sleep(0)
+    return joining
+
+
+async def test_who_stops_reading_while_catching_up_is_cut(feed: Feed, database: Database) -> None:
+    """A subscriber that reads nothing of what it missed is cut after 15 s, like any other."""
+    wire = Wire()
+    late = subscriber(wire)
+    joining = await replaying(feed, database, late)
+    wire.waiting = 1000
+    for _ in range(STALL_S):
+        await feed.tick()
+    assert not wire.cut
+    await feed.tick()
+    assert wire.cut
+    late.connection.connection_lost(None)
+    await joining
+    assert feed.viewers == 0
+
+
+async def test_who_leaves_while_catching_up_is_no_viewer(feed: Feed, database: Database) -> None:
+    """A subscriber that leaves during its replay is sent nothing more, and is not counted."""
+    wire = Wire()
+    late = subscriber(wire)
+    joining = await replaying(feed, database, late)
+    feed.leave(late)
+    late.connection.resume_writing()
+    await joining
+    assert len(wire.written) == 2
+    assert feed.viewers == 0
+
+
+def pings(wire: Wire) -> int:
+    """Return how many pings were written."""
+    return wire.written.count(b"\x89\x00")
+
+
+async def tick(feed: Feed, answering: list[Subscriber], wires: list[Wire]) -> None:
+    """Let a second pass, in which these subscribers answer pings."""
+    before = [pings(wire) for wire in wires]
+    await feed.tick()
+    for each, wire, count in zip(answering, wires, before, strict=True):
+        if pings(wire) > count:
+            each.connection.data_received(EMPTY_PONG)
+
+
+async def test_pings_are_spread_and_the_silent_are_cut(feed: Feed) -> None:
+    """Each subscriber is pinged every 20 s, though not all in the same second; one without a pong is cut in 30 s."""
+    wires = [Wire() for _ in range(40)]
+    answering, silent = wires[:20], wires[20:]
+    subscribers = [subscriber(wire) for wire in wires]
+    for each in subscribers:
+        await feed.join(each, after=None, epoch=None)
+    at_once, lost_at = 0, set()
+    for second in range(1, 101):
+        before = sum(map(pings, wires))
+        cut = sum(wire.cut for wire in wires)
+        await tick(feed, subscribers[:20], answering)
+        at_once = max(at_once, sum(map(pings, wires)) - before)
+        if sum(wire.cut for wire in wires) > cut:
+            lost_at.add(second)
+    assert [pings(wire) for wire in answering] == [5] * 20
+    assert not any(wire.cut for wire in answering)
+    assert all(wire.cut for wire in silent)
+    assert min(lost_at) > HEARTBEAT_S
+    assert max(lost_at) <= 28
+    assert at_once < 20
+
+
+async def test_bytes_of_a_message_are_no_pong(feed: Feed) -> None:
+    """A client from which a pong is due can't pass half a message off as one."""
+    wire = Wire()
+    each = subscriber(wire)
+    await feed.join(each, after=None, epoch=None)
+    while not pings(wire):
+        await feed.tick()
+    each.connection.data_received(b"\x89\x86" + bytes(4))  # a ping of six bytes, which come alone
+    each.connection.data_received(EMPTY_PONG)
+    assert wire.written[-1] == b"\x8a\x06" + EMPTY_PONG
+    for _ in range(8):
+        await feed.tick()
+    assert wire.cut
+
+
+async def test_the_quiet_get_a_heartbeat(feed: Feed, database: Database) -> None:
+    """A heartbeat comes after 20 s without another frame, and any frame puts it off."""
+    wire = Wire()
+    quiet = subscriber(wire)
+    await feed.join(quiet, after=None, epoch=None)
+
+    async def frames_in(seconds: int) -> list[int]:
+        for _ in range(seconds):
+            await tick(feed, [quiet], [wire])
+        return [seq_in(written) for written in wire.written if b"heartbeat" in written]
+
+    assert await frames_in(HEARTBEAT_S) == []
+    await write_messages(database, 1)
+    await feed._read()
+    assert await frames_in(HEARTBEAT_S) == []
+    assert await frames_in(1) == [1]
+
+
+def seq_in(written: bytes) -> int:
+    """Return the seq of a single frame."""
+    return int(json.loads(written[2:])["seq"])
+
+
+async def test_a_server_closes_connections_in_turns() -> None:
+    """At shutdown each connection gets 1012 and is closed, but only some before the event loop has its turn."""
+    wires, connections = [Wire() for _ in range(120)], set[OpenConnection]()
+    for wire in wires:
+        OpenConnection(wire, connections)
+    for each in connections:
+        each.shutdown()
+    assert 0 < sum(wire.cut for wire in wires) <= 50
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert {tuple(wire.written) for wire in wires} == {(b"\x88\x02\x03\xf4",)}
+    assert all(wire.cut for wire in wires)
+    for each in list(connections):
+        each.connection_lost(None)
+    assert not connections

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 import structlog
@@ -11,11 +11,12 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from paidchat import wire
 from paidchat.api.contract.responses import problems, success
-from paidchat.api.deps import TheServices
+from paidchat.api.deps import Services, TheServices
 from paidchat.api.guard import is_own_origin
 from paidchat.api.problems import problem
-from paidchat.feed.feed import Feed, Subscriber, encode_frame
-from paidchat.serving.feed_protocol import EXTENSION, MISUSE
+from paidchat.feed.entries import encode_frame
+from paidchat.feed.subscriber import Subscriber
+from paidchat.serving.feed_protocol import EXTENSION
 from paidchat.serving.heads import FEED_PATH
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,9 @@ class Watch(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _decode_watch = msgspec.json.Decoder(Watch).decode
+_NONSENSE: Final = encode_frame(
+    wire.FeedError(code="invalid_request", detail='Send {"type": "watch", "payment_id": "…"}, and nothing else.')
+)
 
 
 @router.get(
@@ -73,16 +77,24 @@ async def follow(websocket: WebSocket, services: TheServices) -> None:
         with _ignoring_disconnect():
             await websocket.send_denial_response(refusal)
         return
+    after, epoch = _cursor(websocket), websocket.query_params.get("epoch")
+    await services.feed.reach(after, epoch)
     with _ignoring_disconnect():
         await websocket.accept()
     if websocket.application_state is not WebSocketState.CONNECTED:
         return
-    client = websocket.client.host if websocket.client else ""
-    with services.connection_limit.admitted(client) as admitted:
-        if admitted:
-            await _serve(websocket, services.feed)
-        else:
-            await _close(websocket, TRY_AGAIN_LATER, "too many viewers")
+    connection = websocket.scope["extensions"][EXTENSION]()
+    client = services.connection_limit.admit(websocket.client.host if websocket.client else "")
+    if client is None:
+        connection.close(TRY_AGAIN_LATER, "too many viewers")
+        return
+    subscriber = Subscriber(connection)
+    connection.owner = Conversation(subscriber, services, client)
+    try:
+        await services.feed.join(subscriber, after=after, epoch=epoch)
+    except BaseException:
+        subscriber.drop()
+        raise
 
 
 @contextmanager
@@ -94,40 +106,35 @@ def _ignoring_disconnect() -> Iterator[None]:
         log.debug("feed.left")
 
 
-async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    with _ignoring_disconnect():
-        await websocket.close(code, reason)
-
-
-async def _serve(websocket: WebSocket, feed: Feed) -> None:
-    connection = websocket.scope["extensions"][EXTENSION]
-    subscriber = Subscriber(connection["transport"], connection["drained"])
-    try:
-        await feed.join(subscriber, after=_cursor(websocket), epoch=websocket.query_params.get("epoch"))
-        await _listen(websocket, feed, subscriber)
-    finally:
-        feed.leave(subscriber)
-
-
 def _cursor(websocket: WebSocket) -> int | None:
     after = websocket.query_params.get("after", "")
     return int(after) if after.isascii() and after.isdecimal() and len(after) <= MAX_CURSOR_DIGITS else None
 
 
-async def _listen(websocket: WebSocket, feed: Feed, subscriber: Subscriber) -> None:
-    bad_frames = 0
-    while (message := await websocket.receive())["type"] != "websocket.disconnect":
-        if misuse := message.get(MISUSE):
-            await _close(websocket, POLICY_VIOLATION, misuse)
-            return
+class Conversation(msgspec.Struct, gc=False, eq=False):
+    """What a subscriber says, from its admission to its end."""
+
+    _subscriber: Subscriber
+    _services: Services
+    _client: str  # whose slot it holds
+    _bad_frames: int = 0
+
+    def heard(self, message: str | bytes) -> None:
+        """Watch a payment, or say that the message is no watch."""
         try:
-            watch = _decode_watch(message.get("text") or b"")
+            watch = _decode_watch(message if isinstance(message, str) else b"")
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-            bad_frames += 1
-            detail = 'Send {"type": "watch", "payment_id": "…"}, and nothing else.'
-            subscriber.send(encode_frame(wire.FeedError(code="invalid_request", detail=detail)))
-            if bad_frames == MAX_BAD_FRAMES:
-                await _close(websocket, POLICY_VIOLATION, "three bad frames")
-                return
+            self._heard_nonsense()
         else:
-            feed.watch(subscriber, watch.payment_id)
+            self._services.feed.watch(self._subscriber, watch.payment_id)
+
+    def _heard_nonsense(self) -> None:
+        self._bad_frames += 1
+        self._subscriber.send(_NONSENSE)
+        if self._bad_frames == MAX_BAD_FRAMES:
+            self._subscriber.connection.close(POLICY_VIOLATION, "three bad frames")
+
+    def ended(self) -> None:
+        """Leave the feed, and give the slot back."""
+        self._services.feed.leave(self._subscriber)
+        self._services.connection_limit.release(self._client)

@@ -254,8 +254,12 @@ def _serve(
 ) -> None:
     from paidchat.app import create_app
     from paidchat.observability import configure_logging
-    from paidchat.serving import descriptors
+    from paidchat.serving import descriptors, heap
     from paidchat.serving.server import Server, server_config
+
+    def ready() -> None:
+        heap.settle()
+        on_ready()
 
     configure_logging(settings.log_format, log_level)
     _check_database(settings)
@@ -265,7 +269,7 @@ def _serve(
     config = server_config(
         create_app(settings, sandbox), host=host, port=port, trusted_proxies=settings.trusted_proxies
     )
-    server = Server(config, on_ready)
+    server = Server(config, ready)
     server.run(sockets=[listening])
     if not server.started:
         raise typer.Exit(3)

@@ -2,20 +2,18 @@
 
 import asyncio
 import time
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Final, assert_never
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, assert_never
 
 import structlog
 from sqlalchemy.engine import Connection
 
 from paidchat import wire
 from paidchat.domain import EntryKind, is_payment_id
+from paidchat.feed.entries import Entry, encode_frame
+from paidchat.feed.subscriber import DROPS, Subscriber, in_batches
 from paidchat.records import BoardRecord, LogRecord, MessageRecord, PaymentRecord
-from paidchat.serving.seam import Frame as WebSocketFrame
-from paidchat.serving.seam import Opcode
-from paidchat.serving.transports import Transport, reset
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 
@@ -27,89 +25,7 @@ BATCH_ENTRIES: Final = 500  # per query of the log
 CHUNK_ENTRIES: Final = 100  # replayed before waiting for the subscriber to read them
 POLL_S: Final = 0.5  # in case a wake-up is lost
 REFRESH_S: Final = 5  # how long a subscriber that joins waits for the tailer
-HEARTBEAT_S: Final = 20
-MAX_BACKLOG: Final = 1024 * 1024  # bytes that may be buffered for a subscriber before it is dropped
-STALL_S: Final = 15  # how long a subscriber may read nothing of what is buffered for it
 MAX_WATCHES: Final = 16  # payments per subscriber
-YIELD_EVERY: Final = 250  # subscribers served before the event loop gets a turn
-
-
-def encode_frame(shape: wire.Shape) -> bytes:
-    """Encode a shape as one unmasked WebSocket text frame (RFC 6455, section 5.2)."""
-    return WebSocketFrame(Opcode.TEXT, shape.encode()).serialize(mask=False)
-
-
-class Subscriber:
-    """A connection and its position in the log. The transport's buffer is its only queue."""
-
-    __slots__ = ("_backlog", "_moved_at", "_transport", "cursor", "drained", "sent_at", "watches")
-
-    def __init__(self, transport: Transport, drained: Callable[[], Awaitable[Any]]) -> None:
-        self._transport = transport
-        self.drained = drained  # waits until most of the buffer has been read
-        self._backlog = 0
-        self.cursor = 0
-        self.sent_at = self._moved_at = time.monotonic()
-        self.watches: OrderedDict[str, bytes | None] = OrderedDict()  # payment id → the last frame sent about it
-
-    @property
-    def gone(self) -> bool:
-        """Whether the connection is closed or closing."""
-        return self._transport.is_closing()
-
-    def send(self, frames: bytes) -> None:
-        """Send whole frames. A subscriber that does not read is dropped, and reconnects with its cursor."""
-        if self._transport.is_closing():
-            return
-        if self._transport.get_write_buffer_size() > MAX_BACKLOG:
-            self.drop()
-            return
-        try:
-            self._transport.write(frames)
-        except Exception:  # one broken connection must not affect the others
-            log.exception("feed.write_failed")
-            self.drop()
-        self.sent_at = time.monotonic()
-
-    def drop_if_stalled(self, now: float) -> None:
-        """Drop the subscriber if it has read nothing of its buffer for a while; call this about once a second."""
-        backlog = self._transport.get_write_buffer_size()
-        if backlog == 0 or backlog < self._backlog:
-            self._moved_at = now
-        elif now - self._moved_at > STALL_S:
-            self.drop()
-        self._backlog = backlog
-
-    def drop(self) -> None:
-        """Reset the connection without a close frame, which could not be sent in order."""
-        reset(self._transport)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A log entry, encoded once for all subscribers."""
-
-    seq: int
-    kind: EntryKind
-    message_id: int
-    frame: bytes
-
-    @classmethod
-    def of(cls, entry: LogRecord) -> "Entry":
-        """Encode an entry."""
-        seq, message = entry.seq, entry.message
-        shape: wire.Shape
-        match entry.kind:
-            case EntryKind.POSTED:
-                shape = wire.MessagePosted(seq=seq, message=wire.Message.of(message))
-            case EntryKind.RESTORED:
-                shape = wire.MessageRestored(seq=seq, message=wire.Message.of(message))
-            case EntryKind.REMOVED:
-                assert entry.reason is not None  # noqa: S101 - the table has a check: a removal has a reason
-                shape = wire.MessageRemoved(seq=seq, message_id=message.id, reason=entry.reason)
-            case never:
-                assert_never(never)
-        return cls(seq, entry.kind, message.id, encode_frame(shape))
 
 
 def _unknown(payment_id: str) -> bytes:
@@ -153,6 +69,8 @@ class Feed:
         self._recent: deque[Entry] = deque(maxlen=REPLAY_ENTRIES)
         self._hidden: set[int] = set()  # ids of messages in recent entries that have left the board
         self._following: set[Subscriber] = set()
+        self._joining: set[Subscriber] = set()  # those that are being sent what they missed
+        self._outdated: set[Subscriber] = set()  # those of an earlier epoch, about to be dropped
         self._watchers: dict[str, set[Subscriber]] = {}
         self._snapshot = b""
         self._snapshot_seq = 0
@@ -169,34 +87,46 @@ class Feed:
         """The number of subscribers."""
         return len(self._following)
 
+    async def reach(self, after: int | None, epoch: str | None) -> None:
+        """Wait a while for a cursor's place in the log: it may come from a process that is ahead of this one."""
+        if epoch == self.epoch and after is not None and after > self.seq:
+            await self.refresh()
+
     async def join(self, subscriber: Subscriber, *, after: int | None, epoch: str | None) -> None:
         """Add a subscriber: send its first frame and what it missed, then every entry that follows.
 
         `after` and `epoch` are the cursor to resume from. If that is not possible, the first frame is a snapshot.
+        The first frame is sent before anything is awaited.
         """
-        if epoch == self.epoch and after is not None and after > self.seq:
-            await self.refresh()  # the cursor may come from a process that is ahead of this one
         if epoch == self.epoch and after is not None and self._oldest_cursor <= after <= self.seq:
             subscriber.cursor = after
             subscriber.send(encode_frame(wire.Resumed(epoch=self.epoch, seq=after)))
         else:
             subscriber.cursor = self._snapshot_seq
             subscriber.send(self._snapshot)
+        self._joining.add(subscriber)
+        try:
+            await self._replay(subscriber)
+        finally:
+            self._joining.discard(subscriber)
+        # No await between the last look at the cursor and this.
+        if not subscriber.gone:
+            self._following.add(subscriber)
+
+    async def _replay(self, subscriber: Subscriber) -> None:
+        """Send a subscriber what it missed, as fast as it reads; drop it if the epoch ends meanwhile."""
         joined = self.epoch
         while subscriber.cursor < self.seq and not subscriber.gone:
+            self._send_missed(subscriber)
+            await subscriber.connection.drained()
             if self.epoch != joined:
                 subscriber.drop()
-                return
-            self._send_missed(subscriber)
-            await subscriber.drained()
-        if self.epoch != joined:
-            subscriber.drop()
-            return
-        self._following.add(subscriber)
 
     def leave(self, subscriber: Subscriber) -> None:
         """Remove a subscriber and its watches."""
+        subscriber.end()
         self._following.discard(subscriber)
+        self._outdated.discard(subscriber)
         for payment_id in list(subscriber.watches):
             self._unwatch(subscriber, payment_id)
 
@@ -296,6 +226,8 @@ class Feed:
 
     async def _read_log(self) -> bool:
         """Read and deliver the next entries; returns whether there may be more."""
+        if self._outdated:
+            await self._drop_outdated()
         if self._delivered < self.seq:
             await self._deliver([])
         news = await self._database.read(_news, self.epoch, self.seq)
@@ -322,9 +254,15 @@ class Feed:
         """Start a new epoch: all subscribers are dropped, reconnect and get a snapshot."""
         log.warning("feed.new_epoch", was=self.epoch)
         await self._reload()
-        for subscriber in self._following:
-            subscriber.drop()
+        self._outdated |= self._following
         self._following.clear()
+        await self._drop_outdated()
+
+    async def _drop_outdated(self) -> None:
+        async for batch in in_batches(self._outdated, DROPS):
+            for subscriber in batch:
+                subscriber.drop()
+            self._outdated.difference_update(batch)
 
     def _remember(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
@@ -345,20 +283,32 @@ class Feed:
         )
 
     async def _deliver(self, entries: list[Entry]) -> None:
-        """Send the newest entries to every subscriber, and earlier ones to those that missed them."""
+        """Send the newest entries to every subscriber, and earlier ones to those that missed them.
+
+        Entries that were read together are one write: in a burst of 60, 0.9 µs per entry and subscriber instead of 8.
+        """
         frames = b"".join(entry.frame for entry in entries)
         last = self.seq
-        before = last - len(entries)
+        before = last - len(entries) if entries else None
         # A subscriber that joins meanwhile gets these entries from the buffer.
-        for count, subscriber in enumerate(tuple(self._following), start=1):
-            if entries and subscriber.cursor == before:
-                subscriber.send(frames)
+        async for batch in in_batches(self._following):
+            for subscriber in batch:
+                connection = subscriber.connection
+                if subscriber.cursor != before or connection.is_congested:
+                    self._catch_up(subscriber, last)
+                    continue
+                # As `Subscriber.send`, without the call and the questions to the transport: 10.5 µs in all, of which
+                # the system call takes 8.8.
+                try:
+                    connection.transport.write(frames)
+                except Exception as error:  # noqa: BLE001 - one broken connection must not affect the others
+                    subscriber.drop_broken(error)
                 subscriber.cursor = last
-            while subscriber.cursor < last and not subscriber.gone:
-                self._send_missed(subscriber)
-            if count % YIELD_EVERY == 0:
-                await asyncio.sleep(0)
         self._delivered = last
+
+    def _catch_up(self, subscriber: Subscriber, last: int) -> None:
+        while subscriber.cursor < last and not subscriber.gone:
+            self._send_missed(subscriber)
 
     async def _read_payments(self) -> list[PaymentRecord]:
         if not self._watchers:
@@ -387,14 +337,18 @@ class Feed:
     # --- keeping alive ------------------------------------------------------------------------------
 
     async def keep_alive(self) -> None:
-        """Drop stalled subscribers and send idle ones a heartbeat, which browsers need because they can't see pings."""
+        """Tick once a second until cancelled."""
         while True:
-            heartbeat = encode_frame(wire.Heartbeat(seq=self.seq))
-            now = time.monotonic()
-            for count, subscriber in enumerate(tuple(self._following), start=1):
-                subscriber.drop_if_stalled(now)
-                if now - subscriber.sent_at >= HEARTBEAT_S:
-                    subscriber.send(heartbeat)
-                if count % YIELD_EVERY == 0:
-                    await asyncio.sleep(0)
+            await self.tick()
             await asyncio.sleep(1)
+
+    async def tick(self) -> None:
+        """Let a second pass: ping subscribers, drop dead and stalled ones, send quiet ones a heartbeat.
+
+        Browsers need the heartbeat because they can't see pings. A subscriber that is still catching up gets none: it
+        would name an entry that has not been sent. One task does this for all subscribers, in 0.7 µs each.
+        """
+        seq, heartbeat = self.seq, encode_frame(wire.Heartbeat(seq=self.seq))
+        async for batch in in_batches(self._joining | self._following):
+            for subscriber in batch:
+                subscriber.tick(heartbeat if subscriber.cursor == seq else None)

@@ -9,16 +9,21 @@ from typing import Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.supervisors import Multiprocess
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 __all__ = [
+    "Close",
     "Frame",
     "HttpToolsProtocol",
     "Multiprocess",
     "Opcode",
     "Request",
     "RequestResponseCycle",
+    "ServerProtocol",
+    "State",
     "WebSocketsSansIOProtocol",
 ]
 
@@ -55,25 +60,25 @@ OF_HTTP: Final = frozenset(
 OF_WEBSOCKETS: Final = frozenset(
     {
         "close_sent",
-        "close_timeout",
-        "handle_bytes",
-        "handle_close",
+        "connections",
         "handle_connect",
-        "handle_cont",
-        "handle_parser_exception",
-        "handle_ping",
-        "handle_pong",
-        "handle_text",
         "handshake_complete",
         "handshake_initiated",
-        "keepalive_timeout",
         "loop",
-        "queue",
-        "read_paused",
         "send",
         "shutdown",
         "transport",
-        "writable",
+    }
+)
+OF_PARSER: Final = frozenset(
+    {
+        "close_rcvd",
+        "data_to_send",
+        "events_received",
+        "parser_exc",
+        "receive_data",
+        "send_close",
+        "state",
     }
 )
 OF_SERVER: Final = frozenset({"capture_signals", "handle_exit", "on_tick", "started", "startup"})

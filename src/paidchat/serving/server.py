@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from paidchat.serving import descriptors
-from paidchat.serving.feed_protocol import MAX_FRAME, PING_INTERVAL_S, PING_TIMEOUT_S, FeedProtocol
+from paidchat.serving.feed_protocol import FeedProtocol
 from paidchat.serving.http_protocol import HttpProtocol
 from paidchat.serving.seam import Multiprocess
 
@@ -92,10 +92,8 @@ def server_config(app: FastAPI | str, *, trusted_proxies: tuple[str, ...] = (), 
         app,
         http=HttpProtocol,
         ws=FeedProtocol,
-        ws_max_size=MAX_FRAME,
         ws_per_message_deflate=False,  # costs three times the CPU and five times the memory per connection
-        ws_ping_interval=PING_INTERVAL_S,
-        ws_ping_timeout=PING_TIMEOUT_S,
+        ws_ping_interval=None,  # `OpenConnection` pings
         timeout_keep_alive=PROXY_KEEP_ALIVE_S if trusted_proxies else KEEP_ALIVE_S,
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),

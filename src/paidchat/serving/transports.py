@@ -23,6 +23,12 @@ class Transport(Protocol):
     def get_extra_info(self, name: str) -> Any:
         """Return information about the connection, such as its socket."""
 
+    def pause_reading(self) -> None:
+        """Leave what arrives in the kernel."""
+
+    def close(self) -> None:
+        """Close once the buffer is sent."""
+
     def abort(self) -> None:
         """Close without sending the buffer."""
 

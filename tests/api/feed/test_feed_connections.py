@@ -53,7 +53,8 @@ async def quiet(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Async
 
             async def listen() -> None:
                 while {frame.opcode for _, frame in frames} != {TEXT, PING}:
-                    frames.append((time.monotonic(), await connection.frame()))
+                    frame = await connection.frame()
+                    frames.append((time.monotonic(), frame))
 
             listening = asyncio.create_task(listen())
             yield Quiet(seq, time.monotonic(), frames, listening)

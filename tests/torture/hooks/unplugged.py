@@ -9,12 +9,14 @@ from paidchat import observability
 from paidchat.api import webhooks
 from paidchat.background import Supervisor
 from paidchat.domain import RefundCause, Verdict
-from paidchat.feed import feed as feed_module
-from paidchat.feed.feed import Feed, Subscriber
+from paidchat.feed import subscriber as subscriber_module
+from paidchat.feed.entries import Entry
+from paidchat.feed.feed import Feed
+from paidchat.feed.subscriber import Subscriber
 from paidchat.payments import refunds
 from paidchat.payments.settlement import Settlement
 from paidchat.serving import heads, http_protocol, server
-from paidchat.serving.feed_protocol import FrameBudget
+from paidchat.serving.incoming import FrameBudget
 from paidchat.storage import clock as storage_clock
 from paidchat.stripe import gateway as stripe_gateway
 from paidchat.stripe.events import UnreadableEvent
@@ -63,7 +65,7 @@ def follow_late() -> None:
 def replay_everything() -> None:
     """Replay entries as they were, even if their messages were removed since."""
 
-    def as_it_was(feed: Feed, entry: feed_module.Entry) -> bytes:
+    def as_it_was(feed: Feed, entry: Entry) -> bytes:
         del feed
         return entry.frame
 
@@ -156,10 +158,10 @@ def count_no_frames() -> None:
 def wait_for_readers() -> None:
     """Buffer everything that a viewer has not read, without a limit."""
 
-    def keep(subscriber: Subscriber, now: float) -> None:
-        del subscriber, now
+    def keep(subscriber: Subscriber) -> None:
+        del subscriber
 
-    replace(feed_module, "MAX_BACKLOG", lambda _: 2**40)
+    replace(subscriber_module, "MAX_BACKLOG", lambda _: 2**40)
     replace(Subscriber, "drop_if_stalled", lambda _: keep)
     replace(server, "USER_TIMEOUT_MS", lambda _: 0)  # the kernel's default
 

@@ -10,9 +10,11 @@ from paidchat.api import feed as endpoint
 from paidchat.api.contract import responses as contract
 from paidchat.api.contract.examples import EPOCH, FRAMES, Json
 from paidchat.api.contract.openapi import schemas_of, tidy
-from paidchat.feed.feed import HEARTBEAT_S, MAX_BACKLOG, MAX_WATCHES, REPLAY_ENTRIES, SNAPSHOT_MESSAGES, STALL_S
-from paidchat.serving.feed_protocol import FRAME_BURST, FRAMES_PER_S, MAX_FRAME, PING_INTERVAL_S, PING_TIMEOUT_S
+from paidchat.feed.feed import MAX_WATCHES, REPLAY_ENTRIES, SNAPSHOT_MESSAGES
+from paidchat.feed.subscriber import HEARTBEAT_S, MAX_BACKLOG, STALL_S
 from paidchat.serving.heads import FEED_PATH
+from paidchat.serving.incoming import FRAME_BURST, FRAMES_PER_S, MAX_FRAME
+from paidchat.serving.open_connection import PING_INTERVAL_S, PING_TIMEOUT_S
 
 SILENCE_S: Final = 45  # after which a client should consider the connection lost: two heartbeats and a margin
 CLOSE_CODES: Final = {

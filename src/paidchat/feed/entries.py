@@ -1,0 +1,41 @@
+"""Entries of the log, encoded as WebSocket frames."""
+
+from dataclasses import dataclass
+from typing import Self, assert_never
+
+from paidchat import wire
+from paidchat.domain import EntryKind
+from paidchat.records import LogRecord
+from paidchat.serving.seam import Frame, Opcode
+
+
+def encode_frame(shape: wire.Shape) -> bytes:
+    """Encode a shape as one unmasked WebSocket text frame (RFC 6455, section 5.2)."""
+    return Frame(Opcode.TEXT, shape.encode()).serialize(mask=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A log entry, encoded once for all subscribers."""
+
+    seq: int
+    kind: EntryKind
+    message_id: int
+    frame: bytes
+
+    @classmethod
+    def of(cls, entry: LogRecord) -> Self:
+        """Encode an entry."""
+        seq, message = entry.seq, entry.message
+        shape: wire.Shape
+        match entry.kind:
+            case EntryKind.POSTED:
+                shape = wire.MessagePosted(seq=seq, message=wire.Message.of(message))
+            case EntryKind.RESTORED:
+                shape = wire.MessageRestored(seq=seq, message=wire.Message.of(message))
+            case EntryKind.REMOVED:
+                assert entry.reason is not None  # noqa: S101 - the table has a check: a removal has a reason
+                shape = wire.MessageRemoved(seq=seq, message_id=message.id, reason=entry.reason)
+            case never:
+                assert_never(never)
+        return cls(seq, entry.kind, message.id, encode_frame(shape))
