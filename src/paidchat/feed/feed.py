@@ -183,11 +183,18 @@ class Feed:
         delivery left behind.
         """
         self._database.changes.wake()  # an interrupted wait has lost its wake-up
+        read: int | None = None  # the database's version at the last complete reading
         while True:
-            await self._database.changes.wait(POLL_S)
+            is_woken = await self._database.changes.wait(POLL_S)
+            version = self._database.version()
+            if version is not None and version == read and not is_woken and not self._watchers:
+                self.read_at = time.monotonic()
+                continue
             waiting, self._waiting = self._waiting, []
+            read = None
             try:
                 await self._read()
+                read = version
             except Exception:
                 log.exception("feed.read_failed")
                 await asyncio.sleep(POLL_S)

@@ -81,5 +81,7 @@ OF_PARSER: Final = frozenset(
         "state",
     }
 )
-OF_SERVER: Final = frozenset({"capture_signals", "handle_exit", "on_tick", "started", "startup"})
+OF_SERVER: Final = frozenset(
+    {"capture_signals", "handle_exit", "main_loop", "on_tick", "should_exit", "started", "startup"}
+)
 OF_WORKERS: Final = frozenset({"init_processes", "processes", "should_exit"})

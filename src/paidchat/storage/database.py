@@ -232,6 +232,13 @@ class Database:
         with _telling_outages():
             return await self._sqlite.read(lambda connection: work(connection, *args, **kwargs))
 
+    def version(self) -> int | None:
+        """Return a number that differs after every commit of any process, or None if there is none.
+
+        It is read from memory that SQLite shares between processes, in microseconds, without a thread.
+        """
+        return None if self._sqlite is None else self._sqlite.version()
+
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         """Wait, with a timeout, for our turn to write where only one transaction can."""
@@ -285,9 +292,23 @@ class _SQLite:
         _prepare_sqlite(self._engine)
         self.writer = Writer(self._engine, _is_outage)
         self._readers = ThreadPoolExecutor(READERS, "paidchat-reader")
+        self._file = str(url.database)
+        self._watching: sqlite3.Connection | None = None
+
+    def version(self) -> int | None:
+        """Return SQLite's number of this file's version, or None if it can't be read (sqlite.org/pragma.html)."""
+        try:
+            if self._watching is None:
+                self._watching = sqlite3.connect(self._file, timeout=0, isolation_level=None)
+            found: int = self._watching.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error:
+            return None
+        return found
 
     async def close(self) -> None:
         """Wait for what is running, and close the connections."""
+        if self._watching is not None:
+            self._watching.close()
         await self.writer.close()
         await asyncio.to_thread(self._readers.shutdown)
         self._engine.dispose()

@@ -31,13 +31,13 @@ class Wakeups:
         """Wake the waiter: there may be something to read."""
         self._event.set()
 
-    async def wait(self, timeout_s: float) -> None:
-        """Wait for a hint, at most `timeout_s`; returns at once if one came since the last call."""
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait for a hint, at most `timeout_s`; returns whether one came, at once if it did since the last call."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._event.wait()
+                return await self._event.wait()
         except TimeoutError:
-            return
+            return False
         finally:
             self._event.clear()
 
