@@ -13,7 +13,7 @@ const newestRows = database.prepare(
 const head = database.prepare(`SELECT epoch, seq FROM board`);
 const insertEvent = database.prepare(
   `INSERT INTO stripe_event (id, type, payment_id, session_id, verdict, received_at)
-   VALUES (?, ?, ?, ?, 'posted', ?) ON CONFLICT DO NOTHING`,
+   VALUES (?, ?, ?, ?, 'applied', ?) ON CONFLICT DO NOTHING`,
 );
 const movePayment = database.prepare(
   `UPDATE payment SET status = 'fulfilled', paid = 1, payment_intent = ?

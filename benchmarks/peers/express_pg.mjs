@@ -10,7 +10,7 @@ async function post(client, event) {
   const payment = session.metadata.paidchat_payment;
   const seen = await client.query(
     `INSERT INTO stripe_event (id, type, payment_id, session_id, verdict, received_at)
-     VALUES ($1, $2, $3, $4, 'posted', now()) ON CONFLICT DO NOTHING`,
+     VALUES ($1, $2, $3, $4, 'applied', now()) ON CONFLICT DO NOTHING`,
     [event.id, event.type, payment, session.id],
   );
   if (seen.rowCount === 0) return null;

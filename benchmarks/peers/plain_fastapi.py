@@ -178,7 +178,7 @@ async def post(session: AsyncSession, received: Any) -> Message | None:
             type=received.type,
             payment_id=payment_id,
             session_id=checkout.id,
-            verdict="posted",
+            verdict="applied",
             received_at=now,
         )
     )

@@ -1,0 +1,66 @@
+"""What is compared: each subject by its name, and how to serve it afresh on a database of its own."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks._postgres import PostgresServer
+from benchmarks._processes import ROOT
+from benchmarks._servers import Server, board, floor, peer
+from benchmarks._stores import Store, sqlite_store
+
+PAIDCHAT, EXPRESS, EXPRESS_PG, FASTIFY = "paidchat", "Express", "Express + pg", "fastify"
+PLAIN, FLOOR, OTHER = "plain FastAPI", "C floor", "the other checkout"
+
+Serve = Callable[[Store], AbstractContextManager[Server]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something to measure, and how to serve it until a block ends."""
+
+    name: str
+    serve: Callable[[], AbstractContextManager[Server]]
+
+
+@contextlib.contextmanager
+def _on_sqlite(serve: Serve, checkout: Path) -> Iterator[Server]:
+    with sqlite_store(checkout) as store, serve(store) as server:
+        yield server
+
+
+def _subject(name: str, serve: Serve, checkout: Path = ROOT) -> Subject:
+    return Subject(name, partial(_on_sqlite, serve, checkout))
+
+
+def _board_of(checkout: Path) -> Serve:
+    return lambda store: board(store, checkout)
+
+
+def _peer_in(file: str) -> Serve:
+    return lambda store: peer(file, store)
+
+
+paidchat = _subject(PAIDCHAT, board)
+express = _subject(EXPRESS, _peer_in("express.mjs"))
+fastify = _subject(FASTIFY, _peer_in("fastify.mjs"))
+plain = _subject(PLAIN, _peer_in("plain_fastapi.py"))
+c_floor = Subject(FLOOR, floor)
+
+
+def other(checkout: Path) -> Subject:
+    """Return another checkout's board on SQLite."""
+    return _subject(OTHER, _board_of(checkout), checkout)
+
+
+def on_postgres(server: PostgresServer, against: Path | None) -> list[Subject]:
+    """Return the board and its peer on PostgreSQL, and the other checkout's board if there is one."""
+
+    def subject(name: str, serve: Serve, checkout: Path = ROOT) -> Subject:
+        return Subject(name, lambda: serve(server.store(checkout)))
+
+    subjects = [subject(PAIDCHAT, board), subject(EXPRESS_PG, _peer_in("express_pg.mjs"))]
+    return [*subjects, subject(OTHER, _board_of(against), against)] if against else subjects
