@@ -98,6 +98,8 @@ def migrate(store: Store, checkout: Path) -> None:
 
 def fill(store: Store, count: int) -> None:
     """Put a history on a board that has none."""
+    if count == 0:
+        return
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"  # noqa: S608
     at = "'2026-01-01 00:00:00.000000'"
     for into, values in (

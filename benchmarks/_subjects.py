@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks._postgres import PostgresServer
 from benchmarks._processes import ROOT
 from benchmarks._servers import Server, board, floor, peer
-from benchmarks._stores import Store, sqlite_store
+from benchmarks._stores import HISTORY, Store, sqlite_store
 
 PAIDCHAT, EXPRESS, EXPRESS_PG, FASTIFY = "paidchat", "Express", "Express + pg", "fastify"
 PLAIN, FLOOR, OTHER = "plain FastAPI", "C floor", "the other checkout"
@@ -20,15 +20,19 @@ Serve = Callable[[Store], AbstractContextManager[Server]]
 
 @dataclass(frozen=True)
 class Subject:
-    """Something to measure, and how to serve it until a block ends."""
+    """Something to measure, and how to serve it until a block ends, with so many messages on its board."""
 
     name: str
-    serve: Callable[[], AbstractContextManager[Server]]
+    serve_with: Callable[[int], AbstractContextManager[Server]]
+
+    def serve(self, messages: int = HISTORY) -> AbstractContextManager[Server]:
+        """Serve it afresh until a block ends."""
+        return self.serve_with(messages)
 
 
 @contextlib.contextmanager
-def _on_sqlite(serve: Serve, checkout: Path) -> Iterator[Server]:
-    with sqlite_store(checkout) as store, serve(store) as server:
+def _on_sqlite(serve: Serve, checkout: Path, messages: int) -> Iterator[Server]:
+    with sqlite_store(checkout, messages) as store, serve(store) as server:
         yield server
 
 
@@ -48,7 +52,7 @@ paidchat = _subject(PAIDCHAT, board)
 express = _subject(EXPRESS, _peer_in("express.mjs"))
 fastify = _subject(FASTIFY, _peer_in("fastify.mjs"))
 plain = _subject(PLAIN, _peer_in("plain_fastapi.py"))
-c_floor = Subject(FLOOR, floor)
+c_floor = Subject(FLOOR, lambda _messages: floor())
 
 
 def other(checkout: Path) -> Subject:
@@ -60,7 +64,7 @@ def on_postgres(server: PostgresServer, against: Path | None) -> list[Subject]:
     """Return the board and its peer on PostgreSQL, and the other checkout's board if there is one."""
 
     def subject(name: str, serve: Serve, checkout: Path = ROOT) -> Subject:
-        return Subject(name, lambda: serve(server.store(checkout)))
+        return Subject(name, lambda messages: serve(server.store(checkout, messages)))
 
     subjects = [subject(PAIDCHAT, board), subject(EXPRESS_PG, _peer_in("express_pg.mjs"))]
     return [*subjects, subject(OTHER, _board_of(against), against)] if against else subjects

@@ -1,5 +1,6 @@
 """Viewers of a feed, in a process of their own that checks that each gets every entry in order."""
 
+import contextlib
 import subprocess
 from types import TracebackType
 from typing import Self
@@ -39,7 +40,8 @@ class Viewers:
         """
         self._total += count
         assert self._process.stdin
-        self._process.stdin.write(f"{self._total} {TIMEOUT_S}\n")
+        with contextlib.suppress(BrokenPipeError):  # then its last line says what was wrong
+            self._process.stdin.write(f"{self._total} {TIMEOUT_S}\n")
         line = self._read_line()
         assert line.isdecimal(), line
         return int(line) / 1e9

@@ -1,8 +1,8 @@
 /** The board's reads on fastify, from memory: serialised by a schema, and on /bytes as ready bytes. */
-import Database from "better-sqlite3";
+import { DatabaseSync } from "node:sqlite";
 import fastify from "fastify";
 
-const database = new Database(process.env.DATABASE, { readonly: true });
+const database = new DatabaseSync(process.env.DATABASE);
 const rows = database
   .prepare(
     `SELECT id, text, author, amount, currency, posted_at FROM message WHERE hidden = 0 ORDER BY id DESC LIMIT 50`,
