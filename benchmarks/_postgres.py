@@ -55,7 +55,7 @@ class PostgresServer:
 
 def _cpu_us_of(pid: int) -> float:
     try:
-        return Process(pid, 0).cpu_us()
+        return Process(pid).cpu_us()
     except OSError:  # it has ended since
         return 0
 

