@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 import uvloop
@@ -79,6 +80,7 @@ async def _send(port: int, requests: Sequence[bytes], at_once: int, expected: by
     async with asyncio.timeout(TIMEOUT_S):
         done = [loop.create_future() for _ in range(min(at_once, len(requests)))]
         for each in done:
-            await loop.create_connection(lambda each=each: _Connection(waiting, expected, bodies, each), "127.0.0.1", port)  # type: ignore[misc]
+            connect = partial(_Connection, waiting, expected, bodies, each)
+            await loop.create_connection(connect, "127.0.0.1", port)
         await asyncio.gather(*done)
     return bodies

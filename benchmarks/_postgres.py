@@ -12,7 +12,7 @@ from benchmarks._processes import ROOT, Process
 from benchmarks._stores import HISTORY, Store, fill, migrate
 from tests.support.postgres import Postgres
 
-PSQL = POSTGRES_VERSIONS[max(POSTGRES_VERSIONS)] / "psql"
+PSQL: Path = POSTGRES_VERSIONS[max(POSTGRES_VERSIONS)] / "psql"
 
 
 class PostgresStore:
@@ -24,8 +24,8 @@ class PostgresStore:
     def sql(self, statement: str) -> list[list[str]]:
         """Run a statement and commit; returns its rows as text."""
         address = make_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False)
-        command = [PSQL, address, "-qAt", "-v", "ON_ERROR_STOP=1"]
-        done = subprocess.run(command, input=statement, capture_output=True, text=True, check=False)  # noqa: S603
+        command: list[str | Path] = [PSQL, address, "-qAt", "-v", "ON_ERROR_STOP=1"]
+        done = subprocess.run(command, input=statement, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return [line.split("|") for line in done.stdout.splitlines()]
 
@@ -43,7 +43,7 @@ class PostgresServer:
     def cpu_us(self) -> float:
         """Return the CPU time that the running processes of the server have used."""
         children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()
-        return sum(_cpu_us_of(int(pid)) for pid in [self._pid, *children])
+        return sum(_cpu_us_of(pid) for pid in [self._pid, *map(int, children)])
 
     def store(self, checkout: Path = ROOT, messages: int = HISTORY) -> Store:
         """Make a database with a history, on the schema of a checkout."""

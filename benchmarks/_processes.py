@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ def running(*command: str | Path, core: int = SERVER_CORE, **environment: str) -
     """Run a command on a core, from the moment it says that it is ready until the block ends."""
     began = time.perf_counter()
     with _on(core):
-        process = subprocess.Popen(  # noqa: S603 - our own programs
+        process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -88,7 +88,7 @@ def _on(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, own)
 
 
-def _plain_environment() -> Mapping[str, str]:
+def _plain_environment() -> dict[str, str]:
     """Return the environment without settings that would slow one subject's start, or that are another board's."""
     ours = ("PAIDCHAT_", "STRIPE_", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -108,13 +108,18 @@ def source(checkout: Path) -> dict[str, str]:
 def compiled(source: Path) -> Path:
     """Compile a C program; returns its path."""
     made = Path(_build_folder().name) / source.stem
-    subprocess.run(["gcc", "-O2", "-o", made, source], check=True)  # noqa: S603, S607
+    subprocess.run(["gcc", "-O2", "-o", made, source], check=True)  # noqa: S607
     return made
 
 
 @functools.cache
 def _build_folder() -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory()
+
+
+def cores() -> int:
+    """Return how many cores there are to run on."""
+    return len(_CORES)
 
 
 def free_port() -> int:

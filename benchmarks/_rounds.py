@@ -49,9 +49,7 @@ def options() -> Options:
     return Options(given.rounds or (1 if given.quick else ROUNDS), given.quick, against, given.messages)
 
 
-def measure(
-    how: Options, subjects: Sequence[Measured], run: Callable[[Measured], Iterable[Record]]
-) -> list[Record]:
+def measure(how: Options, subjects: Sequence[Measured], run: Callable[[Measured], Iterable[Record]]) -> list[Record]:
     """Measure the subjects in turns, each other round in the other order."""
     kept: list[Record] = []
     for number in range(how.rounds + 1):
@@ -63,7 +61,7 @@ def measure(
     return kept
 
 
-def finish(benchmark: str, records: Sequence[Record]) -> None:
-    """Keep the records and print them."""
-    save(benchmark, records)
+def keep(benchmark: str, how: Options, records: Sequence[Record]) -> None:
+    """Keep a benchmark's records, and print them."""
+    save(benchmark, records, quick=how.quick)
     table.show(Records(records))

@@ -56,7 +56,7 @@ def peer(file: str, store: Store) -> Iterator[Server]:
     port = free_port()
     interpreter = NODE if file.endswith(".mjs") else sys.executable
     environment = {"PORT": str(port), "DATABASE": store.address, "STRIPE_WEBHOOK_SECRET": SECRET}
-    with running(interpreter, PEERS / file, **environment) as process:
+    with running(interpreter, PEERS / file, core=SERVER_CORE, **environment) as process:
         wait_until_listening(port)
         yield Server(port, process, store)
 

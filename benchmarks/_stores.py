@@ -92,21 +92,20 @@ def migrate(store: Store, checkout: Path) -> None:
     nowhere = "http://127.0.0.1:9"
     environment = os.environ | source(checkout) | settings(store, nowhere, nowhere)
     command = [sys.executable, "-m", "paidchat", "migrate"]
-    subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)  # noqa: S603
-    store.sql(f"INSERT INTO board (id, tag, epoch, seq) VALUES (1, '{TAG}', '{EPOCH}', 0)")  # noqa: S608
+    subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    store.sql(f"INSERT INTO board (id, tag, epoch, seq) VALUES (1, '{TAG}', '{EPOCH}', 0)")
 
 
 def fill(store: Store, count: int) -> None:
     """Put a history on a board that has none."""
     if count == 0:
         return
-    numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"  # noqa: S608
+    numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
     at = "'2026-01-01 00:00:00.000000'"
     for into, values in (
         (
             _PAYMENTS,
-            f"'p' || i, 'fulfilled', true, false, false, '{TEXT}', 100, 'usd', {at}, {at}, '', 'k' || i, '{{}}',"
-            " 's' || i",
+            f"'p' || i, 'fulfilled', true, false, false, '{TEXT}', 100, 'usd', {at}, {at}, '', 'k'||i, '{{}}', 's'||i",
         ),
         (
             "INSERT INTO message (id, payment_id, text, amount, currency, posted_at, moderated, hidden)",
@@ -115,7 +114,7 @@ def fill(store: Store, count: int) -> None:
         ("INSERT INTO log_entry (seq, kind, message_id, at)", f"i, 'posted', i, {at}"),
     ):
         store.sql(f"{into} {numbers} SELECT {values} FROM n")
-    store.sql(f"UPDATE board SET seq = {count}")  # noqa: S608
+    store.sql(f"UPDATE board SET seq = {count}")
 
 
 def insert_payments(store: Store, count: int) -> list[str]:

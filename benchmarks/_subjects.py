@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks._figures import EXPRESS, EXPRESS_PG, FASTIFY, FLOOR, OTHER, PAIDCHAT, PLAIN
 from benchmarks._postgres import PostgresServer
 from benchmarks._processes import ROOT
 from benchmarks._servers import Server, board, floor, peer
 from benchmarks._stores import HISTORY, Store, sqlite_store
-
-PAIDCHAT, EXPRESS, EXPRESS_PG, FASTIFY = "paidchat", "Express", "Express + pg", "fastify"
-PLAIN, FLOOR, OTHER = "plain FastAPI", "C floor", "the other checkout"
 
 Serve = Callable[[Store], AbstractContextManager[Server]]
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import subprocess
-from types import TracebackType
 from typing import Self
 
 from benchmarks._processes import HERE, compiled
@@ -15,7 +14,7 @@ class Viewers:
 
     def __init__(self, port: int, count: int, path: str = "/api/feed") -> None:
         self._total = 0
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
+        self._process = subprocess.Popen(
             [compiled(HERE / "viewers.c"), str(port), str(count), path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -28,7 +27,7 @@ class Viewers:
         assert line == "connected", line
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.communicate()
 

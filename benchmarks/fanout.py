@@ -9,16 +9,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks._events import check_all_posted, posts
+from benchmarks._figures import FEW, FLOOR, IN_BURST, MANY, PLAIN, TO_FEW, TO_LAST, TO_LAST_P99, TO_MANY
 from benchmarks._http import AT_ONCE, send
 from benchmarks._records import Record
-from benchmarks._rounds import Options, finish, measure, options
+from benchmarks._rounds import Options, keep, measure, options
 from benchmarks._servers import Server
-from benchmarks._subjects import FLOOR, PLAIN, Subject, c_floor, express, paidchat, plain
+from benchmarks._subjects import Subject, c_floor, express, paidchat, plain
 from benchmarks._viewers import Viewers
 
-FEW, MANY = 1_000, 5_000
-DELIVERY, BURST = "delivery, {:,} viewers", "delivery in a burst of 60, 1,000 viewers"
-LAST, LAST_P99 = "webhook to the last of 1,000, median", "webhook to the last of 1,000, p99"
+DELIVERIES = {FEW: TO_FEW, MANY: TO_MANY}
 POSTS = {FEW: 100, MANY: 20}  # one after the other
 BURST_POSTS, BURSTS = 60, 8
 WARM_UP = 20
@@ -62,8 +61,8 @@ def cost_of_bursts(server: Server, bursts: int, await_entries: Await) -> tuple[f
 
 def measure_latency(name: str, times: Sequence[float]) -> Iterator[Record]:
     """Summarise the times until the last viewer had a message."""
-    yield Record(LAST, name, wall=statistics.median(times))
-    yield Record(LAST_P99, name, wall=statistics.quantiles(times, n=100, method="inclusive")[98])
+    yield Record(TO_LAST, name, wall=statistics.median(times))
+    yield Record(TO_LAST_P99, name, wall=statistics.quantiles(times, n=100, method="inclusive")[98])
 
 
 def measure_subject(how: Options, subject: Subject) -> Iterator[Record]:
@@ -77,10 +76,10 @@ def measure_subject(how: Options, subject: Subject) -> Iterator[Record]:
             with Viewers(server.port, count) as viewers:
                 post_singly(server, posts(server, 2), viewers.await_entries)
                 cpu, times = cpu_of_posts(server, posts(server, how.amount(POSTS[count])), viewers.await_entries)
-                yield Record(DELIVERY.format(count), subject.name, (cpu - alone) / count, statistics.median(times) / count)
+                yield Record(DELIVERIES[count], subject.name, (cpu - alone) / count, statistics.median(times) / count)
                 if count == FEW:
                     cpu, wall = cost_of_bursts(server, how.amount(BURSTS), viewers.await_entries)
-                    yield Record(BURST, subject.name, (cpu - burst_alone) / count, wall / count)
+                    yield Record(IN_BURST, subject.name, (cpu - burst_alone) / count, wall / count)
                     if subject.name != FLOOR:  # which has no webhook
                         yield from measure_latency(subject.name, times)
         check_all_posted(server)
@@ -90,7 +89,7 @@ def main() -> None:
     """Measure each subject."""
     how = options()
     subjects = how.with_other([paidchat, express, plain, c_floor])
-    finish("fanout", measure(how, subjects, lambda subject: measure_subject(how, subject)))
+    keep("fanout", how, measure(how, subjects, lambda subject: measure_subject(how, subject)))
 
 
 if __name__ == "__main__":

@@ -7,17 +7,15 @@ import time
 from collections.abc import Iterator
 
 from benchmarks._events import check_all_posted, posts
+from benchmarks._figures import GROWN_CATCH_UP, GROWN_MIDDLE, GROWN_PAGE, GROWN_WEBHOOK, LARGE, SMALL
 from benchmarks._http import request, send
 from benchmarks._load import cost
 from benchmarks._records import Record
-from benchmarks._rounds import Options, finish, measure, options
+from benchmarks._rounds import Options, keep, measure, options
 from benchmarks._servers import Server, board
 from benchmarks._stores import EPOCH, HISTORY, sqlite_store
 from benchmarks._viewers import Viewers
 
-SMALL, LARGE = "a small board", "a large board"
-PAGE, MIDDLE, CATCH_UP = "growth: newest page", "growth: page in the middle", "growth: catch-up of 100 entries"
-WEBHOOK = "growth: webhook"
 READS, DEEP_READS, SUBSCRIBERS, ENTRIES, WEBHOOKS = 2_000, 500, 200, 100, 640
 
 
@@ -29,15 +27,15 @@ def catch_up(name: str, server: Server, head: int, count: int) -> Record:
         viewers.await_entries(ENTRIES)
         wall = time.perf_counter() - began
         cpu = server.process.cpu_us() - before
-    return Record(CATCH_UP, name, cpu / count, wall * 1e6 / count)
+    return Record(GROWN_CATCH_UP, name, cpu / count, wall * 1e6 / count)
 
 
 def measure_size(how: Options, name: str, messages: int) -> Iterator[Record]:
     """Measure a board with so many messages."""
     with sqlite_store(messages=messages) as store, board(store) as server:
         for figure, path, count in (
-            (PAGE, "/api/messages", READS),
-            (MIDDLE, f"/api/messages?before={messages // 2}", DEEP_READS),
+            (GROWN_PAGE, "/api/messages", READS),
+            (GROWN_MIDDLE, f"/api/messages?before={messages // 2}", DEEP_READS),
         ):
             reads = [request("GET", path)] * how.amount(count)
             send(server.port, reads[:100])
@@ -46,7 +44,7 @@ def measure_size(how: Options, name: str, messages: int) -> Iterator[Record]:
             yield record
         yield catch_up(name, server, messages, how.amount(SUBSCRIBERS))
         send(server.port, posts(server, 64))
-        yield cost(WEBHOOK, name, server, posts(server, how.amount(WEBHOOKS)))[0]
+        yield cost(GROWN_WEBHOOK, name, server, posts(server, how.amount(WEBHOOKS)))[0]
         check_all_posted(server)
 
 
@@ -54,7 +52,7 @@ def main() -> None:
     """Measure a small board and a large one."""
     how = options()
     sizes = [(SMALL, HISTORY), (LARGE, how.messages)]
-    finish("growth", measure(how, sizes, lambda size: measure_size(how, *size)))
+    keep("growth", how, measure(how, sizes, lambda size: measure_size(how, *size)))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@
 import time
 from collections.abc import Iterator
 
+from benchmarks._figures import IDLE_VIEWER
 from benchmarks._records import Record
-from benchmarks._rounds import finish, measure, options
+from benchmarks._rounds import keep, measure, options
 from benchmarks._subjects import Subject, c_floor, express, paidchat, plain
 from benchmarks._viewers import Viewers
 
-VIEWER = "idle viewer"
 FIRST, MORE = 500, 4_000
 SETTLED_S = 1
 
@@ -23,13 +23,13 @@ def run(subject: Subject) -> Iterator[Record]:
         before = server.process.rss_kib()
         with Viewers(server.port, MORE):
             time.sleep(SETTLED_S)
-            yield Record(VIEWER, subject.name, kib=(server.process.rss_kib() - before) / MORE)
+            yield Record(IDLE_VIEWER, subject.name, kib=(server.process.rss_kib() - before) / MORE)
 
 
 def main() -> None:
     """Measure each subject."""
     how = options()
-    finish("memory", measure(how, how.with_other([paidchat, express, plain, c_floor]), run))
+    keep("memory", how, measure(how, how.with_other([paidchat, express, plain, c_floor]), run))
 
 
 if __name__ == "__main__":

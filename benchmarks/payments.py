@@ -9,16 +9,16 @@ import sys
 import time
 from collections.abc import Iterator
 
+from benchmarks._figures import CREATE_ALONE, PAYMENT
 from benchmarks._http import request, send
 from benchmarks._load import cost
 from benchmarks._processes import PEERS, running
 from benchmarks._records import Record
-from benchmarks._rounds import Options, finish, measure, options
+from benchmarks._rounds import Options, keep, measure, options
 from benchmarks._servers import Server
 from benchmarks._stores import TEXT
 from benchmarks._subjects import Subject, paidchat
 
-PAYMENT, ALONE = "payment", "create_async alone"
 PAYMENTS, WARM_UP = 400, 32
 
 
@@ -44,7 +44,7 @@ def create_alone(server: Server, count: int) -> Record:
         before, began = process.cpu_us(), time.perf_counter()
         assert process.ask(count) == count
         wall = (time.perf_counter() - began) * 1e6
-        return Record(PAYMENT, ALONE, (process.cpu_us() - before) / count, wall / count)
+        return Record(PAYMENT, CREATE_ALONE, (process.cpu_us() - before) / count, wall / count)
 
 
 def measure_subject(how: Options, subject: Subject) -> Iterator[Record]:
@@ -58,7 +58,7 @@ def measure_subject(how: Options, subject: Subject) -> Iterator[Record]:
 def main() -> None:
     """Measure each subject."""
     how = options()
-    finish("payments", measure(how, how.with_other([paidchat]), lambda subject: measure_subject(how, subject)))
+    keep("payments", how, measure(how, how.with_other([paidchat]), lambda subject: measure_subject(how, subject)))
 
 
 if __name__ == "__main__":

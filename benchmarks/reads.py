@@ -7,17 +7,16 @@ import json
 from collections.abc import Iterator
 
 from benchmarks._events import check_all_posted, posts
+from benchmarks._figures import BOARD, FASTIFY, HEALTH, LOOK_UP, NEWEST_PAGE, OTHER, PAIDCHAT, READY_BYTES
 from benchmarks._http import request, send
 from benchmarks._load import cost
 from benchmarks._records import Record
-from benchmarks._rounds import finish, measure, options
+from benchmarks._rounds import keep, measure, options
 from benchmarks._servers import Server
 from benchmarks._stores import HISTORY
-from benchmarks._subjects import FASTIFY, OTHER, PAIDCHAT, Subject, express, fastify, paidchat, plain
+from benchmarks._subjects import Subject, express, fastify, paidchat, plain
 
-PAGE, BOARD, HEALTH, PAYMENT = "newest page", "board", "healthz", "payment lookup"
-PATHS = {PAGE: "/api/messages", BOARD: "/api/board", HEALTH: "/healthz"}
-READY_BYTES = f"{FASTIFY}, ready bytes"
+PATHS = {NEWEST_PAGE: "/api/messages", BOARD: "/api/board", HEALTH: "/healthz"}
 READS, WARM_UP, PAGE_MESSAGES = 4_000, 200, 50
 
 
@@ -25,13 +24,13 @@ def check_answer(name: str, bodies: set[bytes]) -> None:
     """Check that every answer was the same, and right."""
     [body] = bodies
     answer = json.loads(body)
-    if name == PAGE:
+    if name == NEWEST_PAGE:
         ids = [message["id"] for message in answer["messages"]]
         assert ids == list(range(HISTORY - PAGE_MESSAGES + 1, HISTORY + 1)), ids
         assert answer["seq"] == HISTORY, answer["seq"]
     elif name == BOARD:
         assert answer["price"] == {"amount": 100, "currency": "usd"}, answer
-    elif name == PAYMENT:
+    elif name == LOOK_UP:
         assert answer["status"] == "fulfilled", answer
 
 
@@ -50,7 +49,7 @@ def look_up(subject: str, server: Server, count: int) -> Record:
     check_all_posted(server)
     assert server.store is not None
     [[payment_id]] = server.store.sql("SELECT payment_id FROM message ORDER BY id DESC LIMIT 1")
-    return read(PAYMENT, subject, server, f"/api/payments/{payment_id}", count)
+    return read(LOOK_UP, subject, server, f"/api/payments/{payment_id}", count)
 
 
 def main() -> None:
@@ -63,11 +62,11 @@ def main() -> None:
             for name, path in PATHS.items():
                 yield read(name, subject.name, server, path, count)
             if subject.name == FASTIFY:
-                yield read(PAGE, READY_BYTES, server, "/bytes", count)
+                yield read(NEWEST_PAGE, READY_BYTES, server, "/bytes", count)
             if subject.name in {PAIDCHAT, OTHER}:
                 yield look_up(subject.name, server, count // 4)
 
-    finish("reads", measure(how, how.with_other([paidchat, express, fastify, plain]), run))
+    keep("reads", how, measure(how, how.with_other([paidchat, express, fastify, plain]), run))
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ import sys
 import time
 from collections.abc import Iterator
 
+from benchmarks._figures import IDLE, IMPORTS_ALONE, START
 from benchmarks._processes import READY, running
 from benchmarks._records import Record
-from benchmarks._rounds import Options, finish, measure, options
+from benchmarks._rounds import Options, keep, measure, options
 from benchmarks._servers import Server
 from benchmarks._subjects import Subject, paidchat
 
-START, IDLE, IMPORTS = "start", "idle, per second", "imports alone"
 SETTLE_S, IDLE_S = 3, 10
 PROGRAM = f"import fastapi, sqlalchemy, sqlmodel, uvicorn\nprint('{READY}', flush=True)\ninput()"
 
@@ -31,7 +31,7 @@ def measure_subject(how: Options, subject: Subject) -> Iterator[Record]:
     with subject.serve() as server:
         process = server.process
         yield Record(START, subject.name, process.cpu_us(), process.ready_after_s * 1e6, process.rss_kib())
-        if subject.name != IMPORTS:
+        if subject.name != IMPORTS_ALONE:
             time.sleep(SETTLE_S)
             seconds = how.amount(IDLE_S)
             before = process.cpu_us()
@@ -42,8 +42,8 @@ def measure_subject(how: Options, subject: Subject) -> Iterator[Record]:
 def main() -> None:
     """Measure each subject."""
     how = options()
-    subjects = how.with_other([paidchat, Subject(IMPORTS, lambda _messages: importing())])
-    finish("start", measure(how, subjects, lambda subject: measure_subject(how, subject)))
+    subjects = how.with_other([paidchat, Subject(IMPORTS_ALONE, lambda _messages: importing())])
+    keep("start", how, measure(how, subjects, lambda subject: measure_subject(how, subject)))
 
 
 if __name__ == "__main__":

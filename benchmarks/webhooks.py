@@ -6,15 +6,15 @@
 from collections.abc import Iterator
 
 from benchmarks._events import check_all_posted, events, posts, webhook
+from benchmarks._figures import POSTGRESQL_ITSELF, WEBHOOK_ON_POSTGRESQL, WEBHOOK_ON_SQLITE
 from benchmarks._http import send
 from benchmarks._load import cost
 from benchmarks._postgres import PostgresServer, postgres_server
 from benchmarks._records import Record
-from benchmarks._rounds import Options, finish, measure, options
+from benchmarks._rounds import Options, keep, measure, options
 from benchmarks._servers import Server
 from benchmarks._subjects import Subject, express, on_postgres, paidchat, plain
 
-ON_SQLITE, ON_POSTGRES, ITS_OWN = "webhook, SQLite", "webhook, PostgreSQL", "webhook, PostgreSQL's own CPU"
 WEBHOOKS = 1_280
 WARM_UP = 128
 
@@ -33,7 +33,7 @@ def on_sqlite(how: Options) -> list[Record]:
     def run(subject: Subject) -> Iterator[Record]:
         with subject.serve() as server:
             warm_up(server)
-            yield cost(ON_SQLITE, subject.name, server, posts(server, how.amount(WEBHOOKS)))[0]
+            yield cost(WEBHOOK_ON_SQLITE, subject.name, server, posts(server, how.amount(WEBHOOKS)))[0]
             check_all_posted(server)
 
     return measure(how, how.with_other([paidchat, express, plain]), run)
@@ -47,8 +47,8 @@ def on_postgresql(how: Options, postgres: PostgresServer) -> list[Record]:
             warm_up(server)
             requests = posts(server, how.amount(WEBHOOKS))
             before = postgres.cpu_us()
-            yield cost(ON_POSTGRES, subject.name, server, requests)[0]
-            yield Record(ITS_OWN, subject.name, (postgres.cpu_us() - before) / len(requests))
+            yield cost(WEBHOOK_ON_POSTGRESQL, subject.name, server, requests)[0]
+            yield Record(POSTGRESQL_ITSELF, subject.name, (postgres.cpu_us() - before) / len(requests))
             check_all_posted(server)
 
     return measure(how, on_postgres(postgres, how.against), run)
@@ -69,7 +69,7 @@ def main() -> None:
     records = on_sqlite(how)
     with postgres_server() as postgres:
         records += on_postgresql(how, postgres)
-    finish("webhooks", records)
+    keep("webhooks", how, records)
 
 
 if __name__ == "__main__":
