@@ -1,7 +1,7 @@
 """Ready answers: the newest page and the board's settings, kept as bytes and sent before routing.
 
 Every visit asks for both. With routing, validation, a query and encoding, the page would take twelve times as much
-CPU, and the settings three times as much (`./dev bench requests`).
+CPU, and the settings three times as much (`./dev bench reads`).
 """
 
 import asyncio
