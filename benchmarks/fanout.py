@@ -20,7 +20,7 @@ from benchmarks._viewers import Viewers
 DELIVERIES = {FEW: TO_FEW, MANY: TO_MANY}
 POSTS = {FEW: 100, MANY: 20}  # one after the other
 BURST_POSTS, BURSTS = 60, 8
-WARM_UP = 20
+WARM_UP, WARM_UP_BURSTS = 10, 4
 
 Await = Callable[[int], float]
 
@@ -68,13 +68,13 @@ def measure_latency(name: str, times: Sequence[float]) -> Iterator[Record]:
 def measure_subject(how: Options, subject: Subject) -> Iterator[Record]:
     """Measure deliveries to few viewers and to many, and a burst to few."""
     with subject.serve() as server:
-        post_singly(server, posts(server, WARM_UP), nobody)
-        alone, _ = cpu_of_posts(server, posts(server, how.amount(POSTS[FEW])), nobody)
-        cost_of_bursts(server, 1, nobody)
+        # What is subtracted must not be the cost of a cold process, or deliveries would look too cheap.
+        cost_of_bursts(server, WARM_UP_BURSTS, nobody)
         burst_alone, _ = cost_of_bursts(server, how.amount(BURSTS), nobody)
+        alone, _ = cpu_of_posts(server, posts(server, how.amount(POSTS[FEW])), nobody)
         for count in (FEW,) if subject.name == PLAIN else (FEW, MANY):  # plain FastAPI takes minutes to let many in
             with Viewers(server.port, count) as viewers:
-                post_singly(server, posts(server, 2), viewers.await_entries)
+                post_singly(server, posts(server, WARM_UP), viewers.await_entries)
                 cpu, times = cpu_of_posts(server, posts(server, how.amount(POSTS[count])), viewers.await_entries)
                 yield Record(DELIVERIES[count], subject.name, (cpu - alone) / count, statistics.median(times) / count)
                 if count == FEW:
