@@ -21,6 +21,7 @@ DELIVERIES = {FEW: TO_FEW, MANY: TO_MANY}
 POSTS = {FEW: 100, MANY: 20}  # one after the other
 BURST_POSTS, BURSTS = 60, 8
 WARM_UP, WARM_UP_BURSTS = 10, 4
+SETTLED_S = 0.5  # a viewer that connects too soon after a message also gets that one, after its first frame
 
 Await = Callable[[int], float]
 
@@ -73,6 +74,7 @@ def measure_subject(how: Options, subject: Subject) -> Iterator[Record]:
         burst_alone, _ = cost_of_bursts(server, how.amount(BURSTS), nobody)
         alone, _ = cpu_of_posts(server, posts(server, how.amount(POSTS[FEW])), nobody)
         for count in (FEW,) if subject.name == PLAIN else (FEW, MANY):  # plain FastAPI takes minutes to let many in
+            time.sleep(SETTLED_S)
             with Viewers(server.port, count) as viewers:
                 post_singly(server, posts(server, WARM_UP), viewers.await_entries)
                 cpu, times = cpu_of_posts(server, posts(server, how.amount(POSTS[count])), viewers.await_entries)
