@@ -1,7 +1,7 @@
 """Measures the time from the click on Pay to the message in another window: a real demo, two real windows.
 
 The clock runs in the browser: from the click on the sandbox's Pay button, over its webhook, the commit and the feed,
-to the item in the second window's list. ./dev bench pay_to_seen [rounds]
+to the item in the second window's list. ./dev bench pay_to_seen [--rounds N] [--quick]
 """
 
 import contextlib
@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,9 +16,12 @@ from collections.abc import Iterator
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-ROUNDS = 20
+from benchmarks._figures import PAIDCHAT, PAY_TO_SEEN
+from benchmarks._records import Record
+from benchmarks._rounds import keep, options
+
+MESSAGES = 4  # in a round
 WARM_UP = 3
-TARGET_MS = 300
 BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
 LAUNCH_ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
@@ -43,7 +45,7 @@ def demo() -> Iterator[str]:
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as data:
         command = [sys.executable, "-m", "paidchat", "demo", "--no-open", "--port", str(port), "--data", data]
-        running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own program
+        running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert running.stdout
             assert any("is ready" in line for line in running.stdout), "the demo did not start"
@@ -78,21 +80,23 @@ def measure(buyer: Page, watcher: Page, text: str) -> float:
     return float(seen - clicked)
 
 
-def main(rounds: int = ROUNDS) -> None:
-    """Measure, and print the median and the worst."""
+def main() -> None:
+    """Measure, and keep the time of each message."""
+    how = options()
+    count = how.amount(MESSAGES) * how.rounds
     with demo() as url, two_windows() as (buyer, watcher):
         for page in (buyer, watcher):
             page.goto(url)
             expect(page.locator("#connection")).to_have_attribute("data-state", "live")
         watcher.evaluate(NOTE_MESSAGES)
-        times = [measure(buyer, watcher, f"Message number {number}") for number in range(WARM_UP + rounds)]
-    times = sorted(times[WARM_UP:])
-    load = os.getloadavg()[0]
-    print(f"from Pay to seen in another window, {len(times)} rounds, {os.cpu_count()} cores, load {load:.1f}")
-    print(f"median {statistics.median(times):.0f} ms, worst {times[-1]:.0f} ms, target {TARGET_MS} ms")
-    print(f"median / target: {statistics.median(times) / TARGET_MS:.2f}")
+        times = [measure(buyer, watcher, f"Message number {number}") for number in range(WARM_UP + count)]
+    keep(
+        "pay_to_seen",
+        how,
+        [Record(PAY_TO_SEEN, PAIDCHAT, wall=time * 1e3, round=n) for n, time in enumerate(times[WARM_UP:], 1)],
+    )
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the demo is stopped as well
-    main(*map(int, sys.argv[1:]))
+    main()

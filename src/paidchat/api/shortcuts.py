@@ -2,7 +2,7 @@
 
 FastAPI's routing, exit stacks, dependencies and validation take 0.3 ms, which is more than a webhook's share of the
 database. With them and a query, the newest page would take twelve times as much CPU, and the board's settings three
-times as much (`./dev bench requests`).
+times as much (`./dev bench reads`).
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,24 @@
+"""The names of what is measured, and of whom."""
+
+# Subjects
+PAIDCHAT, OTHER = "paidchat", "the other checkout"
+EXPRESS, EXPRESS_PG, FASTIFY, PLAIN, FLOOR = "Express", "Express + pg", "fastify", "plain FastAPI", "C floor"
+READY_BYTES = "fastify, ready bytes"
+CREATE_ALONE = "create_async alone"
+IMPORTS_ALONE = "imports alone"
+SMALL, LARGE = "a small board", "a large board"
+
+# Figures
+WEBHOOK_ON_SQLITE, WEBHOOK_ON_POSTGRESQL = "webhook, SQLite", "webhook, PostgreSQL"
+POSTGRESQL_ITSELF = "webhook, PostgreSQL's own CPU"
+NEWEST_PAGE, BOARD, HEALTH, LOOK_UP = "newest page", "board", "healthz", "payment lookup"
+FEW, MANY = 1_000, 5_000  # viewers
+TO_FEW, TO_MANY = f"delivery, {FEW:,} viewers", f"delivery, {MANY:,} viewers"
+IN_BURST = f"delivery in a burst of 60, {FEW:,} viewers"
+TO_LAST, TO_LAST_P99 = f"webhook to the last of {FEW:,}, median", f"webhook to the last of {FEW:,}, p99"
+IDLE_VIEWER = "idle viewer"
+PAYMENT = "payment"
+START, IDLE = "start", "idle, per second"
+GROWN_PAGE, GROWN_MIDDLE = "growth: newest page", "growth: page in the middle"
+GROWN_CATCH_UP, GROWN_WEBHOOK = "growth: catch-up of 100 entries", "growth: webhook"
+PAY_TO_SEEN = "from Pay to seen in another window"

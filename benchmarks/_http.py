@@ -1,0 +1,86 @@
+"""HTTP load: requests over a few connections, each answered before the next, and every answer checked."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import cast
+
+import uvloop
+
+AT_ONCE = 32
+TIMEOUT_S = 120
+_END = b"\r\n\r\n"
+_LENGTH = b"\r\ncontent-length:"
+
+
+class _Connection(asyncio.Protocol):
+    """Sends what is waiting, one request after the other."""
+
+    def __init__(self, waiting: list[bytes], expected: bytes, bodies: set[bytes], done: "asyncio.Future[None]") -> None:
+        self._waiting = waiting
+        self._expected = expected
+        self._bodies = bodies
+        self._done = done
+        self._received = b""
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._send_next()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        end = self._received.find(_END)
+        if end < 0:
+            return
+        head = self._received[: end + 2].lower()
+        start = end + len(_END)
+        length = int(head.partition(_LENGTH)[2].partition(b"\r\n")[0] or -1)
+        if length < 0 or not head.startswith(self._expected):
+            self._fail(self._received)
+        elif len(self._received) >= start + length:
+            self._bodies.add(self._received[start:])
+            self._received = b""
+            self._send_next()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._fail(str(error).encode())
+
+    def _send_next(self) -> None:
+        if self._waiting:
+            self._transport.write(self._waiting.pop())
+        elif not self._done.done():
+            self._done.set_result(None)
+            self._transport.close()
+
+    def _fail(self, words: bytes) -> None:
+        if not self._done.done():
+            self._done.set_exception(AssertionError(words[:500]))
+
+
+def request(method: str, path: str, body: bytes = b"", more: str = "") -> bytes:
+    """Return a request's bytes."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    return f"{head}{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def send(port: int, requests: Sequence[bytes], *, at_once: int = AT_ONCE, status: int = 200) -> set[bytes]:
+    """Send every request once; returns the different bodies that came back.
+
+    Raises:
+        AssertionError: an answer has another status, or a connection broke.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_send(port, requests, at_once, f"http/1.1 {status} ".encode()))
+
+
+async def _send(port: int, requests: Sequence[bytes], at_once: int, expected: bytes) -> set[bytes]:
+    loop = asyncio.get_running_loop()
+    waiting, bodies = list(reversed(requests)), set[bytes]()
+    async with asyncio.timeout(TIMEOUT_S):
+        done = [loop.create_future() for _ in range(min(at_once, len(requests)))]
+        for each in done:
+            connect = partial(_Connection, waiting, expected, bodies, each)
+            await loop.create_connection(connect, "127.0.0.1", port)
+        await asyncio.gather(*done)
+    return bodies

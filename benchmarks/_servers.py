@@ -1,0 +1,69 @@
+"""The servers to measure: a checkout's board, its peers, and the floor."""
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks._processes import (
+    LOAD_CORE,
+    NODE,
+    PEERS,
+    ROOT,
+    SERVER_CORE,
+    Process,
+    compiled,
+    free_port,
+    paidchat,
+    running,
+    wait_until_listening,
+)
+from benchmarks._stores import SECRET, Store, settings
+
+
+@dataclass
+class Server:
+    """A running server with its database; the floor has none."""
+
+    port: int
+    process: Process
+    store: Store | None = None
+    stripe: str = ""  # the sandbox's address, if it has one
+    posted: int = 0  # on the floor, which doesn't count them itself
+
+
+@contextlib.contextmanager
+def board(store: Store, checkout: Path = ROOT) -> Iterator[Server]:
+    """Run a checkout's board on a database, beside a sandbox on the load's core."""
+    port, stripe_port = free_port(), free_port()
+    url, stripe = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{stripe_port}"
+    with tempfile.TemporaryDirectory() as folder:
+        webhook = ("--webhook-url", f"{url}/stripe/webhook", "--webhook-secret", SECRET)
+        sandbox = ("sandbox", "--port", str(stripe_port), "--data", folder, *webhook)
+        serve = ("serve", "--port", str(port))
+        with (
+            paidchat(checkout, *sandbox, core=LOAD_CORE),
+            paidchat(checkout, *serve, core=SERVER_CORE, **settings(store, url, stripe)) as process,
+        ):
+            yield Server(port, process, store, stripe)
+
+
+@contextlib.contextmanager
+def peer(file: str, store: Store) -> Iterator[Server]:
+    """Run a peer on a database."""
+    port = free_port()
+    interpreter = NODE if file.endswith(".mjs") else sys.executable
+    environment = {"PORT": str(port), "DATABASE": store.address, "STRIPE_WEBHOOK_SECRET": SECRET}
+    with running(interpreter, PEERS / file, core=SERVER_CORE, **environment) as process:
+        wait_until_listening(port)
+        yield Server(port, process, store)
+
+
+@contextlib.contextmanager
+def floor() -> Iterator[Server]:
+    """Run the floor."""
+    port = free_port()
+    with running(compiled(PEERS / "floor.c"), str(port)) as process:
+        yield Server(port, process)
