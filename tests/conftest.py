@@ -1,5 +1,6 @@
 """Fixtures for every test folder: a board with its sandbox, served for the whole run."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -9,6 +10,12 @@ import structlog
 from tests.support.board_client import http_client
 from tests.support.postgres import Postgres
 from tests.support.served import Served, served_board
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking at thousands of tests over and over: 4 % of a run's CPU time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,38 +1,31 @@
 """What a person does with a board over HTTP: start a payment, pay it, and see it posted."""
 
 import asyncio
-import ssl
 import time
 from typing import Any
 
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from tests.support.contract import check_answer
+from tests.support.http_client import NO_TLS, TIMEOUT_S, Client
 from tests.support.served import Served
 from tests.support.shapes import Json
 
 PATIENCE_S = 10
-POLL_S = 0.01
-# Boards under test speak plain HTTP, and loading the machine's certificates for each client takes longer than a test.
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+POLL_S = 0.03  # the machine is busy with other tests meanwhile, and each look takes a millisecond of it
 
 
 def http_client(served: Served, **options: Any) -> httpx.AsyncClient:
     """Return a client of a board that checks every response against openapi.json and ignores proxy settings."""
-    transport = AiohttpTransport(verify=NO_TLS, trust_env=False)  # a request takes half the CPU of httpx's own
-    return _client(served, transport, **options)
+    return Client(served.url, event_hooks={"response": [check_answer]}, **options)
 
 
 def faithful_client(served: Served) -> httpx.AsyncClient:
     """Return such a client for what aiohttp would not send as it is: two headers of a name, a huge body at once."""
-    return _client(served, httpx.AsyncHTTPTransport(verify=NO_TLS, trust_env=False))
-
-
-def _client(served: Served, transport: httpx.AsyncBaseTransport, **options: Any) -> httpx.AsyncClient:
+    transport = httpx.AsyncHTTPTransport(verify=NO_TLS, trust_env=False)
     hooks = {"response": [check_answer]}
     return httpx.AsyncClient(
-        base_url=served.url, transport=transport, trust_env=False, timeout=20, event_hooks=hooks, **options
+        base_url=served.url, transport=transport, trust_env=False, timeout=TIMEOUT_S, event_hooks=hooks
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 
-from tests.support.board_client import NO_TLS, session_of
+from tests.support.board_client import session_of
+from tests.support.http_client import NO_TLS
 from tests.support.postgres import Postgres
 from tests.support.served import SECRET, Running, free_port, process
 from tests.support.shapes import Json

@@ -13,7 +13,7 @@ import pytest
 import paidchat
 from paidchat.background import SHAKY_AFTER
 from paidchat.domain import Question
-from paidchat.feed import feed
+from paidchat.feed import subscriber
 from paidchat.storage.group_commit import TASK as WRITER
 from paidchat.stripe.gateway import StripeGateway
 from tests.support.board_client import act, http_client, post, start, stripe_session
@@ -89,7 +89,7 @@ async def restarts(client: httpx.AsyncClient) -> dict[str, float]:
 @pytest.fixture
 async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     """A board for this test, with frequent heartbeats and a reconciler that runs every second."""
-    monkeypatch.setattr(feed, "HEARTBEAT_S", 1)
+    monkeypatch.setattr(subscriber, "HEARTBEAT_S", 1)
     with served_board(tmp_path, reconcile_seconds=1) as board:
         yield board
 

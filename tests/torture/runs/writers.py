@@ -15,7 +15,7 @@ from sqlalchemy import insert
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database
-from tests.support.board_client import NO_TLS
+from tests.support.http_client import NO_TLS
 from tests.support.postgres import Postgres
 from tests.support.rows import opened, payment_row
 from tests.support.served import free_port
