@@ -58,7 +58,13 @@ def document(records: Records) -> Iterator[str]:
     )
     yield from table.in_markdown(table.CHECKED, table.targets(records))
     yield from ("", f"![Each target as a share of what is allowed]({PLOT.name})", "", "## Figures", "")
-    yield from ("Medians, per request or delivery. CPU is the server process's alone.", "")
+    yield from (
+        "Medians, per request or delivery. CPU is the server process's alone. paidchat logs each webhook's verdict,",
+    )
+    yield from (
+        "and requests that are slow or fail (`PAIDCHAT_LOG_REQUESTS=slow-or-failed`); the peers log nothing.",
+        "",
+    )
     yield from table.in_markdown(table.FIGURES, table.figures(records))
     yield from _model(records)
 

@@ -79,6 +79,7 @@ def settings(store: Store, url: str, stripe: str) -> dict[str, str]:
         "PAIDCHAT_PUBLIC_URL": url,
         "PAIDCHAT_STRIPE_API_BASE": stripe,
         "PAIDCHAT_RATE_LIMIT": "off",
+        "PAIDCHAT_LOG_REQUESTS": "slow-or-failed",  # the peers log nothing
         "PAIDCHAT_MAX_OPEN_PAYMENTS": "1000000",
         "PAIDCHAT_MAX_VIEWERS_PER_CLIENT": "100000",
         "PAIDCHAT_RECONCILE_SECONDS": "3600",  # sweeps would ask about every payment that the benchmark made up

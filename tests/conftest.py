@@ -23,6 +23,7 @@ def _logs() -> None:
     """Send the logs of boards in this process to pytest, which shows them for a failing test."""
     structlog.configure(
         processors=[
+            structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,
             structlog.processors.format_exc_info,
             structlog.processors.KeyValueRenderer(key_order=["event"]),

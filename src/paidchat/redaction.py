@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final
 
 MAX_STRING: Final = 2048  # characters of a logged string, or of a line of a traceback
@@ -33,8 +34,14 @@ def redact_event(event: dict[str, object]) -> dict[str, object]:
         elif key == _EXCEPTION and isinstance(value, str):
             redacted[key] = _redact_traceback(value)
         else:
-            redacted[redact_text(str(key))] = _Redactor().redact(value)
+            redacted[_redact_key(key)] = _Redactor().redact(value)
     return redacted
+
+
+@lru_cache(maxsize=256)
+def _redact_key(key: object) -> str:
+    """Redact a field's name. There are a few dozen of them, in every entry."""
+    return redact_text(str(key))
 
 
 def redact_text(text: str) -> str:

@@ -1,5 +1,6 @@
 """What may be written and how it is shown: text stays text, and the page says why something cannot be sent."""
 
+import pytest
 from playwright.async_api import expect
 
 from tests.e2e.backstage import Backstage, backstage_of
@@ -44,6 +45,7 @@ async def test_hostile_texts_stay_text(windows: Windows, own_board: Served) -> N
         await expect(reader.messages).to_have_count(len(HOSTILE))
 
 
+@pytest.mark.long
 async def test_a_hostile_text_survives_the_composer(windows: Windows) -> None:
     """A script typed into the composer goes through checkout and comes back as plain text."""
     buyer = await windows.open()

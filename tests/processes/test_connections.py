@@ -99,6 +99,7 @@ async def sockets_left(board: Running, port: int, kinds: Iterable[tuple[bytes, b
     return left
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("many_descriptors")
 async def test_connections_that_come_to_nothing_leave_nothing(tmp_path: Path) -> None:
     """Of 100 concurrent connections of each kind nothing is left after 30 s, though their clients never close."""

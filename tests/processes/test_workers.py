@@ -5,6 +5,7 @@ import signal
 from contextlib import suppress
 
 import httpx
+import pytest
 import websockets
 
 from tests.support.cluster import Cluster, Node, client_of
@@ -12,6 +13,7 @@ from tests.support.following import following
 from tests.support.served import free_port, paidchat, process
 
 
+@pytest.mark.long
 async def test_a_rolling_restart_under_load_loses_nothing(cluster: Cluster) -> None:
     """On SIGHUP the workers are replaced one by one while people pay; a subscriber resumes and misses nothing."""
     port = free_port()
