@@ -50,6 +50,9 @@ class Wire:
     def pause_reading(self) -> None:
         """Do nothing: it never reads."""
 
+    def resume_reading(self) -> None:
+        """Do nothing: it never reads."""
+
     def close(self) -> None:
         """Cut it."""
         self.cut = True

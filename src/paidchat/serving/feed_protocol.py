@@ -88,8 +88,7 @@ class FeedProtocol(WebSocketsSansIOProtocol):
         connection = OpenConnection(transport, self.connections)
         transport.set_protocol(connection)  # type: ignore[arg-type]  # it has the methods of one
         if self._early and not transport.is_closing():
-            transport.resume_reading()
-            # In the loop's next turn, after the app's first frame.
-            self.loop.call_soon(connection.data_received, self._early)
+            # In the loop's next turn, after the app's first frame; reading stays paused until then.
+            self.loop.call_soon(connection.hear_early, self._early)
         del self.scope["extensions"][EXTENSION]  # with this object it would be a cycle
         return connection

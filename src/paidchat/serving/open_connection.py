@@ -178,6 +178,12 @@ class OpenConnection(msgspec.Struct, gc=False, eq=False):
             self._take(incoming, data[start : start + SLICE])
         incoming.rest()
 
+    def hear_early(self, data: bytes) -> None:
+        """Take what came during the handshake, while reading was paused, and go on reading after it."""
+        self.data_received(data)
+        if not self._is_deaf and not self.transport.is_closing():
+            self.transport.resume_reading()
+
     def _wake(self) -> Incoming:
         if self._incoming is None:
             self._incoming = Incoming()

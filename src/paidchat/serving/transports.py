@@ -26,6 +26,9 @@ class Transport(Protocol):
     def pause_reading(self) -> None:
         """Leave what arrives in the kernel."""
 
+    def resume_reading(self) -> None:
+        """Read again."""
+
     def close(self) -> None:
         """Close once the buffer is sent."""
 

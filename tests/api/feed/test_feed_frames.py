@@ -22,6 +22,7 @@ FIN, MASKED = 0x80, 0x80
 MAX_FRAME = 1024
 MOST_BYTES_PER_VIEWER = 6 * 1024
 CROWD = 200
+EAGER, EAGER_PINGS, EAGER_CHUNK = 60, 60, 50  # connections, pings of each, and bytes written at once
 
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, mask: bytes = bytes(4), size: int = 0) -> bytes:
@@ -213,3 +214,23 @@ async def test_an_idle_viewer_is_small(tmp_path: Path) -> None:
     with served_board(tmp_path, max_viewers_per_client=2 * CROWD) as served, sockets() as opened:
         per_viewer: Any = await asyncio.to_thread(measure, served, opened)
     assert per_viewer < MOST_BYTES_PER_VIEWER
+
+
+async def test_who_does_not_wait_for_the_handshake_is_heard_in_order(board: Served) -> None:
+    """Frames sent with the handshake and while it is answered are handled in the order in which they were sent."""
+    host, port = board.url.removeprefix("http://").split(":")
+    numbers = [str(number).encode() for number in range(EAGER_PINGS)]
+    sent = handshake() + b"".join(frame(PING, number) for number in numbers)
+    for _ in range(EAGER):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        try:
+            for start in range(0, len(sent), EAGER_CHUNK):
+                writer.write(sent[start : start + EAGER_CHUNK])
+                await asyncio.sleep(0)
+            await reader.readuntil(b"\r\n\r\n")
+            client = RawSocket(reader, writer)
+            async with asyncio.timeout(10):
+                answers = [await client.frame() for _ in range(EAGER_PINGS + 1)]
+        finally:
+            writer.transport.abort()
+        assert [each.payload for each in answers if each.opcode == PONG] == numbers
