@@ -1,12 +1,14 @@
 """Dying: simulates a crash of a board in this process, after which it can't use its database any more."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.engine import Engine
+
+from paidchat.storage.database import Database
 
 _doomed: ContextVar["Death | None"] = ContextVar("doomed", default=None)
 
@@ -36,10 +38,28 @@ class Death:
 
 
 @contextmanager
-def dying(engine: AsyncEngine, steps: int) -> Iterator[Death]:
+def dying(database: Database, steps: int) -> Iterator[Death]:
     """Cut a board off from its database after a number of steps within the block, until the end of the block."""
     death = Death(steps)
-    dialect = engine.sync_engine.dialect
+    token = _doomed.set(death)
+    try:
+        with ExitStack() as stack:
+            for engine in _engines(database):
+                stack.enter_context(_stepping(engine, death))
+            yield death
+    finally:
+        _doomed.reset(token)
+
+
+def _engines(database: Database) -> list[Engine]:
+    """Return the engines of a database: on SQLite, almost everything runs on that of its threads."""
+    of_threads = [database._sqlite._engine] if database._sqlite else []
+    return [database.engine.sync_engine, *of_threads]
+
+
+@contextmanager
+def _stepping(engine: Engine, death: Death) -> Iterator[None]:
+    dialect = engine.dialect
     commit = dialect.do_commit
 
     def before(*_: Any) -> None:
@@ -50,12 +70,10 @@ def dying(engine: AsyncEngine, steps: int) -> Iterator[Death]:
         commit(connection)
         death.step()
 
-    event.listen(engine.sync_engine, "before_cursor_execute", before)
+    event.listen(engine, "before_cursor_execute", before)
     setattr(dialect, "do_commit", do_commit)  # noqa: B010 - a method of this one object
-    token = _doomed.set(death)
     try:
-        yield death
+        yield
     finally:
-        _doomed.reset(token)
         setattr(dialect, "do_commit", commit)  # noqa: B010
-        event.remove(engine.sync_engine, "before_cursor_execute", before)
+        event.remove(engine, "before_cursor_execute", before)

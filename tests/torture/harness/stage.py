@@ -265,7 +265,7 @@ class Stage:
     async def crash(self, deed: Literal["start", "deliver", "look up", "sweep"], pick: int, steps: int) -> None:
         """Make the board die in the middle of an action, after a number of steps, and start another."""
         text, key = f"message {len(self.accounts)}", str(uuid.uuid4())
-        with dying(self.miniature.services.database.engine, steps) as death:
+        with dying(self.miniature.services.database, steps) as death:
             match deed:
                 case "start":
                     await self._try("POST", "/api/payments", {"text": text}, idempotency_key=key)
