@@ -13,7 +13,7 @@ from tests.support.served import Served, served_board
 
 
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from looking at thousands of tests over and over: 4 % of a run's CPU time."""
+    """Keep the garbage collector from looking at thousands of tests over and over: it took 5 % of the CPU."""
     gc.collect()
     gc.freeze()
 

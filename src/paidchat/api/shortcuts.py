@@ -1,8 +1,8 @@
 """Shortcuts: the busiest requests, answered before routing.
 
-FastAPI's routing, exit stacks, dependencies and validation take 0.3 ms, which is more than a webhook's share of the
-database. With them and a query, the newest page would take twelve times as much CPU, and the board's settings three
-times as much (`./dev bench reads`).
+FastAPI's routing, exit stacks, dependencies and validation took more than twice as much of a webhook's CPU as its share
+of the database (py-spy, 32 at a time). With them and a query, the newest page would take twelve times as much CPU, and
+the board's settings three times as much (`./dev bench reads`).
 """
 
 from dataclasses import dataclass

@@ -72,7 +72,7 @@ class CheckoutSessions:
             GatewayError: Stripe rejected the request or could not be reached.
         """
         opened = await self._open(payment, claim, anew_if_late=True)
-        assert opened is not None  # noqa: S101 - only the payments that are not tried anew expire
+        assert opened is not None  # noqa: S101 - only `recover` lets a payment expire
         return opened
 
     async def recover(self, payment: PaymentRecord) -> str | None:

@@ -60,7 +60,7 @@ class Incoming:
         return self._parser
 
     def parse(self, data: bytes) -> list[Frame]:
-        """Parse input, and return the frames that it completes; `failed` tells whether it was malformed."""
+        """Parse input, and return the frames that it completes; after malformed input, `is_over` is true."""
         parser = self._open_parser()
         parser.receive_data(data)
         frames = [event for event in parser.events_received() if isinstance(event, Frame)]

@@ -34,8 +34,8 @@ START_TIMEOUT_S: Final = 30  # for a worker to become ready
 class Server(uvicorn.Server):
     """uvicorn's server that calls back once it accepts connections, and logs when it can't accept more.
 
-    Its main loop waits to be told to stop. uvicorn's looks ten times a second, which was half of what an idle board
-    used, and stops a board up to 0.1 s later.
+    Its main loop waits to be told to stop. uvicorn's looks ten times a second: most of the times that an idle
+    board woke up for, and up to 0.1 s more before it stops.
     """
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None] | None = None) -> None:

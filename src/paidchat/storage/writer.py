@@ -29,7 +29,7 @@ class Crowded(Exception):
 
 @dataclass(eq=False, slots=True)
 class _Request:
-    """A function that waits for its turn, or, without one, somebody who wants to be the only writer for a while."""
+    """A function that waits for its turn; without one, a request to stop the writer while another connection writes."""
 
     work: Work | None
     done: "asyncio.Future[Any]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -69,8 +69,8 @@ class Writer:
     async def write(self, work: Work) -> Any:
         """Run a function; what it wrote is on disk when this returns.
 
-        A caller that is cancelled while it waits for its turn takes the function with it. Once it runs, the caller
-        waits for its end.
+        If the caller is cancelled before the function's turn, the function is dropped. Once it runs, the caller waits
+        for it to end.
 
         Raises:
             Crowded: it did not run.
