@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import structlog
 from prometheus_client import Counter
@@ -11,6 +11,7 @@ from prometheus_client import Counter
 log = structlog.get_logger(__name__)
 
 Work = Callable[[], Awaitable[None]]
+T = TypeVar("T")
 
 FIRST_BACKOFF_S: Final = 0.1
 LONGEST_BACKOFF_S: Final = 5.0
@@ -150,3 +151,20 @@ async def _end(running: asyncio.Task[None], deadline: float) -> bool:
             log.error("background.stuck", task=running.get_name())
             return False
     return True
+
+
+async def finish(cleaning_up: Awaitable[T]) -> T:
+    """Wait for something to end even if the caller is cancelled meanwhile, which is raised afterwards.
+
+    What cleans up in a `finally` needs this: the cancellation may come just as it begins, and would stop it.
+    """
+    running = asyncio.ensure_future(cleaning_up)
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait({running})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from running.exception()
+    return running.result()

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from paidchat import background
-from paidchat.background import SHAKY_AFTER, Supervisor
+from paidchat.background import SHAKY_AFTER, Supervisor, finish
 
 NAME = "paidchat:test"
 PATIENCE_S = 20
@@ -241,3 +241,48 @@ async def test_stopping_ends_errands(restarts: Counter) -> None:
         await begun.wait()
     supervisor.run_once("errand", errand)
     assert "errand" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+@pytest.mark.parametrize("cancellations", [1, 3])
+async def test_cleaning_up_is_finished_despite_cancellations(cancellations: int) -> None:
+    """What is waited for with `finish` ends even if its caller is cancelled, and then the caller is cancelled."""
+    steps: list[str] = []
+
+    async def clean_up() -> None:
+        await asyncio.sleep(0.05)
+        steps.append("cleaned up")
+
+    async def work() -> None:
+        try:
+            steps.append("worked")
+        finally:
+            await finish(clean_up())
+        steps.append("went on")
+
+    task = asyncio.create_task(work())
+    for _ in range(cancellations):
+        await asyncio.sleep(0.01)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert steps == ["worked", "cleaned up"]
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_what_cleaning_up_raises_is_not_lost(*, cancelled: bool) -> None:
+    """An error in cleaning up is raised, or is the cause of the cancellation that came meanwhile."""
+
+    async def clean_up() -> None:
+        await asyncio.sleep(0.02)
+        raise ValueError("dirty")
+
+    task = asyncio.create_task(finish(clean_up()))
+    await asyncio.sleep(0.01)
+    if not cancelled:
+        with pytest.raises(ValueError, match="dirty"):
+            await task
+        return
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as raised:
+        await task
+    assert isinstance(raised.value.__cause__, ValueError)

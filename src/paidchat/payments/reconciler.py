@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.engine import Connection
 
+from paidchat.background import finish
 from paidchat.clients import client_id
 from paidchat.domain import TO_BE_RETRIED, DomainError, PaymentStatus, ProviderUnavailable, Question, Verdict, is_open
 from paidchat.observability import Metrics
@@ -155,7 +156,7 @@ class Reconciler:
             findings.refunds = len(await refunds.send_due(self._database, self._gateway))
             findings.pruned = await self._prune()
         finally:
-            await self._database.write(reconciliation.release_sweep, self._holder, events_since=read_to)
+            await finish(self._database.write(reconciliation.release_sweep, self._holder, events_since=read_to))
         self._metrics.sweep_failures.inc(findings.failed)
         if findings != Findings(asked=findings.asked):
             found = {"events": findings.events, "refunds": findings.refunds, "pruned": findings.pruned}

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from sqlalchemy.engine import Connection
 
-from paidchat.background import Supervisor
+from paidchat.background import Supervisor, finish
 from paidchat.domain import LONGEST_OPEN
 from paidchat.records import PaymentRecord
 from paidchat.storage import claims, clock, queries
@@ -157,7 +157,7 @@ class CheckoutSessions:
         try:
             yield
         except BaseException:
-            if not await self._release(claim.payment_id, claim.until):
+            if not await finish(self._release(claim.payment_id, claim.until)):
                 release = partial(self._keep_releasing, claim.payment_id, claim.until)
                 self._background.run_once(f"release {claim.payment_id}", release)
             raise

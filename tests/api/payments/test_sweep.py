@@ -22,7 +22,6 @@ from tests.support.served import served_board
 
 PERIOD_S = 4
 STOPS = 40
-A_SWEEP_S = 0.02
 PAYERS = 6
 
 
@@ -102,12 +101,15 @@ async def test_a_sweep_that_is_stopped_leaves_the_next_one_free(tmp_path: Path) 
     with served_board(tmp_path, reconcile_seconds=3600) as served:
         async with core(served.settings) as stopped, core(served.settings) as other:
             await first_sweep_over(served.settings.database_url)
+            took_s = 0.0
             for _ in range(STOPS):
                 sweep = asyncio.create_task(stopped.reconciler.sweep())
-                await asyncio.sleep(moments.uniform(0, A_SWEEP_S))
+                await asyncio.sleep(moments.triangular(0, took_s, took_s))  # cleaning up comes last
                 sweep.cancel()
                 await asyncio.wait({sweep})
+                began = time.monotonic()
                 assert await other.reconciler.sweep() is not None, f"seed {seed}"
+                took_s = time.monotonic() - began
 
 
 async def test_only_stripe_closes_a_payment(tmp_path: Path) -> None:
