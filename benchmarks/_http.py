@@ -1,6 +1,7 @@
 """HTTP load: requests over a few connections, each answered before the next, and every answer checked."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import cast
@@ -70,16 +71,27 @@ def send(port: int, requests: Sequence[bytes], *, at_once: int = AT_ONCE, status
     Raises:
         AssertionError: an answer has another status, or a connection broke.
     """
+    return send_to([port], requests, at_once=at_once, status=status)
+
+
+def send_to(
+    ports: Sequence[int], requests: Sequence[bytes], *, at_once: int = AT_ONCE, status: int = 200
+) -> set[bytes]:
+    """Send every request once, over connections to each of the ports; returns the different bodies that came back.
+
+    Raises:
+        AssertionError: an answer has another status, or a connection broke.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_send(port, requests, at_once, f"http/1.1 {status} ".encode()))
+        return runner.run(_send(ports, requests, at_once, f"http/1.1 {status} ".encode()))
 
 
-async def _send(port: int, requests: Sequence[bytes], at_once: int, expected: bytes) -> set[bytes]:
+async def _send(ports: Sequence[int], requests: Sequence[bytes], at_once: int, expected: bytes) -> set[bytes]:
     loop = asyncio.get_running_loop()
     waiting, bodies = list(reversed(requests)), set[bytes]()
     async with asyncio.timeout(TIMEOUT_S):
         done = [loop.create_future() for _ in range(min(at_once, len(requests)))]
-        for each in done:
+        for each, port in zip(done, itertools.cycle(ports), strict=False):
             connect = partial(_Connection, waiting, expected, bodies, each)
             await loop.create_connection(connect, "127.0.0.1", port)
         await asyncio.gather(*done)

@@ -18,10 +18,11 @@ class Record:
     cpu: float | None = None  # µs, of the server's process alone
     wall: float | None = None  # µs
     kib: float | None = None  # of memory
+    count: float | None = None
     round: int = 0
 
 
-MEASURES = ("cpu", "wall", "kib")
+MEASURES = ("cpu", "wall", "kib", "count")
 
 
 class Records:

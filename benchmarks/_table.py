@@ -6,9 +6,9 @@ from benchmarks._figures import OTHER, PAIDCHAT
 from benchmarks._records import MEASURES, Records
 from benchmarks._targets import TARGETS
 
-FIGURES = ("figure", "subject", "CPU, µs", "wall, µs", "memory, KiB")
+FIGURES = ("figure", "subject", "CPU, µs", "wall, µs", "memory, KiB", "count")
 CHECKED = ("target", "measured", "wanted", "")
-COMPARED = ("paidchat / the other checkout", "CPU", "wall", "memory")
+COMPARED = ("paidchat / the other checkout", "CPU", "wall", "memory", "count")
 
 Row = Sequence[str]
 

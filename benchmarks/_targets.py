@@ -62,6 +62,8 @@ class Target:
 
     def share(self, value: float) -> float:
         """Return the value as a share of what is allowed: 1 or less is met."""
+        if not self.limit:
+            return float(value > 0) * 2
         return self.limit / value if self.kind is Kind.FASTER else value / self.limit
 
     def text_of(self, value: float) -> str:
@@ -74,6 +76,8 @@ class Target:
                 return f"{value / 1e4:.2f} %"  # µs in a second
             case "cpu" | "wall":
                 return f"{value / MS:{sign}.2f} ms"
+            case "count":
+                return f"{value:,.0f}"
             case _ if self.kind is Kind.MORE:
                 return f"{value / MIB:{sign}.1f} MiB"
             case _:
@@ -133,6 +137,7 @@ TARGETS = (
         "memory at the start over importing alone", figures.START, "kib", figures.IMPORTS_ALONE, Kind.MORE, 20 * MIB
     ),
     _within("idle process, of a core", figures.IDLE, "cpu", 0.002 * 1e6),
+    _within("requests failed 10 s after an overload", figures.RECOVERED, "count", 0),
     _within("from Pay to seen in another window", figures.PAY_TO_SEEN, "wall", 300 * MS),
     _grown(figures.GROWN_PAGE),
     _grown(figures.GROWN_CATCH_UP),

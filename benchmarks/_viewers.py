@@ -7,6 +7,7 @@ from typing import Self
 from benchmarks._processes import HERE, compiled
 
 TIMEOUT_S = 60
+SETTLED_S = 0.5  # a viewer that connects too soon after a message also gets that one, after its first frame
 
 
 class Viewers:

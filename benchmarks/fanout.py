@@ -15,13 +15,12 @@ from benchmarks._records import Record
 from benchmarks._rounds import Options, keep, measure, options
 from benchmarks._servers import Server
 from benchmarks._subjects import Subject, c_floor, express, paidchat, plain
-from benchmarks._viewers import Viewers
+from benchmarks._viewers import SETTLED_S, Viewers
 
 DELIVERIES = {FEW: TO_FEW, MANY: TO_MANY}
 POSTS = {FEW: 100, MANY: 20}  # one after the other
 BURST_POSTS, BURSTS = 60, 8
 WARM_UP, WARM_UP_BURSTS = 10, 4
-SETTLED_S = 0.5  # a viewer that connects too soon after a message also gets that one, after its first frame
 
 Await = Callable[[int], float]
 
