@@ -198,7 +198,7 @@ async def test_a_bad_function_takes_nothing_of_its_neighbours_back(crowd: Crowd)
 
 def double(connection: Connection, items: Sequence[int]) -> list[int]:
     """Add the items to the counter, and return the double of each; refuse all if one of them is negative."""
-    increment(connection, sum(items))
+    queries.take_seqs(connection, sum(items))
     if min(items) < 0:
         raise LookupError("on purpose")
     return [2 * item for item in items]

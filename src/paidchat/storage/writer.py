@@ -89,9 +89,10 @@ class Writer:
         """Begin to write the next group, if anybody waits and none is being written."""
         if self._writing is not None or not self._waiting:
             return
-        group = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
+        group: list[Request] = []  # is filled when the task begins, with those that come until then too
         # Not in a task group: it ends after the last request that waits for it, and `close` awaits it.
-        self._writing = asyncio.create_task(self._write(group), name=TASK, context=group[0].context.copy())
+        context = self._waiting[0].context.copy()
+        self._writing = asyncio.create_task(self._write(group), name=TASK, context=context)
         self._groups.add(self._writing)
         self._writing.add_done_callback(partial(self._ended, group))
 
@@ -101,10 +102,11 @@ class Writer:
             self._writing = None
             self._write_next()
 
-    async def _write(self, group: Sequence[Request]) -> None:
+    async def _write(self, group: list[Request]) -> None:
         this = asyncio.current_task()
+        group += [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
         try:
-            outcomes = await self._commit(group)
+            outcomes = await self._commit(group) if group else []
         except Exception as error:
             if is_of_one_transaction(error) or not (is_outage(error) or len(group) == 1):
                 log.warning("group_commit.failed", requests=len(group), exc_info=error)
