@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, select, update
+from sqlalchemy import event, func, insert, select, update
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
@@ -94,7 +96,7 @@ async def test_a_write_outlives_its_caller(new_sqlite_url: Callable[[], str]) ->
 
 async def test_a_locked_file_is_an_outage(new_sqlite_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
     """While another process holds the file, a write is refused as an outage, and reads go on."""
-    monkeypatch.setattr("paidchat.storage.database.LOCK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("paidchat.storage.sqlite.LOCK_TIMEOUT_S", 0.2)
     url = new_sqlite_url()
     async with migrated(url) as database, opened(url) as other, other.transaction():
         with pytest.raises(DatabaseUnavailable) as refused:
@@ -106,27 +108,46 @@ async def test_a_locked_file_is_an_outage(new_sqlite_url: Callable[[], str], mon
 class Held:
     """A function that writes, once it is let go, and says when it has begun."""
 
-    def __init__(self) -> None:
+    def __init__(self, lock: Any) -> None:
         self.begun = asyncio.Event()
-        self.go = threading.Event()
+        self._go = threading.Event()
+        self._lock = lock  # on PostgreSQL, a connection that has a lock on 1
         self._loop = asyncio.get_running_loop()
+        self._unlocking: asyncio.Task[str] | None = None
 
     def write(self, connection: Connection) -> int:
         """Increment the counter."""
         self._loop.call_soon_threadsafe(self.begun.set)
-        self.go.wait(10)
+        if self._lock is None:
+            self._go.wait(10)
+        else:
+            connection.execute(select(func.pg_advisory_xact_lock(1)))
         return increment(connection)
+
+    def let_go(self) -> None:
+        """Let it write."""
+        self._go.set()
+        if self._lock is not None and self._unlocking is None:
+            self._unlocking = asyncio.create_task(self._lock.execute("SELECT pg_advisory_unlock_all()"))
 
 
 @pytest.fixture
-async def crowd(new_sqlite_url: Callable[[], str]) -> AsyncIterator[tuple[Database, Held, "asyncio.Task[int]"]]:
-    """A database on SQLite that is being written to, so that what comes now has to wait and shares a transaction."""
-    async with migrated(new_sqlite_url()) as database:
-        held = Held()
+async def crowd(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Database, Held, "asyncio.Task[int]"]]:
+    """A database that is being written to, so that what comes now has to wait and shares a transaction."""
+    monkeypatch.setattr("paidchat.storage.postgresql.GROUP_LOCK_TIMEOUT_S", 10)
+    async with AsyncExitStack() as stack:
+        other = await stack.enter_async_context(opened(database.url.render_as_string(hide_password=False)))
+        lock = await other.connect() if database.backend == "postgresql" else None
+        if lock is not None:
+            stack.push_async_callback(lock.close)
+            await lock.execute("SELECT pg_advisory_lock(1)")
+        held = Held(lock)
         first = asyncio.create_task(database.write(held.write))
         await held.begun.wait()
         yield database, held, first
-        held.go.set()
+        held.let_go()
         await first
 
 
@@ -146,7 +167,7 @@ async def test_those_that_come_at_once_share_a_commit(crowd: Crowd) -> None:
     await asyncio.sleep(0)
     event.listen(Engine, "commit", count)
     try:
-        held.go.set()
+        held.let_go()
         assert await asyncio.gather(*writes) == list(range(2, 22))
     finally:
         event.remove(Engine, "commit", count)
@@ -169,10 +190,45 @@ async def test_a_bad_function_takes_nothing_of_its_neighbours_back(crowd: Crowd)
         asyncio.create_task(database.write(work)) for work in (increment, fail, increment, break_a_rule, increment)
     ]
     await asyncio.sleep(0)
-    held.go.set()
+    held.let_go()
     results = await asyncio.gather(*writes, return_exceptions=True)
-    assert [type(result) for result in results] == [int, LookupError, int, IntegrityError, int]
+    assert [type(result) for result in results] == [int, LookupError, int, IntegrityError, int], results
     assert await counter(database) == 4
+
+
+def double(connection: Connection, items: Sequence[int]) -> list[int]:
+    """Add the items to the counter, and return the double of each; refuse all if one of them is negative."""
+    queries.take_seqs(connection, sum(items))
+    if min(items) < 0:
+        raise LookupError("on purpose")
+    return [2 * item for item in items]
+
+
+async def test_items_that_wait_share_a_call(database: Database) -> None:
+    """A function of items is called once for the items of all who wait, and each gets the results of its own."""
+    calls = []
+
+    def counted(connection: Connection, items: Sequence[int]) -> list[int]:
+        calls.append(len(items))
+        return double(connection, items)
+
+    pairs = [(2 * number, 2 * number + 1) for number in range(96)]
+    results = await asyncio.gather(*(database.write_together(counted, pair) for pair in pairs))
+    assert results == [[2 * one, 2 * other] for one, other in pairs]
+    assert sum(calls) == 192
+    assert len(calls) <= 4
+    assert await counter(database) == sum(map(sum, pairs))
+
+
+async def test_bad_items_fail_alone(database: Database) -> None:
+    """If a shared call fails, each one's items are tried again without the others'."""
+    calls = (database.write_together(double, items) for items in ([1, 2], [3, -3], [4], [5, -1]))
+    results = await asyncio.gather(*calls, database.write(increment), return_exceptions=True)
+    assert [result if isinstance(result, list) else type(result) for result in results] == [
+        *([2, 4], LookupError, [8], LookupError),
+        int,
+    ]
+    assert await counter(database) == 8
 
 
 async def test_who_gives_up_waiting_writes_nothing(crowd: Crowd) -> None:
@@ -183,7 +239,7 @@ async def test_who_gives_up_waiting_writes_nothing(crowd: Crowd) -> None:
     writes[1].cancel()
     writes[3].cancel()
     await asyncio.wait({writes[1], writes[3]})
-    held.go.set()
+    held.let_go()
     await asyncio.gather(*writes, return_exceptions=True)
     assert await counter(database) == 4
 
@@ -197,13 +253,13 @@ async def test_nobody_waits_for_ever(crowd: Crowd, monkeypatch: pytest.MonkeyPat
     results = await asyncio.gather(*writes, return_exceptions=True)
     assert {type(result) for result in results} == {DatabaseUnavailable}
     assert [str(result) for result in results[3:]] == ["too many are waiting to write"] * 2
-    held.go.set()
+    held.let_go()
     assert await database.write(increment) == 2
 
 
-async def test_a_database_that_closes_finishes_what_it_was_asked_for(new_sqlite_url: Callable[[], str]) -> None:
+async def test_a_database_that_closes_finishes_what_it_was_asked_for(new_url: Callable[[], str]) -> None:
     """Writes that wait when the database is closed are written first."""
-    url = new_sqlite_url()
+    url = new_url()
     async with migrated(url):
         async with opened(url) as database:
             writes = [asyncio.create_task(database.write(increment)) for _ in range(50)]
@@ -215,7 +271,7 @@ async def test_a_query_without_end_is_an_outage(
     new_sqlite_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A read that takes too long is ended, and its thread reads on for others."""
-    monkeypatch.setattr("paidchat.storage.database.STATEMENT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("paidchat.storage.sqlite.STATEMENT_TIMEOUT_S", 0.2)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     async with migrated(new_sqlite_url()) as database:
         reads = [database.read(lambda connection: connection.exec_driver_sql(endless).scalar()) for _ in range(5)]

@@ -67,7 +67,9 @@ QUESTIONS: list[tuple[str, Ask]] = [
 async def test_no_question_scans_or_sorts(filled: Database, name: str, ask: Ask) -> None:
     """Pages, the log and every lookup are searched by a key; nothing reads or sorts a whole table."""
     for plan in await plans_of(filled, ask):
-        scans = [step for step in plan.split("; ") if step.startswith("SCAN") and "USING INDEX" not in step]
+        # A virtual table is the list of ids that was asked for.
+        allowed = ("USING INDEX", "VIRTUAL TABLE")
+        scans = [step for step in plan.split("; ") if step.startswith("SCAN") and not any(map(step.count, allowed))]
         assert not scans, f"{name}: {plan}"
         assert "TEMP B-TREE" not in plan, f"{name}: {plan}"
 

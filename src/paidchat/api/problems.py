@@ -14,7 +14,7 @@ from starlette.routing import Match, Mount
 
 from paidchat import domain, wire
 from paidchat.storage.database import DatabaseUnavailable
-from paidchat.storage.group_commit import WriteInterrupted
+from paidchat.storage.writer import WriteInterrupted
 
 log = structlog.get_logger(__name__)
 

@@ -25,7 +25,6 @@ from paidchat.payments.settlement import Settlement
 from paidchat.records import ReceivedEvent
 from paidchat.storage import clock, inbox, queries
 from paidchat.storage.database import Database, DatabaseUnavailable
-from paidchat.storage.group_commit import GroupCommit
 from paidchat.stripe.events import ForeignEvent, IntentNews, News, UnreadableEvent
 from paidchat.stripe.gateway import GatewayError, RequestRefused, StripeGateway
 
@@ -46,7 +45,6 @@ class Fulfilment:
         self._metrics = metrics
         self._board_tag = board_tag
         self._livemode = livemode
-        self._commits = GroupCommit(self._fulfill, is_outage=lambda error: isinstance(error, DatabaseUnavailable))
 
     async def handle(self, news: News) -> Verdict:
         """Apply an event from Stripe.
@@ -129,14 +127,12 @@ class Fulfilment:
         """Apply facts in one transaction; returns the verdict on each.
 
         Idempotent and safe to call concurrently, with the facts in any order
-        (docs.stripe.com/checkout/fulfillment#create-fulfillment-function). It is on disk when this returns.
+        (docs.stripe.com/checkout/fulfillment#create-fulfillment-function). It is on disk when this returns. Calls that
+        come at once are settled together.
         """
-        return await self._commits.submit(facts)
-
-    async def _fulfill(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
         for _ in range(MAX_ATTEMPTS):
             try:
-                verdicts = await self._database.write(self._settle, facts)
+                verdicts = await self._database.write_together(self._settle, facts)
             except inbox.StoredMeanwhile:
                 continue
             self._report(facts, verdicts)

@@ -22,7 +22,7 @@ from paidchat.payments.sessions import CLAIM_TTL, CheckoutSessions
 from paidchat.records import PaymentRecord
 from paidchat.storage import claims, clock, inbox, queries, reconciliation
 from paidchat.storage.database import Database, DatabaseUnavailable
-from paidchat.storage.group_commit import WriteInterrupted
+from paidchat.storage.writer import WriteInterrupted
 from paidchat.stripe.gateway import GatewayError, RequestRefused, StripeGateway, UnreadableAnswer
 
 log = structlog.get_logger(__name__)

@@ -1,103 +1,27 @@
-"""The database: its engine, the differences between SQLite and PostgreSQL, and the only place that commits."""
+"""The database: runs functions in transactions, and is the only place that commits."""
 
 import asyncio
-import os
-import sqlite3
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from contextvars import copy_context
-from functools import partial
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-import asyncpg
-from sqlalchemy import create_engine, event
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from paidchat.storage import sqlite
+from paidchat.storage.group import Request
 from paidchat.storage.notify import Wakeups, announce
-from paidchat.storage.postgres_url import connect_arguments
+from paidchat.storage.outages import DatabaseUnavailable, telling_outages
+from paidchat.storage.postgresql import PostgreSQL, connected
 from paidchat.storage.sessions import Connection as AsyncpgConnection
-from paidchat.storage.sessions import check_sessions
-from paidchat.storage.writer import Crowded, Writer
+from paidchat.storage.sqlite import SQLite
 
-LOCK_TIMEOUT_S = 3  # for a lock that another process holds; Stripe retries, and requests that wait longer only pile up
-STATEMENT_TIMEOUT_S = 5
-CONNECT_TIMEOUT_S = 3
-# Set after connecting, not while connecting: poolers such as PgBouncer reject most settings there.
-SESSION_SETTINGS = f"""
-    SET lock_timeout = '{LOCK_TIMEOUT_S}s';
-    SET statement_timeout = '{STATEMENT_TIMEOUT_S}s';
-    SET idle_in_transaction_session_timeout = '10s' -- a hanging process must not lock the counter for the others
-"""
-READERS = 4  # threads that read SQLite
-INSTRUCTIONS = 10_000  # of SQLite's virtual machine between two looks at the clock, about a millisecond
-POOL_SIZE = 10  # connections per process, besides the listener's
-# Classes of PostgreSQL errors that the statement did not cause: connection, state, resources, a lock timeout,
-# a deadlock, an operator's intervention, the system
-# (postgresql.org/docs/current/errcodes-appendix.html).
-_OUTAGES = frozenset({"08", "25", "40", "53", "55", "57", "58"})
-LOCKED = frozenset({"55P03", "40P01"})  # lock timeout, deadlock
-_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_PRIMARY = 0xFF  # the lowest byte of SQLite's extended codes is the primary code (sqlite.org/rescode.html)
+__all__ = ["Database", "DatabaseUnavailable"]
+
 T = TypeVar("T")
 P = ParamSpec("P")
+Item = TypeVar("Item")
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
-
-
-class DatabaseUnavailable(Exception):
-    """The database is unreachable, locked, full or shutting down, so any request would fail.
-
-    The text is the driver's. Other database errors are bugs of ours and are raised as SQLAlchemy's.
-    """
-
-    @property
-    def is_locked(self) -> bool:
-        """Whether the cause was a lock: a timeout, or a deadlock, in which our transaction was rolled back."""
-        state, code = _codes(self.__cause__)
-        return state in LOCKED or (code is not None and code & _PRIMARY in _BUSY)
-
-
-@contextmanager
-def _telling_outages() -> Iterator[None]:
-    """Translate outages into DatabaseUnavailable. Await nothing but the database inside."""
-    try:
-        yield
-    except Exception as error:
-        if not _is_outage(error):
-            raise
-        raise DatabaseUnavailable(_words(error)) from error
-
-
-def _is_outage(error: Exception) -> bool:
-    if not isinstance(error, DBAPIError):
-        return isinstance(error, PoolTimeout | OSError | TimeoutError | Crowded)
-    state, code = _codes(error)
-    if state is not None:
-        return state[:2] in _OUTAGES
-    if code is not None and code & _PRIMARY == sqlite3.SQLITE_ERROR:
-        return False  # a missing table or column
-    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-
-
-def _codes(error: BaseException | None) -> tuple[str | None, int | None]:
-    """Return PostgreSQL's and SQLite's code for an error, each None if it has none."""
-    cause = _cause(error)
-    return getattr(cause, "sqlstate", None), getattr(cause, "sqlite_errorcode", None)
-
-
-def _cause(error: BaseException | None) -> BaseException | None:
-    """Return the driver's error, unwrapped from SQLAlchemy's."""
-    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-
-
-def _words(error: Exception) -> str:
-    cause = _cause(error)
-    return str(cause) or type(cause).__name__
 
 
 class Database:
@@ -111,7 +35,9 @@ class Database:
         self.changes = Wakeups()
         self.transactions = 0  # that may have written, and have ended; what was read before one may be out of date
         self.engine: AsyncEngine
-        self._sqlite: _SQLite | None = None
+        self._sqlite: SQLite | None = None
+        self._postgresql: PostgreSQL | None = None
+        self._alone = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         """Create the engine, without connecting yet.
@@ -120,28 +46,23 @@ class Database:
             DatabaseUnavailable: the file cannot be created.
         """
         if self.backend == "sqlite":
-            with _telling_outages():
-                _make_private(Path(str(self.url.database)))
-            self.engine = create_async_engine(self.url, connect_args={"timeout": LOCK_TIMEOUT_S})
-            _prepare_sqlite(self.engine.sync_engine)
-            self._sqlite = _SQLite(self.url)
+            self._sqlite = SQLite(self.url)
+            self.engine = create_async_engine(self.url, connect_args={"timeout": sqlite.LOCK_TIMEOUT_S})
+            sqlite.prepare(self.engine.sync_engine)
         else:
-            # The URL goes to the driver unchanged, so it means the same here as to the listener.
-            self.engine = create_async_engine(
-                f"{DRIVERS['postgresql']}://",
-                pool_size=POOL_SIZE,
-                max_overflow=0,
-                pool_timeout=LOCK_TIMEOUT_S,
-                pool_pre_ping=True,
-                async_creator=self.connect,
-            )
+            self._postgresql = PostgreSQL(self._given_url)
+            self.engine = self._postgresql.engine
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close every connection."""
-        if self._sqlite is not None:
-            await self._sqlite.close()
+        """Close every connection, after what waits has been written."""
+        await (self._sqlite or self._server).close()
         await self.engine.dispose()
+
+    @property
+    def _server(self) -> PostgreSQL:
+        assert self._postgresql is not None  # noqa: S101 - open, and not SQLite
+        return self._postgresql
 
     async def connect(self, application_name: str = "paidchat") -> AsyncpgConnection:
         """Open another connection to PostgreSQL, with timeouts on both sides.
@@ -149,13 +70,7 @@ class Database:
         Raises:
             OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError: as asyncpg does.
         """
-        connection = await asyncpg.connect(**self._arguments(application_name))
-        try:
-            await connection.execute(SESSION_SETTINGS)
-        except BaseException:
-            connection.terminate()
-            raise
-        return connection
+        return await self._server.connect(application_name)
 
     async def check_sessions(self) -> None:
         """Check that connections keep their sessions, which they don't behind a transaction pooler.
@@ -163,22 +78,8 @@ class Database:
         Raises:
             DatabaseUnavailable: they don't, or connecting failed.
         """
-        if self.backend != "postgresql":
-            return
-        try:
-            await check_sessions(partial(asyncpg.connect, **self._arguments("paidchat check")))
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-            raise DatabaseUnavailable(_words(error)) from error
-
-    def _arguments(self, application_name: str) -> dict[str, Any]:
-        given = connect_arguments(self._given_url)
-        named = {"application_name": application_name, **given.get("server_settings", {})}
-        return {
-            "timeout": CONNECT_TIMEOUT_S,
-            "command_timeout": STATEMENT_TIMEOUT_S,
-            **given,
-            "server_settings": named,
-        }
+        if self._postgresql is not None:
+            await self._postgresql.check_sessions()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -190,12 +91,12 @@ class Database:
             DatabaseUnavailable: nothing was written, unless the connection broke while it committed.
         """
         try:
-            with _telling_outages():
-                async with self._turn(), self._connected() as connection:
+            with telling_outages():
+                async with self._alone if self._sqlite else nullcontext(), connected(self.engine) as connection:
                     await connection.execution_options(paidchat_writes=True)
                     async with connection.begin():
                         yield connection
-                        await announce(connection)
+                        await connection.run_sync(announce)
         finally:
             self.transactions += 1
         self.changes.wake()
@@ -203,18 +104,37 @@ class Database:
     async def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a writing transaction: committed to disk when this returns, rolled back when it raises.
 
-        On SQLite it runs whole in the writer's thread, so that a transaction changes threads once and not at every
-        statement: 8 payments are fulfilled in 7 ms instead of 19. Functions that come at once share a transaction.
+        Functions that come at once share a transaction, each in a savepoint. On SQLite it runs in the writer's thread,
+        so that a transaction changes threads once and not at every statement: 8 payments are fulfilled in 7 ms instead
+        of 19.
 
         Raises:
             DatabaseUnavailable: nothing was written, unless the connection broke while it committed.
+            WriteInterrupted: the task that wrote was cancelled; it may have been written or not.
         """
-        if self._sqlite is None:
-            async with self.transaction() as connection:
-                return await connection.run_sync(work, *args, **kwargs)
+        written: T = await self._write(Request(lambda connection: work(connection, *args, **kwargs)), is_shared=False)
+        return written
+
+    async def write_together(
+        self, work: Callable[[Connection, Sequence[Item]], Sequence[T]], items: Sequence[Item]
+    ) -> list[T]:
+        """Run a function of items in a writing transaction, once for the items of all who come with it at once.
+
+        It must return a result for each item, in order. If it raises, it is run again for the items of each of them.
+
+        Raises:
+            DatabaseUnavailable, WriteInterrupted: as `write` does.
+        """
+        written: list[T] = await self._write(Request(work, items), is_shared=True)
+        return written
+
+    async def _write(self, request: Request, *, is_shared: bool) -> Any:
         try:
-            with _telling_outages():
-                written: T = await self._sqlite.writer.write(lambda connection: work(connection, *args, **kwargs))
+            with telling_outages():
+                if self._sqlite is not None:
+                    written = await self._sqlite.writer.write(request)
+                else:
+                    written = await (self._server.set_writer if is_shared else self._server.writer).write(request)
         finally:
             self.transactions += 1
         self.changes.wake()
@@ -226,11 +146,8 @@ class Database:
         Raises:
             DatabaseUnavailable: it cannot be read.
         """
-        if self._sqlite is None:
-            async with self.reading() as connection:
-                return await connection.run_sync(work, *args, **kwargs)
-        with _telling_outages():
-            return await self._sqlite.read(lambda connection: work(connection, *args, **kwargs))
+        with telling_outages():
+            return await (self._sqlite or self._server).read(lambda connection: work(connection, *args, **kwargs))
 
     def version(self) -> int | None:
         """Return a number that differs after every commit of any process, or None if there is none.
@@ -240,113 +157,14 @@ class Database:
         return None if self._sqlite is None else self._sqlite.version()
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Wait, with a timeout, for our turn to write where only one transaction can."""
-        if self._sqlite is None:
-            yield
-            return
-        async with self._sqlite.writer.alone():
-            yield
-
-    @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a read-only transaction that sees one state of the database.
 
         Raises:
             DatabaseUnavailable: it cannot be read.
         """
-        with _telling_outages():
-            async with self._connected() as connection:
+        with telling_outages():
+            async with connected(self.engine) as connection:
                 if self.backend == "postgresql":
                     await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 yield connection
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[AsyncConnection]:
-        """Take a connection. Any failure to connect, even a wrong password, means that the database is unavailable."""
-        async with AsyncExitStack() as stack:
-            try:
-                connection = await stack.enter_async_context(self.engine.connect())
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                raise DatabaseUnavailable(_words(error)) from error
-            yield connection
-
-
-def _make_private(file: Path) -> None:
-    """Create a file and its missing parent folders, accessible only by our user; existing ones are left alone.
-
-    SQLite gives the files beside a database the same permissions.
-    """
-    missing = [folder for folder in file.absolute().parents if not folder.exists()]
-    for folder in reversed(missing):
-        folder.mkdir(mode=0o700, exist_ok=True)
-    if not file.exists():
-        os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
-
-
-class _SQLite:
-    """The threads that use SQLite: one writes, since only one can, and a few read."""
-
-    def __init__(self, url: URL) -> None:
-        self._engine = create_engine(url.set(drivername="sqlite"), connect_args={"timeout": LOCK_TIMEOUT_S})
-        _prepare_sqlite(self._engine)
-        self.writer = Writer(self._engine, _is_outage)
-        self._readers = ThreadPoolExecutor(READERS, "paidchat-reader")
-        self._file = str(url.database)
-        self._watching: sqlite3.Connection | None = None
-
-    def version(self) -> int | None:
-        """Return SQLite's number of this file's version, or None if it can't be read (sqlite.org/pragma.html)."""
-        try:
-            if self._watching is None:
-                self._watching = sqlite3.connect(self._file, timeout=0, isolation_level=None)
-            found: int = self._watching.execute("PRAGMA data_version").fetchone()[0]
-        except sqlite3.Error:
-            return None
-        return found
-
-    async def close(self) -> None:
-        """Wait for what is running, and close the connections."""
-        if self._watching is not None:
-            self._watching.close()
-        await self.writer.close()
-        await asyncio.to_thread(self._readers.shutdown)
-        self._engine.dispose()
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a function in a reader's thread, in the context of its caller.
-
-        Raises:
-            TimeoutError: its turn did not come. A query that takes too long is an OperationalError.
-        """
-        running = asyncio.get_running_loop().run_in_executor(self._readers, copy_context().run, self._read, work)
-        async with asyncio.timeout(2 * STATEMENT_TIMEOUT_S):
-            return await running
-
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        deadline = time.monotonic() + STATEMENT_TIMEOUT_S
-        with self._engine.connect() as connection:
-            driver: Any = connection.connection.driver_connection
-            driver.set_progress_handler(lambda: time.monotonic() > deadline, INSTRUCTIONS)
-            try:
-                return work(connection)
-            finally:
-                driver.set_progress_handler(None, 0)
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    """Begin transactions ourselves: the driver begins them after the first read, which loses updates."""
-
-    @event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")  # payments are on disk before the response
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("paidchat_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

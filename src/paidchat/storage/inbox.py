@@ -1,41 +1,51 @@
 """The inbox: Stripe's events, each stored once with the verdict on it, in the transaction that acted on it."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
-from typing import Final
+from functools import cache
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import Select, bindparam, column, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
-from sqlalchemy.sql.dml import ReturningInsert
 
 from paidchat.domain import TO_BE_RETRIED, Verdict
 from paidchat.records import ReceivedEvent
-from paidchat.storage.queries import insert_into
+from paidchat.storage.queries import insert_into, one_of
+from paidchat.storage.rows import columns_of
 from paidchat.storage.tables import StripeEvent, table
 
 stripe_event = table(StripeEvent)
-# Not an IN: SQLAlchemy cannot run that for many rows at once.
-_TO_BE_RETRIED = or_(*(stripe_event.c.verdict == verdict for verdict in sorted(TO_BE_RETRIED)))
-
-# Statements that run for every webhook are built once: 8 payments are fulfilled in 7 ms instead of 9.6.
-_FIND: Final = select(stripe_event.c.id, stripe_event.c.verdict).where(
-    stripe_event.c.id.in_(bindparam("event_ids", expanding=True))
-)
+_TO_BE_RETRIED: Final = or_(*(stripe_event.c.verdict == verdict for verdict in sorted(TO_BE_RETRIED)))
+_COLUMNS: Final = tuple(stripe_event.c)
 
 
-def _store(new: sqlite.Insert | postgresql.Insert) -> ReturningInsert[tuple[str]]:
+@cache
+def _find(backend: str) -> Select[str, str]:
+    these = one_of(backend, "event_ids", stripe_event.c.id)
+    return select(stripe_event.c.id, stripe_event.c.verdict).where(these)
+
+
+_New = TypeVar("_New", sqlite.Insert, postgresql.Insert)
+
+
+def _unless_settled(new: _New) -> _New:
     return new.on_conflict_do_update(
         index_elements=["id"],
         set_={"verdict": new.excluded.verdict, "received_at": new.excluded.received_at},
         where=_TO_BE_RETRIED,
-    ).returning(stripe_event.c.id)
+    )
 
 
-_STORE: Final = {
-    "sqlite": _store(sqlite.insert(stripe_event)),
-    "postgresql": _store(postgresql.insert(stripe_event)),
-}
+_STORE_ONE: Final = _unless_settled(sqlite.insert(stripe_event))
+_NEW: Final = (
+    func.unnest(*(bindparam(each.name, type_=ARRAY(each.type)) for each in _COLUMNS))
+    .table_valued(*(column(each.name, each.type) for each in _COLUMNS), name="new")
+    .render_derived()
+)
+_STORE_ALL: Final = _unless_settled(
+    postgresql.insert(stripe_event).from_select([each.name for each in _COLUMNS], select(_NEW))
+).returning(stripe_event.c.id)
 
 
 class StoredMeanwhile(Exception):
@@ -46,7 +56,7 @@ def find_verdicts(connection: Connection, event_ids: Collection[str]) -> dict[st
     """Return the verdicts on the events that are in the inbox, by id."""
     if not event_ids:
         return {}
-    found = connection.execute(_FIND, {"event_ids": list(event_ids)})
+    found = connection.execute(_find(connection.dialect.name), {"event_ids": list(event_ids)})
     return {event_id: Verdict(verdict) for event_id, verdict in found}
 
 
@@ -60,12 +70,24 @@ def store_events(connection: Connection, events: Sequence[ReceivedEvent]) -> Non
     """
     if not events:
         return
-    rows = [asdict(event) for event in sorted(events, key=lambda event: event.id)]
-    if len(connection.execute(_STORE[connection.dialect.name], rows).all()) != len(rows):
+    rows = [columns_of(event) for event in sorted(events, key=lambda event: event.id)]
+    if (_store_on_sqlite if connection.dialect.name == "sqlite" else _store_on_postgresql)(connection, rows) != len(
+        rows
+    ):
         raise StoredMeanwhile
+
+
+def _store_on_sqlite(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
+    return connection.execute(_STORE_ONE, rows).rowcount
+
+
+def _store_on_postgresql(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
+    """Store them with one statement: asyncpg doesn't say how many rows `executemany` has changed."""
+    columns = {each.name: [row[each.name] for row in rows] for each in _COLUMNS}
+    return len(connection.execute(_STORE_ALL, columns).all())
 
 
 def note_event(connection: Connection, event: ReceivedEvent) -> bool:
     """Store an event that needs no action; returns False if it is in the inbox already."""
-    new = insert_into(connection, stripe_event).values(asdict(event))
+    new = insert_into(connection, stripe_event).values(columns_of(event))
     return connection.execute(new.on_conflict_do_nothing(index_elements=["id"])).rowcount == 1

@@ -9,7 +9,7 @@ from typing import Final
 
 import asyncpg
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import Connection as SyncConnection
 
 from paidchat.storage.sessions import Connection, SessionNotKept, check_sessions
 
@@ -42,10 +42,10 @@ class Wakeups:
             self._event.clear()
 
 
-async def announce(connection: AsyncConnection) -> None:
+def announce(connection: SyncConnection) -> None:
     """Wake the other processes if and when this transaction commits."""
     if connection.dialect.name == "postgresql":
-        await connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
 
 class Listener:

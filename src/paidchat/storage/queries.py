@@ -5,18 +5,20 @@ its compiled form than SQLite does on running it.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
+    JSON,
+    ColumnElement,
     Insert,
     Integer,
     Select,
     Table,
     Text,
     Update,
+    any_,
     bindparam,
     column,
     func,
@@ -43,6 +45,7 @@ from paidchat.storage import clock
 from paidchat.storage.rows import (
     MOVED_COLUMNS,
     board_record,
+    columns_of,
     log_record,
     message_record,
     message_state,
@@ -130,8 +133,21 @@ def select_payments(backend: str) -> Select[*tuple[Any, ...]]:
     )
 
 
-_THESE: Final = payment.c.id.in_(bindparam("payment_ids", expanding=True))
-_LOCK_PAYMENTS: Final = select(payment.c.id).where(_THESE).order_by(payment.c.id).with_for_update()
+@cache
+def one_of(backend: str, name: str, wanted: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return a condition on a column for any number of texts: one statement, compiled and prepared once.
+
+    The parameter `name` is a list.
+    """
+    if backend == "sqlite":
+        return wanted.in_(select(func.json_each(bindparam(name, type_=JSON)).table_valued("value").c.value))
+    return wanted == any_(bindparam(name, type_=ARRAY(Text)))
+
+
+@cache
+def _lock_payments(backend: str) -> Select[str]:
+    these = one_of(backend, "payment_ids", payment.c.id)
+    return select(payment.c.id).where(these).order_by(payment.c.id).with_for_update()
 
 
 @cache
@@ -141,7 +157,7 @@ def _find_payment(backend: str) -> Select[*tuple[Any, ...]]:
 
 @cache
 def _find_payments(backend: str) -> Select[*tuple[Any, ...]]:
-    return select_payments(backend).where(_THESE)
+    return select_payments(backend).where(one_of(backend, "payment_ids", payment.c.id))
 
 
 @cache
@@ -239,7 +255,7 @@ def lock_payments(connection: Connection, payment_ids: Iterable[str]) -> dict[st
     if connection.dialect.name == "postgresql":  # SQLite has only one writer
         # Lock first, then read: a statement that waited for a lock sees the locked row as it is by then, but whatever
         # is joined to it, such as its message, as it was before (postgresql.org/docs/current/transaction-iso.html).
-        connection.execute(_LOCK_PAYMENTS, {"payment_ids": ids})
+        connection.execute(_lock_payments("postgresql"), {"payment_ids": ids})
     return {record.id: record for record in find_payments(connection, ids)}
 
 
@@ -322,12 +338,12 @@ _INSERT_LOG_ENTRIES: Final = insert(log_entry)
 
 def insert_messages(connection: Connection, messages: Sequence[MessageRecord]) -> None:
     """Insert messages; a unique key rejects a second one for the same payment."""
-    connection.execute(_INSERT_MESSAGES, [asdict(each) for each in messages])
+    connection.execute(_INSERT_MESSAGES, [columns_of(each) for each in messages])
 
 
 def insert_log_entries(connection: Connection, entries: Sequence[LogEntry]) -> None:
     """Append entries to the log, at places taken with `take_seqs`."""
-    connection.execute(_INSERT_LOG_ENTRIES, [asdict(entry) for entry in entries])
+    connection.execute(_INSERT_LOG_ENTRIES, [columns_of(entry) for entry in entries])
 
 
 def find_message(connection: Connection, message_id: int) -> MessageState | None:

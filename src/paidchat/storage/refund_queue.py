@@ -1,7 +1,6 @@
 """The refund queue: refunds that are wanted, with when they are due. The functions don't commit."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import timedelta
 
 from sqlalchemy import and_, or_, select, update
@@ -11,7 +10,7 @@ from paidchat.domain import RefundStatus
 from paidchat.records import RefundRecord
 from paidchat.storage import clock
 from paidchat.storage.queries import insert_into
-from paidchat.storage.rows import refund_record
+from paidchat.storage.rows import columns_of, refund_record
 from paidchat.storage.tables import Refund, table
 
 refund = table(Refund)
@@ -19,7 +18,7 @@ refund = table(Refund)
 
 def want_refund(connection: Connection, wanted: RefundRecord) -> None:
     """Store that an intent must be refunded. A refund that Stripe refused before becomes due again."""
-    new = insert_into(connection, refund).values(asdict(wanted))
+    new = insert_into(connection, refund).values(columns_of(wanted))
     again = {name: new.excluded[name] for name in ("status", "stripe_key", "attempts", "due_at")}
     unwanted = refund.c.status != RefundStatus.WANTED
     connection.execute(new.on_conflict_do_update(index_elements=["payment_intent"], set_=again, where=unwanted))

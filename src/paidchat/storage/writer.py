@@ -1,104 +1,70 @@
-"""SQLite's one writer: a thread that writes what has gathered in one transaction."""
+"""The writer's queue: functions that come while a group is being written share the next transaction."""
 
 import asyncio
-import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
-from sqlalchemy.engine import Connection, Engine
+
+from paidchat.storage.group import Outcome, Request
+from paidchat.storage.outages import Crowded, is_of_one_transaction, is_outage
 
 log = structlog.get_logger(__name__)
-
-Work = Callable[[Connection], Any]
 
 MOST_AT_ONCE: Final = 32  # functions in one transaction
 MOST_WAITING: Final = 1_000
 # To write, where every commit waits for the disk. The queue is fair and keeps moving, and a payer would rather wait
 # than get an error, but no longer than Stripe waits for the response to a webhook.
 TURN_TIMEOUT_S: Final = 5
+TASK: Final = "paidchat:group_commit"  # the name of the task that writes a group
+
+Commit = Callable[[Sequence[Request]], Awaitable[list[Outcome]]]
 
 
-class Crowded(Exception):
-    """Others have been writing for too long, or too many are waiting; nothing was written."""
-
-
-@dataclass(eq=False, slots=True)
-class _Request:
-    """A function that waits for its turn; without one, a request to stop the writer while another connection writes."""
-
-    work: Work | None
-    done: "asyncio.Future[Any]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    context: Context = field(default_factory=copy_context)  # log entries and hooks know their request by it
-
-    def run(self, connection: Connection) -> Any:
-        assert self.work is not None  # noqa: S101 - it is in a group
-        return self.context.run(self.work, connection)
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    result: Any = None
-    error: Exception | None = None
+class WriteInterrupted(Exception):
+    """The write was cancelled midway, so it may or may not have been written. Do it again."""
 
 
 class Writer:
-    """Runs functions in transactions, one transaction at a time, on one connection and in one thread.
+    """Writes functions in groups, one group at a time, and resolves each after the commit.
 
-    Functions that arrive while a transaction is being written share the next one, each in a savepoint, so that one
-    that raises takes nothing of the others back. 32 payments are started in 0.4 of the time that a commit each takes.
+    `commit` writes a group in one transaction or raises, and then nothing was written. After an outage the whole group
+    fails. After any other error each of its functions is written by `commit_alone`, and meanwhile the next group is
+    written. 32 payments are started in 0.4 of the time that a commit each takes.
     """
 
-    def __init__(self, engine: Engine, is_outage: Callable[[Exception], bool]) -> None:
-        self._engine = engine
-        self._is_outage = is_outage  # whether an error is one that every other function would meet too
-        self._thread = ThreadPoolExecutor(1, "paidchat-writer")
-        self._waiting: deque[_Request] = deque()
-        self._is_writing = False
+    def __init__(self, commit: Commit, commit_alone: Commit) -> None:
+        self._commit = commit
+        self._commit_alone = commit_alone
+        self._waiting: deque[Request] = deque()
+        self._groups: set[asyncio.Task[None]] = set()  # also those whose functions are being written alone
+        self._writing: asyncio.Task[None] | None = None  # the group that the next one waits for
+        self._is_closed = False
 
     async def close(self) -> None:
         """Write what was asked for before this call, and nothing afterwards."""
-        with contextlib.suppress(Crowded):
-            await self._turn(_Request(None))
-        await asyncio.to_thread(self._thread.shutdown)
+        self._is_closed = True
+        while self._groups:
+            await asyncio.wait(self._groups)
 
-    async def write(self, work: Work) -> Any:
-        """Run a function; what it wrote is on disk when this returns.
+    async def write(self, request: Request) -> Any:
+        """Run a request; what it wrote is on disk when this returns its result.
 
-        If the caller is cancelled before the function's turn, the function is dropped. Once it runs, the caller waits
+        If the caller is cancelled before the request's turn, the request is dropped. Once it runs, the caller waits
         for it to end.
 
         Raises:
             Crowded: it did not run.
+            WriteInterrupted: the task that wrote it was cancelled.
             Exception: what the function raises, or the database; nothing of it was written.
         """
-        return await self._turn(_Request(work))
-
-    @contextlib.asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        """Keep the writer from writing during the block, which writes on a connection of its own.
-
-        Raises:
-            Crowded: the turn did not come.
-        """
-        await self._turn(_Request(None))
-        try:
-            yield
-        finally:
-            self._is_writing = False
-            self._write_next()
-
-    async def _turn(self, request: _Request) -> Any:
-        if len(self._waiting) >= MOST_WAITING:
-            raise Crowded("too many are waiting to write")
+        if self._is_closed or len(self._waiting) >= MOST_WAITING:
+            raise Crowded("the database is being closed" if self._is_closed else "too many are waiting to write")
         self._waiting.append(request)
         impatience = asyncio.get_running_loop().call_later(TURN_TIMEOUT_S, self._turn_away, request)
-        if not self._is_writing:
-            self._write_next()
+        self._write_next()
         try:
             return await asyncio.shield(request.done)
         except asyncio.CancelledError:
@@ -107,77 +73,74 @@ class Writer:
         finally:
             impatience.cancel()
 
-    def _turn_away(self, request: _Request) -> None:
+    def _turn_away(self, request: Request) -> None:
         if request in self._waiting:
             self._waiting.remove(request)
             request.done.set_exception(Crowded("others have been writing for too long"))
 
-    async def _withdraw(self, request: _Request) -> None:
+    async def _withdraw(self, request: Request) -> None:
         """Take a request back, or wait for its end if its turn has come."""
         if request in self._waiting:
             self._waiting.remove(request)
-            return
-        await asyncio.wait({request.done})
-        if request.done.exception() is None and request.work is None:  # it was to be alone, and is not there any more
-            self._is_writing = False
-            self._write_next()
-
-    # --- in the event loop --------------------------------------------------------------------------
+        else:
+            await asyncio.wait({request.done})
 
     def _write_next(self) -> None:
-        """Begin the next transaction, if anybody waits for one."""
-        if not self._waiting:
+        """Begin to write the next group, if anybody waits and none is being written."""
+        if self._writing is not None or not self._waiting:
             return
-        self._is_writing = True
-        if self._waiting[0].work is None:
-            self._waiting.popleft().done.set_result(None)
+        group: list[Request] = []  # is filled when the task begins, with those that come until then too
+        # Not in a task group: it ends after the last request that waits for it, and `close` awaits it.
+        context = self._waiting[0].context.copy()
+        self._writing = asyncio.create_task(self._write(group), name=TASK, context=context)
+        self._groups.add(self._writing)
+        self._writing.add_done_callback(partial(self._ended, group))
+
+    def _go_on(self, after: "asyncio.Task[None] | None") -> None:
+        """Let the next group be written, if this one has kept it waiting until now."""
+        if after is self._writing:
+            self._writing = None
+            self._write_next()
+
+    async def _write(self, group: list[Request]) -> None:
+        this = asyncio.current_task()
+        group += [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
+        try:
+            outcomes = await self._commit(group) if group else []
+        except Exception as error:
+            if is_of_one_transaction(error) or not (is_outage(error) or len(group) == 1):
+                log.warning("group_commit.failed", requests=len(group), exc_info=error)
+                self._go_on(this)
+                await asyncio.gather(*map(self._write_alone, group))
+                return
+            outcomes = [Outcome(error=error) for _ in group]
+        self._go_on(this)
+        for request, outcome in zip(group, outcomes, strict=True):
+            _resolve(request, outcome)
+
+    async def _write_alone(self, request: Request) -> None:
+        try:
+            [outcome] = await self._commit_alone([request])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets it
+            outcome = Outcome(error=error)
+        _resolve(request, outcome)
+
+    def _ended(self, group: Sequence[Request], ended: "asyncio.Task[None]") -> None:
+        """If the task ended early, fail the requests that wait for it: they would wait for ever."""
+        self._groups.discard(ended)
+        self._go_on(ended)
+        error = None if ended.cancelled() else ended.exception()
+        if not ended.cancelled() and error is None:
             return
-        group: list[_Request] = []
-        while self._waiting and self._waiting[0].work is not None and len(group) < MOST_AT_ONCE:
-            group.append(self._waiting.popleft())
-        loop = asyncio.get_running_loop()
-        running = self._thread.submit(group[0].context.copy().run, self._write_group, group)
-        running.add_done_callback(lambda ended: loop.call_soon_threadsafe(self._written, group, ended))
+        log.error("background.ended", task=TASK, how="raised" if error else "cancelled", exc_info=error)
+        for request in group:
+            if not request.done.done():
+                unknown = "the writer was cancelled, so it is unknown whether this was written"
+                request.done.set_exception(WriteInterrupted(unknown))
 
-    def _written(self, group: Sequence[_Request], ended: "Future[list[_Outcome]]") -> None:
-        self._is_writing = False
-        self._write_next()
-        for request, outcome in zip(group, ended.result(), strict=True):
-            if outcome.error is None:
-                request.done.set_result(outcome.result)
-            else:
-                request.done.set_exception(outcome.error)
 
-    # --- in the thread ------------------------------------------------------------------------------
-
-    def _write_group(self, group: Sequence[_Request]) -> list[_Outcome]:
-        try:
-            return self._commit(group)
-        except Exception as error:
-            if len(group) == 1 or self._is_outage(error):
-                return [_Outcome(error=error) for _ in group]
-            log.warning("group_commit.failed", requests=len(group), exc_info=error)
-            return [outcome for request in group for outcome in self._write_group([request])]
-
-    def _commit(self, group: Sequence[_Request]) -> list[_Outcome]:
-        with self._engine.connect() as connection:
-            connection.execution_options(paidchat_writes=True)
-            with connection.begin():
-                if len(group) == 1:
-                    return [_Outcome(group[0].run(connection))]
-                return [self._attempt(request, connection) for request in group]
-
-    def _attempt(self, request: _Request, connection: Connection) -> _Outcome:
-        """Run a function of a group in a savepoint.
-
-        Raises:
-            Exception: an outage, in which SQLite may have rolled the whole transaction back
-                (sqlite.org/lang_transaction.html, section 3).
-        """
-        try:
-            with connection.begin_nested():
-                return _Outcome(request.run(connection))
-        except Exception as error:
-            if self._is_outage(error):
-                raise
-            return _Outcome(error=error)
+def _resolve(request: Request, outcome: Outcome) -> None:
+    if outcome.error is None:
+        request.done.set_result(outcome.result)
+    else:
+        request.done.set_exception(outcome.error)

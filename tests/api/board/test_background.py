@@ -14,9 +14,9 @@ import paidchat
 from paidchat.background import SHAKY_AFTER
 from paidchat.domain import Question
 from paidchat.feed import subscriber
-from paidchat.storage.group_commit import TASK as WRITER
+from paidchat.storage.writer import TASK as WRITER
 from paidchat.stripe.gateway import StripeGateway
-from tests.support.board_client import act, http_client, post, start, stripe_session
+from tests.support.board_client import act, http_client, post, start, stripe_session, until_status
 from tests.support.following import Follower, following
 from tests.support.served import Served, served_board
 from tests.support.webhooks import completed, deliver, paid
@@ -102,8 +102,12 @@ async def traffic(client: httpx.AsyncClient) -> AsyncIterator[list[str]]:
 
     async def run() -> None:
         while not over:
-            texts.append(str(uuid.uuid4()))
-            await post(client, texts[-1])
+            text = str(uuid.uuid4())
+            while (answer := await client.post("/api/payments", json={"text": text})).status_code == 503:
+                assert answer.json()["code"] == "not_ready"  # the writer was killed; the payer starts again
+            texts.append(text)
+            await act(client, answer.json(), "pay")
+            await until_status(client, answer.json()["id"], "fulfilled")
 
     paying = asyncio.create_task(run())
     try:

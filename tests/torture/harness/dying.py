@@ -53,7 +53,7 @@ def dying(database: Database, steps: int) -> Iterator[Death]:
 
 def _engines(database: Database) -> list[Engine]:
     """Return the engines of a database: on SQLite, almost everything runs on that of its threads."""
-    of_threads = [database._sqlite._engine] if database._sqlite else []
+    of_threads = [database._sqlite.engine] if database._sqlite else []
     return [database.engine.sync_engine, *of_threads]
 
 

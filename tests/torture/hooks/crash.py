@@ -123,7 +123,7 @@ def _name_work() -> None:
     for owner, name, label in (
         (Checkout, "start_checkout", "create"),
         (Reconciler, "look_up", "landing"),
-        (Fulfilment, "_fulfill", "fulfil"),
+        (Fulfilment, "fulfill", "fulfil"),
         (Reconciler, "sweep", "sweep"),
         (admin, "remove_message", "moderate"),
         (Fulfilment, "send_refunds", "send refunds"),

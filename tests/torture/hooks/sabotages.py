@@ -16,6 +16,7 @@ from paidchat.payments.reconciler import Reconciler
 from paidchat.payments.settlement import Settlement
 from paidchat.records import PaymentMove
 from paidchat.storage import inbox, queries
+from paidchat.storage.database import Database
 from paidchat.storage.rows import move_values
 from tests.torture.hooks import unplugged
 from tests.torture.hooks.patches import replace
@@ -103,18 +104,22 @@ _seen_before: ContextVar[dict[str, Any]] = ContextVar("seen_before")
 
 def _look_then_write() -> None:
     """Remove everything that guarantees "once", because each part alone would be enough."""
-    replace(Fulfilment, "fulfill", lambda _: _look_and_fulfill)
+    replace(Fulfilment, "fulfill", _looking_first)
+    replace(Database, "write_together", lambda _: Database.write)
     replace(queries, "lock_payments", lambda _: _as_seen_before)
     replace(queries, "move_payments", lambda _: _move_whatever_they_are)
     event.listen(Engine, "before_cursor_execute", _without_unique_key, retval=True)
 
 
-async def _look_and_fulfill(fulfilment: Fulfilment, facts: Sequence[Any]) -> Any:
-    async with fulfilment._database.reading() as connection:
+def _looking_first(fulfill: Any) -> Any:
+    async def look_and_fulfill(fulfilment: Fulfilment, facts: Sequence[Any]) -> Any:
         ids = {fact.payment_id for fact in facts if fact.payment_id}
-        _seen_before.set({row.id: row for row in await connection.run_sync(queries.find_payments, ids)})
-    await asyncio.sleep(PAUSE_S)
-    return await fulfilment._fulfill(facts)
+        found = await fulfilment._database.read(queries.find_payments, ids)
+        _seen_before.set({row.id: row for row in found})
+        await asyncio.sleep(PAUSE_S)
+        return await fulfill(fulfilment, facts)
+
+    return look_and_fulfill
 
 
 def _as_seen_before(connection: Any, payment_ids: Any) -> dict[str, Any]:
