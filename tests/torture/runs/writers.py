@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import httpx
 import websockets
 from sqlalchemy import insert
+from sqlalchemy.engine import Connection
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database
@@ -48,8 +49,7 @@ class Tail:
     async def follow(self, database: Database, until: int) -> None:
         """Read the log after the last entry seen, as a feed does, up to an entry."""
         while self.seen < until and not self.findings:
-            async with database.reading() as connection:
-                seqs = [row.seq for row in await connection.run_sync(queries.log_after, self.seen, PAGE)]
+            seqs = [row.seq for row in await database.read(queries.log_after, self.seen, PAGE)]
             self.pages += bool(seqs)
             if seqs != list(range(self.seen + 1, self.seen + 1 + len(seqs))):
                 self.findings.append(f"a gap: {seqs[:5]}… after {self.seen}")
@@ -151,9 +151,12 @@ async def _unpaid(world: World, database: Database, count: int) -> list[Json]:
     session = (await world.stripe.get(f"/v1/checkout/sessions/{session_id}", headers=key)).json()
     rows = [payment_row(text=_text(number), session_id=f"cs_test_{uuid.uuid4().hex}") for number in range(count)]
     for start in range(0, count, CHUNK):
-        async with database.transaction() as connection:
-            await connection.execute(insert(queries.payment), rows[start : start + CHUNK])
+        await database.write(_insert, rows[start : start + CHUNK])
     return [completed(paid(_of(session, row))) for row in rows]
+
+
+def _insert(connection: Connection, rows: list[Json]) -> None:
+    connection.execute(insert(queries.payment), rows)
 
 
 def _of(session: Json, row: Json) -> Json:
