@@ -3,8 +3,10 @@
 import argparse
 import asyncio
 import importlib
+import math
 import secrets
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,9 +60,10 @@ def _do(options: argparse.Namespace) -> int:
 
 
 def _run_and_report(name: str, options: argparse.Namespace) -> list[Row]:
+    what = report.made(name, _database(name, options))
     rows = _run(name, _order(options))
     if options.report:
-        report.keep(report.made(name, _database(name, options)), rows)
+        report.keep(what, rows)
     return rows
 
 
@@ -74,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="repeats a run with the same choices; random by default")
     parser.add_argument("--short", action="store_true", help="a short pass of a few seconds")
     parser.add_argument("--count", type=int, help="the number of rounds, in runs that have rounds")
+    parser.add_argument("--minutes", type=float, help="begin no more rounds of a run after this time", default=math.inf)
+    parser.add_argument("--processes", type=int, help="how many simulate at a time; by default one per processor")
     parser.add_argument("--database", metavar="URL", help="postgresql://… instead of SQLite; `postgresql` starts one")
     parser.add_argument("--sabotage", choices=[*SABOTAGES, "all"], help="remove a safeguard: its run must turn red")
     parser.add_argument("--report", action="store_true", help="write the results into docs/torture.md")
@@ -99,7 +104,14 @@ def _server(database: str | None) -> Iterator[str | None]:
 def _order(options: argparse.Namespace, sabotage: str | None = None) -> Order:
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     if sabotage is None:
-        return Order(seed, options.short, options.count, options.database)
+        return Order(
+            seed,
+            short=options.short,
+            count=options.count,
+            database=options.database,
+            processes=options.processes,
+            deadline=time.monotonic() + options.minutes * 60,
+        )
     return Order(seed, short=True, count=SABOTAGES[sabotage].count, database=options.database, sabotage=sabotage)
 
 
@@ -114,6 +126,8 @@ def _run(name: str, order: Order) -> list[Row]:
     except Exception as error:  # noqa: BLE001 - any error goes into the table
         traceback.print_exc()
         rows = [Row(name, "did not end", order.seed, wrong=[repr(error)])]
+    if order.time_is_up and not any(count for row in rows for count in row.counts.values()):
+        rows[0].wrong.append("nothing was done before the time was up")
     _say(table(rows))
     return rows
 

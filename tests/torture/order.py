@@ -1,5 +1,8 @@
 """The order for a run: its length, seed and database, and the safeguard to remove."""
 
+import math
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +19,8 @@ class Order:
         count: the number of rounds, in runs that have rounds; None for the default of that length.
         database: the URL of a PostgreSQL server; None for SQLite.
         sabotage: the safeguard to remove, so that the run must turn red.
+        processes: how many simulate at a time; None for one per processor.
+        deadline: when to begin no more rounds, by `time.monotonic`; what was done until then is audited and reported.
         launcher: starts the run's processes, if several runs share one.
     """
 
@@ -24,7 +29,21 @@ class Order:
     count: int | None = None
     database: str | None = None
     sabotage: str | None = None
+    processes: int | None = None
+    deadline: float = math.inf
     launcher: Launcher | None = None
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether no more rounds are to begin."""
+        return time.monotonic() > self.deadline
+
+    def rounds(self, count: int) -> Iterator[int]:
+        """Yield the numbers of the rounds, from 1 to `count`, or until the time is up."""
+        for number in range(1, count + 1):
+            if self.time_is_up:
+                return
+            yield number
 
     @property
     def hooks(self) -> dict[str, Any]:

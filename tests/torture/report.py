@@ -1,8 +1,10 @@
 """The report: what long runs did and found, stored in docs/torture.json and rendered as docs/torture.md."""
 
+import fcntl
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,14 +24,8 @@ The column "found" counts messages lost / posted twice / posted unpaid / forged 
 BY_RUN = """\
 ## Runs
 
-| run | database | what was done | found | seed | time | commit, day |
-|---|---|---|---|---|---|---|
-"""
-BY_COUNTER = """\
-## Counters
-
-| run | database | counter | value |
-|---|---|---|---|
+| run | database | what was done | counts | found | seed | time | commit, day |
+|---|---|---|---|---|---|---|---|
 """
 BY_SABOTAGE = """\
 ## Sabotages
@@ -52,7 +48,7 @@ class Made:
 
 
 def made(run: str, database: str) -> Made:
-    """Return the description of a run made now."""
+    """Return the description of a run that begins now."""
     done = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=DOCS, capture_output=True, text=True, check=False
     )
@@ -61,7 +57,6 @@ def made(run: str, database: str) -> Made:
 
 def keep(what: Made, rows: Sequence[Row]) -> None:
     """Replace the earlier rows of a run."""
-    results = _read()
     mine = [
         {
             **asdict(what),
@@ -73,57 +68,52 @@ def keep(what: Made, rows: Sequence[Row]) -> None:
         }
         for row in rows
     ]
-    results["runs"] = [each for each in results["runs"] if not _is_of(each, what)] + mine
-    _write(results)
+    with _changing() as results:
+        results["runs"] = [each for each in results["runs"] if not _is_of(each, what)] + mine
 
 
 def keep_sabotage(what: Made, sabotage: str, seed: int, *, noticed: bool) -> None:
     """Replace the earlier result of a sabotage."""
-    results = _read()
-    others = [each for each in results["sabotages"] if not (_is_of(each, what) and each["sabotage"] == sabotage)]
     mine = {**asdict(what), "sabotage": sabotage, "seed": seed, "noticed": noticed}
-    results["sabotages"] = [*others, mine]
-    _write(results)
+    with _changing() as results:
+        others = [each for each in results["sabotages"] if not (_is_of(each, what) and each["sabotage"] == sabotage)]
+        results["sabotages"] = [*others, mine]
 
 
 def rendered(results: dict[str, Any]) -> str:
     """Return the page as Markdown."""
     runs = sorted(results["runs"], key=lambda each: (each["database"] != "SQLite", each["run"]))
     by_run = (
-        f"| {each['run']} | {each['database']} | {each['done']} | {' / '.join(map(str, each['found']))} | "
-        f"{each['seed']} | {each['seconds']} s | {each['program']}, {each['day']} |"
+        f"| {each['run']} | {each['database']} | {each['done']} | {_counted(each['counts'])} | "
+        f"{' / '.join(map(str, each['found']))} | {each['seed']} | {each['seconds']} s | "
+        f"{each['program']}, {each['day']} |"
         for each in runs
-    )
-    by_counter = (
-        f"| {each['run']} | {each['database']} | {_of(each, runs)}{name} | {value:.10g} |"
-        for each in runs
-        for name, value in each["counts"].items()
     )
     by_sabotage = (
         f"| {each['sabotage']} | {each['run']} | {each['database']} | {'yes' if each['noticed'] else 'NO'} | "
         f"{each['seed']} | {each['program']}, {each['day']} |"
         for each in sorted(results["sabotages"], key=lambda each: (each["database"] != "SQLite", each["sabotage"]))
     )
-    parts = ((BY_RUN, by_run), (BY_COUNTER, by_counter), (BY_SABOTAGE, by_sabotage))
+    parts = ((BY_RUN, by_run), (BY_SABOTAGE, by_sabotage))
     return "\n".join([INTRODUCTION, *(heading + "".join(f"{line}\n" for line in lines) for heading, lines in parts)])
 
 
-def _of(row: dict[str, Any], runs: Sequence[dict[str, Any]]) -> str:
-    """Return a prefix that tells a row from the other rows of its run; empty if there is only one."""
-    of_run = [each for each in runs if (each["run"], each["database"]) == (row["run"], row["database"])]
-    return f"{row['done']}: " if len(of_run) > 1 else ""
+def _counted(counts: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:,.10g}" for name, value in counts.items())
 
 
 def _is_of(each: dict[str, Any], what: Made) -> bool:
     return (each["run"], each["database"]) == (what.run, what.database)
 
 
-def _read() -> dict[str, Any]:
-    file = DOCS / "torture.json"
-    results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"runs": [], "sabotages": []}
-    return results
-
-
-def _write(results: dict[str, Any]) -> None:
-    (DOCS / "torture.json").write_text(json.dumps(results, indent=1) + "\n")
-    (DOCS / "torture.md").write_text(rendered(results))
+@contextmanager
+def _changing() -> Iterator[dict[str, Any]]:
+    """Yield the stored results, and store and render them at the end. Runs that end at the same time wait here."""
+    with (DOCS / "torture.json").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        results: dict[str, Any] = json.loads(file.read() or '{"runs": [], "sabotages": []}')
+        yield results
+        file.truncate(0)
+        file.write(json.dumps(results, indent=1) + "\n")
+        (DOCS / "torture.md").write_text(rendered(results))

@@ -1,6 +1,8 @@
 """The report of the long runs: docs/torture.md is rendered from docs/torture.json, with one line per counter."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from tests.torture import report
 from tests.torture.command import RUNS
 from tests.torture.hooks.sabotages import SABOTAGES
+from tests.torture.order import Order
 from tests.torture.table import Row
 
 
@@ -29,6 +32,32 @@ def test_a_run_takes_the_place_of_its_earlier_one(tmp_path: Path, monkeypatch: p
     report.keep_sabotage(first, "inbox", 4, noticed=False)
     page = (tmp_path / "torture.md").read_text()
     assert "the first time" not in page
-    assert "| kills | SQLite | again | 1 / 0 / 0 / 0 / 2 | 3 |" in page
-    assert "| kills | PostgreSQL | payments | 12345678 |" in page
+    assert "| kills | SQLite | again | kills 5 | 1 / 0 / 0 / 0 / 2 | 3 |" in page
+    assert "| kills | PostgreSQL | elsewhere | kills 4, payments 12,345,678 |" in page
     assert "| inbox | kills | SQLite | NO | 4 |" in page
+
+
+def test_runs_that_end_at_once_are_all_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs side by side, such as one for each database, don't overwrite each other's results."""
+    monkeypatch.setattr(report, "DOCS", tmp_path)
+    names = [f"run {number}" for number in range(40)]
+
+    def keep(name: str) -> None:
+        report.keep(report.Made(name, "SQLite", "abc", "today"), [Row(name, "something", 1)])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(keep, names))
+    kept = json.loads((tmp_path / "torture.json").read_text())["runs"]
+    assert sorted(each["run"] for each in kept) == sorted(names)
+
+
+def test_no_round_begins_when_the_time_is_up() -> None:
+    """A run has as many rounds as were asked for, or those that began in time."""
+    assert list(Order(1).rounds(3)) == [1, 2, 3]
+    rounds = Order(1, deadline=time.monotonic() + 0.2).rounds(1_000)
+    begun = 0
+    for _ in rounds:
+        time.sleep(0.05)
+        begun += 1
+    assert 0 < begun < 10
+    assert list(Order(1, deadline=time.monotonic() - 1).rounds(3)) == []

@@ -4,7 +4,6 @@ import json
 import secrets
 from dataclasses import dataclass, fields
 
-from tests.support.rows import opened
 from tests.support.webhooks import completed, signature
 from tests.torture.harness.world import World
 from tests.torture.table import Row
@@ -98,6 +97,4 @@ async def _go_wrong(world: World, planted: Canaries, key_ending: str = "") -> No
 
 
 async def _change_schema(world: World, *statements: str) -> None:
-    async with opened(world.records.url) as database, database.transaction() as connection:
-        for statement in statements:
-            await connection.exec_driver_sql(statement)
+    await world.records.change(*statements)

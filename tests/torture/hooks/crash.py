@@ -1,7 +1,8 @@
 """The crash hook: ends a board's process before or after one statement or one call, at a named point.
 
 A point is named after what the board was doing and the step: `webhook checkout.session.completed: before INSERT
-message`. Background steps that nothing waits for, such as the feed's reads, are not points.
+message`. Background steps that nothing waits for, such as the feed's reads, are not points. Those that write or ask
+Stripe and belong to no work are listed: this hook would be blind to them.
 """
 
 import os
@@ -19,6 +20,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.engine.default import DefaultDialect
 
 from paidchat.api import admin
+from paidchat.payments import core
 from paidchat.payments.checkout import Checkout
 from paidchat.payments.fulfilment import Fulfilment
 from paidchat.payments.reconciler import Reconciler
@@ -27,6 +29,10 @@ from tests.torture.hooks.patches import replace
 EXIT_STATUS: Final = 86
 ARMED: Final = "armed"  # the file with the name of the point; it is deleted when the process dies there
 PASSED: Final = "passed"  # the file that lists the points that were passed
+HELD: Final = "held"  # while this file exists, no sweep begins
+SWEEPING: Final = "sweeping"  # this file exists while a sweep is under way
+UNKNOWN: Final = "unknown"  # the file that lists the steps of no known work
+READING: Final = ("SELECT", "PRAGMA", "SHOW", "SET", "BEGIN", "WITH")  # first words of steps that change nothing
 _TABLE = re.compile(r"(?:FROM|INTO|UPDATE)\s+(\w+)")
 _ID = re.compile(r"\b(cs|pi|ch|re|du|dp|evt)_\w+")
 
@@ -47,12 +53,16 @@ class Points:
 
     def __init__(self, folder: Path) -> None:
         self._armed = folder / ARMED
-        self._passed = os.open(folder / PASSED, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._passed, self._unknown = (
+            os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND) for name in (PASSED, UNKNOWN)
+        )
 
     def pass_by(self, moment: str, step: str) -> None:
         """Pass a point, or die there."""
         work = _work.get()
         if work is None:
+            if not step.startswith(READING) and self._armed.exists():
+                os.write(self._unknown, f"{moment} {step}\n".encode())
             return
         name = f"{work.name}: {moment} {step}"
         work.steps[name] += 1
@@ -70,6 +80,7 @@ def install(folder: str) -> None:
     _watch_statements(points)
     _watch_calls(points)
     _name_work()
+    _hold_sweeps(Path(folder))
 
 
 # --- the steps --------------------------------------------------------------------------------------
@@ -121,6 +132,7 @@ def _watch_calls(points: Points) -> None:
 
 def _name_work() -> None:
     for owner, name, label in (
+        (core, "_board_tag", "start"),
         (Checkout, "start_checkout", "create"),
         (Reconciler, "look_up", "landing"),
         (Fulfilment, "fulfill", "fulfil"),
@@ -130,6 +142,22 @@ def _name_work() -> None:
     ):
         replace(owner, name, _as_work(lambda *_, label=label: label))
     replace(Fulfilment, "handle", _as_work(lambda _, news: f"webhook {news.event_type}"))
+
+
+def _hold_sweeps(folder: Path) -> None:
+    held, sweeping = folder / HELD, folder / SWEEPING
+
+    def unless_held(sweep: Any) -> Any:
+        async def sweep_unless_held(reconciler: Reconciler, **options: Any) -> Any:
+            sweeping.touch()
+            try:
+                return None if held.exists() else await sweep(reconciler, **options)
+            finally:
+                sweeping.unlink(missing_ok=True)
+
+        return sweep_unless_held
+
+    replace(Reconciler, "sweep", unless_held)
 
 
 def _as_work(label: Callable[..., str]) -> Callable[[Any], Any]:

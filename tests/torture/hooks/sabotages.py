@@ -222,6 +222,23 @@ SABOTAGES: dict[str, Sabotage] = {
         "a lease that a wrong clock set too far ahead stays in force",
         200,
     ),
+    "sweep-lease": Sabotage(
+        unplugged.sweep_whoever_does,
+        "simulation",
+        "two processes swept at once",
+        "a process sweeps while another does",
+        30,
+    ),
+    "sweep-release": Sabotage(
+        unplugged.keep_the_sweep,
+        "simulation",
+        "the sweep was held by somebody",
+        "a sweep does not release its lease",
+        30,
+    ),
+    "lock-order": Sabotage(
+        unplugged.lock_in_any_order, "writers", "deadlock", "payments are not locked in the order of their ids", 2000
+    ),
     "surplus": Sabotage(
         unplugged.keep_surplus, "simulation", "and nothing went back", "a second payment is not refunded", 120
     ),

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from sqlalchemy import and_
+from sqlalchemy import and_, func, update
 
 from paidchat import observability
 from paidchat.api import webhooks
@@ -18,6 +18,7 @@ from paidchat.payments.settlement import Settlement
 from paidchat.serving import heads, http_protocol, server
 from paidchat.serving.incoming import FrameBudget
 from paidchat.storage import clock as storage_clock
+from paidchat.storage import queries, reconciliation
 from paidchat.stripe import gateway as stripe_gateway
 from paidchat.stripe.events import UnreadableEvent
 from tests.torture.hooks.patches import replace
@@ -113,6 +114,29 @@ def believe_the_future() -> None:
 
     replace(storage_clock, "in_force", lambda _: in_force)
     replace(storage_clock, "within", lambda _: within)
+
+
+def sweep_whoever_does() -> None:
+    """Let every process sweep, whoever holds the sweep."""
+
+    def holding(hold: Any) -> Any:
+        def hold_sweep(connection: Any, holder: str, lease: Any) -> Any:
+            connection.execute(update(queries.sweep).values(holder=holder))
+            return hold(connection, holder, lease)
+
+        return hold_sweep
+
+    replace(reconciliation, "hold_sweep", holding)
+
+
+def keep_the_sweep() -> None:
+    """Do not release the sweep at the end of a pass."""
+    replace(reconciliation, "release_sweep", lambda _: lambda *_, **__: None)
+
+
+def lock_in_any_order() -> None:
+    """Lock payments in a random order instead of that of their ids."""
+    replace(queries, "_LOCK_PAYMENTS", lambda lock: lock.order_by(None).order_by(func.random()))
 
 
 def read_all_or_nothing() -> None:

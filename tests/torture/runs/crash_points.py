@@ -2,15 +2,15 @@
 
 import asyncio
 import random
-import shutil
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 
 from tests.torture.checks.acknowledgements import Acknowledgements
 from tests.torture.checks.audit import audit, settled_audit
-from tests.torture.harness.processes import Process, launching
+from tests.torture.harness.processes import launching
 from tests.torture.harness.stories import ORDERS, Plot, Story, Told
 from tests.torture.harness.world import World, made_world
 from tests.torture.hooks import crash as crash_hook
@@ -57,15 +57,19 @@ HEAL_TIMEOUT_S = 20
 async def run(order: Order) -> list[Row]:
     """Tell each story in each order, once for each of its points, and audit after each death.
 
-    A short pass dies at a few random points of a few stories; `count` sets how many of each.
+    A short pass dies at a few random points of a few stories; `count` sets how many of each. With a time limit, the
+    stories are told in random order, and the last one may have fewer deaths than points.
     """
     rng = random.Random(order.seed)
     stories = [(plot, told) for plot in PLOTS for told in (ORDERS if plot.by != "sweep" else ORDERS[:1])]
-    if order.short:
-        stories = rng.sample(stories, SHORT_STORIES)
-    rows = []
+    rng.shuffle(stories)
+    total = Row("crash-points", f"the stories together, of {len(stories)}", order.seed)
+    total.counts = {"stories": 0, "points": 0, "deaths": 0}
+    rows = [total]
     async with launching(order.launcher) as launcher:
-        for plot, told in stories:
+        for plot, told in stories[: SHORT_STORIES if order.short else None]:
+            if order.time_is_up:
+                break
             row = Row("crash-points", f"{plot.name}, {told}", order.seed)
             began = time.monotonic()
             async with made_world(
@@ -74,11 +78,15 @@ async def run(order: Order) -> list[Row]:
                 hooks={**order.hooks, "lease_s": LEASE_S},
                 reconcile_s=SWEEP_EVERY_S,
             ) as world:
-                await Crashes(world, plot, told, row).some_of_them(rng, order.count or (SHORT if order.short else None))
+                await Crashes(world, plot, told, row).some_of_them(rng, order)
                 await world.restart_board()
                 await settled_audit(world, row, timeout_s=order.settle_s)
             row.seconds = time.monotonic() - began
             rows.append(row)
+            total.seconds += row.seconds
+            total.counts["stories"] += 1
+            for name in ("points", "deaths"):
+                total.counts[name] += row.counts[name]
     return rows
 
 
@@ -94,13 +102,16 @@ class Crashes:
         self._acknowledged = Acknowledgements(world)
         self._stories = 0
 
-    async def some_of_them(self, rng: random.Random, count: int | None) -> None:
-        """Rehearse to learn the points, then die at each, or at `count` random ones."""
+    async def some_of_them(self, rng: random.Random, order: Order) -> None:
+        """Rehearse to learn the points, then die at each, or at some random ones, until the time is up."""
+        count = order.count or (SHORT if order.short else None)
         points = await self._rehearse()
         if not points:
             self._row.wrong.append("the plot has no points: its hooks see nothing of it")
         chosen = points if count is None else rng.sample(points, min(count, len(points)))
         for point in chosen:
+            if order.time_is_up:
+                break
             if await self._die_at(point):
                 self._row.details.append(point)
             else:
@@ -109,9 +120,32 @@ class Crashes:
         self._row.counts = {"points": len(points), "deaths": deaths, "payments": len(self._world.taken)}
 
     async def _rehearse(self) -> list[str]:
-        await self._tell("", self._new_story())
+        """Tell a story to a board of its own, and return the points that it passed."""
+        self._folder.mkdir()
+        hooks = {"crash": str(self._folder), **NO_SWEEP}
+        story = self._new_story()
+        await self._world.faults(webhook={"drop": "all"})
+        await self._world.restart_board(hooks)
+        if self._plot.by == "sweep":
+            await story.begin()
+            await story.go_on()
+            await self._world.kill_board()
+            self._arm("")
+            await self._world.start_board({**hooks, **SWEEP_AT_ONCE}, **ONE_SWEEP)
+        else:
+            self._arm("")
+            await story.begin()
+            await story.go_on()
+        await self._quiet()
         await self._world.kill_board()
-        passed = (self._folder / crash_hook.PASSED).read_text().splitlines()
+        await self._heal("nothing", story)
+        return self._passed()
+
+    def _passed(self) -> list[str]:
+        passed, unknown = (
+            self._file(name).read_text().splitlines() for name in (crash_hook.PASSED, crash_hook.UNKNOWN)
+        )
+        self._row.wrong += [f"the hooks don't know what this belongs to: {step}" for step in dict.fromkeys(unknown)]
         return [point for point in dict.fromkeys(passed) if point.startswith(WORKS.get(self._plot.by, self._plot.by))]
 
     async def _die_at(self, point: str) -> bool:
@@ -126,47 +160,53 @@ class Crashes:
         return died
 
     async def _tell(self, point: str, story: Story) -> bool:
-        """Tell a story to a board that should die at a point; return whether it did. Without a point, rehearse."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir()
+        """Tell a story to the running board, which should die at a point; return whether it did."""
         await self._world.faults(webhook={"drop": "all"})
-        board = await self._board_at_the_story(story, point)
-        if not point:
-            await self._quiet()
-            return False
-        with suppress(TimeoutError):
-            return await board.wait(DEATH_TIMEOUT_S) == crash_hook.EXIT_STATUS
-        return False
-
-    async def _board_at_the_story(self, story: Story, point: str) -> Process:
-        """Start a board that should die, and tell it the story, or let its reconciler find it."""
-        hooks = {"crash": str(self._folder)}
-        board = await self._world.restart_board({**hooks, **NO_SWEEP})
+        await self._hold_sweeps()
         if self._plot.by == "sweep":
             await story.begin()
             await story.go_on()
-            await self._world.kill_board()
             self._arm(point)
-            return await self._world.start_board({**hooks, **SWEEP_AT_ONCE}, **ONE_SWEEP)
-        self._arm(point)
-        with suppress(httpx.HTTPError):
-            await story.begin()
-            await story.go_on()
-        return board
+            self._file(crash_hook.HELD).unlink()
+        else:
+            self._arm(point)
+            with suppress(httpx.HTTPError):
+                await story.begin()
+                await story.go_on()
+        assert self._world.board is not None
+        with suppress(TimeoutError):
+            return await self._world.board.wait(DEATH_TIMEOUT_S) == crash_hook.EXIT_STATUS
+        return False
+
+    async def _hold_sweeps(self) -> None:
+        """Let no sweep find the story before its events do, and wait for the end of one that is under way."""
+        self._file(crash_hook.HELD).touch()
+        while True:
+            if not self._file(crash_hook.SWEEPING).exists():
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _file(self, name: str) -> Path:
+        return self._folder / name
 
     def _arm(self, point: str) -> None:
-        (self._folder / crash_hook.ARMED).write_text(point)
+        self._file(crash_hook.ARMED).write_text(point)
 
     async def _quiet(self) -> None:
         """Wait until the board has not reached another point for a while."""
-        passed, size = self._folder / crash_hook.PASSED, -1
+        passed, size = self._file(crash_hook.PASSED), -1
         while (grown := passed.stat().st_size) != size:
             size = grown
             await asyncio.sleep(QUIET_S)
 
     async def _heal(self, point: str, story: Story) -> None:
-        """Start a board without faults on what the last one left, and wait until everything is right."""
-        await self._world.restart_board()
+        """Start a board on what the last one left, which won't die, and wait until everything is right.
+
+        The next story is told to this board.
+        """
+        for name in (crash_hook.ARMED, crash_hook.HELD, crash_hook.SWEEPING):
+            self._file(name).unlink(missing_ok=True)
+        await self._world.restart_board({"crash": str(self._folder)})
         await self._world.faults()
         if self._told != "reversed" or story.payment is not None:
             await story.begin(patient=True)

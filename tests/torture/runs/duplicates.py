@@ -23,11 +23,11 @@ async def run(order: Order) -> list[Row]:
     ) as world:
         await world.restart_board()
         await world.faults(webhook={"duplicate": COPIES - 1})
-        for number in range(payments):
+        for number in order.rounds(payments):
             await _pay(world, f"payment {number}")
         await world.faults()
         await settled_audit(world, row, timeout_s=order.settle_s)
-        row.counts = {"payments": payments, "deliveries": len((await world.ledger())["deliveries"])}
+        row.counts = {"payments": len(world.taken), "deliveries": len((await world.ledger())["deliveries"])}
     row.seconds = time.monotonic() - began
     return [row]
 

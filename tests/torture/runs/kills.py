@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from tests.torture.checks.acknowledgements import Acknowledgements
@@ -43,7 +44,7 @@ async def run(order: Order) -> list[Row]:
     async with made_world(launcher=order.launcher, database=order.database, hooks=order.hooks) as world:
         crowd = Crowd(world, random.Random(order.seed + 1))
         crowd.begin(PAYER_EVERY_S)
-        in_start_up = await _kill(world, rng, kills, row)
+        await _kill(world, rng, order.rounds(kills), row)
         await crowd.end()
         await world.faults()
         await world.restart_board()
@@ -51,31 +52,31 @@ async def run(order: Order) -> list[Row]:
         await settled_audit(world, row, timeout_s=order.settle_s)
         row.wrong += crowd.wrong
         row.lost += await _refunds_not_sent(world, crowd)
-        row.counts |= {"kills": kills, "in start-up": in_start_up, **await _counts(world)}
+        row.counts |= await _counts(world)
     row.seconds = time.monotonic() - began
     return [row]
 
 
-async def _kill(world: World, rng: random.Random, kills: int, row: Row) -> int:
-    """Kill this many times, and return how many of the boards had not responded yet."""
+async def _kill(world: World, rng: random.Random, rounds: Iterable[int], row: Row) -> None:
+    """Kill once in each round, and count the kills, and those of boards that had not responded yet."""
     acknowledged = Acknowledgements(world)
-    in_start_up = 0
-    for number in range(1, kills + 1):
+    row.counts |= {"kills": 0, "in start-up": 0}
+    for number in rounds:
         if number % FAULTS_EVERY == 0:
             await world.faults(webhook=rng.choice(FAULTS))
         await world.start_board()
         if rng.random() < IN_START_UP:
-            in_start_up += 1
+            row.counts["in start-up"] += 1
             await asyncio.sleep(rng.uniform(0, LONGEST_START_UP_S))
         else:
             await world.board_answers()
             await world.answers_given(rng.randrange(MOST_ANSWERS), LONGEST_LIFE_S)
             await asyncio.sleep(rng.uniform(0, LONGEST_PAUSE_S))
         await world.kill_board()
+        row.counts["kills"] += 1
         await world.let_pass(PASSING_S)
         row.lost += await acknowledged.check(thorough=number % THOROUGH_EVERY == 0)
     row.counts["events acknowledged"] = acknowledged.events
-    return in_start_up
 
 
 async def _refunds_not_sent(world: World, crowd: Crowd) -> list[str]:

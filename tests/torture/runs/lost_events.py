@@ -29,7 +29,7 @@ async def run(order: Order) -> list[Row]:
         world.file.add_unreadable_event()
         await world.restart_board()
         crowd = Crowd(world, random.Random(order.seed))
-        for _ in range(each):
+        for _ in order.rounds(each):
             await asyncio.gather(*(crowd.send(life) for life in SILENT))
         await settled_audit(world, row, timeout_s=order.settle_s)
         ledger = await world.ledger()

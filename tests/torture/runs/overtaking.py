@@ -25,7 +25,7 @@ async def run(order: Order) -> list[Row]:
     began = time.monotonic()
     async with made_world(launcher=order.launcher, database=order.database, hooks={**order.hooks, **HOOKS}) as world:
         await world.restart_board()
-        for number in range(rounds):
+        for number in order.rounds(rounds):
             await asyncio.gather(*(_turn(world, f"round {number}: {turn}", turn) for turn in TURNS))
         await asyncio.sleep(2 * HELD_S)
         row.counts = {"payments": len(world.taken), "answers held": len(world.taken)}

@@ -61,15 +61,22 @@ STEPS = st.integers(0, 20)  # of what a board does when it dies
 MANNERS = st.sampled_from(["cursor", "cursor", "plain", "other epoch", "ahead"])
 
 
+class TimeIsUp(Exception):
+    """No more simulations are to begin; Hypothesis has no other way to end early."""
+
+
 class Simulation(RuleBasedStateMachine):
     """The simulation of one board. All of them share the miniature and the event loop, one after another."""
 
+    deadline: ClassVar[float]
     miniature: ClassVar[Miniature]
     runner: ClassVar[asyncio.Runner]
     counts: ClassVar[Counter[str]]
 
     def __init__(self) -> None:
         super().__init__()
+        if time.monotonic() > self.deadline:
+            raise TimeIsUp
         self._open = AsyncExitStack()
         self._stage = Stage(self.miniature, self.counts)
         self._by_mail = True
@@ -244,24 +251,34 @@ class Batch:
     shorten: bool
     database: str | None
     hooks: dict[str, Any]
+    deadline: float
 
 
 async def run(order: Order) -> list[Row]:
-    """Run batches of simulations, each with its own seed, as many at a time as there are processors.
+    """Run batches of simulations, each with its own seed, several at a time.
 
     With a count, the steps that lead to a finding are shortened, which can take minutes; a finding names the count.
     """
     simulations = order.count or (SHORT if order.short else LONG)
     steps = SHORT_STEPS if order.short else LONG_STEPS
-    row = Row(NAME, f"{simulations} simulated boards, up to {steps} random actions each", order.seed)
+    row = Row(NAME, f"simulated boards, up to {steps} random actions each", order.seed)
     began = time.monotonic()
     shorten = order.count is not None and not order.short
     batches = [
-        Batch(order.seed + number, min(BATCH, simulations - start), steps, shorten, order.database, order.hooks)
+        Batch(
+            seed=order.seed + number,
+            simulations=min(BATCH, simulations - start),
+            steps=steps,
+            shorten=shorten,
+            database=order.database,
+            hooks=order.hooks,
+            deadline=order.deadline,
+        )
         for number, start in enumerate(range(0, simulations, BATCH))
     ]
+    processes = min(len(batches), order.processes or os.cpu_count() or 1)
     # In their own processes, because they change global state: constants, logging, and removed safeguards.
-    with ProcessPoolExecutor(min(len(batches), os.cpu_count() or 1), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         loop = asyncio.get_running_loop()
         running = [loop.run_in_executor(pool, simulate, batch) for batch in batches]
         for number, done in enumerate(asyncio.as_completed(running), start=1):
@@ -288,12 +305,15 @@ def simulate(batch: Batch) -> tuple[Counter[str], tuple[str, str] | None]:
         report_multiple_bugs=False,
     )
     Simulation.counts = Counter()
+    Simulation.deadline = batch.deadline
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         opened = AsyncExitStack()
         Simulation.runner = runner
         Simulation.miniature = runner.run(opened.enter_async_context(miniature(batch.database)))
         try:
             run_state_machine_as_test(seed(batch.seed)(Simulation), settings=chosen)
+        except TimeIsUp:
+            pass
         except Finding as finding:
             what = f"{finding.what}; --seed {batch.seed} --count {batch.simulations}: {' '.join(_steps(finding))}"
             return Simulation.counts, (finding.kind, what)
