@@ -5,13 +5,13 @@ import asyncio
 import inspect
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from paidchat.serving import feed_protocol, http_protocol, incoming, seam, server
+from paidchat.serving import exchange, feed_protocol, http_protocol, incoming, seam, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,10 @@ def stock(name: str) -> object:
     """Make the uvicorn object from which one of our classes is built."""
     config = uvicorn.Config(app, log_config=None)
     config.load()
+    nothing: Any = None
     made: dict[str, Callable[[], object]] = {
         "HttpProtocol": partial(seam.HttpToolsProtocol, config, ServerState(), {}),
+        "Exchange": partial(seam.RequestResponseCycle, *(nothing,) * 11),
         "FeedProtocol": partial(seam.WebSocketsSansIOProtocol, config, ServerState(), {}),
         "Server": partial(uvicorn.Server, config),
         "Workers": partial(seam.Multiprocess, config, []),
@@ -51,6 +53,7 @@ def _is_own(value: ast.expr) -> bool:
     ("module", "name", "relied_on"),
     [
         pytest.param(http_protocol, "HttpProtocol", seam.OF_HTTP, id="HTTP"),
+        pytest.param(exchange, "Exchange", seam.OF_EXCHANGES, id="exchanges"),
         pytest.param(feed_protocol, "FeedProtocol", seam.OF_WEBSOCKETS, id="WebSockets"),
         pytest.param(server, "Server", seam.OF_SERVER, id="server"),
         pytest.param(server, "Workers", seam.OF_WORKERS, id="workers"),

@@ -1,6 +1,6 @@
 """CORS: which pages of other origins may call the API from a browser. Off unless origins are configured."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,6 +24,7 @@ class CrossOrigin:
 
     def __init__(self, origins: Collection[str]) -> None:
         self._origins = frozenset(origins)
+        self.is_configured = bool(origins)
 
     def preflight(self, scope: Scope) -> Response | None:
         """Return the response to a preflight request; None for any other request.
@@ -36,12 +37,10 @@ class CrossOrigin:
         asks = "access-control-request-method" in headers
         return Response(headers=_MAY_SEND) if asks and self._admits(headers) else None
 
-    def add_to(self, answer: MutableHeaders, scope: Scope) -> None:
+    def add_to(self, answer: MutableHeaders, asked: Sequence[tuple[bytes, bytes]]) -> None:
         """Add the CORS headers to a response, and `Vary: Origin` even without an Origin, because caches need it."""
-        if not self._origins:
-            return
         answer.add_vary_header("Origin")
-        headers = Headers(scope=scope)
+        headers = Headers(raw=list(asked))
         if self._admits(headers):
             answer["Access-Control-Allow-Origin"] = headers["origin"]
             for name, value in _MAY_READ.items():

@@ -95,10 +95,10 @@ def _load(path: Path, version: tuple[int, int]) -> _File:
     return _File(version, body, gzip.compress(body, mtime=0), {**headers, "Vary": "Accept-Encoding"})
 
 
-def _answer(file: _File, asked: Headers) -> Response:
-    if is_not_modified(asked, file.headers["ETag"]):
+def _answer(file: _File, headers: Headers) -> Response:
+    if is_not_modified(headers.getlist("if-none-match"), file.headers["ETag"]):
         kept = {name: value for name, value in file.headers.items() if name != "Content-Type"}
         return Response(status_code=304, headers=kept)
-    if file.compressed is not None and prefers_gzip(asked):
+    if file.compressed is not None and prefers_gzip(headers.getlist("accept-encoding")):
         return Response(file.compressed, headers={**file.headers, "Content-Encoding": "gzip"})
     return Response(file.body, headers=file.headers)

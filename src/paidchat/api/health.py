@@ -18,6 +18,7 @@ from paidchat.storage.database import DatabaseUnavailable
 
 router = APIRouter(tags=["operation"])
 
+HEALTH_PATH = "/healthz"
 DATABASE_TIMEOUT_S = 2
 STALE_S = 5
 STALE_LISTENER_S = 10
@@ -49,7 +50,7 @@ class Readiness(Health):
 
 
 @router.get(
-    "/healthz",
+    HEALTH_PATH,
     operation_id="get_health",
     summary="Is the process alive?",
     responses={200: success("It is.", example="alive"), **problems()},

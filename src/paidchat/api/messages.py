@@ -67,7 +67,7 @@ async def list_messages(
     async with services.database.reading() as connection:
         board = await connection.run_sync(queries.read_board)
         etag = page_etag(board.epoch, board.seq)
-        if is_not_modified(request.headers, etag):
+        if is_not_modified(request.headers.getlist("if-none-match"), etag):
             return Ready(b"", etag).answer(request.headers)
         if after is not None:
             rows, has_more = await connection.run_sync(queries.messages_after, min(after, LARGEST_ID), limit)

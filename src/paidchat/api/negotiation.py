@@ -1,33 +1,32 @@
 """Content negotiation: conditional requests and content codings."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
-
-from starlette.datastructures import Headers
 
 _TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
 _QUALITY: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _GZIP: Final = ("gzip", "x-gzip")  # two names for the same coding (RFC 9110, section 8.4.1.3)
 
 
-def is_not_modified(headers: Headers, etag: str) -> bool:
+def is_not_modified(lines: Sequence[str], etag: str) -> bool:
     """Tell whether If-None-Match matches `etag`, by weak comparison (RFC 9110, section 13.1.2).
 
     The field may have several lines, each with several tags, or be `*`.
     """
-    lines = headers.getlist("if-none-match")
+    if not lines:
+        return False
     if any(line.strip() == "*" for line in lines):
         return True
     ours = _TAG.fullmatch(etag)
     return ours is not None and any(ours[1] == theirs for line in lines for theirs in _TAG.findall(line))
 
 
-def prefers_gzip(headers: Headers) -> bool:
-    """Tell whether to send gzip rather than identity (RFC 9110, section 12.5.3).
+def prefers_gzip(lines: Sequence[str]) -> bool:
+    """Tell whether Accept-Encoding asks for gzip rather than identity (RFC 9110, section 12.5.3).
 
     A client that accepts neither gets identity (section 12.4.1).
     """
-    lines = headers.getlist("accept-encoding")
     if not lines:
         return False  # it accepts any coding, but may not actually support gzip
     wanted = _qualities(",".join(lines))

@@ -1,7 +1,7 @@
 """Ready answers: the newest page and the board's settings, kept as bytes. Every visit asks for both."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
 from hashlib import sha256
 
 from sqlalchemy.engine import Connection
@@ -21,19 +21,30 @@ PAGE_PATH, BOARD_PATH = "/api/messages", "/api/board"
 PAGE_MESSAGES = 50  # on a page, unless a client asks for more or fewer
 
 
-@dataclass(frozen=True, slots=True)
 class Ready:
-    """A JSON answer with its ETag, which a client may already have."""
+    """A JSON answer as bytes, and the ETag by which a client may already have it, if there is one."""
 
-    body: bytes
-    etag: str
+    __slots__ = ("_body", "_etag", "_unchanged", "_whole")
+
+    def __init__(self, body: bytes, etag: str | None = None) -> None:
+        self._body = body
+        self._etag = etag
+        self._unchanged = [(b"etag", etag.encode()), (b"cache-control", b"no-cache")] if etag else []
+        length = (b"content-length", str(len(body)).encode())
+        self._whole = [*self._unchanged, length, (b"content-type", b"application/json")]
+
+    def choose(self, tags: Sequence[str]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Return status, headers and body for a client with these lines of If-None-Match: 200, or 304 if it has it."""
+        if self._etag is not None and is_not_modified(tags, self._etag):
+            return 304, self._unchanged, b""
+        return 200, self._whole, self._body
 
     def answer(self, headers: Headers) -> Response:
-        """Return the answer to a request with these headers: 200, or 304 if the client has it."""
-        fields = {"ETag": self.etag, "Cache-Control": "no-cache"}
-        if is_not_modified(headers, self.etag):
-            return Response(status_code=304, headers=fields)
-        return Response(self.body, headers=fields, media_type="application/json")
+        """Return the response to a request with these headers."""
+        status, fields, body = self.choose(headers.getlist("if-none-match"))
+        response = Response(body, status)
+        response.raw_headers = fields
+        return response
 
 
 def page_etag(epoch: str, seq: int) -> str:

@@ -1,7 +1,7 @@
-"""Request heads: where they end, what follows, and which ones are unsafe to parse (RFC 9112).
+"""Request heads: where they end, what follows, and which ones are unsafe to serve (RFC 9112).
 
-The parser is more lenient, and may differ from a proxy in front of us. So each head is checked here first, and the
-parser only gets unambiguous ones.
+Parsers are more lenient, and may differ from a proxy in front of us. So heads are parsed here, and only unambiguous
+ones are served.
 """
 
 import re
@@ -26,9 +26,6 @@ _KEY = re.compile(rb"[0-9A-Za-z+/]{22}==")  # 16 bytes (RFC 6455, section 4.1)
 _ABSOLUTE = re.compile(rb"[A-Za-z][0-9A-Za-z+.-]*://[^/?#]*")
 # uri-host [":" port] of RFC 3986, section 3.2.2; brackets hold an IPv6 address
 _HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%~_-]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
-# The parser closes the connection for a method that it doesn't know.
-_PARSED = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"})
-_UNKNOWN = b"PUT"  # what the parser gets instead of any other
 _TARGET = re.compile(rb"(?:/|[A-Za-z][0-9A-Za-z+.-]*://)[^#]*\Z")  # RFC 9112, section 3.2
 _UPGRADES = frozenset({b"upgrade", b"http2-settings"})
 # No subprotocols, no extensions, no body; the other two headers are rewritten.
@@ -172,36 +169,37 @@ class Head:
             and b"upgrade" in self._tokens(b"connection")
         )
 
-    def plain(self) -> bytes:
-        """Return the head for the parser, without the upgrade, after which the parser would stop.
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the client may send another request after this one (RFC 9112, section 9.3)."""
+        return self.version == 1 and b"close" not in self._tokens(b"connection")
 
-        `Expect` is dropped for HTTP/1.0, which has no interim responses (RFC 9110, section 10.1.1).
-        """
-        method = self.method if self.method in _PARSED else _UNKNOWN
-        target = self._origin_form()
-        if target[:1] in {b"", b"?"}:  # an absolute target may lack a path
-            target = b"/" + target
-        elif target == b"*" and method == b"OPTIONS":
-            target = b"/"  # asterisk-form (RFC 9112, section 3.2.4)
-        return self._written(method, target, _UPGRADES if self.version else _UPGRADES | {b"expect"})
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits before it sends the body; HTTP/1.0 can't (RFC 9110, section 10.1.1)."""
+        return self.version == 1 and any(value.lower() == b"100-continue" for value in self.values(b"expect"))
+
+    def address(self) -> tuple[bytes, bytes]:
+        """Return the path, still percent-encoded, and the query."""
+        path, _, query = self._origin_form().partition(b"?")
+        return path if path.startswith(b"/") else b"/", query  # an absolute target may lack one; `*` has none
+
+    def served_fields(self) -> list[tuple[bytes, bytes]]:
+        """Return the fields for the app, without the upgrade, which is ignored."""
+        return [one for one in self.fields if one[0] not in _UPGRADES]
 
     def handshake(self) -> bytes:
         """Return the head for the WebSocket protocol."""
         asked = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
-        return self._written(self.method, self._origin_form() or b"/", _NOT_FOR_THE_FEED, asked)
+        lines = [b"GET %s HTTP/1.1" % (self._origin_form() or b"/")]
+        lines += [b"%s: %s" % one for one in self.fields if one[0] not in _NOT_FOR_THE_FEED]
+        lines += [b"%s: %s" % one for one in asked]
+        return b"\r\n".join(lines) + END
 
     def _origin_form(self) -> bytes:
         """Return the target without a scheme and host (RFC 9112, section 3.2.2)."""
         absolute = _ABSOLUTE.match(self.target)  # anchored at the start: a search would be quadratic
         return self.target[absolute.end() :] if absolute else self.target
-
-    def _written(
-        self, method: bytes, target: bytes, without: frozenset[bytes], more: Sequence[tuple[bytes, bytes]] = ()
-    ) -> bytes:
-        lines = [b"%s %s HTTP/1.%d" % (method, target, self.version)]
-        lines += [b"%s: %s" % one for one in self.fields if one[0] not in without]
-        lines += [b"%s: %s" % one for one in more]
-        return b"\r\n".join(lines) + END
 
     def check_handshake(self) -> None:
         """Check that a handshake can be answered with 101. The app checks the origin.

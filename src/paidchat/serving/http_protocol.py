@@ -3,12 +3,14 @@
 import asyncio
 import enum
 from typing import Any, Final, assert_never
-
-import httptools
+from urllib.parse import unquote
 
 from paidchat.serving import descriptors, heads
-from paidchat.serving.seam import HttpToolsProtocol, RequestResponseCycle
-from paidchat.serving.transports import reset
+from paidchat.serving.chunks import ChunkedBody
+from paidchat.serving.deadline import Deadline
+from paidchat.serving.exchange import PREPARED, Exchange, Prepare, written
+from paidchat.serving.seam import HttpToolsProtocol
+from paidchat.serving.transports import LastWords, reset
 
 HEAD_TIMEOUT_S: Final = 10  # from connecting, or a head's first byte, to its end
 BODY_PAUSE_S: Final = 10
@@ -18,8 +20,7 @@ CLOSING_S: Final = 4  # from the last byte sent to the end; the contract says wi
 MAX_DISCARDED: Final = 8 * 1024 * 1024  # bytes of a body read after the response, so that it is received
 MAX_AFTER_REFUSAL: Final = 1024 * 1024  # bytes that are read after a refusal; the rest stays in the kernel
 SLICE: Final = 16 * 1024  # bytes processed for one connection before others get a turn on the event loop
-# Bytes of framing per byte of content in a chunked body; the smallest chunk has five. More is an attack.
-MAX_FRAMING_PER_BYTE: Final = 16
+MAX_BUFFERED: Final = 64 * 1024  # bytes of a body that the app has not asked for
 
 
 class Phase(enum.Enum):
@@ -32,37 +33,17 @@ class Phase(enum.Enum):
     CLOSING = enum.auto()
 
 
-class _LastWords:
-    """A transport for a response that ends the connection: it sends EOF instead of closing.
-
-    Closing with unread input resets the connection, and the response could be lost (RFC 9112, section 9.6).
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-
-    def write(self, data: bytes) -> None:
-        self._transport.write(data)
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def close(self) -> None:
-        if self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
-        else:
-            self._transport.close()
-
-
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol, which by itself has no deadlines and parses all input at once.
 
-    Here each head is checked first (`heads`), and the parser gets one request at a time. Further input waits.
+    Here heads are parsed by `heads`, which is stricter, and one request is served at a time. Further input waits. The
+    app answers each in a task of its own, unless it has the response prepared.
     """
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self.loop, self._overdue)
+        self._prepare: Prepare | None = self.app_state.get(PREPARED)
         self._phase = Phase.HEAD
         self._unread = bytearray()
         self._seen = 0  # bytes of an incomplete head that were checked
@@ -75,27 +56,16 @@ class HttpProtocol(HttpToolsProtocol):
     def _begin_anew(self) -> None:
         """Reset the state of the previous request."""
         self._whole = True  # whether the request is complete
-        self._headers_complete = False
-        self._left: int | None = 0  # bytes of the body still to come; None if it is chunked
-        self._head_size = self._fields = 0  # of the head and any trailers
-        self._content = self._framing = 0  # bytes of a chunked body
+        self._left = 0  # bytes of the body still to come, unless it is chunked
+        self._chunks: ChunkedBody | None = None
         self._discarded = 0  # bytes received after the response
         self._heard_at = self._until = 0.0
 
     # --- deadlines ----------------------------------------------------------------------------------
 
-    def _expect_within(self, seconds: float) -> None:
-        self._relax()
-        self._deadline = self.loop.call_later(seconds, self._overdue)
-
-    def _relax(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
     def _enter(self, phase: Phase, seconds: float) -> None:
         self._phase = phase
-        self._expect_within(seconds)
+        self._deadline.set(seconds)
 
     def _overdue(self) -> None:
         """Close a connection that takes too long, with an error response if one can still be sent."""
@@ -103,7 +73,7 @@ class HttpProtocol(HttpToolsProtocol):
             case Phase.BODY:
                 due = min(self._heard_at + BODY_PAUSE_S, self._until) - self.loop.time()
                 if due > 0:
-                    self._expect_within(due)
+                    self._deadline.set(due)
                 else:
                     self._refuse(heads.TOO_SLOW)
             case Phase.HEAD if self._unread:
@@ -135,7 +105,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the deadline."""
-        self._relax()
+        self._deadline.cancel()
         if self._again is not None:
             self._again.cancel()
         self._unread.clear()
@@ -181,8 +151,6 @@ class HttpProtocol(HttpToolsProtocol):
                 room -= before - len(self._unread)
         except heads.Refused as refused:
             self._refuse(refused.refusal)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._refuse(heads.bad().refusal)
 
     def _go_on(self) -> None:
         self._again = None
@@ -206,42 +174,121 @@ class HttpProtocol(HttpToolsProtocol):
         del self._unread[:end]
         self._begin_anew()
         self._seen = self._empty_lines = 0
-        self._whole, self._left = False, head.length
-        self._head_size, self._fields = head.size, len(head.fields)
+        if head.length == 0 and self._answer_at_once(head):
+            return False
+        self._start_app(head)
         self._heard_at = self.loop.time()
         self._until = self._heard_at + BODY_TIMEOUT_S
+        if head.length == 0:
+            self._finish_request()
+            return True
+        self._whole = False
         self._enter(Phase.BODY, BODY_PAUSE_S)
-        self.parser.feed_data(head.plain())
-        self.scope["method"] = head.method.decode()  # the app's task starts in the event loop's next turn
+        if head.length is None:
+            self._chunks = ChunkedBody(head)
+        else:
+            self._left = head.length
         return True
+
+    def _answer_at_once(self, head: heads.Head) -> bool:
+        """Send the response if the app has it prepared and the client reads what it is sent.
+
+        It takes 110 µs in all; with a task, an ASGI cycle and the app's layers it took 290 (`./dev bench reads`).
+        """
+        answer = self._prepare(head) if self._prepare and not self.flow.write_paused else None
+        if answer is None:
+            return False
+        sent = written(answer.status, [*self.server_state.default_headers, *answer.fields])
+        sent += b"\r\n" if head.keeps_alive else b"connection: close\r\n\r\n"
+        self.transport.write(sent if head.method == b"HEAD" else sent + answer.body)
+        if not head.keeps_alive:
+            self.transport.close()
+        self.on_response_complete()
+        answer.on_sent()
+        return True
+
+    def _start_app(self, head: heads.Head) -> None:
+        """Begin the exchange in which the app answers."""
+        raw_path, query = head.address()
+        path = raw_path.decode("ascii")
+        self._begin_exchange(
+            {
+                "http_version": f"1.{head.version}",
+                "method": head.method.decode("ascii"),
+                "path": unquote(path) if "%" in path else path,
+                "raw_path": raw_path,
+                "query_string": query,
+                "headers": head.served_fields(),
+            },
+            keep_alive=head.keeps_alive,
+            expect_100_continue=head.expects_continue,
+            on_response=self.on_response_complete,
+        )
+
+    def _begin_exchange(self, request: dict[str, Any], transport: Any = None, **more: Any) -> None:
+        scope: Any = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": "",
+            "state": self.app_state.copy(),
+            **request,
+        }
+        self.scope = scope
+        self.cycle = Exchange(
+            scope=self.scope,
+            transport=transport or self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            **more,
+        )
+        self._start_asgi_task(self.cycle, self.app)
 
     def _take_body(self) -> bool:
         """Process a part of a body."""
-        size = SLICE if self._left is None else min(SLICE, self._left)
+        size = SLICE if self._chunks else min(SLICE, self._left)
         piece = bytes(self._unread[:size])
         del self._unread[:size]
-        if self._left is not None:
+        if self._chunks is None:
             self._left -= len(piece)
-            self.parser.feed_data(piece)
+            self._take_content(piece)
+            if self._left == 0:
+                self._finish_request()
             return True
-        self._framing += len(piece)  # the content is subtracted again in on_body
-        try:
-            self.parser.feed_data(piece)
-        except httptools.HttpParserError:
-            if not self._whole:
-                raise
-            self._stop_listening()  # bytes after the last chunk are not a request
-        if self._is_too_much_around_a_body():
-            raise heads.too_large()
+        self._take_content(self._chunks.feed(piece))
+        if self._chunks.is_whole:
+            self._finish_request()
+        if self._chunks.is_followed:
+            self._stop_listening()
         return True
 
-    def _is_too_much_around_a_body(self) -> bool:
-        """Tell whether trailers or chunk framing are over a limit."""
-        return (
-            self._fields > heads.MAX_FIELDS
-            or self._head_size > heads.MAX_HEAD
-            or self._framing > heads.MAX_HEAD + MAX_FRAMING_PER_BYTE * self._content
-        )
+    def _take_content(self, content: bytes) -> None:
+        """Pass on a part of the body; discard some of a refused one, so that the client gets to read the response."""
+        if self.cycle.response_complete:
+            self._discarded += len(content)
+            if self._discarded > MAX_DISCARDED:
+                reset(self.transport)
+            return
+        self.cycle.body += content
+        if len(self.cycle.body) > MAX_BUFFERED:
+            self.flow.pause_reading()
+        self.cycle.message_event.set()
+
+    def _finish_request(self) -> None:
+        """Wait for the response or, if it was sent already, for the next request."""
+        self._whole = True
+        if self.cycle.response_complete:
+            self._rest()
+            return
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+        self._enter(Phase.ANSWER, ANSWER_TIMEOUT_S)
 
     def _stop_listening(self) -> None:
         """Answer this request and no other: it is unknown now where the chunked body ended in the input."""
@@ -254,7 +301,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _shake_hands(self, head: heads.Head, end: int) -> None:
         """Hand the connection and any further input over to the WebSocket protocol."""
-        self._relax()
+        self._deadline.cancel()
         self.flow.resume_reading()
         self.connections.discard(self)
         early = bytes(self._unread[end:])
@@ -282,97 +329,30 @@ class HttpProtocol(HttpToolsProtocol):
             if interrupted.response_started:
                 reset(self.transport)
                 return
-        elif self._headers_complete and not self._whole:  # it was answered; the rest of its body is discarded
+        elif not self._whole:  # it was answered; the rest of its body is discarded
             self.transport.close()
             return
         self.flow.resume_reading()
-        self._start_asgi_task(self._refusing(refusal, "HEAD" if is_head_method else "GET"), self.app)
+        self._begin_exchange(
+            {
+                "http_version": "1.1",
+                "method": "HEAD" if is_head_method else "GET",
+                "path": "/",
+                "raw_path": b"/",
+                "query_string": b"",
+                "headers": [],
+                "extensions": {heads.REFUSAL: refusal},  # the app sends it as a problem, logged and counted like any
+            },
+            LastWords(self.transport),
+            keep_alive=False,
+            expect_100_continue=False,
+            on_response=self._close_within,
+        )
+        self.cycle.more_body = False
 
     def _is_head_method(self) -> bool:
         """Tell whether the refused request is a HEAD, whose response has no body."""
         return self._unread.startswith(b"HEAD ") if self._whole else self.scope.get("method") == "HEAD"
-
-    def _refusing(self, refusal: heads.Refusal, method: str) -> RequestResponseCycle:
-        """Return an exchange in which the app sends the refusal as a problem, logged and counted like any other."""
-        super().on_message_begin()
-        missing: dict[str, Any] = {  # what the parser has not set yet
-            "method": method,
-            "path": "/",
-            "raw_path": b"/",
-            "query_string": b"",
-            "extensions": {heads.REFUSAL: refusal},
-        }
-        self.scope.update(missing)  # type: ignore[typeddict-item]  # ASGI lets a server add extensions of its own
-        self.cycle = RequestResponseCycle(
-            scope=self.scope,
-            transport=_LastWords(self.transport),  # type: ignore[arg-type]  # the part of it that is used
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=self.access_log,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=False,
-            on_response=self._close_within,
-        )
-        self.cycle.more_body = False
-        return self.cycle
-
-    # --- parser callbacks ---------------------------------------------------------------------------
-
-    def on_message_begin(self) -> None:
-        """Begin a request, unless it directly follows a chunked body."""
-        if self._whole:
-            self._stop_listening()
-        else:
-            super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        """Store the target."""
-        if not self._over:
-            super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Store a header field; trailers are only counted and ignored."""
-        if self._over:
-            return
-        if self._left is None and self._headers_complete:
-            size = len(name) + len(value) + 4
-            self._fields += 1
-            self._head_size += size if size <= heads.MAX_LINE else heads.MAX_HEAD
-            return
-        super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """Start the app."""
-        if not self._over:
-            self._headers_complete = True
-            super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        """Pass on a part of the body; discard some of a refused one, so that the client gets to read the response."""
-        if self._over:
-            return
-        self._content += len(body)
-        self._framing -= len(body)
-        if self.cycle.response_complete:
-            self._discarded += len(body)
-            if self._discarded > MAX_DISCARDED:
-                reset(self.transport)
-        else:
-            super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """Wait for the response or, if it was sent already, for the next request."""
-        if self._over:
-            return
-        super().on_message_complete()
-        self._whole = True
-        if self.cycle.response_complete:
-            self._rest()
-        else:
-            self._enter(Phase.ANSWER, ANSWER_TIMEOUT_S)
 
     # --- responses ----------------------------------------------------------------------------------
 
@@ -395,4 +375,5 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._enter(Phase.HEAD, HEAD_TIMEOUT_S)
         if self._again is None:
+            self.flow.pause_reading()  # until then: what is unread must not grow
             self._again = self.loop.call_soon(self._go_on)

@@ -6,7 +6,7 @@ name on a real object, so an incompatible upgrade fails there first.
 
 from typing import Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.supervisors import Multiprocess
 from websockets.frames import Close, Frame, Opcode
@@ -15,6 +15,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 __all__ = [
+    "STATUS_LINE",
     "Close",
     "Frame",
     "HttpToolsProtocol",
@@ -35,26 +36,39 @@ OF_HTTP: Final = frozenset(
         "access_logger",
         "app",
         "app_state",
+        "asgi_version",
+        "client",
         "config",
         "connections",
         "cycle",
         "flow",
         "logger",
         "loop",
-        "on_body",
-        "on_header",
-        "on_headers_complete",
-        "on_message_begin",
-        "on_message_complete",
         "on_response_complete",
-        "on_url",
-        "parser",
+        "scheme",
         "scope",
+        "server",
         "server_state",
         "shutdown",
         "timeout_keep_alive",
         "transport",
         "ws_protocol_class",
+    }
+)
+OF_EXCHANGES: Final = frozenset(
+    {
+        "default_headers",
+        "disconnected",
+        "flow",
+        "keep_alive",
+        "message_event",
+        "on_response",
+        "response_complete",
+        "response_started",
+        "scope",
+        "send",
+        "transport",
+        "waiting_for_100_continue",
     }
 )
 OF_WEBSOCKETS: Final = frozenset(

@@ -1,5 +1,6 @@
 """Transports: what the feed needs of a connection, and how to reset one."""
 
+import asyncio
 import contextlib
 import socket
 import struct
@@ -49,3 +50,28 @@ def reset(transport: Transport, *, even_if_closing: bool = False) -> None:
         with contextlib.suppress(OSError):  # the connection may be closed already
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
     transport.abort()
+
+
+class LastWords:
+    """A transport for a response that ends the connection: it sends EOF instead of closing.
+
+    Closing with unread input resets the connection, and the response could be lost (RFC 9112, section 9.6).
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes for sending."""
+        self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Tell whether it is closing or closed."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """Send EOF, or close if it can't."""
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+        else:
+            self._transport.close()

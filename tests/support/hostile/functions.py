@@ -98,6 +98,7 @@ FIELDS: Final = frozenset(
             "payment_id",
             "payment_intent",
             "problem",
+            "request_id",
             "requests",
             "restart_in_s",
             "session_id",

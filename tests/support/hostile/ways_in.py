@@ -18,6 +18,7 @@ LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"
 READ_BY: Final[dict[str, set[str]]] = {
     "Files": set(),  # in its own source, as the next one
     "Guard": set(),
+    "ReadyAnswers": {"if-none-match"},
     "Shortcuts": {"content-encoding"},
 }
 READ_BY_THE_SERVER = {
@@ -69,8 +70,12 @@ def headers(app: FastAPI) -> set[str]:
         for parameter in operation.get("parameters", [])
         if parameter["in"] == "header"
     }
-    before_us = {getattr(middleware.cls, "__name__", "?") for middleware in app.user_middleware}
-    layer: Any = app.router.default
+    before_us = {"ReadyAnswers"} | {getattr(middleware.cls, "__name__", "?") for middleware in app.user_middleware}
+    layer: Any = app.build_middleware_stack()
+    while hasattr(layer, "_app"):  # our layers around FastAPI's own
+        before_us.add(type(layer).__name__)
+        layer = layer._app
+    layer = app.router.default
     while layer is not None and not hasattr(layer, "directory"):
         before_us.add(type(layer).__name__)
         layer = getattr(layer, "app", None)

@@ -1,0 +1,84 @@
+"""What all requests have in common: an id, the headers of the response, and a place in the log and the metrics."""
+
+import random
+import time
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.datastructures import MutableHeaders
+
+from paidchat.api.cors import CrossOrigin
+from paidchat.observability import Metrics
+from paidchat.settings import Settings, is_loopback
+
+log = structlog.get_logger(__name__)
+
+SLOW_MS = 500
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+Fields = Sequence[tuple[bytes, bytes]]  # names in lower case, and values
+
+
+def content_security_policy(settings: Settings) -> str:
+    """Return the policy of our own pages: nothing inline, nothing from other origins."""
+    host = urlsplit(settings.public_url)
+    socket = f"{'wss' if host.scheme == 'https' else 'ws'}://{host.netloc}"  # some browsers' 'self' lacks it
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        f"connect-src 'self' {socket}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+def is_trustworthy(url: str) -> bool:
+    """Tell whether an origin is potentially trustworthy (W3C Secure Contexts, section 3.1).
+
+    For other origins browsers ignore Cross-Origin-Opener-Policy, with a console error at every load.
+    """
+    return urlsplit(url).scheme == "https" or is_loopback(url)
+
+
+def new_request_id() -> str:
+    """Return an id to find a request by in the log; it is no secret, and a system call would cost 15 µs."""
+    return f"{random.getrandbits(128):032x}"
+
+
+class CommonHeaders:
+    """The headers of every response. Those that are always the same are encoded once."""
+
+    def __init__(self, settings: Settings) -> None:
+        fixed = {**SECURITY_HEADERS, "Content-Security-Policy": content_security_policy(settings)}
+        if is_trustworthy(settings.public_url):
+            fixed["Cross-Origin-Opener-Policy"] = "same-origin"
+        self._fixed = [(name.lower().encode(), value.encode()) for name, value in fixed.items()]
+        self.cross_origin = CrossOrigin(settings.allowed_origins)
+
+    def added_to(self, own: Iterable[tuple[bytes, bytes]], request_id: str, asked: Fields) -> list[tuple[bytes, bytes]]:
+        """Return a response's own headers and those of every response, to a request with the headers `asked`."""
+        fields = list(own)
+        present = {name for name, _ in fields}
+        fields.append((b"x-request-id", request_id.encode()))
+        fields += [field for field in self._fixed if field[0] not in present]
+        if self.cross_origin.is_configured:
+            self.cross_origin.add_to(MutableHeaders(raw=fields), asked)
+        return fields
+
+
+class RequestLog:
+    """Counts each request, and logs it: all of them, or only those that failed or were slow, as configured."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._logs_all = settings.log_requests == "all"
+
+    def note(self, metrics: Metrics, request_id: str, method: str, route: str, status: int, began: float) -> None:
+        """Count and log a request that was answered; `began` is the time by `time.perf_counter`."""
+        metrics.count_request(route, status)
+        elapsed_ms = round((time.perf_counter() - began) * 1000, 1)
+        if self._logs_all or status >= HTTPStatus.BAD_REQUEST or elapsed_ms >= SLOW_MS:
+            log.info("request", request_id=request_id, method=method, path=route, status=status, ms=elapsed_ms)
