@@ -1,6 +1,7 @@
 """Measures what starting a payment costs, beside Stripe's own client creating the same session and doing nothing else.
 
-Both ask one sandbox, which is a process of its own on the load's core.
+Both ask one sandbox, which is a process of its own on the load's core. Then payments come at a steady rate, while
+another process keeps that core busy: each must still be answered with its session.
 ./dev bench payments [--rounds N] [--quick] [--against CHECKOUT]
 """
 
@@ -9,10 +10,10 @@ import sys
 import time
 from collections.abc import Iterator
 
-from benchmarks._figures import CREATE_ALONE, PAYMENT
+from benchmarks._figures import CREATE_ALONE, PAYMENT, PAYMENT_WHEN_BUSY
 from benchmarks._http import request, send
 from benchmarks._load import cost
-from benchmarks._processes import PEERS, running
+from benchmarks._processes import LOAD_CORE, PEERS, READY, running
 from benchmarks._records import Record
 from benchmarks._rounds import Options, keep, measure, options
 from benchmarks._servers import Server
@@ -20,6 +21,8 @@ from benchmarks._stores import TEXT
 from benchmarks._subjects import Subject, paidchat
 
 PAYMENTS, WARM_UP = 400, 32
+A_SECOND, SECONDS = 20, 60  # when busy; they come all at once, at the beginning of a second
+BUSY = f"print('{READY}', flush=True)\nwhile True: pass"
 
 
 def pay(name: str, server: Server, count: int) -> Record:
@@ -47,12 +50,30 @@ def create_alone(server: Server, count: int) -> Record:
         return Record(PAYMENT, CREATE_ALONE, (process.cpu_us() - before) / count, wall / count)
 
 
+def pay_when_busy(name: str, server: Server, seconds: int) -> Record:
+    """Start payments at a steady rate beside another load; fails if any is answered with anything but its session."""
+    assert server.store is not None
+    requests = [request("POST", "/api/payments", json.dumps({"text": TEXT}).encode())] * A_SECOND
+    with running(sys.executable, "-c", BUSY, core=LOAD_CORE):
+        before, answering = server.process.cpu_us(), 0.0
+        for _ in range(seconds):
+            began = time.perf_counter()
+            send(server.port, requests, status=201)
+            took = time.perf_counter() - began
+            answering += took
+            time.sleep(max(0, 1 - took))
+        cpu = server.process.cpu_us() - before
+    count = seconds * A_SECOND
+    return Record(PAYMENT_WHEN_BUSY, name, cpu / count, answering * 1e6 / count)
+
+
 def measure_subject(how: Options, subject: Subject) -> Iterator[Record]:
     """Measure a board's payments, and beside our own what Stripe's client takes alone."""
     with subject.serve() as server:
         yield pay(subject.name, server, how.amount(PAYMENTS))
         if subject is paidchat:
             yield create_alone(server, how.amount(PAYMENTS))
+            yield pay_when_busy(subject.name, server, how.amount(SECONDS))
 
 
 def main() -> None:

@@ -252,9 +252,12 @@ def _serve(
     sandbox: "SandboxSettings | None" = None,
     log_level: int = logging.INFO,
 ) -> None:
+    from paidchat.serving import heap
+
+    heap.load()
     from paidchat.app import create_app
     from paidchat.observability import configure_logging
-    from paidchat.serving import descriptors, heap
+    from paidchat.serving import descriptors
     from paidchat.serving.server import Server, server_config
 
     def ready() -> None:
