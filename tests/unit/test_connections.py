@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-import httpcore
 import httpx
 import pytest
 
-from paidchat.stripe.connections import MAX_IDLE, Connections
+from paidchat.stripe.connections import Connections
 
 OK = b"HTTP/1.1 200 OK\r\nDate: today\r\nContent-Length: 2\r\n\r\n{}"
 LAST = OK.replace(b"Date", b"Connection: close\r\nDate")
@@ -83,14 +82,6 @@ async def test_a_connection_is_used_again() -> None:
         assert peer.opened == 3
 
 
-async def test_few_connections_stay_idle() -> None:
-    """After many calls at once, only so many connections are kept."""
-    async with serving() as (peer, connections):
-        await asyncio.gather(*(post(connections, peer.url) for _ in range(MAX_IDLE + 5)))
-        await asyncio.gather(*(post(connections, peer.url) for _ in range(MAX_IDLE + 5)))
-        assert peer.opened == MAX_IDLE + 10
-
-
 async def test_a_connection_that_the_server_closed_is_not_used() -> None:
     """A server may end a connection with an answer, or afterwards: the next call opens another."""
     async with serving() as (peer, connections):
@@ -106,7 +97,7 @@ async def test_a_connection_that_failed_is_closed(answer: bytes | None) -> None:
     """After an answer that is no HTTP, incomplete or late, the connection is closed, and the next call is served."""
     async with serving() as (peer, connections):
         peer.answer = lambda: answer
-        with pytest.raises((httpcore.ProtocolError, httpcore.ReadTimeout)):
+        with pytest.raises((httpx.ProtocolError, httpx.ReadTimeout)):
             await post(connections, peer.url, timeout=0.2)
         async with asyncio.timeout(5):
             await peer.closed.wait()
@@ -131,6 +122,6 @@ async def test_a_call_that_is_cancelled_closes_its_connection() -> None:
 async def test_a_server_that_cannot_be_reached_is_told() -> None:
     """A refused connection is an error, and does not stand in the way of later calls."""
     async with serving() as (peer, connections):
-        with pytest.raises(httpcore.ConnectError):
+        with pytest.raises(httpx.ConnectError):
             await post(connections, "http://127.0.0.1:1")
         assert (await post(connections, peer.url)).status_code == 200
