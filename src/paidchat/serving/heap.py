@@ -26,8 +26,8 @@ def exempt(transport: Transport) -> None:
     """Exempt a viewer's transport, and what belongs to it alone, from garbage collection.
 
     They are freed when the connection is lost, since uvloop and `OpenConnection` then let go of each other; a cycle
-    through them would never be. With 10,000 viewers a full pass takes 2 to 6 ms instead of 39. Freezing them now and then
-    would do that too, but keep whatever else becomes garbage later.
+    through them would never be. With 10,000 viewers a full pass takes 2 to 6 ms instead of 39. Freezing them now and
+    then would do that too, but keep whatever else becomes garbage later.
     """
     buffers = (each for each in gc.get_referents(transport) if type(each) is list)
     own: tuple[Any, ...] = (transport, transport.get_extra_info("socket"), *buffers, *weakref.getweakrefs(transport))
