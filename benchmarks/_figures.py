@@ -16,6 +16,18 @@ FEW, MANY = 1_000, 5_000  # viewers
 TO_FEW, TO_MANY = f"delivery, {FEW:,} viewers", f"delivery, {MANY:,} viewers"
 IN_BURST = f"delivery in a burst of 60, {FEW:,} viewers"
 TO_LAST, TO_LAST_P99 = f"webhook to the last of {FEW:,}, median", f"webhook to the last of {FEW:,}, p99"
+CROWD = 10_000  # viewers
+PHASES = (
+    "connecting",
+    "posting",
+    "burst",
+    "pinging",
+    "garbage collection",
+    "new epoch",
+    "shutdown",
+    "all leaving at once",
+)
+HOLD_UPS = {phase: f"hold-up of the event loop, {CROWD:,} viewers: {phase}" for phase in PHASES}
 IDLE_VIEWER = "idle viewer"
 PAYMENT = "payment"
 PAYMENT_WHEN_BUSY = "payment, 20 a second beside another load"

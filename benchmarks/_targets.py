@@ -136,6 +136,7 @@ TARGETS = (
     _against(
         "memory at the start over importing alone", figures.START, "kib", figures.IMPORTS_ALONE, Kind.MORE, 20 * MIB
     ),
+    *(_within(figures.HOLD_UPS[phase], figures.HOLD_UPS[phase], "cpu", 10 * MS) for phase in figures.PHASES[:-1]),
     _within("idle process, of a core", figures.IDLE, "cpu", 0.002 * 1e6),
     _within("requests failed 10 s after an overload", figures.RECOVERED, "count", 0),
     _within("from Pay to seen in another window", figures.PAY_TO_SEEN, "wall", 300 * MS),

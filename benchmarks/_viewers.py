@@ -39,9 +39,27 @@ class Viewers:
             AssertionError: an entry is missing, out of order or there twice.
         """
         self._total += count
+        self._order(self._total)
+        return self._read_time()
+
+    def let_end(self) -> None:
+        """Expect that each viewer is closed or cut off."""
+        self._order(-1)
+
+    def await_end(self) -> float:
+        """Wait until each has been, after `let_end`; returns when the last was, on the monotonic clock.
+
+        Raises:
+            AssertionError: one was not.
+        """
+        return self._read_time()
+
+    def _order(self, total: int) -> None:
         assert self._process.stdin
         with contextlib.suppress(BrokenPipeError):  # then its last line says what was wrong
-            self._process.stdin.write(f"{self._total} {TIMEOUT_S}\n")
+            self._process.stdin.write(f"{total} {TIMEOUT_S}\n")
+
+    def _read_time(self) -> float:
         line = self._read_line()
         assert line.isdecimal(), line
         return int(line) / 1e9

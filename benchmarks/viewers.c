@@ -4,7 +4,8 @@
    Connects them, waits for the first frame of each and prints "connected". Then, for each line "TOTAL SECONDS" on
    standard input, it waits until each viewer has got TOTAL message.posted frames since it connected, and prints when
    the last of them came, in nanoseconds of CLOCK_MONOTONIC. Entries must come in order, none missing, none twice;
-   otherwise, and when time runs out, it prints what is wrong and exits with 1. */
+   otherwise, and when time runs out, it prints what is wrong and exits with 1. From a line with a TOTAL of -1 on, they
+   may be closed or cut off, and it prints when the last of them was. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,14 +25,14 @@ enum { BUFFER = 1 << 20, AT_ONCE = 50, MAX_EVENTS = 512, CONNECT_S = 60, FROM_ST
 
 struct viewer {
     int fd;
-    int upgraded, welcomed; /* the handshake was answered; the first frame has come */
+    int upgraded, welcomed, ended; /* the handshake was answered; the first frame has come; it was closed or cut off */
     long seq, posted;
     char *kept; /* the start of a frame whose rest has not come yet */
     size_t kept_length;
 };
 
 static struct viewer *viewers;
-static int viewer_count, welcomed_count, epoll, port;
+static int viewer_count, welcomed_count, ended_count, may_end, epoll, port;
 static const char *path;
 static long awaited = -1, behind; /* how many frames are waited for, and how many viewers lack some */
 static int64_t last_frame_at;
@@ -102,6 +103,22 @@ static void answer_ping(struct viewer *viewer, const char *data, size_t length) 
     if (write(viewer->fd, pong, 6 + length) < 0) fail("pong: %s", strerror(errno));
 }
 
+/* Answer a close frame with the same, as every client does (RFC 6455, section 5.5.1). */
+static void answer_close(struct viewer *viewer, const char *data, size_t length) {
+    char close[6 + 125] = {(char)0x88, (char)(0x80 | length)}; /* masked with zeros */
+    memcpy(close + 6, data, length);
+    if (!may_end) fail("closed after %ld messages", viewer->posted);
+    if (send(viewer->fd, close, 6 + length, MSG_NOSIGNAL) < 0) return; /* it was cut off as well */
+}
+
+static void end(struct viewer *viewer) {
+    if (!may_end) fail("a viewer was cut off after %ld messages", viewer->posted);
+    close(viewer->fd);
+    viewer->ended = 1;
+    ended_count++;
+    last_frame_at = now();
+}
+
 /* Returns how long the frame at `data` is (RFC 6455, section 5.2), 0 if it has not come whole. */
 static size_t take_frame(struct viewer *viewer, const char *data, size_t length) {
     const uint8_t *head = (const uint8_t *)data;
@@ -116,6 +133,7 @@ static size_t take_frame(struct viewer *viewer, const char *data, size_t length)
     if (length < start + size) return 0;
     switch (head[0]) {
         case 0x81: text_came(viewer, data + start, size); break;
+        case 0x88: answer_close(viewer, data + start, size); break;
         case 0x89: answer_ping(viewer, data + start, size); break;
         case 0x8A: break;
         default: fail("a frame that begins with %02x", head[0]);
@@ -128,7 +146,10 @@ static void receive(struct viewer *viewer) {
     if (length) memcpy(buffer, viewer->kept, length);
     ssize_t got = recv(viewer->fd, buffer + length, BUFFER - length, 0);
     if (got < 0 && errno == EAGAIN) return;
-    if (got <= 0) fail("a viewer was cut off after %ld messages", viewer->posted);
+    if (got <= 0) {
+        end(viewer);
+        return;
+    }
     length += (size_t)got;
     size_t at = 0, taken;
     if (!viewer->upgraded) {
@@ -148,6 +169,7 @@ static int64_t read_order(void) {
     ssize_t got = read(STDIN_FILENO, line, sizeof line - 1);
     if (got <= 0) exit(0);
     if (sscanf(line, "%ld %lf", &awaited, &seconds) != 2) fail("not an order: %s", line);
+    if (awaited < 0) may_end = 1;
     behind = 0;
     for (int i = 0; i < viewer_count; i++) behind += viewers[i].posted < awaited;
     return now() + (int64_t)(seconds * 1e9);
@@ -189,8 +211,13 @@ int main(int count, char **arguments) {
     fflush(stdout);
     epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &(struct epoll_event){.events = EPOLLIN, .data.u32 = (uint32_t)FROM_STDIN});
     for (;;) {
-        if (handle_events(awaited < 0 ? -1 : 100)) deadline = read_order();
+        if (handle_events(awaited < 0 && !may_end ? -1 : 100)) deadline = read_order();
         if (awaited >= 0 && behind == 0) report();
+        if (may_end && ended_count == viewer_count) {
+            printf("%lld\n", (long long)last_frame_at);
+            exit(0);
+        }
         if (awaited >= 0 && now() > deadline) fail("%ld viewers lack messages", behind);
+        if (may_end && now() > deadline) fail("%d viewers were not cut off", viewer_count - ended_count);
     }
 }

@@ -23,7 +23,6 @@ from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.feed import Feed
 from paidchat.observability import configure_logging
 from paidchat.payments.core import core
-from paidchat.serving import heap
 from paidchat.serving.exchange import PREPARED
 from paidchat.settings import Settings, load_settings
 from paidchat.storage.notify import Listener
@@ -92,9 +91,7 @@ def from_environment() -> FastAPI:
     """Build the app in a worker process, with settings and logging from the environment."""
     settings = load_settings()
     configure_logging(settings.log_format)
-    app = create_app(settings)
-    heap.settle()
-    return app
+    return create_app(settings)
 
 
 @asynccontextmanager

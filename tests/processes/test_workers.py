@@ -1,8 +1,12 @@
 """`paidchat serve --workers`: one address, several processes, replaced one by one."""
 
 import asyncio
+import contextlib
+import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -52,6 +56,39 @@ async def _pay_all(cluster: Cluster, payer: httpx.AsyncClient, texts: list[str])
     for text in texts:
         await cluster.post(payer, text)
         await asyncio.sleep(0.05)
+
+
+@contextlib.contextmanager
+def workers(cluster: Cluster) -> Iterator[tuple[Node, list[int]]]:
+    """Serve a board with two workers; yields it, and the workers' process ids."""
+    port = free_port()
+    with process("serve", "--workers", "2", "--port", str(port), **cluster.environment) as running:
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        commands = {int(each): Path(f"/proc/{each}/cmdline").read_text() for each in children}
+        pids = [pid for pid, command in commands.items() if "multiprocessing.spawn" in command]
+        yield Node(f"http://127.0.0.1:{port}", running), pids
+
+
+async def test_workers_stop_as_a_single_process_does(cluster: Cluster) -> None:
+    """On SIGTERM the workers close their viewers with 1012 and end, and their parent with them."""
+    with workers(cluster) as (node, pids):
+        assert len(pids) == 2
+        async with following(node) as follower:
+            node.running.send_signal(signal.SIGTERM)
+            assert await follower.closed(20) == 1012
+            assert await asyncio.to_thread(node.running.wait, 10) == 0
+        for pid in pids:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+
+
+async def test_a_worker_that_gets_a_hangup_says_goodbye(cluster: Cluster) -> None:
+    """A worker that gets SIGHUP itself, as from a terminal that closes, closes its viewers with 1012."""
+    with workers(cluster) as (node, pids):
+        async with following(node) as follower:
+            for pid in pids:
+                os.kill(pid, signal.SIGHUP)
+            assert await follower.closed(20) == 1012
 
 
 def test_workers_on_sqlite_are_refused(cluster: Cluster) -> None:

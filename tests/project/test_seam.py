@@ -31,6 +31,7 @@ def stock(name: str) -> object:
         "Exchange": partial(seam.RequestResponseCycle, *(nothing,) * 11),
         "FeedProtocol": partial(seam.WebSocketsSansIOProtocol, config, ServerState(), {}),
         "Server": partial(uvicorn.Server, config),
+        "Worker": partial(seam.supervisors.Process, config, []),
         "Workers": partial(seam.Multiprocess, config, []),
     }
     return made[name]()
@@ -56,6 +57,7 @@ def _is_own(value: ast.expr) -> bool:
         pytest.param(exchange, "Exchange", seam.OF_EXCHANGES, id="exchanges"),
         pytest.param(feed_protocol, "FeedProtocol", seam.OF_WEBSOCKETS, id="WebSockets"),
         pytest.param(server, "Server", seam.OF_SERVER, id="server"),
+        pytest.param(server, "Worker", seam.OF_WORKER, id="worker"),
         pytest.param(server, "Workers", seam.OF_WORKERS, id="workers"),
     ],
 )
@@ -80,3 +82,9 @@ def _is_parser(value: ast.expr) -> bool:
     named = value.func if isinstance(value, ast.Call) else value
     name = named.id if isinstance(named, ast.Name) else named.attr if isinstance(named, ast.Attribute) else ""
     return name in {"parser", "_parser", "_open_parser"}
+
+
+def test_the_supervisor_makes_the_processes_that_it_is_given() -> None:
+    """Uvicorn's supervisor looks its class of processes up in its module, wherever it starts one."""
+    assert "Process(self.config, self.sockets)" in inspect.getsource(seam.Multiprocess)
+    assert seam.Multiprocess.__module__ == seam.supervisors.__name__

@@ -191,7 +191,7 @@ def _until_the_end(
 
 
 def _kept() -> dict[str, str]:
-    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
 
 
 def _fork(arguments: tuple[str, ...], environment: dict[str, str], log: Path) -> Running:

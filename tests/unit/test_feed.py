@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from paidchat.feed import feed as feed_module
 from paidchat.feed.feed import Feed
-from paidchat.feed.subscriber import HEARTBEAT_S, MAX_BACKLOG, STALL_S, Subscriber
+from paidchat.feed.subscriber import BATCH, HEARTBEAT_S, MAX_BACKLOG, STALL_S, Subscriber, in_batches
 from paidchat.serving.open_connection import OpenConnection
 from paidchat.storage import queries
 from paidchat.storage.database import Database
@@ -368,10 +369,45 @@ async def test_a_server_closes_connections_in_turns() -> None:
     for each in connections:
         each.shutdown()
     assert 0 < sum(wire.cut for wire in wires) <= 50
-    for _ in range(3):
+    for _ in range(5):
         await asyncio.sleep(0)
     assert {tuple(wire.written) for wire in wires} == {(b"\x88\x02\x03\xf4",)}
     assert all(wire.cut for wire in wires)
     for each in list(connections):
         each.connection_lost(None)
     assert not connections
+
+
+async def test_the_dropped_are_freed_in_turns() -> None:
+    """Whoever goes through many subscribers keeps only those that are still to come."""
+    wires = [Wire() for _ in range(5 * BATCH)]
+    left = weakref.WeakSet(wires)
+    everyone = [subscriber(wire) for wire in wires]
+    wires.clear()
+    counts = []
+    async for batch in in_batches(everyone):
+        everyone.clear()
+        counts.append(len(left))
+        for each in batch:
+            each.connection.connection_lost(None)
+        del each
+    assert counts == [number * BATCH for number in (5, 4, 3, 2, 1)]
+
+
+async def test_a_long_log_is_encoded_in_turns(database: Database) -> None:
+    """Starting over with a thousand entries lets the event loop do other things."""
+    await write_messages(database, 500)
+    rows = await database.read(queries.log_after, 0, 500)
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    entries = await feed_module._encoded(rows)
+    counting.cancel()
+    assert [entry.seq for entry in entries] == list(range(1, 501))
+    assert turns >= 500 / feed_module.CHUNK_ENTRIES - 1

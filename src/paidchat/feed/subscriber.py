@@ -15,8 +15,8 @@ HEARTBEAT_S: Final = 20
 MAX_BACKLOG: Final = 1024 * 1024  # bytes that may be buffered for a subscriber before it is dropped
 STALL_S: Final = 15  # how long a subscriber may read nothing of what is buffered for it
 NOWHERE: Final = -1  # no delivery begins there
-BATCH: Final = 250  # subscribers served before the event loop gets a turn: about 3 ms of writing
-DROPS: Final = 50  # subscribers dropped before that: about 2 ms, with the end of each connection
+BATCH: Final = 100  # subscribers served before the event loop gets a turn: about 1 ms of writing
+DROPS: Final = 25  # subscribers dropped before that: about 1 ms, with the end of each connection
 
 
 class Subscriber(msgspec.Struct, gc=False, eq=False):
@@ -90,9 +90,13 @@ class Subscriber(msgspec.Struct, gc=False, eq=False):
 
 
 async def in_batches(subscribers: Collection[Subscriber], size: int = BATCH) -> AsyncIterator[list[Subscriber]]:
-    """Yield those who are there now, with a turn for the event loop between two batches."""
+    """Yield those who are there now, with a turn for the event loop between two batches.
+
+    What was yielded is let go of: freeing 10,000 dropped ones at the end would take 20 ms.
+    """
     everyone = list(subscribers)
-    for start in range(0, len(everyone), size):
-        if start:
+    while everyone:
+        yield everyone[-size:]
+        del everyone[-size:]
+        if everyone:
             await asyncio.sleep(0)
-        yield everyone[start : start + size]

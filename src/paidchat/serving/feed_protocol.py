@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any, Final
 
+from paidchat.serving import heap
 from paidchat.serving.open_connection import CLOSE_GRACE_S, CLOSING_S, OpenConnection
 from paidchat.serving.seam import Request, WebSocketsSansIOProtocol
 from paidchat.serving.transports import reset
@@ -87,6 +88,7 @@ class FeedProtocol(WebSocketsSansIOProtocol):
         self.connections.discard(self)
         connection = OpenConnection(transport, self.connections)
         transport.set_protocol(connection)  # type: ignore[arg-type]  # it has the methods of one
+        heap.exempt(transport)
         if self._early and not transport.is_closing():
             # In the loop's next turn, after the app's first frame; reading stays paused until then.
             self.loop.call_soon(connection.hear_early, self._early)

@@ -9,6 +9,7 @@ from typing import Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import multiprocess as supervisors
 from websockets.frames import Close, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
@@ -26,6 +27,7 @@ __all__ = [
     "ServerProtocol",
     "State",
     "WebSocketsSansIOProtocol",
+    "supervisors",
 ]
 
 # What `serving` uses or overrides, besides asyncio's own protocol methods.
@@ -98,4 +100,5 @@ OF_PARSER: Final = frozenset(
 OF_SERVER: Final = frozenset(
     {"capture_signals", "handle_exit", "main_loop", "on_tick", "should_exit", "started", "startup"}
 )
+OF_WORKER: Final = frozenset({"_server", "config", "target"})
 OF_WORKERS: Final = frozenset({"init_processes", "processes", "should_exit"})

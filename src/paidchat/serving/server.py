@@ -12,10 +12,10 @@ from typing import Any, Final
 import uvicorn
 from fastapi import FastAPI
 
-from paidchat.serving import descriptors
+from paidchat.serving import descriptors, heap
 from paidchat.serving.feed_protocol import FeedProtocol
 from paidchat.serving.http_protocol import HttpProtocol
-from paidchat.serving.seam import Multiprocess
+from paidchat.serving.seam import Multiprocess, supervisors
 
 KEEP_ALIVE_S: Final = 5  # between a client's requests
 # A proxy that sends a POST on a connection just as we close it gets no response and must not retry. So we keep
@@ -94,8 +94,17 @@ class Server(uvicorn.Server):
             signal.signal(signal.SIGHUP, before)
 
 
+class Worker(supervisors.Process):
+    """A worker process, which runs our server instead of uvicorn's."""
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run the server; it is made before the thread that answers the parent's pings asks for it."""
+        self._server = Server(self.config, heap.settle)
+        super().target(sockets)
+
+
 class Workers(Multiprocess):
-    """uvicorn's worker processes, calling back once all of them accept connections.
+    """Worker processes, calling back once all of them accept connections.
 
     SIGHUP replaces them one by one, starting each new one before stopping an old one.
     """
@@ -103,6 +112,7 @@ class Workers(Multiprocess):
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], on_ready: Callable[[], None]) -> None:
         super().__init__(config, sockets)
         self._on_ready = on_ready
+        supervisors.Process = Worker  # type: ignore[misc]  # which uvicorn makes in four places
 
     def init_processes(self) -> None:
         """Start the workers, and call back when they are ready; uvicorn's loop handles one that fails to start."""
