@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.responses import RedirectResponse
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from paidchat.api import admin, feed, health, messages, payments, problems, webhooks
 from paidchat.api.common import CommonHeaders, RequestLog
@@ -35,18 +35,21 @@ ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, adm
 
 
 class _App(FastAPI):
-    """FastAPI, with the guard and the shortcuts around all of its own layers: inside, each request took 35 µs more."""
+    """FastAPI behind the guard and the shortcuts: around them, its layers took 37 µs of a webhook (py-spy)."""
 
     def __init__(self, common: CommonHeaders, request_log: RequestLog, **more: Any) -> None:
         super().__init__(**more)
-        self._common = common
-        self._request_log = request_log
+        self.guard = Guard(Shortcuts(super().__call__), common, request_log)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or the lifespan."""
+        await self.guard(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Return all layers but the outermost, which would answer unexpected errors before the guard does."""
+        """Return FastAPI's layers but the outermost, which would answer unexpected errors before the guard does."""
         outermost = super().build_middleware_stack()
         assert isinstance(outermost, ServerErrorMiddleware)  # noqa: S101 - as FastAPI builds it
-        return Guard(Shortcuts(outermost.app), self._common, self._request_log)
+        return outermost.app
 
 
 def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> FastAPI:

@@ -2,7 +2,7 @@
 
 FastAPI's routing, exit stacks, dependencies and validation took more than twice as much of a webhook's CPU as its share
 of the database (py-spy, 32 at a time). What is ready as bytes needs no task and no ASGI either: with them, the board's
-settings took 290 µs instead of 110 (`./dev bench reads`).
+settings took 290 µs instead of 125 (`./dev bench reads`).
 """
 
 import time

@@ -10,7 +10,8 @@ from paidchat.api.deps import Services, services_of
 from paidchat.api.problems import ApiError
 from paidchat.domain import Fact, SessionFact, UnknownPayment, Verdict
 from paidchat.settings import WEBHOOK_PATH
-from paidchat.stripe.events import InvalidSignature, StaleSignature, UnreadableEvent, read_event, verify_signature
+from paidchat.stripe.events import UnreadableEvent, read_event
+from paidchat.stripe.signatures import InvalidSignature, StaleSignature, verify_signature
 
 router = APIRouter(tags=["stripe"], route_class=PlainBody)
 

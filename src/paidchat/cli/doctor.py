@@ -12,7 +12,7 @@ from paidchat.storage import schema
 from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.storage.sessions import REMEDY, SessionNotKept
 from paidchat.stripe.clock import TOLERABLE
-from paidchat.stripe.events import INTENT_EVENTS, SESSION_EVENTS, SIGNATURE_TOLERANCE_S
+from paidchat.stripe.events import INTENT_EVENTS, SESSION_EVENTS
 from paidchat.stripe.gateway import (
     API_VERSION,
     AccessDenied,
@@ -22,6 +22,7 @@ from paidchat.stripe.gateway import (
     UnreadableAnswer,
     WebhookEndpoint,
 )
+from paidchat.stripe.signatures import SIGNATURE_TOLERANCE_S
 
 # These two only accompany others that say the same.
 NICE_TO_HAVE = frozenset({"charge.dispute.updated", "charge.dispute.funds_reinstated"})

@@ -1,21 +1,17 @@
-"""Stripe's events: verifying them, and decoding the few fields that we decide by. Doesn't import the SDK."""
+"""Stripe's events: decoding the few fields that we decide by. Doesn't import the SDK."""
 
 import hashlib
-import hmac
 import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from paidchat.domain import Fact, IntentFact, Question, SessionFact
-
-SIGNATURE_TOLERANCE_S = 300  # docs.stripe.com/webhooks#verify-official-libraries
-MAX_STAMP_DIGITS = 12
 
 # Metadata on each of our sessions and its payment intent.
 PAYMENT_METADATA_KEY = "paidchat_payment"
@@ -47,22 +43,6 @@ DISPUTES_THAT_HOLD = frozenset({"needs_response", "under_review", "lost"})
 
 # The delayed payment failed, and a completed session accepts no other.
 ENDED_INTENTS = frozenset({"requires_payment_method", "canceled"})
-
-
-class InvalidSignature(Exception):
-    """The webhook has no valid signature by one of our secrets."""
-
-
-class StaleSignature(InvalidSignature):
-    """The signature is valid but more than five minutes off our clock: the clock is wrong, or this is a replay.
-
-    Attributes:
-        skew_s: the age of the signature in seconds, by our clock; negative if it is in the future.
-    """
-
-    def __init__(self, skew_s: int) -> None:
-        super().__init__("the signature's timestamp is more than five minutes from now")
-        self.skew_s = skew_s
 
 
 class UnreadableEvent(Exception):
@@ -127,6 +107,13 @@ class _Expanded(msgspec.Struct):
     status: str | None = None
 
 
+class _Tags(msgspec.Struct, rename={"payment": PAYMENT_METADATA_KEY, "board": BOARD_METADATA_KEY}):
+    """What our metadata says."""
+
+    payment: Id | None = None
+    board: Id | None = None
+
+
 class _Session(msgspec.Struct):
     """The fields of a `checkout.session` that we use."""
 
@@ -176,8 +163,12 @@ class _Intent(msgspec.Struct):
     latest_charge: _Charge | None = None
 
 
-class _Data(msgspec.Struct):
-    object: dict[str, Any]
+class _AboutSession(msgspec.Struct):
+    object: _Session
+
+
+class _AboutMoney(msgspec.Struct):
+    object: _MovedMoney
 
 
 class _Event(msgspec.Struct):
@@ -193,27 +184,6 @@ class _Event(msgspec.Struct):
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
-
-
-def verify_signature(payload: bytes, header: str, secrets: tuple[bytes, ...], now: float) -> None:
-    """Check a webhook's Stripe-Signature over its raw bytes (docs.stripe.com/webhooks#verify-manually).
-
-    Raises:
-        InvalidSignature: it is not from Stripe.
-        StaleSignature: it is from Stripe, but more than five minutes before or after `now`.
-    """
-    fields = [part.strip().partition("=") for part in header.split(",")]
-    stamps = [value for name, _, value in fields if name == "t"]
-    if len(stamps) != 1 or not (stamps[0].isascii() and stamps[0].isdecimal()) or len(stamps[0]) > MAX_STAMP_DIGITS:
-        raise InvalidSignature("the Stripe-Signature header has no timestamp")
-    given = [value.encode(errors="replace") for name, _, value in fields if name == "v1"]
-    signed = stamps[0].encode() + b"." + payload
-    valid = [hmac.new(secret, signed, hashlib.sha256).hexdigest().encode() for secret in secrets]
-    if not any(hmac.compare_digest(ours, theirs) for ours in valid for theirs in given):
-        raise InvalidSignature("no signature matches the payload")
-    # Checked last, to tell a webhook that our clock makes stale from a forged one.
-    if abs(now - int(stamps[0])) > SIGNATURE_TOLERANCE_S:
-        raise StaleSignature(round(now - int(stamps[0])))
 
 
 def read_event(payload: bytes) -> News | None:
@@ -264,10 +234,9 @@ def _read(event: _Event, raw: Callable[[], bytes]) -> News | None:
         return ForeignEvent(event_id=event.id, event_type=event.type)
     try:
         livemode = msgspec.convert(event.livemode, bool)
-        about = msgspec.convert(event.data, _Data).object
         if event.type in SESSION_EVENTS:
-            return _session_news(event, livemode, msgspec.convert(about, _Session))
-        return _intent_news(event, livemode, msgspec.convert(about, _MovedMoney))
+            return _session_news(event, livemode, msgspec.convert(event.data, _AboutSession).object)
+        return _intent_news(event, livemode, msgspec.convert(event.data, _AboutMoney).object)
     except msgspec.ValidationError as error:
         raise UnreadableEvent(str(error), event.id, event.type) from None
 
@@ -275,7 +244,7 @@ def _read(event: _Event, raw: Callable[[], bytes]) -> News | None:
 def _session_news(event: _Event, livemode: bool, session: _Session) -> SessionFact:
     fact = SESSION_EVENTS[event.type] or _fact_of_completed(session)
     agreed = session.livemode if session.livemode == livemode else None
-    return replace(_session_fact(session, fact), livemode=agreed, event_id=event.id, event_type=event.type)
+    return _session_fact(session, fact, livemode=agreed, event_id=event.id, event_type=event.type)
 
 
 def _intent_news(event: _Event, livemode: bool, moved: _MovedMoney) -> IntentNews | None:
@@ -305,7 +274,7 @@ def read_session(retrieved: object) -> SessionFact:
     """
     with _reading("the session"):
         session = msgspec.convert(retrieved, _Session)
-        return _session_fact(session, _fact_of_retrieved(session))
+        return _session_fact(session, _fact_of_retrieved(session), livemode=session.livemode)
 
 
 def read_terms(retrieved: object) -> SessionTerms:
@@ -373,7 +342,7 @@ def _fact_of_retrieved(session: _Session) -> Fact | None:
     return _fact_of_completed(session)
 
 
-def _session_fact(session: _Session, fact: Fact | None) -> SessionFact:
+def _session_fact(session: _Session, fact: Fact | None, **more: Any) -> SessionFact:
     payment_id, board = _tags(session.metadata)
     return SessionFact(
         session_id=session.id,
@@ -385,14 +354,14 @@ def _session_fact(session: _Session, fact: Fact | None) -> SessionFact:
         amount_subtotal=session.amount_subtotal,
         amount_total=session.amount_total,
         currency=session.currency,
-        livemode=session.livemode,
+        **more,
     )
 
 
 def _tags(metadata: dict[str, str] | None) -> tuple[str | None, str | None]:
     """Return the payment id and board tag in an object's metadata, checked because queries use them."""
-    tags = metadata or {}
-    return msgspec.convert((tags.get(PAYMENT_METADATA_KEY), tags.get(BOARD_METADATA_KEY)), tuple[Id | None, Id | None])
+    tags = msgspec.convert(metadata or {}, _Tags)  # msgspec prepares a Struct once, a tuple's type at each call
+    return tags.payment, tags.board
 
 
 def _id_of(intent: str | _Expanded) -> str:

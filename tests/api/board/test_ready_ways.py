@@ -1,7 +1,7 @@
 """The two ways to a ready answer, sent by the server itself or by the app: no client can tell them apart."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,16 @@ async def test_a_connection_that_is_not_kept_ends(stage: Served, path: str) -> N
         connection.close()
 
 
+async def logged(logs: list[MutableMapping[str, Any]], request_id: str) -> MutableMapping[str, Any]:
+    """The one entry of a request, which is written after the answer."""
+    for _ in range(500):
+        if any(each.get("request_id") == request_id for each in logs):
+            break
+        await asyncio.sleep(0.01)
+    [entry] = [each for each in logs if each.get("request_id") == request_id]
+    return entry
+
+
 @pytest.mark.parametrize("path", PATHS)
 async def test_both_ways_are_logged_and_counted_alike(tmp_path: Path, path: str) -> None:
     """Each answer has one log entry, with the id in its header, and counts for its route."""
@@ -92,7 +102,7 @@ async def test_both_ways_are_logged_and_counted_alike(tmp_path: Path, path: str)
             for target in (path, f"{path}?"):
                 for method in ("GET", "HEAD"):
                     answer = await exchange(served, asked(method, target), head_only=method == "HEAD")
-                    [entry] = [each for each in logs if each.get("request_id") == answer.headers["x-request-id"]]
+                    entry = await logged(logs, answer.headers["x-request-id"])
                     assert (entry["event"], entry["method"], entry["path"]) == ("request", method, path)
                     assert (entry["status"], entry["log_level"]) == (200, "info")
                     assert 0 <= entry["ms"] < 1000

@@ -14,7 +14,8 @@ from paidchat.domain import InvalidText
 from paidchat.redaction import redact_event
 from paidchat.serving.heads import Head, Refused, end_of
 from paidchat.stripe.answers import digestible
-from paidchat.stripe.events import InvalidSignature, UnreadableEvent, read_event, read_listed_event, verify_signature
+from paidchat.stripe.events import UnreadableEvent, read_event, read_listed_event
+from paidchat.stripe.signatures import InvalidSignature, verify_signature
 from paidchat.text import clean_author, clean_text
 from tests.support.hostile.growth import Entry
 

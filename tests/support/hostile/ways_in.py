@@ -71,8 +71,8 @@ def headers(app: FastAPI) -> set[str]:
         if parameter["in"] == "header"
     }
     before_us = {"ReadyAnswers"} | {getattr(middleware.cls, "__name__", "?") for middleware in app.user_middleware}
-    layer: Any = app.build_middleware_stack()
-    while hasattr(layer, "_app"):  # our layers around FastAPI's own
+    layer: Any = app.guard  # type: ignore[attr-defined]  # our own app has one
+    while hasattr(layer, "_app"):
         before_us.add(type(layer).__name__)
         layer = layer._app
     layer = app.router.default
