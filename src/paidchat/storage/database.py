@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from paidchat.storage import sqlite
 from paidchat.storage.group import Request
-from paidchat.storage.notify import Wakeups, announce
+from paidchat.storage.notify import Wakeups
 from paidchat.storage.outages import DatabaseUnavailable, telling_outages
 from paidchat.storage.postgresql import PostgreSQL, connected
 from paidchat.storage.sessions import Connection as AsyncpgConnection
@@ -96,7 +96,8 @@ class Database:
                     await connection.execution_options(paidchat_writes=True)
                     async with connection.begin():
                         yield connection
-                        await connection.run_sync(announce)
+                    if self._postgresql is not None:
+                        self._postgresql.announcer.announce()
         finally:
             self.transactions += 1
         self.changes.wake()
