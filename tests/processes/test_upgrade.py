@@ -300,7 +300,7 @@ async def test_the_old_program_refuses_a_file_that_it_cannot_use(make_programs: 
 async def revision_of(url: str) -> str | None:
     """Return the revision of a database."""
     async with opened(url) as database, database.reading() as connection:
-        return await schema.revision(connection)
+        return await connection.run_sync(schema.revision)
 
 
 def assert_says_too_new(words: str) -> None:

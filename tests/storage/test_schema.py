@@ -19,7 +19,7 @@ from tests.support.rows import opened
 async def revision(database: Database) -> str | None:
     """A database's revision."""
     async with database.reading() as connection:
-        return await schema.revision(connection)
+        return await connection.run_sync(schema.revision)
 
 
 def differences(connection: Connection) -> list[object]:

@@ -53,7 +53,7 @@ async def test_a_program_uses_the_schemas_it_may(
     """A program uses its own schema and newer ones that allow it; others are refused with an explanation."""
     await _pretend(database, revision, works_with)
     async with database.reading() as connection:
-        found = await schema.examine(connection)
+        found = await connection.run_sync(schema.examine)
     assert (found.revision, found.fit) == (revision, fit)
     if fit is Fit.REFUSED:
         for refuse in (schema.prepare, schema.migrate):
@@ -64,7 +64,7 @@ async def test_a_program_uses_the_schemas_it_may(
         await schema.prepare(database)
         assert (await schema.migrate(database)).fit is fit
     async with database.reading() as connection:
-        assert await schema.revision(connection) == revision
+        assert await connection.run_sync(schema.revision) == revision
 
 
 async def test_a_newer_schema_without_the_table_is_refused(database: Database) -> None:
