@@ -5,6 +5,7 @@ import secrets
 from dataclasses import dataclass, fields
 
 from tests.support.rows import opened
+from tests.support.transactions import transaction
 from tests.support.webhooks import completed, signature
 from tests.torture.harness.world import World
 from tests.torture.table import Row
@@ -98,6 +99,6 @@ async def _go_wrong(world: World, planted: Canaries, key_ending: str = "") -> No
 
 
 async def _change_schema(world: World, *statements: str) -> None:
-    async with opened(world.records.url) as database, database.transaction() as connection:
+    async with opened(world.records.url) as database, transaction(database) as connection:
         for statement in statements:
             await connection.exec_driver_sql(statement)

@@ -15,6 +15,7 @@ import websockets
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from tests.support.rows import opened, write_messages
+from tests.support.transactions import reading
 from tests.torture.checks.audit import read_board
 from tests.torture.harness.viewer import Viewer
 from tests.torture.harness.world import ADMIN_TOKEN, World, made_world
@@ -126,7 +127,7 @@ class Show:
                 await self._wait_for_all(viewer)
 
     async def _wait_for_all(self, viewer: Viewer) -> None:
-        async with self._database.reading() as connection:
+        async with reading(self._database) as connection:
             head = (await connection.run_sync(queries.read_board)).seq
         try:
             await viewer.reach(head, WRITTEN_TO_READ_S)
@@ -165,14 +166,14 @@ class Show:
 
     async def _check_resumed(self, viewer: Viewer, cursor: tuple[int, str]) -> None:
         """A cursor of this epoch that is at most 1,000 entries behind can resume."""
-        async with self._database.reading() as connection:
+        async with reading(self._database) as connection:
             board = await connection.run_sync(queries.read_board)
         if viewer.first == "snapshot" and board.epoch == cursor[1] and board.seq - cursor[0] <= REPLAYED:
             self.findings.append(f"came back with {cursor}, the head being {board.seq}, and was sent a snapshot")
 
     async def _come_into_this_history(self, viewer: Viewer) -> None:
         """Connect without a cursor until the snapshot has the database's epoch, which the feed reads a poll later."""
-        async with self._database.reading() as connection:
+        async with reading(self._database) as connection:
             epoch = (await connection.run_sync(queries.read_board)).epoch
         deadline = time.monotonic() + CONNECT_WITHIN_S
         while viewer.replica.epoch != epoch:
@@ -189,7 +190,7 @@ class Show:
         for message_id in posted:
             answer = await self._world.http.delete(f"/api/admin/messages/{message_id}", headers=ADMIN)
             assert answer.status_code == 204, answer.text
-        async with self._database.reading() as connection:
+        async with reading(self._database) as connection:
             head = (await connection.run_sync(queries.read_board)).seq
         await present.catch_up(head)  # so that the board's feed has read them too
         await self._come(away, "cursor")
@@ -204,7 +205,7 @@ class Show:
     async def gather(self, viewers: Iterable[Viewer]) -> None:
         """Let every viewer connect a last time and read to the end, and compare them with the board."""
         messages = await read_board(self._world)
-        async with self._database.reading() as connection:
+        async with reading(self._database) as connection:
             board = await connection.run_sync(queries.read_board)
         for viewer in viewers:
             await self._come(viewer, "cursor")

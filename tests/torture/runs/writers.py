@@ -20,6 +20,7 @@ from tests.support.postgres import Postgres
 from tests.support.rows import opened, payment_row
 from tests.support.served import free_port
 from tests.support.shapes import Json
+from tests.support.transactions import reading, transaction
 from tests.support.webhooks import completed, deliver_until_taken, paid
 from tests.torture.harness.payers import start_payment
 from tests.torture.harness.viewer import Viewer
@@ -48,7 +49,7 @@ class Tail:
     async def follow(self, database: Database, until: int) -> None:
         """Read the log after the last entry seen, as a feed does, up to an entry."""
         while self.seen < until and not self.findings:
-            async with database.reading() as connection:
+            async with reading(database) as connection:
                 seqs = [row.seq for row in await connection.run_sync(queries.log_after, self.seen, PAGE)]
             self.pages += bool(seqs)
             if seqs != list(range(self.seen + 1, self.seen + 1 + len(seqs))):
@@ -151,7 +152,7 @@ async def _unpaid(world: World, database: Database, count: int) -> list[Json]:
     session = (await world.stripe.get(f"/v1/checkout/sessions/{session_id}", headers=key)).json()
     rows = [payment_row(text=_text(number), session_id=f"cs_test_{uuid.uuid4().hex}") for number in range(count)]
     for start in range(0, count, CHUNK):
-        async with database.transaction() as connection:
+        async with transaction(database) as connection:
             await connection.execute(insert(queries.payment), rows[start : start + CHUNK])
     return [completed(paid(_of(session, row))) for row in rows]
 
