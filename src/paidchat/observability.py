@@ -59,7 +59,7 @@ def configure_logging(log_format: str = "auto", level: int = logging.INFO) -> No
     root.handlers = [handler]
     root.setLevel(level)
     # These log each request and connection, including addresses; our own log is better.
-    for noisy in ("httpx", "httpcore", "stripe", "alembic", "uvicorn.access", "websockets", "aiosqlite"):
+    for noisy in ("httpx", "httpcore", "stripe", "alembic", "uvicorn.access", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 

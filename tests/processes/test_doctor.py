@@ -19,6 +19,7 @@ from tests.support.network.strangers import Echo, counting, tampering
 from tests.support.postgres import Postgres
 from tests.support.rows import opened
 from tests.support.served import SECRET, free_port, paidchat, served_board
+from tests.support.transactions import transaction
 
 SUBJECTS = ("database", "key", "public URL", "Stripe", "clock", "webhook endpoint", "tax")
 URL = "https://chat.example.com"
@@ -115,7 +116,7 @@ async def test_a_schema_of_another_age_is_found(
     url = f"sqlite:///{tmp_path / 'paidchat.db'}"
     async with opened(url) as database:
         await schema.migrate(database)
-        async with database.transaction() as connection:
+        async with transaction(database) as connection:
             await connection.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
             await connection.execute(text("UPDATE compatibility SET works_with = :new"), {"new": works_with})
     found = (await examined(stripe, GOOD, database_url=url))["database"]

@@ -13,6 +13,7 @@ from tests.support.cluster import Cluster, client_of
 from tests.support.following import following
 from tests.support.rows import opened, sweep_under_way
 from tests.support.served import free_port, paidchat
+from tests.support.transactions import transaction
 
 
 async def test_a_message_is_listed_removed_and_restored(cluster: Cluster) -> None:
@@ -126,7 +127,7 @@ async def test_what_a_backup_lost_is_posted_by_hand(cluster: Cluster) -> None:
     """A paid session without a row is listed with the command that posts it; the command does, once, and says so."""
     async with client_of(cluster.nodes[0]) as client, opened(cluster.database_url) as database:
         payment = (await client.post("/api/payments", json={"text": "In no backup"})).json()
-        async with database.transaction() as connection:
+        async with transaction(database) as connection:
             await connection.execute(delete(queries.payment).where(queries.payment.c.id == payment["id"]))
         await cluster.act(client, payment, "pay")
         listed = await asyncio.to_thread(paidchat, "migrate", "--new-epoch", **cluster.environment)

@@ -16,6 +16,7 @@ from tests.support.following import following
 from tests.support.network.strangers import counting
 from tests.support.rows import opened, write_messages
 from tests.support.served import SECRET, free_port, paidchat, process, process_anew
+from tests.support.transactions import transaction
 
 NOWHERE = {
     "PAIDCHAT_DATABASE_URL": "sqlite:////nonexistent/paidchat.db",
@@ -44,7 +45,7 @@ async def test_a_locale_that_lacks_a_character_costs_no_command(tmp_path: Path) 
     there = {**NOWHERE, "PAIDCHAT_DATABASE_URL": f"sqlite:///{tmp_path / 'paidchat.db'}"}
     async with opened(there["PAIDCHAT_DATABASE_URL"]) as database:
         await migrate(database)
-        async with database.transaction() as connection:
+        async with transaction(database) as connection:
             await connection.run_sync(queries.ensure_board, tag="tag", epoch="epoch")
         await write_messages(database, 1, "Zoë → 🎉")
     listed = paidchat("messages", "list", **there, **IN_LATIN_1)

@@ -17,6 +17,7 @@ from tests.support.following import following
 from tests.support.rows import opened
 from tests.support.served import paidchat
 from tests.support.shapes import Json
+from tests.support.transactions import transaction
 from tests.support.webhooks import deliver
 
 READER = {"Authorization": "Bearer sk_test_reader"}
@@ -103,7 +104,7 @@ async def held(cluster: Cluster, payment_id: str) -> AsyncIterator[Callable[[int
         "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid) "
         "WHERE NOT granted AND datname = current_database()"
     )
-    async with opened(cluster.database_url) as database, database.transaction() as connection:
+    async with opened(cluster.database_url) as database, transaction(database) as connection:
         await connection.run_sync(queries.lock_payments, [payment_id])
 
         async def waiting(count: int) -> None:

@@ -26,6 +26,7 @@ from tests.support.postgres import Postgres
 from tests.support.rows import opened
 from tests.support.served import SECRET, Served, free_port, paidchat, process, serving
 from tests.support.shapes import Json
+from tests.support.transactions import reading
 from tests.support.webhooks import completed, deliver_until_taken
 
 P = ParamSpec("P")
@@ -299,8 +300,8 @@ async def test_the_old_program_refuses_a_file_that_it_cannot_use(make_programs: 
 
 async def revision_of(url: str) -> str | None:
     """Return the revision of a database."""
-    async with opened(url) as database, database.reading() as connection:
-        return await schema.revision(connection)
+    async with opened(url) as database, reading(database) as connection:
+        return await connection.run_sync(schema.revision)
 
 
 def assert_says_too_new(words: str) -> None:

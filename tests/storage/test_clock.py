@@ -13,6 +13,7 @@ from paidchat.storage import claims, clock, queries, reconciliation
 from paidchat.storage.database import Database
 from paidchat.storage.tables import UTCDateTime
 from tests.support.rows import opened, write_payment
+from tests.support.transactions import transaction
 
 SPAN = timedelta(seconds=60)
 SECONDS = [-3600, -90, -30, 30, 90, 3600]
@@ -31,7 +32,7 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
 
 async def ask(database: Database, question: Callable[[str, Any, timedelta], Any], seconds: int) -> bool:
     """Evaluate a condition on a time this many seconds from now, and on the span."""
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         time = literal(await connection.run_sync(clock.read) + timedelta(seconds=seconds), UTCDateTime())
         return bool((await connection.execute(select(question(database.backend, time, SPAN)))).scalar_one())
 
@@ -50,7 +51,7 @@ async def test_what_happened_of_late_is_not_to_come(database: Database) -> None:
 
 async def test_nothing_stored_holds_nothing(database: Database) -> None:
     """NULL is neither in force nor recent."""
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         none = literal(None, UTCDateTime())
         for question in (clock.in_force, clock.within):
             asked = question(database.backend, none, SPAN)
@@ -61,7 +62,7 @@ async def test_postgresql_goes_by_its_own_clock(database: Database, ahead: Calla
     """A process whose clock is an hour ahead uses PostgreSQL's; on SQLite there is only its own."""
     right = process_clock.now()
     ahead(timedelta(hours=1))
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         read = await connection.run_sync(clock.read)
     off = timedelta(0) if database.backend == "postgresql" else timedelta(hours=1)
     assert abs(read - right - off) < timedelta(minutes=1)
@@ -70,7 +71,7 @@ async def test_postgresql_goes_by_its_own_clock(database: Database, ahead: Calla
 async def test_a_claim_from_a_wrong_clock_is_free(database: Database) -> None:
     """A claim of at most thirty seconds that seems to end in an hour was made by a wrong clock, and is free."""
     ttl = timedelta(seconds=30)
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         now = await connection.run_sync(clock.read)
         wrong = await write_payment(connection, claimed_until=now + timedelta(hours=1))
         held = await write_payment(connection, claimed_until=now + timedelta(seconds=20))
@@ -81,7 +82,7 @@ async def test_a_claim_from_a_wrong_clock_is_free(database: Database) -> None:
 async def test_a_claim_is_released_by_its_holder_alone(database: Database) -> None:
     """Releasing a claim that lapsed and was taken over by another request does not release that one."""
     ttl = timedelta(seconds=30)
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         payment_id = await write_payment(connection)
         first = await connection.run_sync(claims.claim_payment, payment_id, ttl)
         assert first is not None
@@ -100,15 +101,15 @@ async def test_a_lease_is_taken_over_whatever_the_clocks_said(
 ) -> None:
     """A released reconciler's lease is free; one taken by a clock an hour ahead is free on SQLite at once."""
     ahead(timedelta(hours=hours))
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         assert await connection.run_sync(reconciliation.hold_sweep, "one", SPAN) is not None
         assert await connection.run_sync(reconciliation.hold_sweep, "other", SPAN) is None
     ahead(timedelta(0))
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         taken = await connection.run_sync(reconciliation.hold_sweep, "other", SPAN)
     assert (taken is not None) == (database.backend == "sqlite")
     holder = "other" if taken else "one"
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         await connection.run_sync(reconciliation.release_sweep, holder)
         assert await connection.run_sync(reconciliation.hold_sweep, "third", SPAN) is not None
 
@@ -117,7 +118,7 @@ async def numbers(database: Database, count: int) -> list[int]:
     """Take numbers, one transaction each."""
     taken = []
     for _ in range(count):
-        async with database.transaction() as connection:
+        async with transaction(database) as connection:
             taken.append((await connection.run_sync(queries.take_question)).number)
     return taken
 
@@ -137,7 +138,7 @@ async def test_a_number_is_as_old_as_the_database_says(database: Database, ahead
     """On PostgreSQL the time beside a number is the database's own, whatever the process's clock says."""
     before: datetime = process_clock.now()
     ahead(timedelta(hours=1))
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         question = await connection.run_sync(queries.take_question)
     off = timedelta(0) if database.backend == "postgresql" else timedelta(hours=1)
     assert abs(question.at - before - off) < timedelta(minutes=1)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseUnavailable
 from tests.support.rows import migrated, opened
+from tests.support.transactions import transaction
 
 name: ContextVar[str] = ContextVar("name", default="nobody")
 HELD_S = 0.3
@@ -98,7 +99,7 @@ async def test_a_locked_file_is_an_outage(new_sqlite_url: Callable[[], str], mon
     """While another process holds the file, a write is refused as an outage, and reads go on."""
     monkeypatch.setattr("paidchat.storage.sqlite.LOCK_TIMEOUT_S", 0.2)
     url = new_sqlite_url()
-    async with migrated(url) as database, opened(url) as other, other.transaction():
+    async with migrated(url) as database, opened(url) as other, transaction(other):
         with pytest.raises(DatabaseUnavailable) as refused:
             await database.write(increment)
         assert refused.value.is_locked
@@ -133,12 +134,12 @@ class Held:
 
 @pytest.fixture
 async def crowd(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Database, Held, "asyncio.Task[int]"]]:
     """A database that is being written to, so that what comes now has to wait and shares a transaction."""
     monkeypatch.setattr("paidchat.storage.postgresql.GROUP_LOCK_TIMEOUT_S", 10)
     async with AsyncExitStack() as stack:
-        other = await stack.enter_async_context(opened(database.url.render_as_string(hide_password=False)))
+        other = await stack.enter_async_context(opened(url))
         lock = await other.connect() if database.backend == "postgresql" else None
         if lock is not None:
             stack.push_async_callback(lock.close)

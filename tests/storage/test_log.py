@@ -8,6 +8,7 @@ from paidchat.moderation import remove_message
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseUnavailable
 from tests.support.rows import opened, write_messages
+from tests.support.transactions import reading
 
 WRITERS = 32
 EACH = 4
@@ -17,7 +18,7 @@ async def tail(database: Database, until: int) -> list[int]:
     """Follow the log as a feed does: read after the last seq seen, until a seq is reached."""
     seen: list[int] = []
     while not seen or seen[-1] < until:
-        async with database.reading() as connection:
+        async with reading(database) as connection:
             seen += [row.seq for row in await connection.run_sync(queries.log_after, seen[-1] if seen else 0, 7)]
         await asyncio.sleep(0.002)
     return seen
@@ -50,7 +51,7 @@ async def test_the_log_is_dense_under_many_writers(database: Database, url: str)
 async def test_a_message_has_the_number_of_its_entry(database: Database) -> None:
     """A message's id is the seq of the entry that posted it."""
     await write_messages(database, 3)
-    async with database.reading() as connection:
+    async with reading(database) as connection:
         entries = (await connection.execute(select(queries.log_entry.c.seq, queries.log_entry.c.message_id))).all()
     assert [tuple(entry) for entry in entries] == [(1, 1), (2, 2), (3, 3)]
 
@@ -60,7 +61,7 @@ async def test_pages_leave_removed_messages_out(database: Database) -> None:
     ids = await write_messages(database, 10)
     await remove_message(database, ids[4])
     shown = [id_ for id_ in ids if id_ != ids[4]]
-    async with database.reading() as connection:
+    async with reading(database) as connection:
         newest, older = await connection.run_sync(queries.messages_before, None, 3)
         before, more = await connection.run_sync(queries.messages_before, ids[6], 50)
         after, newer = await connection.run_sync(queries.messages_after, ids[2], 2)

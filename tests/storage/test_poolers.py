@@ -17,6 +17,7 @@ from tests.support.network.pooler import Mode, pooled
 from tests.support.postgres import Postgres
 from tests.support.rows import opened
 from tests.support.served import SECRET, free_port
+from tests.support.transactions import reading
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -35,7 +36,7 @@ async def test_a_session_pooler_works(postgres: Postgres) -> None:
         assert (await schema.migrate(database)).usable
 
         async def read() -> int:
-            async with database.reading() as connection:
+            async with reading(database) as connection:
                 return int((await connection.execute(text("SELECT count(*) FROM alembic_version"))).scalar_one())
 
         assert await asyncio.gather(*(read() for _ in range(12))) == [1] * 12

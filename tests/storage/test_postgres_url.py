@@ -12,12 +12,13 @@ from paidchat.storage.notify import Listener
 from tests.support.network.tls_relay import tls_relay
 from tests.support.postgres import Postgres
 from tests.support.rows import opened
+from tests.support.transactions import reading
 
 
 async def application_name(url: str) -> str:
     """Connect as the engine and as the listener do, and return the engine's application name."""
     async with opened(url) as database:
-        async with database.reading() as connection:
+        async with reading(database) as connection:
             name = (await connection.execute(text("SHOW application_name"))).scalar_one()
         listener = Listener(database.changes, database.connect)
         running = asyncio.create_task(listener.run())

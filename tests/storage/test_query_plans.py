@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat.storage import inbox, queries
 from paidchat.storage.database import Database
 from tests.support.rows import write_messages, write_payment
+from tests.support.transactions import transaction
 
 Ask = Callable[[AsyncConnection], Awaitable[Any]]
 
@@ -24,7 +26,7 @@ def new_url(new_sqlite_url: Callable[[], str]) -> Callable[[], str]:
 async def filled(database: Database) -> Database:
     """A database with some messages and payments."""
     await write_messages(database, 300)
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         await write_payment(connection)
     return database
 
@@ -36,12 +38,12 @@ async def plans_of(database: Database, ask: Ask) -> list[str]:
     def remember(*call: Any) -> None:
         asked.append((call[2], call[3]))
 
-    async with database.transaction() as connection:
-        event.listen(database.engine.sync_engine, "before_cursor_execute", remember)
+    async with transaction(database) as connection:
+        event.listen(Engine, "before_cursor_execute", remember)
         try:
             await ask(connection)
         finally:
-            event.remove(database.engine.sync_engine, "before_cursor_execute", remember)
+            event.remove(Engine, "before_cursor_execute", remember)
         explained = [
             (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)).all()
             for sql, parameters in asked

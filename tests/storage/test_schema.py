@@ -14,12 +14,13 @@ from sqlmodel import SQLModel
 from paidchat.storage import schema
 from paidchat.storage.database import Database
 from tests.support.rows import opened
+from tests.support.transactions import reading, transaction
 
 
 async def revision(database: Database) -> str | None:
     """A database's revision."""
-    async with database.reading() as connection:
-        return await schema.revision(connection)
+    async with reading(database) as connection:
+        return await connection.run_sync(schema.revision)
 
 
 def differences(connection: Connection) -> list[object]:
@@ -29,18 +30,18 @@ def differences(connection: Connection) -> list[object]:
 
 async def test_the_revisions_make_the_tables(database: Database) -> None:
     """A migrated database has exactly the tables, columns, keys and indexes that the code describes."""
-    async with database.reading() as connection:
+    async with reading(database) as connection:
         assert await connection.run_sync(differences) == []
 
 
 async def test_the_checks_are_those_of_the_tables(database: Database, new_url: Callable[[], str]) -> None:
     """A migrated database has every CHECK that the code describes, word for word (Alembic does not compare them)."""
-    async with database.reading() as connection:
+    async with reading(database) as connection:
         migrated = await connection.run_sync(_checks)
     async with opened(new_url()) as made:
-        async with made.transaction() as connection:
+        async with transaction(made) as connection:
             await connection.run_sync(SQLModel.metadata.create_all)
-        async with made.reading() as connection:
+        async with reading(made) as connection:
             described = await connection.run_sync(_checks)
     assert migrated == described
     assert any(described.values())

@@ -1,16 +1,18 @@
-"""Transactions: commits are durable and atomic, concurrent writers lose nothing, and a deadlock is reported."""
+"""Transactions: commits are durable and atomic, concurrent writers lose nothing, and a lock is waited for."""
 
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
+from sqlalchemy.engine import Connection
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseUnavailable
-from tests.support.postgres import Postgres
-from tests.support.rows import opened, write_messages, write_payment
+from tests.support.rows import opened, write_messages
+from tests.support.transactions import reading, transaction
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def new_url(new_sqlite_url: Callable[[], str]) -> Callable[[], str]:
 
 async def increment(database: Database) -> None:
     """Read the counter and write it back one higher, which loses an update if anything comes in between."""
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         seq = (await connection.execute(select(queries.board.c.seq))).scalar_one()
         await asyncio.sleep(0)
         await connection.execute(update(queries.board).values(seq=seq + 1))
@@ -38,7 +40,7 @@ async def increment_patiently(database: Database) -> None:
 
 async def counter(database: Database) -> int:
     """The counter's value."""
-    async with database.reading() as connection:
+    async with reading(database) as connection:
         return int((await connection.run_sync(queries.read_board)).seq)
 
 
@@ -51,56 +53,19 @@ async def test_no_update_is_lost(database: Database, url: str) -> None:
 
 
 async def test_sqlite_is_set_up_for_money(database: Database) -> None:
-    """Every connection of the pool uses WAL, full sync and foreign keys."""
-    for _ in range(3):
-        async with database.reading() as first, database.transaction() as second:
-            for connection in (first, second):
-                settings = [
-                    (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
-                    for name in ("journal_mode", "synchronous", "foreign_keys")
-                ]
-                assert settings == ["wal", 2, 1]
+    """Every connection, of the writer and of the readers, uses WAL, full sync and foreign keys."""
 
+    def settings(connection: Connection) -> list[Any]:
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        return [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
 
-async def test_a_failing_block_leaves_nothing(database: Database) -> None:
-    """If a block raises, none of its writes remain, not even the last one."""
-    written = []
-
-    async def fail() -> None:
-        async with database.transaction() as connection:
-            written.append(await write_payment(connection))
-            await connection.run_sync(queries.take_seqs, 5)
-            raise LookupError
-
-    with pytest.raises(LookupError):
-        await fail()
-    assert await counter(database) == 0
-    async with database.reading() as connection:
-        assert await connection.run_sync(queries.find_payments, written) == []
-
-
-async def test_a_cancelled_block_leaves_nothing(database: Database) -> None:
-    """If a block is cancelled, none of its writes remain, and the next writer is not blocked."""
-    inside = asyncio.Event()
-
-    async def stuck() -> None:
-        async with database.transaction() as connection:
-            await connection.run_sync(queries.take_seqs, 5)
-            inside.set()
-            await asyncio.sleep(60)
-
-    task = asyncio.create_task(stuck())
-    await inside.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await increment(database)
-    assert await counter(database) == 1
+    reads = (database.read(settings) for _ in range(3))
+    assert await asyncio.gather(database.write(settings), *reads) == [["wal", 2, 1]] * 4
 
 
 async def test_a_reader_sees_one_state(database: Database, url: str) -> None:
     """A reader does not see what is committed while it reads, and does not block writers."""
-    async with opened(url) as other, database.reading() as connection:
+    async with opened(url) as other, reading(database) as connection:
         before = (await connection.run_sync(queries.read_board)).seq
         await write_messages(other, 3)
         rows, _ = await connection.run_sync(queries.messages_before, None, 50)
@@ -110,7 +75,7 @@ async def test_a_reader_sees_one_state(database: Database, url: str) -> None:
 
 async def test_a_held_lock_is_waited_for_and_no_longer(database: Database, url: str) -> None:
     """Behind a writer that does not end, another one gives up within seconds instead of piling up."""
-    async with opened(url) as other, other.transaction():
+    async with opened(url) as other, transaction(other):
         started = time.monotonic()
         with pytest.raises(DatabaseUnavailable, match="locked"):
             await increment(database)
@@ -120,31 +85,18 @@ async def test_a_held_lock_is_waited_for_and_no_longer(database: Database, url: 
 
 
 async def test_a_commit_wakes_who_waits(database: Database) -> None:
-    """A waiter for changes is woken by a commit, and not by a block that failed."""
+    """A waiter for changes is woken by a commit, and not by a function that failed."""
+
+    def fail(connection: Connection) -> None:
+        queries.take_seqs(connection, 1)
+        raise LookupError
+
     await database.changes.wait(0)
     started = time.monotonic()
     with pytest.raises(LookupError):
-        async with database.transaction():
-            raise LookupError
+        await database.write(fail)
     await database.changes.wait(0.2)
     assert time.monotonic() - started >= 0.2
-    await increment(database)
+    await database.write(queries.take_seqs, 1)
     async with asyncio.timeout(5):
         await database.changes.wait(60)
-
-
-async def test_a_deadlock_is_no_bug(postgres: Postgres) -> None:
-    """Of two deadlocked transactions one succeeds; the other raises an error about the lock."""
-    async with opened(postgres.create_database()) as database:
-
-        async def lock(first: int, second: int, both: asyncio.Barrier) -> None:
-            async with database.transaction() as connection:
-                await connection.execute(select(func.pg_advisory_xact_lock(first)))
-                await both.wait()
-                await connection.execute(select(func.pg_advisory_xact_lock(second)))
-
-        both = asyncio.Barrier(2)
-        outcomes = await asyncio.gather(lock(1, 2, both), lock(2, 1, both), return_exceptions=True)
-    [refused] = [outcome for outcome in outcomes if outcome is not None]
-    assert isinstance(refused, DatabaseUnavailable)
-    assert refused.is_locked

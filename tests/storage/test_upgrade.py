@@ -15,6 +15,7 @@ from paidchat.storage import inbox, queries, schema
 from paidchat.storage.database import Database
 from paidchat.storage.schema import Fit, SchemaOutOfDate
 from tests.support.rows import opened, write_messages
+from tests.support.transactions import reading, transaction
 
 NEXT = f"{int(schema.HEAD) + 1:04}"
 
@@ -38,7 +39,7 @@ AGES = [
 
 async def _pretend(database: Database, revision: str, works_with: str | None) -> None:
     """Make a migrated database look like one of this revision."""
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
         if works_with is None:
             await connection.execute(text("DELETE FROM compatibility"))
@@ -52,8 +53,8 @@ async def test_a_program_uses_the_schemas_it_may(
 ) -> None:
     """A program uses its own schema and newer ones that allow it; others are refused with an explanation."""
     await _pretend(database, revision, works_with)
-    async with database.reading() as connection:
-        found = await schema.examine(connection)
+    async with reading(database) as connection:
+        found = await connection.run_sync(schema.examine)
     assert (found.revision, found.fit) == (revision, fit)
     if fit is Fit.REFUSED:
         for refuse in (schema.prepare, schema.migrate):
@@ -63,14 +64,14 @@ async def test_a_program_uses_the_schemas_it_may(
         assert words in found.words
         await schema.prepare(database)
         assert (await schema.migrate(database)).fit is fit
-    async with database.reading() as connection:
-        assert await schema.revision(connection) == revision
+    async with reading(database) as connection:
+        assert await connection.run_sync(schema.revision) == revision
 
 
 async def test_a_newer_schema_without_the_table_is_refused(database: Database) -> None:
     """A newer schema without the table `compatibility` does not allow older programs."""
     await _pretend(database, NEXT, None)
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         await connection.execute(text("DROP TABLE compatibility"))
     with pytest.raises(SchemaOutOfDate, match="does not say that older programs may use it"):
         await schema.prepare(database)
@@ -191,10 +192,10 @@ def _read(connection: Connection) -> dict[str, list[dict[str, Any]]]:
 async def upgraded(url: str) -> AsyncIterator["Upgraded"]:
     """A database of revision 0001 with rows in every table, and its contents, migrated to the newest revision."""
     async with opened(url) as database:
-        async with database.transaction() as connection:
+        async with transaction(database) as connection:
             await connection.run_sync(_upgrade_to("0001"))
             await connection.run_sync(_fill)
-        async with database.reading() as connection:
+        async with reading(database) as connection:
             before = await connection.run_sync(_read)
         assert (await schema.migrate(database)).fit is Fit.CURRENT
         yield database, before
@@ -207,7 +208,7 @@ async def test_every_row_outlives_the_upgrade(upgraded: Upgraded) -> None:
     """Everything in a database of revision 0001 is still there after migrating, and the new columns are empty."""
     database, before = upgraded
     assert {name: len(rows) for name, rows in before.items()} == {name: len(rows) for name, rows in ROWS.items()}
-    async with database.reading() as connection:
+    async with reading(database) as connection:
         assert await connection.run_sync(_read) == before
         new = (await connection.execute(text("SELECT known_number, closed_at FROM payment"))).all()
         assert set(new) == {(None, None)}
@@ -218,7 +219,7 @@ async def test_the_board_goes_on_after_the_upgrade(upgraded: Upgraded) -> None:
     """The next message gets the next seq, and events that were handled still count as handled."""
     database, _ = upgraded
     assert await write_messages(database, 2) == [5, 6]
-    async with database.reading() as connection:
+    async with reading(database) as connection:
         assert [row.seq for row in await connection.run_sync(queries.log_after, 0, 100)] == [1, 2, 3, 4, 5, 6]
         verdicts = await connection.run_sync(inbox.find_verdicts, [f"evt_{verdict}" for verdict in VERDICTS_OF_0001])
         assert verdicts == {f"evt_{verdict}": verdict for verdict in VERDICTS_OF_0001}
@@ -231,7 +232,7 @@ async def test_the_checks_hold_after_the_upgrade(upgraded: Upgraded) -> None:
         "INSERT INTO stripe_event (id, type, verdict, received_at) VALUES (:id, 'refund.created', :verdict, :at)"
     )
     at = NOW.replace(tzinfo=None) if database.backend == "sqlite" else NOW
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         for verdict in Verdict:
             await connection.execute(insert.bindparams(id=f"new {verdict}", verdict=str(verdict), at=at))
     for wrong in (
@@ -243,7 +244,7 @@ async def test_the_checks_hold_after_the_upgrade(upgraded: Upgraded) -> None:
         text("INSERT INTO compatibility (id, works_with) VALUES (2, '0001')"),
     ):
         with pytest.raises(IntegrityError):
-            async with database.transaction() as connection:
+            async with transaction(database) as connection:
                 await connection.execute(wrong)
 
 
@@ -252,9 +253,9 @@ async def test_an_upgraded_database_is_as_a_new_one(upgraded: Upgraded, new_url:
     database, _ = upgraded
     async with opened(new_url()) as made:
         await schema.migrate(made)
-        async with made.reading() as connection:
+        async with reading(made) as connection:
             expected = await connection.run_sync(_shape)
-    async with database.reading() as connection:
+    async with reading(database) as connection:
         assert await connection.run_sync(_shape) == expected
 
 

@@ -15,6 +15,7 @@ from paidchat.records import PaymentRecord, Posted
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
+from tests.support.transactions import reading, transaction
 
 
 def opened(url: str) -> Database:
@@ -44,7 +45,7 @@ async def sweep_under_way(url: str) -> None:
 async def _until_the_sweep(url: str, *, is_held: bool) -> None:
     async with opened(url) as database:
         for _ in range(200):
-            async with database.reading() as connection:
+            async with reading(database) as connection:
                 row = (await connection.execute(select(queries.sweep))).one_or_none()
             if row is not None and (row.held_until > datetime.now(UTC)) is is_held:
                 return
@@ -54,7 +55,7 @@ async def _until_the_sweep(url: str, *, is_held: bool) -> None:
 
 async def payments_in(url: str) -> list[str]:
     """Return the ids of all payments in a database."""
-    async with opened(url) as database, database.reading() as connection:
+    async with opened(url) as database, reading(database) as connection:
         return list((await connection.execute(select(queries.payment.c.id))).scalars())
 
 
@@ -99,7 +100,7 @@ async def write_payment(connection: AsyncConnection, **changes: Any) -> str:
 async def write_messages(database: Database, count: int, text: str = "Hello") -> list[int]:
     """Post messages, each for its own payment, in one transaction, and return their ids."""
     now = datetime.now(UTC)
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         rows = [payment_row(status="fulfilled", paid=True, text=text) for _ in range(count)]
         await connection.execute(insert(queries.payment), rows)
         written = [row["id"] for row in rows]

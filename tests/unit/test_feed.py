@@ -16,6 +16,7 @@ from paidchat.storage import queries
 from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
 from tests.support.rows import opened, write_messages
+from tests.support.transactions import transaction
 
 EMPTY_PONG = b"\x8a\x80" + bytes(4)
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -74,7 +75,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     """A database with an empty board."""
     async with opened(f"sqlite:///{tmp_path / 'paidchat.db'}") as made:
         await migrate(made)
-        async with made.transaction() as connection:
+        async with transaction(made) as connection:
             await connection.run_sync(queries.ensure_board, tag="tag", epoch="epoch")
         yield made
 
@@ -222,7 +223,7 @@ async def test_a_replay_ends_with_its_epoch(feed: Feed, database: Database) -> N
     wire = Wire()
     late = subscriber(wire)
     joining = await replaying(feed, database, late)
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         await connection.run_sync(queries.begin_epoch, "new")
     await feed._read()
     late.connection.resume_writing()
@@ -235,7 +236,7 @@ async def test_a_replay_ends_with_its_epoch(feed: Feed, database: Database) -> N
 async def test_a_tailer_killed_while_it_drops_an_epoch_leaves_nobody_behind(feed: Feed, database: Database) -> None:
     """The next tailer drops the rest of the old epoch's subscribers."""
     wires = await crowd(feed)
-    async with database.transaction() as connection:
+    async with transaction(database) as connection:
         await connection.run_sync(queries.begin_epoch, "new")
     tailing = asyncio.create_task(feed._read())
     for wire in wires:

@@ -86,8 +86,8 @@ async def readyz(services: TheServices) -> Readiness:
 async def _schema(services: Services) -> schema.Schema | None:
     """Return the database's schema; None if the database does not respond."""
     try:
-        async with asyncio.timeout(DATABASE_TIMEOUT_S), services.database.reading() as connection:
-            return await schema.examine(connection)
+        async with asyncio.timeout(DATABASE_TIMEOUT_S):
+            return await services.database.read(schema.examine)
     except (DatabaseUnavailable, TimeoutError):
         return None
 

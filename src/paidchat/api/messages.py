@@ -3,6 +3,8 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
+from sqlalchemy.engine import Connection
+from starlette.datastructures import Headers
 
 from paidchat import wire
 from paidchat.api.contract import examples
@@ -64,20 +66,23 @@ async def list_messages(
         raise ApiError(422, "invalid_request", "Give before or after, not both.")
     if before is None and after is None and limit == PAGE_MESSAGES:
         return (await services.newest_page.read()).answer(request.headers)
-    async with services.database.reading() as connection:
-        board = await connection.run_sync(queries.read_board)
-        etag = page_etag(board.epoch, board.seq)
-        if is_not_modified(request.headers.getlist("if-none-match"), etag):
-            return Ready(b"", etag).answer(request.headers)
-        if after is not None:
-            rows, has_more = await connection.run_sync(queries.messages_after, min(after, LARGEST_ID), limit)
-        else:
-            rows, has_more = await connection.run_sync(
-                queries.messages_before, before and min(before, LARGEST_ID), limit
-            )
+    page = await services.database.read(_read_page, request.headers, limit, before=before, after=after)
+    return page.answer(request.headers)
+
+
+def _read_page(connection: Connection, headers: Headers, limit: int, *, before: int | None, after: int | None) -> Ready:
+    """Return a page, without its body if the client has it already."""
+    board = queries.read_board(connection)
+    etag = page_etag(board.epoch, board.seq)
+    if is_not_modified(headers.getlist("if-none-match"), etag):
+        return Ready(b"", etag)
+    if after is not None:
+        rows, has_more = queries.messages_after(connection, min(after, LARGEST_ID), limit)
+    else:
+        rows, has_more = queries.messages_before(connection, before and min(before, LARGEST_ID), limit)
     messages = [wire.Message.of(row) for row in rows]
     page = wire.MessagePage(messages=messages, seq=board.seq, epoch=board.epoch, has_more=has_more)
-    return Ready(page.encode(), etag).answer(request.headers)
+    return Ready(page.encode(), etag)
 
 
 @router.get(

@@ -67,8 +67,7 @@ async def _database(settings: Settings) -> Finding:
     try:
         async with Database(settings.database_url) as database:
             await database.check_sessions()
-            async with database.reading() as connection:
-                found = await schema.examine(connection)
+            found = await database.read(schema.examine)
     except DatabaseUnavailable as error:
         if isinstance(error.__cause__, SessionNotKept):
             return Finding(Level.FAILURE, "database", error.__cause__.fault, REMEDY)

@@ -85,9 +85,8 @@ def list_messages(settings: Settings, limit: int) -> None:
     """Print the newest messages on the board, oldest first."""
 
     async def work(parts: Core) -> list[MessageRecord]:
-        async with parts.database.reading() as connection:
-            rows, _ = await connection.run_sync(queries.messages_before, None, limit)
-            return rows
+        rows, _ = await parts.database.read(queries.messages_before, None, limit)
+        return rows
 
     for row in _run(settings, work):
         text = " ".join(row.text.split())

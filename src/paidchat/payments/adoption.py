@@ -66,16 +66,14 @@ class Adoption:
         """
         text, author = clean_text(text), clean_author(author)
         session, money = await _look_up(self.gateway, session_id, await self.fulfilment.new_question())
-        async with self.database.reading() as connection:
-            tag = (await connection.run_sync(queries.read_board)).tag
+        tag = (await self.database.read(queries.read_board)).tag
         payment_id = _payment_of(session, tag, livemode=self.livemode)
         _check_money(session, money)
         is_new = False
-        if not await _exists(self.database, payment_id):
+        if await self.database.read(queries.find_payment, payment_id) is None:
             terms = await self.gateway.session_terms(session.session_id)
             new = _new_payment(payment_id, session, terms, client_id("", tag), text, author)
-            async with self.database.transaction() as connection:
-                is_new = await connection.run_sync(queries.insert_payment, new, unless_same="id")
+            is_new = await self.database.write(queries.insert_payment, new, unless_same="id")
         payment, message_id = await self._fulfill(await self.checkout.find_payment(payment_id), session)
         return Adopted(message_id, is_new, (payment.text, payment.author) == (text, author))
 
@@ -126,11 +124,6 @@ def _check_money(session: SessionFact, money: IntentFact | None) -> None:
         raise Conflict(f"{name} was refunded, so there is nothing to post for it.")
     if money is not None and money.disputed:
         raise Conflict(f"{name} is disputed, so there is nothing to post for it now.")
-
-
-async def _exists(database: Database, payment_id: str) -> bool:
-    async with database.reading() as connection:
-        return await connection.run_sync(queries.find_payment, payment_id) is not None
 
 
 def _new_payment(

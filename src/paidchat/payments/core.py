@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from sqlalchemy.engine import Connection
+
 from paidchat.background import Supervisor
 from paidchat.observability import Metrics
 from paidchat.payments.adoption import Adoption
@@ -44,7 +46,7 @@ async def core(settings: Settings) -> AsyncIterator[Core]:
         stack.push_async_callback(gateway.close)
         metrics = Metrics()
         limits = PaymentLimits(Rate.parse(settings.rate_limit), settings.max_open_payments)
-        tag = await _board_tag(database)
+        tag = await database.write(_board_tag)
         background = await stack.enter_async_context(Supervisor(metrics.background_restarts))
         sessions = CheckoutSessions(database, gateway, background)
         fulfilment = Fulfilment(database, gateway, metrics, tag, livemode=settings.livemode)
@@ -56,7 +58,6 @@ async def core(settings: Settings) -> AsyncIterator[Core]:
         yield Core(database, gateway, checkout, fulfilment, reconciler, adoption, metrics, background)
 
 
-async def _board_tag(database: Database) -> str:
-    async with database.transaction() as connection:
-        await connection.run_sync(queries.ensure_board, tag=uuid.uuid4().hex, epoch=uuid.uuid4().hex)
-        return str((await connection.run_sync(queries.read_board)).tag)
+def _board_tag(connection: Connection) -> str:
+    queries.ensure_board(connection, tag=uuid.uuid4().hex, epoch=uuid.uuid4().hex)
+    return queries.read_board(connection).tag

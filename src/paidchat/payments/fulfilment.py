@@ -140,9 +140,9 @@ class Fulfilment:
         raise DatabaseUnavailable("other transactions keep storing the same events")
 
     def _settle(self, connection: Connection, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
-        now = clock.read(connection)
         # The payments first: whoever else is told of them waits here, and then finds the events stored.
         payments = queries.lock_payments(connection, {fact.payment_id for fact in facts if fact.payment_id})
+        now = max((payment.read_at for payment in payments.values()), default=None) or clock.read(connection)
         known = inbox.find_verdicts(connection, {fact.event_id for fact in facts if fact.event_id})
         settlement = Settlement(payments, board_tag=self._board_tag, livemode=self._livemode)
         verdicts, received = _enter(settlement, facts, known, now)

@@ -154,7 +154,7 @@ class Reconciler:
             reading, read_to = await self._read_events(findings, since, BEGINNING if full else since)
             asking = await (self._ask_about_all(findings) if full else self._ask_about_due(findings))
             findings.refunds = len(await refunds.send_due(self._database, self._gateway))
-            findings.pruned = await self._prune()
+            findings.pruned = await self._database.write(self._prune)
         finally:
             await finish(self._database.write(reconciliation.release_sweep, self._holder, events_since=read_to))
         self._metrics.sweep_failures.inc(findings.failed)
@@ -223,7 +223,7 @@ class Reconciler:
         except GatewayError as error:
             return error, None
         ids = [event.event_id for event in (*listed.unreadable, *listed.news) if event.event_id]
-        verdicts = await self._verdicts(ids)
+        verdicts = await self._database.read(_verdicts, ids)
         failures = Failures(findings)
         for event in listed.unreadable:
             if event.event_id not in verdicts:
@@ -240,21 +240,13 @@ class Reconciler:
             return failures.first, None
         return None, max(cursor, listed.until)
 
-    async def _verdicts(self, event_ids: Sequence[str]) -> dict[str, Verdict]:
-        verdicts: dict[str, Verdict] = {}
-        async with self._database.reading() as connection:
-            for start in range(0, len(event_ids), CHUNK):
-                verdicts |= await connection.run_sync(inbox.find_verdicts, event_ids[start : start + CHUNK])
-        return verdicts
-
-    async def _prune(self) -> int:
+    def _prune(self, connection: Connection) -> int:
         """Delete old rows, unless our clock differs from Stripe's, since that might delete newer ones."""
-        async with self._database.transaction() as connection:
-            if abs(await connection.run_sync(clock.read) - self._gateway.clock.now()) > CLOCKS_AGREE:
-                return 0
-            return await connection.run_sync(
-                reconciliation.prune, closed_kept=CLOSED_KEPT, unpaid_kept=UNPAID_KEPT, events_kept=INBOX_KEPT
-            )
+        if abs(clock.read(connection) - self._gateway.clock.now()) > CLOCKS_AGREE:
+            return 0
+        return reconciliation.prune(
+            connection, closed_kept=CLOSED_KEPT, unpaid_kept=UNPAID_KEPT, events_kept=INBOX_KEPT
+        )
 
     # --- one payment --------------------------------------------------------------------------------
 
@@ -317,11 +309,17 @@ class Reconciler:
         """
         missing = []
         async for fact in self._gateway.list_paid_sessions(since):
-            if fact.board_tag == self._board_tag and fact.payment_status == "paid" and fact.payment_id:
-                async with self._database.reading() as connection:
-                    if await connection.run_sync(queries.find_payment, fact.payment_id) is None:
-                        missing.append(fact.session_id)
+            is_ours = fact.board_tag == self._board_tag and fact.payment_status == "paid"
+            if is_ours and fact.payment_id and await self._database.read(queries.find_payment, fact.payment_id) is None:
+                missing.append(fact.session_id)
         return missing
+
+
+def _verdicts(connection: Connection, event_ids: Sequence[str]) -> dict[str, Verdict]:
+    verdicts: dict[str, Verdict] = {}
+    for start in range(0, len(event_ids), CHUNK):
+        verdicts |= inbox.find_verdicts(connection, event_ids[start : start + CHUNK])
+    return verdicts
 
 
 def _asked_within(payment: PaymentRecord, interval: timedelta) -> bool:

@@ -1,18 +1,14 @@
 """The database: runs functions in transactions, and is the only place that commits."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from paidchat.storage import sqlite
 from paidchat.storage.group import Request
-from paidchat.storage.notify import Wakeups, announce
+from paidchat.storage.notify import Wakeups
 from paidchat.storage.outages import DatabaseUnavailable, telling_outages
-from paidchat.storage.postgresql import PostgreSQL, connected
+from paidchat.storage.postgresql import PostgreSQL
 from paidchat.storage.sessions import Connection as AsyncpgConnection
 from paidchat.storage.sqlite import SQLite
 
@@ -21,43 +17,35 @@ __all__ = ["Database", "DatabaseUnavailable"]
 T = TypeVar("T")
 P = ParamSpec("P")
 Item = TypeVar("Item")
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
 class Database:
     """The board's database, open inside `async with`. Every commit wakes the tasks that wait on `changes`."""
 
     def __init__(self, url: str) -> None:
-        parsed = make_url(url)
-        self.backend = parsed.get_backend_name()
-        self.url: URL = parsed.set(drivername=DRIVERS[self.backend])
+        self.url: URL = make_url(url)
+        self.backend = self.url.get_backend_name()
         self._given_url = url
         self.changes = Wakeups()
         self.transactions = 0  # that may have written, and have ended; what was read before one may be out of date
-        self.engine: AsyncEngine
         self._sqlite: SQLite | None = None
         self._postgresql: PostgreSQL | None = None
-        self._alone = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        """Create the engine, without connecting yet.
+        """Create the engines, without connecting yet.
 
         Raises:
             DatabaseUnavailable: the file cannot be created.
         """
         if self.backend == "sqlite":
             self._sqlite = SQLite(self.url)
-            self.engine = create_async_engine(self.url, connect_args={"timeout": sqlite.LOCK_TIMEOUT_S})
-            sqlite.prepare(self.engine.sync_engine)
         else:
             self._postgresql = PostgreSQL(self._given_url)
-            self.engine = self._postgresql.engine
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close every connection, after what waits has been written."""
         await (self._sqlite or self._server).close()
-        await self.engine.dispose()
 
     @property
     def _server(self) -> PostgreSQL:
@@ -80,26 +68,6 @@ class Database:
         """
         if self._postgresql is not None:
             await self._postgresql.check_sessions()
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Open a writing transaction: committed to disk when the block ends, rolled back when it raises.
-
-        Never hold it across a network call: SQLite has only one writer.
-
-        Raises:
-            DatabaseUnavailable: nothing was written, unless the connection broke while it committed.
-        """
-        try:
-            with telling_outages():
-                async with self._alone if self._sqlite else nullcontext(), connected(self.engine) as connection:
-                    await connection.execution_options(paidchat_writes=True)
-                    async with connection.begin():
-                        yield connection
-                        await connection.run_sync(announce)
-        finally:
-            self.transactions += 1
-        self.changes.wake()
 
     async def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a writing transaction: committed to disk when this returns, rolled back when it raises.
@@ -155,16 +123,3 @@ class Database:
         It is read from memory that SQLite shares between processes, in microseconds, without a thread.
         """
         return None if self._sqlite is None else self._sqlite.version()
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Open a read-only transaction that sees one state of the database.
-
-        Raises:
-            DatabaseUnavailable: it cannot be read.
-        """
-        with telling_outages():
-            async with connected(self.engine) as connection:
-                if self.backend == "postgresql":
-                    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-                yield connection

@@ -9,7 +9,6 @@ from typing import Final
 
 import asyncpg
 import structlog
-from sqlalchemy.engine import Connection as SyncConnection
 
 from paidchat.storage.sessions import Connection, SessionNotKept, check_sessions
 
@@ -42,10 +41,38 @@ class Wakeups:
             self._event.clear()
 
 
-def announce(connection: SyncConnection) -> None:
-    """Wake the other processes if and when this transaction commits."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+class Announcer:
+    """Tells other processes of commits, after them; those that come while it is telling are announced together.
+
+    In a transaction, NOTIFY would take a lock on the whole server until the commit is on disk
+    (postgresql.org/docs/current/sql-notify.html), and a round trip before the response. A hint that is lost costs the
+    others the time until they poll.
+    """
+
+    def __init__(self, notify: Callable[[], Awaitable[None]]) -> None:
+        self._notify = notify
+        self._is_due = False
+        self._telling: asyncio.Task[None] | None = None
+
+    def announce(self) -> None:
+        """Tell the others soon that there was a commit."""
+        self._is_due = True
+        if self._telling is None or self._telling.done():
+            # Not in a task group: whoever wrote doesn't wait for it, and `close` does.
+            self._telling = asyncio.create_task(self._tell(), name="paidchat:announcer")
+
+    async def close(self) -> None:
+        """Wait until everything has been announced."""
+        if self._telling is not None:
+            await asyncio.wait({self._telling})
+
+    async def _tell(self) -> None:
+        while self._is_due:
+            self._is_due = False
+            try:
+                await self._notify()
+            except Exception as error:  # noqa: BLE001 - only a hint
+                log.warning("announcer.failed", error=str(error) or type(error).__name__)
 
 
 class Listener:

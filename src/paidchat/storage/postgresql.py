@@ -13,7 +13,7 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from paidchat.storage.group import Outcome, Request, run_group
-from paidchat.storage.notify import announce
+from paidchat.storage.notify import CHANNEL, Announcer
 from paidchat.storage.outages import DatabaseUnavailable, words
 from paidchat.storage.postgres_url import connect_arguments
 from paidchat.storage.sessions import Connection as AsyncpgConnection
@@ -48,6 +48,7 @@ class PostgreSQL:
         self._url = url
         self.engine = self._engine(POOL_SIZE, LOCK_TIMEOUT_S)
         self._writing = [self._engine(1, GROUP_LOCK_TIMEOUT_S) for _ in range(2)]
+        self.announcer = Announcer(self._notify)
         self._alone = asyncio.Semaphore(ALONE_AT_ONCE)
         self.writer, self.set_writer = (
             Writer(partial(self._commit, engine), self._commit_alone) for engine in self._writing
@@ -69,6 +70,7 @@ class PostgreSQL:
         """Write what waits, and close every connection."""
         for writer in (self.writer, self.set_writer):
             await writer.close()
+        await self.announcer.close()
         for engine in (self.engine, *self._writing):
             await engine.dispose()
 
@@ -115,9 +117,16 @@ class PostgreSQL:
             await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             return await connection.run_sync(work)
 
+    async def _notify(self) -> None:
+        async with connected(self.engine) as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
     async def _commit(self, engine: AsyncEngine, group: Sequence[Request]) -> list[Outcome]:
         async with connected(engine) as connection:
-            return await connection.run_sync(_write, group)
+            outcomes = await connection.run_sync(_write, group)
+        self.announcer.announce()
+        return outcomes
 
     async def _commit_alone(self, group: Sequence[Request]) -> list[Outcome]:
         async with AsyncExitStack() as stack:
@@ -128,9 +137,7 @@ class PostgreSQL:
 
 def _write(connection: Connection, group: Sequence[Request]) -> list[Outcome]:
     with connection.begin():
-        outcomes = run_group(connection, group)
-        announce(connection)
-        return outcomes
+        return run_group(connection, group)
 
 
 def _check_open(connection: Any, _record: Any, _proxy: Any) -> None:

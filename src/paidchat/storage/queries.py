@@ -23,6 +23,7 @@ from sqlalchemy import (
     column,
     func,
     insert,
+    null,
     select,
     update,
 )
@@ -144,10 +145,14 @@ def one_of(backend: str, name: str, wanted: ColumnElement[str]) -> ColumnElement
     return wanted == any_(bindparam(name, type_=ARRAY(Text)))
 
 
-@cache
-def _lock_payments(backend: str) -> Select[str]:
-    these = one_of(backend, "payment_ids", payment.c.id)
-    return select(payment.c.id).where(these).order_by(payment.c.id).with_for_update()
+def _lock_payments() -> Select[*tuple[Any, ...]]:
+    these = one_of("postgresql", "payment_ids", payment.c.id)
+    message_id, moderated = null().label("message_id"), null().label("moderated")
+    read_at = clock.moment("postgresql").label("read_at")
+    return select(payment, message_id, moderated, read_at).where(these).order_by(payment.c.id).with_for_update()
+
+
+_LOCK_PAYMENTS: Final = _lock_payments()
 
 
 @cache
@@ -252,11 +257,15 @@ def open_payments(
 def lock_payments(connection: Connection, payment_ids: Iterable[str]) -> dict[str, PaymentRecord]:
     """Return the payments by id, locked until the commit, in id order so that two transactions cannot deadlock."""
     ids = sorted(payment_ids)
-    if connection.dialect.name == "postgresql":  # SQLite has only one writer
-        # Lock first, then read: a statement that waited for a lock sees the locked row as it is by then, but whatever
-        # is joined to it, such as its message, as it was before (postgresql.org/docs/current/transaction-iso.html).
-        connection.execute(_lock_payments("postgresql"), {"payment_ids": ids})
-    return {record.id: record for record in find_payments(connection, ids)}
+    if connection.dialect.name == "sqlite":  # which has only one writer
+        return {record.id: record for record in find_payments(connection, ids)}
+    records = {row.id: payment_record(row) for row in connection.execute(_LOCK_PAYMENTS, {"payment_ids": ids})}
+    # Lock first, then read: a statement that waited for a lock sees the locked row as it is by then, but whatever is
+    # joined to it, such as its message, as it was before (postgresql.org/docs/current/transaction-iso.html). A payment
+    # that is not paid has no message.
+    if paid := [record.id for record in records.values() if record.paid]:
+        records |= {record.id: record for record in find_payments(connection, paid)}
+    return records
 
 
 @cache

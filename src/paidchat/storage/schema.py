@@ -15,7 +15,6 @@ from pathlib import Path
 
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat.storage.database import Database, DatabaseUnavailable
 
@@ -76,22 +75,24 @@ async def migrate(database: Database) -> Schema:
     deadline = time.monotonic() + LOCK_WAIT_S
     while True:
         try:
-            async with database.transaction() as connection:
-                if database.backend == "postgresql":  # on SQLite, the only writer's lock is enough
-                    await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-                found = await examine(connection)
-                if found.fit is Fit.REFUSED:
-                    raise SchemaOutOfDate(f"{found.words} {found.remedy}")
-                if found.fit is Fit.BEHIND:
-                    await connection.run_sync(upgrade)
-                    found = await examine(connection)
+            return await database.write(_migrate, upgrade)
         except DatabaseUnavailable as error:
             # Another process is migrating, for longer than a request would wait.
             if not error.is_locked or time.monotonic() > deadline:
                 raise
             await asyncio.sleep(RETRY_S)
-        else:
-            return found
+
+
+def _migrate(connection: Connection, upgrade: Callable[[Connection], None]) -> Schema:
+    if connection.dialect.name == "postgresql":  # on SQLite, the only writer's lock is enough
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    found = examine(connection)
+    if found.fit is Fit.REFUSED:
+        raise SchemaOutOfDate(f"{found.words} {found.remedy}")
+    if found.fit is Fit.BEHIND:
+        upgrade(connection)
+        found = examine(connection)
+    return found
 
 
 async def prepare(database: Database) -> None:
@@ -100,8 +101,7 @@ async def prepare(database: Database) -> None:
     Raises:
         SchemaOutOfDate: it can't.
     """
-    async with database.reading() as connection:
-        found = await examine(connection)
+    found = await database.read(examine)
     if found.usable:
         return
     if found.fit is Fit.REFUSED or database.backend == "postgresql":
@@ -109,9 +109,9 @@ async def prepare(database: Database) -> None:
     await migrate(database)
 
 
-async def examine(connection: AsyncConnection) -> Schema:
+def examine(connection: Connection) -> Schema:
     """Compare the database's schema with what this program needs."""
-    found = await revision(connection)
+    found = revision(connection)
     if found == HEAD:
         return Schema(found, Fit.CURRENT, f"The database is at revision {found}.")
     if found is None:
@@ -123,7 +123,7 @@ async def examine(connection: AsyncConnection) -> Schema:
     if found < HEAD:
         words = f"The database is at revision {found}, and this version needs {HEAD}."
         return Schema(found, Fit.BEHIND, words, "Run: paidchat migrate")
-    return _compare_newer(found, await _works_with(connection))
+    return _compare_newer(found, _works_with(connection))
 
 
 def _compare_newer(found: str, works_with: str | None) -> Schema:
@@ -135,24 +135,24 @@ def _compare_newer(found: str, works_with: str | None) -> Schema:
     return Schema(found, Fit.NEWER, f"{newer}, which may still use it.")
 
 
-async def revision(connection: AsyncConnection) -> str | None:
+def revision(connection: Connection) -> str | None:
     """Return the database's revision; None if it is empty."""
-    if not await _has_table(connection, "alembic_version"):
+    if not _has_table(connection, "alembic_version"):
         return None
-    return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
-async def _works_with(connection: AsyncConnection) -> str | None:
+def _works_with(connection: Connection) -> str | None:
     """Return the oldest revision whose programs may use the schema; None if that is missing or unreadable."""
-    if not await _has_table(connection, "compatibility"):
+    if not _has_table(connection, "compatibility"):
         return None
     query = text("SELECT works_with FROM compatibility WHERE id = 1")
-    found: str | None = (await connection.execute(query)).scalar_one_or_none()
+    found: str | None = connection.execute(query).scalar_one_or_none()
     return found if found is not None and _REVISION.fullmatch(found) else None
 
 
-async def _has_table(connection: AsyncConnection, name: str) -> bool:
-    return await connection.run_sync(lambda sync: inspect(sync).has_table(name))
+def _has_table(connection: Connection, name: str) -> bool:
+    return inspect(connection).has_table(name)
 
 
 def _alembic() -> Callable[[Connection], None]:

@@ -16,6 +16,7 @@ from tests.support.following import following
 from tests.support.rows import opened
 from tests.support.served import Served, served_board
 from tests.support.shapes import Json
+from tests.support.transactions import reading, transaction
 
 TOKEN = "token-of-the-administration"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -40,7 +41,7 @@ async def restore(client: httpx.AsyncClient, message_id: int) -> httpx.Response:
 
 async def payment_of(served: Served, message: Json) -> str:
     """The id of the payment that posted a message."""
-    async with opened(served.settings.database_url) as database, database.reading() as connection:
+    async with opened(served.settings.database_url) as database, reading(database) as connection:
         row = await connection.run_sync(queries.find_message, message["id"])
     assert row is not None
     return row.message.payment_id
@@ -248,7 +249,7 @@ async def test_a_refund_that_failed_is_sent_again(tmp_path: Path, fault: Json) -
             assert (await remove(client, message["id"], refund="true")).status_code == 204
             assert (await client.get(f"/api/messages/{message['id']}")).status_code == 410
             await client.delete("/sandbox/test/faults")
-            async with opened(served.settings.database_url) as database, database.transaction() as connection:
+            async with opened(served.settings.database_url) as database, transaction(database) as connection:
                 # A retry is only due after some seconds; the test does not wait for that.
                 await connection.execute(update(refund_queue.refund).values(due_at=datetime.now(UTC)))
             await until_refunded(client, payment_id)

@@ -15,6 +15,7 @@ from paidchat.background import SHAKY_AFTER
 from paidchat.domain import Question
 from paidchat.feed import subscriber
 from paidchat.storage.writer import TASK as WRITER
+from paidchat.storage.writer import TURNS
 from paidchat.stripe.gateway import StripeGateway
 from tests.support.board_client import act, http_client, post, start, stripe_session, until_status
 from tests.support.following import Follower, following
@@ -57,6 +58,8 @@ async def kill(served: Served, name: str, times: int = 1) -> None:
             async with asyncio.timeout(HEALED_WITHIN_S):
                 while not (found := tasks_named(name)):  # noqa: ASYNC110 - what it waits for sets no event
                     await asyncio.sleep(0)  # a task that runs on demand ends soon
+            for _ in range(TURNS + 2):
+                await asyncio.sleep(0)  # a writer has taken its group by then
             found[0].cancel()
             await asyncio.wait(found)
 

@@ -22,6 +22,7 @@ from tests.support.board_client import http_client, post
 from tests.support.logs import captured_logs
 from tests.support.rows import opened
 from tests.support.served import Served, free_port, process, served_board, serving
+from tests.support.transactions import transaction
 
 Run = Callable[..., Result]
 
@@ -104,7 +105,7 @@ async def test_readyz_obeys_a_newer_schema(tmp_path: Path, works_with: str, stat
     """A board stays ready while a newer program's schema allows it; otherwise it is not ready, with the reason."""
     with served_board(tmp_path) as served:
         async with http_client(served) as client, opened(served.settings.database_url) as database:
-            async with database.transaction() as connection:
+            async with transaction(database) as connection:
                 await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
                 await connection.execute(text("UPDATE compatibility SET works_with = :new"), {"new": works_with})
             answer = await client.get("/readyz")

@@ -24,6 +24,7 @@ from tests.support.network.raw_socket import CLOSE, PING, TEXT, Frame, raw_socke
 from tests.support.rows import opened, write_messages, write_payment
 from tests.support.served import Running, Served, free_port, process, production, served_board
 from tests.support.shapes import Json
+from tests.support.transactions import reading, transaction
 from tests.support.webhooks import completed, deliver
 
 SPA = "https://spa.example.com"
@@ -303,7 +304,7 @@ async def test_what_was_answered_before_going_down_is_there(tmp_path: Path) -> N
     environment = production(tmp_path, port)
     with process("serve", "--port", str(port), **environment) as running:
         async with opened(environment["PAIDCHAT_DATABASE_URL"]) as database:
-            async with database.transaction() as connection:
+            async with transaction(database) as connection:
                 tag = (await connection.run_sync(queries.read_board)).tag
                 ids = [await write_payment(connection) for _ in range(60)]
             served = Served(f"http://127.0.0.1:{port}", None)  # type: ignore[arg-type]
@@ -313,7 +314,7 @@ async def test_what_was_answered_before_going_down_is_there(tmp_path: Path) -> N
                 running.send_signal(signal.SIGTERM)
                 answers = await asyncio.gather(*sent, return_exceptions=True)
             await ended(running, 10)
-            async with database.reading() as connection:
+            async with reading(database) as connection:
                 rows = {row.id: row for row in await connection.run_sync(queries.find_payments, ids)}
                 head = (await connection.run_sync(queries.read_board)).seq
                 entries = await connection.run_sync(queries.log_after, 0, 100)

@@ -15,6 +15,7 @@ from tests.support.board_client import http_client
 from tests.support.following import following
 from tests.support.rows import opened, write_messages
 from tests.support.served import Served, served_board
+from tests.support.transactions import reading, transaction
 
 COUNT = 1_203
 REMOVED = 1_203
@@ -37,7 +38,7 @@ async def stage(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Async
         async with opened(served.settings.database_url) as database:
             await write_messages(database, COUNT)
             await remove_message(database, REMOVED)
-            async with database.reading() as connection:
+            async with reading(database) as connection:
                 epoch = (await connection.run_sync(queries.read_board)).epoch
             await _seen(served, HEAD)
             yield Stage(served, database, epoch)
@@ -151,7 +152,7 @@ async def test_a_new_epoch_is_a_new_history(tmp_path: Path) -> None:
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await write_messages(database, 3)
             assert [frame["seq"] for frame in await follower.receive_all(3)] == [1, 2, 3]
-            async with database.transaction() as connection:
+            async with transaction(database) as connection:
                 await connection.execute(update(queries.board).values(epoch="new"))
             await follower.closed()
         async with following(served, after=3, epoch=follower.first["epoch"]) as again:
@@ -164,7 +165,7 @@ async def test_a_new_epoch_begins_far_beyond_the_old_one(tmp_path: Path) -> None
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await write_messages(database, 3)
             await follower.receive_all(3)
-            async with database.transaction() as connection:
+            async with transaction(database) as connection:
                 await connection.run_sync(queries.begin_epoch, "new")
             await follower.closed()
             head = 1_000_003

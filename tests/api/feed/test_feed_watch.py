@@ -14,6 +14,7 @@ from tests.support.board_client import act, http_client, start, until_status
 from tests.support.following import Follower, following
 from tests.support.rows import opened, write_payment
 from tests.support.served import Served, served_board
+from tests.support.transactions import transaction
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -134,7 +135,7 @@ async def test_a_payment_may_be_watched_before_it_changes_hands(tmp_path: Path) 
     """A payment written by another process is found and sent like any other."""
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database, following(served) as follower:
-            async with database.transaction() as connection:
+            async with transaction(database) as connection:
                 payment_id = await write_payment(connection)
             await follower.watch(payment_id)
             assert (await told(follower, payment_id))["status"] == "pending"
@@ -186,7 +187,7 @@ async def test_a_payment_may_come_after_it_was_asked_for(tmp_path: Path) -> None
         async with opened(served.settings.database_url) as database, following(served) as follower:
             await follower.watch(UNKNOWN)
             assert (await error_of(follower))["code"] == "not_found"
-            async with database.transaction() as connection:
+            async with transaction(database) as connection:
                 await write_payment(connection, id=UNKNOWN)
             await follower.watch(UNKNOWN)
             assert (await told(follower, UNKNOWN))["status"] == "pending"

@@ -22,6 +22,7 @@ from tests.support.network.raw_http import RawHttp, handshake
 from tests.support.postgres import Postgres
 from tests.support.rows import opened, write_payment
 from tests.support.served import Served, databases, free_port, served_board
+from tests.support.transactions import transaction
 from tests.support.webhooks import completed, deliver, event, paid
 
 pytestmark = pytest.mark.any_database
@@ -90,7 +91,7 @@ async def ask_for_payments(client: httpx.AsyncClient, served: Served) -> None:
     await client.post("/api/payments", content=b"text=Hello")
     await client.post("/api/payments", json={"text": ""})
     claimed, key = ({"Idempotency-Key": str(uuid.uuid4())} for _ in range(2))
-    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+    async with opened(served.settings.database_url) as database, transaction(database) as connection:
         digest = hashlib.sha256(claimed["Idempotency-Key"].encode()).hexdigest()
         later = datetime.now(UTC) + timedelta(seconds=20)
         await write_payment(connection, idempotency_key=digest, claimed_until=later)  # as another process would now
@@ -115,10 +116,10 @@ async def ask_for_messages(client: httpx.AsyncClient, served: Served) -> None:
             await client.request(method, path.replace(str(message["id"]), wrong), headers=AUTHORIZED)
     assert (await client.request(*remove, headers=AUTHORIZED)).status_code == 204
     await client.get(f"/api/messages/{message['id']}")
-    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+    async with opened(served.settings.database_url) as database, transaction(database) as connection:
         await connection.execute(text("UPDATE payment SET payment_intent = NULL"))
     await client.request(*remove, params={"refund": "true"}, headers=AUTHORIZED)
-    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+    async with opened(served.settings.database_url) as database, transaction(database) as connection:
         await connection.execute(text("UPDATE payment SET refunded = true"))
     await client.request(*restore, headers=AUTHORIZED)
 

@@ -27,6 +27,7 @@ from tests.support.following import following
 from tests.support.rows import first_sweep_over, opened
 from tests.support.served import Served, served_board
 from tests.support.shapes import Json
+from tests.support.transactions import transaction
 from tests.support.webhooks import completed, deliver
 
 
@@ -50,7 +51,7 @@ async def client(deaf: Served) -> AsyncIterator[httpx.AsyncClient]:
 async def lost(served: Served, client: httpx.AsyncClient, *verbs: str) -> Json:
     """Start a payment, apply these verbs to it at Stripe, and delete its row, as if a backup had been restored."""
     payment = await start(client, "What was lost")
-    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+    async with opened(served.settings.database_url) as database, transaction(database) as connection:
         await connection.execute(delete(queries.payment).where(queries.payment.c.id == payment["id"]))
     for verb in verbs:
         await act(client, payment, verb)
@@ -156,7 +157,7 @@ async def test_a_session_of_another_board_is_refused(tmp_path: Path) -> None:
     with served_board(tmp_path) as served:
         async with http_client(served) as client, opened(served.settings.database_url) as database:
             payment = await lost(served, client, "pay")
-            async with database.transaction() as connection:
+            async with transaction(database) as connection:
                 await connection.execute(update(queries.board).values(tag="another"))
             with pytest.raises(Conflict, match="does not bear its tag"):
                 await adopted(served, session_of(payment))

@@ -13,6 +13,7 @@ from paidchat.storage.database import Database
 from tests.support.board_client import http_client
 from tests.support.rows import next_payment_in, opened, payments_in
 from tests.support.served import Served, served_board
+from tests.support.transactions import reading, transaction
 
 HELLO = {"text": "Hello"}
 
@@ -25,7 +26,7 @@ async def send(client: httpx.AsyncClient, key: str) -> httpx.Response:
 async def only_payment(database: Database) -> str:
     """Return the id of the one payment, once it is there."""
     for _ in range(200):
-        async with database.reading() as connection:
+        async with reading(database) as connection:
             if (found := (await connection.execute(select(queries.payment.c.id))).scalar_one_or_none()) is not None:
                 return str(found)
         await asyncio.sleep(0.02)
@@ -36,7 +37,7 @@ async def hold_payment_while(served: Served, request: "asyncio.Task[httpx.Respon
     """Block writes to the one payment until a request that wants to write it has been answered."""
     async with opened(served.settings.database_url) as database:
         payment_id = await only_payment(database)
-        async with database.transaction() as connection:
+        async with transaction(database) as connection:
             await connection.run_sync(queries.lock_payments, [payment_id])
             return await request
 

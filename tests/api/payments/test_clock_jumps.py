@@ -20,6 +20,7 @@ from tests.support.board_client import act, http_client, look_up, messages_with,
 from tests.support.forking import launcher
 from tests.support.rows import first_sweep_over, opened
 from tests.support.served import SECRET, Served, free_port, paidchat, served_board
+from tests.support.transactions import reading, transaction
 from tests.support.wrong_clock import BoardClock, ahead_by
 
 HOUR, MINUTES, SECONDS = timedelta(hours=1), timedelta(minutes=10), timedelta(seconds=20)
@@ -89,7 +90,7 @@ async def is_gone(client: httpx.AsyncClient, message_id: int) -> bool:
 
 async def change(served: Served, payment_id: str, **values: Any) -> None:
     """Change a payment's row, as another process would leave it."""
-    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+    async with opened(served.settings.database_url) as database, transaction(database) as connection:
         await connection.run_sync(queries.update_payment, payment_id, **values)
 
 
@@ -140,7 +141,7 @@ async def test_a_refund_put_off_while_the_clock_was_ahead_is_sent_once_it_is_rig
     payment = await start(deaf, f"Back {uuid.uuid4()}")
     await act(deaf, payment, "pay")
     await until_status(deaf, payment["id"], "fulfilled")
-    async with opened(quiet.settings.database_url) as database, database.transaction() as connection:
+    async with opened(quiet.settings.database_url) as database, transaction(database) as connection:
         row = await connection.run_sync(queries.find_payment, payment["id"])
         assert row is not None
         now = datetime.now(UTC)
@@ -301,14 +302,14 @@ def is_limited(answer: httpx.Response) -> None:
 
 async def was_asked(served: Served, payment_id: str) -> bool:
     """Tell whether Stripe was asked about a payment."""
-    async with opened(served.settings.database_url) as database, database.reading() as connection:
+    async with opened(served.settings.database_url) as database, reading(database) as connection:
         row = await connection.run_sync(queries.find_payment, payment_id)
     return row is not None and row.asked_at is not None
 
 
 async def sweep_row(served: Served) -> Any:
     """Return the sweep's row; None before the first pass."""
-    async with opened(served.settings.database_url) as database, database.reading() as connection:
+    async with opened(served.settings.database_url) as database, reading(database) as connection:
         return (await connection.execute(select(queries.sweep))).one_or_none()
 
 
@@ -329,7 +330,7 @@ async def is_shown(client: httpx.AsyncClient, text: str) -> bool:
 
 async def let_pass(served: Served, span: timedelta) -> None:
     """Let the reconciler's lease run out."""
-    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+    async with opened(served.settings.database_url) as database, transaction(database) as connection:
         held_until = (await connection.execute(select(queries.sweep.c.held_until))).scalar_one()
         await connection.execute(update(queries.sweep).values(held_until=held_until - span))
 

@@ -26,6 +26,7 @@ from tests.support.following import following
 from tests.support.rows import first_sweep_over, opened
 from tests.support.served import Served, served_board
 from tests.support.shapes import Json
+from tests.support.transactions import transaction
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +273,7 @@ async def test_money_that_came_twice_goes_back_once(client: httpx.AsyncClient, a
 
 async def know_by_clock(served: Served, payment_id: str, known_at: datetime) -> None:
     """Store an answer's time without a number, as a program of revision 0001 does."""
-    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+    async with opened(served.settings.database_url) as database, transaction(database) as connection:
         await connection.run_sync(queries.update_payment, payment_id, known_at=known_at, known_number=None)
 
 

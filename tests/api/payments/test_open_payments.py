@@ -11,6 +11,7 @@ from paidchat.storage import queries
 from tests.support.board_client import act, http_client, start, until_status
 from tests.support.rows import opened, write_payment
 from tests.support.served import Served, served_board
+from tests.support.transactions import transaction
 
 HELLO = {"text": "Hello"}
 HERE = "127.0.0.1"
@@ -25,7 +26,7 @@ def is_limited(answer: httpx.Response) -> int:
 
 async def write_open(served: Served, count: int, address: str, minutes: float) -> None:
     """Store payments of a client that expire one minute after another, the first after this many minutes."""
-    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+    async with opened(served.settings.database_url) as database, transaction(database) as connection:
         tag = (await connection.run_sync(queries.read_board)).tag
         now = datetime.now(UTC)
         for number in range(count):

@@ -14,6 +14,7 @@ from tests.support.board_client import act, http_client, sessions_of, start, str
 from tests.support.rows import first_sweep_over, opened
 from tests.support.served import Served, free_port, served_board
 from tests.support.shapes import Json
+from tests.support.transactions import reading, transaction
 
 CHANGES: list[Json] = [
     {"price_amount": 250},
@@ -35,7 +36,7 @@ TAXED = {"automatic_tax": "exclusive"}
 
 async def expiry_comes_too_near(served: Served, payment_id: str) -> None:
     """Bring the expiry with which a payment was to be created closer than Stripe accepts."""
-    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+    async with opened(served.settings.database_url) as database, transaction(database) as connection:
         found = await connection.run_sync(queries.find_payment, payment_id)
         assert found is not None
         soon = int((datetime.now(UTC) + timedelta(minutes=20)).timestamp())
@@ -48,7 +49,7 @@ async def expiry_comes_too_near(served: Served, payment_id: str) -> None:
 async def leave_the_sweep_to_another(served: Served) -> None:
     """Let another process hold the sweep, so that none gives up a payment that can't be paid now."""
     await first_sweep_over(served.settings.database_url)
-    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+    async with opened(served.settings.database_url) as database, transaction(database) as connection:
         assert await connection.run_sync(reconciliation.hold_sweep, "another process", LEASE_TTL) is not None
 
 
@@ -63,7 +64,7 @@ async def unsent(client: httpx.AsyncClient, served: Served, key: str) -> str:
     await client.put("/sandbox/test/faults", json={"api": {"status": 429, "count": 99}})
     assert (await send(client, key)).status_code == 503
     await client.delete("/sandbox/test/faults")
-    async with opened(served.settings.database_url) as database, database.reading() as connection:
+    async with opened(served.settings.database_url) as database, reading(database) as connection:
         without = select(queries.payment.c.id).where(queries.payment.c.session_id.is_(None))
         payment_id = str((await connection.execute(without)).scalar_one())
     await leave_the_sweep_to_another(served)
@@ -78,7 +79,7 @@ async def send(client: httpx.AsyncClient, key: str) -> httpx.Response:
 
 async def forget_it(served: Served, payment_id: str) -> None:
     """Let a payment expire by our own clock, while its session is still open at Stripe."""
-    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+    async with opened(served.settings.database_url) as database, transaction(database) as connection:
         await connection.run_sync(queries.expire_payment, payment_id)
 
 

@@ -12,6 +12,7 @@ from tests.support.board_client import http_client, look_up
 from tests.support.network.strangers import Echo, counting
 from tests.support.rows import first_sweep_over, opened, write_payment
 from tests.support.served import Served, served_board
+from tests.support.transactions import transaction
 
 SESSIONS = "/v1/checkout/sessions"
 OPEN_SESSION = {
@@ -37,7 +38,7 @@ async def stripe() -> AsyncIterator[Echo]:
 
 async def write_pending(served: Served, count: int, **changes: object) -> list[str]:
     """Store unpaid payments that have a session."""
-    async with opened(served.settings.database_url) as database, database.transaction() as connection:
+    async with opened(served.settings.database_url) as database, transaction(database) as connection:
         return [await write_payment(connection, session_id=f"cs_{number}", **changes) for number in range(count)]
 
 

@@ -19,6 +19,7 @@ from tests.support.following import following
 from tests.support.network.strangers import counting
 from tests.support.rows import first_sweep_over, opened, write_messages, write_payment
 from tests.support.served import served_board
+from tests.support.transactions import reading, transaction
 
 PERIOD_S = 4
 STOPS = 40
@@ -49,7 +50,7 @@ async def test_old_unpaid_payments_are_cleared_away(tmp_path: Path) -> None:
             now = datetime.now(UTC)
             old, young = now - timedelta(days=31), now - timedelta(days=29)
             [message_id] = await write_messages(database, 1)
-            async with database.transaction() as connection:
+            async with transaction(database) as connection:
                 gone = {await write_payment(connection, status=s, created_at=old) for s in ("expired", "failed")}
                 kept = {await write_payment(connection, status=s, created_at=young) for s in ("expired", "failed")}
                 for status in ("fulfilled", "refunded", "disputed"):
@@ -71,7 +72,7 @@ async def test_what_stripe_has_closed_goes_sooner(tmp_path: Path) -> None:
         async with opened(served.settings.database_url) as database:
             now = datetime.now(UTC)
             eight, six = now - timedelta(days=8), now - timedelta(days=6)
-            async with database.transaction() as connection:
+            async with transaction(database) as connection:
                 rows: dict[str, list[dict[str, Any]]] = {
                     "gone": [{"status": status, "closed_at": eight} for status in ("expired", "failed")],
                     "kept": [
@@ -117,7 +118,7 @@ async def test_only_stripe_closes_a_payment(tmp_path: Path) -> None:
     with served_board(tmp_path, reconcile_seconds=3600) as served:
         async with http_client(served) as client, opened(served.settings.database_url) as database:
             expired, failed, given_up, gone_twice = [await start(client, f"Closed {n}") for n in range(4)]
-            async with database.transaction() as connection:
+            async with transaction(database) as connection:
                 for payment in (given_up, gone_twice):
                     await connection.run_sync(queries.expire_payment, payment["id"])
             await act(client, expired, "expire")
@@ -129,7 +130,7 @@ async def test_only_stripe_closes_a_payment(tmp_path: Path) -> None:
             await until_status(client, failed["id"], "failed")
             closed: set[str] = set()
             for _ in range(100):
-                async with database.reading() as connection:
+                async with reading(database) as connection:
                     ids = [each["id"] for each in (expired, failed, given_up, gone_twice)]
                     found = await connection.run_sync(queries.find_payments, ids)
                 closed = {row.id for row in found if row.closed_at is not None}
@@ -147,7 +148,7 @@ async def test_nothing_goes_while_the_clocks_differ(tmp_path: Path, ahead: timed
         stripe.date = format_datetime(datetime.now(UTC) - ahead, usegmt=True)
         with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=0.3) as served:
             async with opened(served.settings.database_url) as database:
-                async with database.transaction() as connection:
+                async with transaction(database) as connection:
                     long_ago = datetime.now(UTC) - timedelta(days=31)
                     old = {await write_payment(connection, status="expired", created_at=long_ago)}
                 before = len(stripe.asked)
@@ -165,5 +166,5 @@ async def test_nothing_goes_while_the_clocks_differ(tmp_path: Path, ahead: timed
 
 
 async def _there(database: Database, ids: set[str]) -> set[str]:
-    async with database.reading() as connection:
+    async with reading(database) as connection:
         return {payment.id for payment in await connection.run_sync(queries.find_payments, ids)}

@@ -21,6 +21,7 @@ from tests.support.network.strangers import Tamperer, tampering
 from tests.support.rows import opened, write_payment
 from tests.support.served import SECRET, Served, free_port, paidchat, served_board
 from tests.support.shapes import Json
+from tests.support.transactions import reading, transaction
 from tests.support.webhooks import completed, deliver, event, paid
 
 LOST = {"webhook": {"drop": "all"}}
@@ -115,7 +116,7 @@ async def unreadable(client: httpx.AsyncClient) -> int:
 
 async def cursor(served: Served) -> datetime:
     """Return how far the reconciler has read Stripe's events."""
-    async with opened(served.settings.database_url) as database, database.reading() as connection:
+    async with opened(served.settings.database_url) as database, reading(database) as connection:
         row = (await connection.execute(select(queries.sweep))).one()
         read_to: datetime = row.events_since
         return read_to
@@ -126,7 +127,7 @@ async def test_junk_among_the_events_stops_nothing(tmp_path: Path) -> None:
     with captured_logs() as logs:
         async with poisoned_board(tmp_path, reconcile_seconds=1) as (served, client, items):
             began = datetime.now(UTC)
-            async with opened(served.settings.database_url) as database, database.transaction() as connection:
+            async with opened(served.settings.database_url) as database, transaction(database) as connection:
                 old = await write_payment(connection, status="expired", created_at=began - timedelta(days=31))
             payment = await start(client, f"Unheard {uuid.uuid4()}")
             await act(client, payment, "pay")
@@ -316,7 +317,7 @@ async def test_a_key_that_may_not_refund_stops_nothing(tmp_path: Path) -> None:
                 assert (await deliver(client, completed(paid(session)))).status_code == 200
                 again = await deliver(client, completed(paid(session, payment_intent="pi_of_the_second_tab")))
                 assert again.status_code == 200
-                async with opened(served.settings.database_url) as database, database.transaction() as connection:
+                async with opened(served.settings.database_url) as database, transaction(database) as connection:
                     old = await write_payment(
                         connection, status="expired", created_at=datetime.now(UTC) - timedelta(days=31)
                     )

@@ -13,6 +13,7 @@ from tests.support.board_client import act, http_client, look_up, session_of, st
 from tests.support.network.strangers import Echo, counting, silence
 from tests.support.rows import first_sweep_over, opened, write_payment
 from tests.support.served import free_port, served_board
+from tests.support.transactions import transaction
 
 SESSIONS = "/v1/checkout/sessions"
 REFUSAL = {"error": {"type": "invalid_request_error", "message": "No such thing", "param": "x"}}
@@ -47,7 +48,7 @@ async def test_a_closed_port_is_503(tmp_path: Path) -> None:
 async def test_a_silent_stripe_is_503_in_time_and_holds_nobody_up(tmp_path: Path) -> None:
     """If Stripe accepts the call and never responds, 503 comes within 9 s, and the board stays fast meanwhile."""
     with silence() as url, served_board(tmp_path, stripe_api_base=url) as served:
-        async with opened(served.settings.database_url) as database, database.transaction() as connection:
+        async with opened(served.settings.database_url) as database, transaction(database) as connection:
             open_payment = await write_payment(connection, session_id="cs_1", checkout_url="https://x.example.com")
         async with http_client(served) as client:
             started = time.monotonic()
@@ -143,7 +144,7 @@ async def test_a_lookup_asks_stripe_at_most_once_in_five_seconds(tmp_path: Path,
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
         await first_sweep_over(served.settings.database_url)
         stripe.asked.clear()
-        async with opened(served.settings.database_url) as database, database.transaction() as connection:
+        async with opened(served.settings.database_url) as database, transaction(database) as connection:
             payment_id = await write_payment(connection, session_id="cs_test_1", checkout_url="https://x.example.com")
         async with http_client(served) as client:
             answers = await asyncio.gather(*(client.get(f"/api/payments/{payment_id}") for _ in range(20)))
@@ -162,7 +163,7 @@ async def test_a_session_that_stripe_fails_on_keeps_nothing_from_the_sweep(tmp_p
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=1) as served:
         await first_sweep_over(served.settings.database_url)
         stripe.asked.clear()
-        async with opened(served.settings.database_url) as database, database.transaction() as connection:
+        async with opened(served.settings.database_url) as database, transaction(database) as connection:
             for session_id in sessions:
                 await write_payment(connection, session_id=session_id, checkout_url="https://x.example.com")
         stripe.asked.clear()
@@ -179,7 +180,7 @@ async def test_a_settled_payment_asks_nothing(tmp_path: Path, stripe: Echo) -> N
     with served_board(tmp_path, stripe_api_base=stripe.url, reconcile_seconds=3600) as served:
         await first_sweep_over(served.settings.database_url)
         stripe.asked.clear()
-        async with opened(served.settings.database_url) as database, database.transaction() as connection:
+        async with opened(served.settings.database_url) as database, transaction(database) as connection:
             ids = [
                 await write_payment(connection, status=status, session_id=f"cs_{status}")
                 for status in ("fulfilled", "expired", "failed", "refunded")

@@ -21,6 +21,7 @@ from tests.support.logs import captured_logs
 from tests.support.rows import first_sweep_over, opened, write_payment
 from tests.support.served import Served, served_board
 from tests.support.shapes import Json
+from tests.support.transactions import transaction
 from tests.support.webhooks import completed, deliver, event, paid, unpaid
 
 RECEIVED = {"received": True}
@@ -125,7 +126,7 @@ async def test_ledger_and_board_agree(client: httpx.AsyncClient) -> None:
 async def test_an_event_before_the_session_is_known(client: httpx.AsyncClient, board: Served) -> None:
     """An event that arrives before the session's id is stored finds its payment by the metadata."""
     _, session = await new_payment(client)
-    async with opened(board.settings.database_url) as database, database.transaction() as connection:
+    async with opened(board.settings.database_url) as database, transaction(database) as connection:
         payment_id = await write_payment(connection, text=unique_text())
     await taken(client, completed(paid(_of_payment(session, payment_id))))
     assert (await look_up(client, payment_id))["status"] == "fulfilled"
@@ -153,7 +154,7 @@ async def test_an_unknown_payment_is_asked_for_again(client: httpx.AsyncClient, 
             assert int(answer.headers["retry-after"]) >= 1
     assert [line["log_level"] for line in logs if line.get("event_id") == sent["id"]] == ["error", "error"]
     assert [line for line in logs if line.get("exc_info")] == []
-    async with opened(board.settings.database_url) as database, database.transaction() as connection:
+    async with opened(board.settings.database_url) as database, transaction(database) as connection:
         await write_payment(connection, id=payment_id, text=text)
     await taken(client, sent)
     await taken(client, sent)
@@ -182,7 +183,7 @@ async def test_a_refund_of_an_unknown_payment_is_taken(client: httpx.AsyncClient
     payment, _ = await new_payment(client)
     await client.post(f"/sandbox/test/sessions/{session_of(payment)}/pay")
     session = await stripe_session(client, payment)
-    async with opened(board.settings.database_url) as database, database.transaction() as connection:
+    async with opened(board.settings.database_url) as database, transaction(database) as connection:
         [(message_id,)] = await connection.execute(
             select(queries.message.c.id).where(queries.message.c.payment_id == payment["id"])
         )

@@ -52,9 +52,8 @@ def dying(database: Database, steps: int) -> Iterator[Death]:
 
 
 def _engines(database: Database) -> list[Engine]:
-    """Return the engines of a database: on SQLite, almost everything runs on that of its threads."""
-    of_threads = [database._sqlite.engine] if database._sqlite else []
-    return [database.engine.sync_engine, *of_threads]
+    """Return the engines of a database: those that its threads use."""
+    return [database._sqlite.engine] if database._sqlite else []
 
 
 @contextmanager
