@@ -24,15 +24,22 @@ async def read(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("deed", "steps"), [(write, 4), (read, 2)])
-async def test_a_board_dies_at_each_step(tmp_path: Path, deed: Deed, steps: int) -> None:
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+async def test_a_board_dies_at_each_step(
+    request: pytest.FixtureRequest, tmp_path: Path, backend: str, deed: Deed, steps: int
+) -> None:
     """A board dies at each statement and side of a commit, in its threads too, and can do nothing after that."""
-    async with migrated(f"sqlite:///{tmp_path / 'paidchat.db'}") as database:
+    url = f"sqlite:///{tmp_path / 'paidchat.db'}"
+    if backend == "postgresql":
+        url = request.getfixturevalue("postgres").create_database()
+        steps -= 1  # the driver begins transactions by itself
+    async with migrated(url) as database:
         for number in range(steps):
             with dying(database, number) as death:
                 for _ in range(2):
                     with pytest.raises(Died):
                         await deed(database)
             assert death.dead
-        with dying(database, steps) as death:
+        with dying(database, steps + 1) as death:  # PostgreSQL is also told that there is news
             await deed(database)
         assert not death.dead

@@ -67,7 +67,9 @@ class Checkout:
         """
         text, author = clean_text(text), clean_author(author)
         key = None if idempotency_key is None else hashlib.sha256(idempotency_key.encode()).hexdigest()
-        payment, claim = await self._database.write(self._claim, text, author, key, client)
+        payment, claim, is_new = await self._database.write(self._claim, text, author, key, client)
+        if is_new:  # counted here: the function may run more than once before it is committed
+            self._metrics.payments.inc()
         if claim is None or payment.status != PaymentStatus.PENDING:
             return payment
         try:
@@ -77,8 +79,11 @@ class Checkout:
 
     def _claim(
         self, connection: Connection, text: str, author: str | None, key: str | None, client: str
-    ) -> tuple[PaymentRecord, Claim | None]:
-        """Find the payment with this key or insert a new one, and claim it unless it already has its session."""
+    ) -> tuple[PaymentRecord, Claim | None, bool]:
+        """Find the payment with this key or insert a new one, and claim it unless it already has its session.
+
+        Returns the payment, the claim if there is one, and whether the payment is new.
+        """
         known = queries.find_payment_by_key(connection, key) if key else None
         if known is None:
             client = client_id(client, self._board_tag)
@@ -86,17 +91,16 @@ class Checkout:
             now = clock.read(connection)
             new = self._new_payment(text, author, key, client, now)
             if queries.insert_payment(connection, new):
-                self._metrics.payments.inc()
-                return queries.get_payment(connection, new.id), Claim(new.id, now + CLAIM_TTL)
+                return queries.get_payment(connection, new.id), Claim(new.id, now + CLAIM_TTL), True
             known = queries.find_payment_by_key(connection, key or "")
         if known is None or (known.text, known.author) != (text, author):
             raise IdempotencyConflict("This Idempotency-Key was used before, with another body. Use a new key.")
         if known.session_id is not None:
-            return known, None
+            return known, None, False
         until = claims.claim_payment(connection, known.id, CLAIM_TTL)
         if until is None:
             raise IdempotencyInProgress(retry_after=_estimate(known))
-        return known, Claim(known.id, until)
+        return known, Claim(known.id, until), False
 
     def _new_payment(self, text: str, author: str | None, key: str | None, client: str, now: datetime) -> NewPayment:
         payment_id, price = str(uuid.uuid4()), self._settings.price

@@ -46,7 +46,7 @@ async def core(settings: Settings) -> AsyncIterator[Core]:
         stack.push_async_callback(gateway.close)
         metrics = Metrics()
         limits = PaymentLimits(Rate.parse(settings.rate_limit), settings.max_open_payments)
-        tag = await database.write(_board_tag)
+        tag = await _board_tag(database)
         background = await stack.enter_async_context(Supervisor(metrics.background_restarts))
         sessions = CheckoutSessions(database, gateway, background)
         fulfilment = Fulfilment(database, gateway, metrics, tag, livemode=settings.livemode)
@@ -58,6 +58,11 @@ async def core(settings: Settings) -> AsyncIterator[Core]:
         yield Core(database, gateway, checkout, fulfilment, reconciler, adoption, metrics, background)
 
 
-def _board_tag(connection: Connection) -> str:
+async def _board_tag(database: Database) -> str:
+    """Return the board's tag; the first to start writes it."""
+    return await database.write(_find_or_choose_tag)
+
+
+def _find_or_choose_tag(connection: Connection) -> str:
     queries.ensure_board(connection, tag=uuid.uuid4().hex, epoch=uuid.uuid4().hex)
     return queries.read_board(connection).tag

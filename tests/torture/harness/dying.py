@@ -52,8 +52,11 @@ def dying(database: Database, steps: int) -> Iterator[Death]:
 
 
 def _engines(database: Database) -> list[Engine]:
-    """Return the engines of a database: those that its threads use."""
-    return [database._sqlite.engine] if database._sqlite else []
+    """Return the engines of a database: those with which it reads and writes."""
+    if database._sqlite:
+        return [database._sqlite.engine]
+    server = database._server
+    return [each.sync_engine for each in (server.engine, *server._writing)]
 
 
 @contextmanager
