@@ -8,8 +8,27 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
+from paidchat import redaction
 from paidchat.observability import configure_logging
+
+PIECES = (
+    "sk_test_",
+    "rk_live_",
+    "RK_live_",
+    "whsec_",
+    "x",
+    "a@b.c",
+    "%40",
+    "a.b",
+    "Bearer ",
+    "bEARER\t",
+    "BEARER",
+    "\n",
+    " ",
+)
 
 LIMIT = 2048
 CANARY = "canary77"
@@ -122,3 +141,9 @@ def test_a_traceback_keeps_both_ends(logged: io.StringIO) -> None:
     assert "lines)\n" in exception
     assert exception.endswith("words … (60022 characters)")
     assert len(exception) < 30_000
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=8).map("".join))
+def test_no_secret_is_passed_over(text: str) -> None:
+    """Texts that are not searched, because they lack what every secret has, contain none."""
+    assert redaction.redact_text(text) == redaction._SECRETS.sub("[redacted]", text)
