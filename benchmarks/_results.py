@@ -15,9 +15,21 @@ from benchmarks._plot import plot
 from benchmarks._postgres import PSQL
 from benchmarks._processes import HERE, NODE, PEERS, cores
 from benchmarks._records import Records, load
+from paidchat.storage import sqlite_library
 
 RESULTS, PLOT = HERE / "RESULTS.md", HERE / "results.svg"
-PACKAGES = ("fastapi", "uvicorn", "uvloop", "sqlalchemy", "sqlmodel", "aiosqlite", "asyncpg", "stripe", "httpx")
+PACKAGES = (
+    "fastapi",
+    "uvicorn",
+    "uvloop",
+    "sqlalchemy",
+    "sqlmodel",
+    "aiosqlite",
+    "pysqlite3",
+    "asyncpg",
+    "stripe",
+    "httpx",
+)
 
 
 def _machine() -> str:
@@ -31,7 +43,8 @@ def _versions() -> Iterator[str]:
     yield f"Python {platform.python_version()}: " + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     packages = json.loads((PEERS / "package.json").read_text())["dependencies"]
     yield f"Node {node.removeprefix('v')}: " + ", ".join(f"{name} {number}" for name, number in packages.items())
-    yield f"SQLite {sqlite3.sqlite_version}; PostgreSQL {psql.split()[-1]}"
+    sqlite = f"{sqlite_library.sqlite3.sqlite_version} (paidchat), {sqlite3.sqlite_version} (plain FastAPI)"
+    yield f"SQLite {sqlite}; PostgreSQL {psql.split()[-1]}"
 
 
 def _model(records: Records) -> Iterator[str]:

@@ -100,7 +100,7 @@ def from_environment() -> FastAPI:
 @asynccontextmanager
 async def _running(settings: Settings) -> AsyncIterator[Services]:
     """Build the parts and run the background tasks; everything is closed in reverse order."""
-    async with core(settings) as parts:
+    async with core(settings, serves=True) as parts:
         feed = Feed(parts.database)
         await feed.open()
         parts.background.start("paidchat:feed.tailer", feed.run)

@@ -1,5 +1,6 @@
 """The import contracts name every module, so that a new one cannot be missed."""
 
+import ast
 import subprocess
 import sys
 import tomllib
@@ -58,3 +59,39 @@ def test_commands_import_only_what_they_need() -> None:
     )
     found = dict(zip((module for module, _ in LEFT_OUT), done.stdout.splitlines(), strict=True))
     assert found == {module: "[]" for module, _ in LEFT_OUT}
+
+
+SQLITE = {"sqlite3", "pysqlite3", "aiosqlite"}
+LIBRARY = "src/paidchat/storage/sqlite_library.py"
+# What may import a copy of SQLite, and why.
+MAY_IMPORT = {
+    LIBRARY,  # chooses the one that opens the board's file
+    "tests/support/transactions.py",  # uses aiosqlite's thread around that one
+    "tests/torture/harness/miniature.py",  # reads the sandbox's file
+    "tests/torture/harness/sandbox_file.py",  # also
+}
+
+
+def test_one_module_chooses_the_copy_of_sqlite() -> None:
+    """Nothing else imports a copy of SQLite, or lets SQLAlchemy import one, but the sandbox, which has its own file.
+
+    Two copies in one process would release each other's locks.
+    """
+    root = Path(__file__).parents[2]
+    importing, without = set(), set()
+    for path in (*root.glob("src/**/*.py"), *root.glob("tests/**/*.py")):
+        name = path.relative_to(root).as_posix()
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if SQLITE & {module.partition(".")[0] for module in imported(node)}:
+                importing.add(name)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "create_engine":
+                without |= set() if "module" in {keyword.arg for keyword in node.keywords} else {name}
+    assert {name for name in importing if not name.startswith("src/paidchat/sandbox/")} == MAY_IMPORT
+    assert without == set()
+
+
+def imported(node: ast.AST) -> list[str]:
+    """Return the modules that a statement imports."""
+    if isinstance(node, ast.Import):
+        return [each.name for each in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []

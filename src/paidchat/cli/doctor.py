@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from paidchat import proxies
 from paidchat.settings import WEBHOOK_PATH, Settings, is_loopback
-from paidchat.storage import schema
+from paidchat.storage import schema, sqlite_library
 from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.storage.sessions import REMEDY, SessionNotKept
 from paidchat.stripe.clock import TOLERABLE
@@ -50,6 +50,8 @@ class Finding:
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Check everything, one by one. Changes nothing, here or at Stripe."""
     yield await _database(settings)
+    if settings.database_url.startswith("sqlite"):
+        yield _sqlite()
     yield _key(settings)
     yield _public_url(settings)
     gateway = StripeGateway(settings)
@@ -84,6 +86,12 @@ def _judge_schema(found: schema.Schema, backend: str) -> Finding:
     if found.revision is None and backend == "sqlite":
         return Finding(Level.OK, "database", "a new SQLite file; the first start makes its tables")
     return Finding(Level.FAILURE, "database", found.words, found.remedy)
+
+
+def _sqlite() -> Finding:
+    if sqlite_library.has_wal_reset_bug():
+        return Finding(Level.WARNING, "SQLite", sqlite_library.words(), sqlite_library.REMEDY)
+    return Finding(Level.OK, "SQLite", sqlite_library.words())
 
 
 def _key(settings: Settings) -> Finding:

@@ -312,8 +312,12 @@ def _check_database(settings: Settings) -> None:
 
 
 def _warn(settings: Settings) -> None:
+    from paidchat.storage import sqlite_library
+
     for warning in settings.warnings:
         log.warning("settings.doubtful", warning=warning)
+    if settings.database_url.startswith("sqlite") and sqlite_library.has_wal_reset_bug():
+        log.warning("sqlite.outdated", warning=f"SQLite {sqlite_library.words()}", remedy=sqlite_library.REMEDY)
 
 
 def _sqlite_url(file: Path) -> str:

@@ -37,10 +37,13 @@ class Core:
 
 
 @asynccontextmanager
-async def core(settings: Settings) -> AsyncIterator[Core]:
-    """Open the database, with its schema up to date, and the gateway; stop tasks and close both at the end."""
+async def core(settings: Settings, *, serves: bool = False) -> AsyncIterator[Core]:
+    """Open the database, with its schema up to date, and the gateway; stop tasks and close both at the end.
+
+    Only a server `serves`, and so checkpoints a SQLite file.
+    """
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(settings.database_url))
+        database = await stack.enter_async_context(Database(settings.database_url, checkpoints=serves))
         await prepare(database)
         gateway = StripeGateway(settings)
         stack.push_async_callback(gateway.close)

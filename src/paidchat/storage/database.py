@@ -20,12 +20,16 @@ Item = TypeVar("Item")
 
 
 class Database:
-    """The board's database, open inside `async with`. Every commit wakes the tasks that wait on `changes`."""
+    """The board's database, open inside `async with`. Every commit wakes the tasks that wait on `changes`.
 
-    def __init__(self, url: str) -> None:
+    One process, the server, `checkpoints` a SQLite file: two could corrupt it in some versions (`sqlite_library`).
+    """
+
+    def __init__(self, url: str, *, checkpoints: bool = False) -> None:
         self.url: URL = make_url(url)
         self.backend = self.url.get_backend_name()
         self._given_url = url
+        self._checkpoints = checkpoints
         self.changes = Wakeups()
         self.transactions = 0  # that may have written, and have ended; what was read before one may be out of date
         self._sqlite: SQLite | None = None
@@ -38,7 +42,7 @@ class Database:
             DatabaseUnavailable: the file cannot be created.
         """
         if self.backend == "sqlite":
-            self._sqlite = SQLite(self.url)
+            self._sqlite = SQLite(self.url, checkpoints=self._checkpoints)
         else:
             self._postgresql = PostgreSQL(self._given_url)
         return self

@@ -1,12 +1,13 @@
 """Outages: tells errors that any request would meet, such as a lost connection, from those of one statement."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from paidchat.storage.sqlite_library import sqlite3
 
 # Classes of PostgreSQL errors that the statement did not cause: connection, state, resources, a lock timeout,
 # a deadlock, an operator's intervention, the system

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 
 from paidchat.storage.group import Outcome, Request, run_group
 from paidchat.storage.outages import telling_outages
+from paidchat.storage.sqlite_library import sqlite3
 from paidchat.storage.writer import Writer
 
 LOCK_TIMEOUT_S = 3  # for a lock that another process holds; Stripe retries, and requests that wait longer only pile up
@@ -27,12 +27,14 @@ T = TypeVar("T")
 class SQLite:
     """The board's file, used in threads: a transaction changes threads once, not at every statement."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, checkpoints: bool) -> None:
         self._file = str(url.database)
         with telling_outages():
             _make_private(Path(self._file))
-        self.engine = create_engine(url.set(drivername="sqlite"), connect_args={"timeout": LOCK_TIMEOUT_S})
-        prepare(self.engine)
+        self.engine = create_engine(
+            url.set(drivername="sqlite"), module=sqlite3, connect_args={"timeout": LOCK_TIMEOUT_S}
+        )
+        prepare(self.engine, checkpoints=checkpoints)
         self.writer = Writer(self._commit, self._commit)
         self._thread = ThreadPoolExecutor(1, "paidchat-writer")
         self._readers = ThreadPoolExecutor(READERS, "paidchat-reader")
@@ -100,8 +102,12 @@ def _make_private(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
-def prepare(engine: Engine) -> None:
-    """Begin transactions ourselves: the driver begins them after the first read, which loses updates."""
+def prepare(engine: Engine, *, checkpoints: bool) -> None:
+    """Begin transactions ourselves: the driver begins them after the first read, which loses updates.
+
+    Without `checkpoints` no commit checkpoints, however long the WAL is. The last connection to the file still does
+    when it is closed, under an exclusive lock.
+    """
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
@@ -110,6 +116,8 @@ def prepare(engine: Engine) -> None:
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")  # payments are on disk before the response
         cursor.execute("PRAGMA foreign_keys = ON")
+        if not checkpoints:
+            cursor.execute("PRAGMA wal_autocheckpoint = 0")
         cursor.close()
 
     @event.listens_for(engine, "begin")

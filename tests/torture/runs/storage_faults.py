@@ -1,7 +1,6 @@
 """Storage faults: the disk is full, writes fail, or another process holds the lock; then the fault ends."""
 
 import asyncio
-import sqlite3
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -15,11 +14,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from paidchat.storage.sqlite_library import sqlite3
 from tests.torture.checks.audit import audit, settled_audit
 from tests.torture.harness.disks import Disk, LimitedFiles, filling_disk
 from tests.torture.harness.payers import start_payment
 from tests.torture.harness.processes import Launcher, launching
-from tests.torture.harness.records import DRIVERS
+from tests.torture.harness.records import POSTGRESQL_DRIVER
 from tests.torture.harness.world import World, made_world
 from tests.torture.order import Order
 from tests.torture.table import Row
@@ -117,7 +117,7 @@ async def no_connections(world: World) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _operator(world: World, database: str | None = None) -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
     """Yield a function that runs single statements on the board's server, in the board's database or another."""
-    url = make_url(world.records.url).set(drivername=DRIVERS["postgresql"])
+    url = make_url(world.records.url).set(drivername=POSTGRESQL_DRIVER)
     if database is not None:
         url = url.set(database=database)
     engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
