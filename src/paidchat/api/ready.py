@@ -1,6 +1,7 @@
 """Ready answers: the newest page and the board's settings, kept as bytes. Every visit asks for both."""
 
 import asyncio
+import gzip
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -9,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from paidchat import wire
-from paidchat.api.negotiation import is_not_modified
+from paidchat.api.negotiation import is_not_modified, prefers_gzip
 from paidchat.feed.feed import Feed
 from paidchat.records import BoardRecord, MessageRecord
 from paidchat.settings import Settings
@@ -19,32 +20,66 @@ from paidchat.text import MAX_AUTHOR_LENGTH, MAX_TEXT_LENGTH
 
 PAGE_PATH, BOARD_PATH = "/api/messages", "/api/board"
 PAGE_MESSAGES = 50  # on a page, unless a client asks for more or fewer
+_VARIES = (b"vary", b"Accept-Encoding")
+_GZIPPED = (b"content-encoding", b"gzip")
 
 
 class Ready:
-    """A JSON answer as bytes, and the ETag by which a client may already have it, if there is one."""
+    """A JSON answer as bytes, and the ETag by which a client may already have it, if there is one.
 
-    __slots__ = ("_body", "_etag", "_unchanged", "_whole")
+    Pages are also kept compressed, from the first time that a client prefers that: with 50 messages, 1 KB instead of 10
+    after 170 µs.
+    """
 
-    def __init__(self, body: bytes, etag: str | None = None) -> None:
+    __slots__ = ("_body", "_compressed", "_etag", "_is_page", "_plain")
+
+    def __init__(self, body: bytes, etag: str | None = None, *, is_page: bool = False) -> None:
         self._body = body
         self._etag = etag
-        self._unchanged = [(b"etag", etag.encode()), (b"cache-control", b"no-cache")] if etag else []
-        length = (b"content-length", str(len(body)).encode())
-        self._whole = [*self._unchanged, length, (b"content-type", b"application/json")]
+        self._is_page = is_page
+        self._plain = _Coded(body, etag, varies=is_page)
+        self._compressed: _Coded | None = None
 
-    def choose(self, tags: Sequence[str]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Return status, headers and body for a client with these lines of If-None-Match: 200, or 304 if it has it."""
-        if self._etag is not None and is_not_modified(tags, self._etag):
-            return 304, self._unchanged, b""
-        return 200, self._whole, self._body
+    def choose(self, tags: Sequence[str], codings: Sequence[str]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Return status, headers and body for these lines of If-None-Match and Accept-Encoding: 200, or 304."""
+        coded = self._gzipped() if self._is_page and prefers_gzip(codings) else self._plain
+        if coded.etag is not None and is_not_modified(tags, coded.etag):
+            return 304, coded.unchanged, b""
+        return 200, coded.whole, coded.body
+
+    def _gzipped(self) -> "_Coded":
+        if self._compressed is None:
+            body = gzip.compress(self._body, mtime=0)
+            etag = self._etag and gzip_etag(self._etag)
+            self._compressed = _Coded(body, etag, varies=True, is_gzipped=True)
+        return self._compressed
 
     def answer(self, headers: Headers) -> Response:
         """Return the response to a request with these headers."""
-        status, fields, body = self.choose(headers.getlist("if-none-match"))
+        status, fields, body = self.choose(headers.getlist("if-none-match"), headers.getlist("accept-encoding"))
         response = Response(body, status)
         response.raw_headers = fields
         return response
+
+
+class _Coded:
+    """An answer in one coding, with the headers of 200 and of 304."""
+
+    __slots__ = ("body", "etag", "unchanged", "whole")
+
+    def __init__(self, body: bytes, etag: str | None, *, varies: bool, is_gzipped: bool = False) -> None:
+        self.body = body
+        self.etag = etag
+        self.unchanged = [(b"etag", etag.encode()), (b"cache-control", b"no-cache")] if etag else []
+        self.unchanged += [_VARIES] if varies else []
+        length = (b"content-length", str(len(body)).encode())
+        self.whole = [*self.unchanged, length, (b"content-type", b"application/json")]
+        self.whole += [_GZIPPED] if is_gzipped else []
+
+
+def gzip_etag(etag: str) -> str:
+    """Return the ETag of an answer's compressed form: each coding has its own (RFC 9110, section 8.8.3.3)."""
+    return f'{etag[:-1]}-gzip"'
 
 
 def page_etag(epoch: str, seq: int) -> str:
@@ -121,7 +156,7 @@ class NewestPage:
         messages = [wire.Message.of(row) for row in rows]
         page = wire.MessagePage(messages=messages, seq=board.seq, epoch=board.epoch, has_more=has_more)
         self._epoch, self._seq, self._transactions = board.epoch, board.seq, transactions
-        return Ready(page.encode(), page_etag(board.epoch, board.seq))
+        return Ready(page.encode(), page_etag(board.epoch, board.seq), is_page=True)
 
 
 def _newest(connection: Connection) -> tuple[BoardRecord, tuple[list[MessageRecord], bool]]:

@@ -53,7 +53,7 @@ class ReadyAnswers:
         if ready is None:
             return None
         request_id = new_request_id()
-        status, own, body = ready.choose([tags.decode("latin-1") for tags in head.values(b"if-none-match")])
+        status, own, body = ready.choose(_lines(head, b"if-none-match"), _lines(head, b"accept-encoding"))
         method, route = head.method.decode(), head.target.decode()
         return Prepared(
             status=status,
@@ -61,6 +61,10 @@ class ReadyAnswers:
             body=body,
             on_sent=partial(self._request_log.note, self._metrics, request_id, method, route, status, began),
         )
+
+
+def _lines(head: Head, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for value in head.values(name)]
 
 
 @dataclass(frozen=True, slots=True)

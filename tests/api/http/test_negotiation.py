@@ -60,19 +60,22 @@ CODINGS: list[tuple[list[str], bool]] = [
 ]
 
 
+@pytest.mark.parametrize("path", ["/style.css", "/api/messages", "/api/messages?limit=2"])
 @pytest.mark.parametrize(("lines", "compressed"), CODINGS, ids=[" / ".join(lines) or "none" for lines, _ in CODINGS])
-async def test_gzip_is_sent_to_who_wants_it(board: Served, lines: list[str], compressed: bool) -> None:
-    """A file comes compressed if the client prefers that, is the same either way, and says that it depends on it."""
+async def test_gzip_is_sent_to_who_wants_it(board: Served, path: str, lines: list[str], compressed: bool) -> None:
+    """A file or a page of messages comes compressed if the client prefers that, is the same, and says so in Vary."""
     fields = "".join(f"Accept-Encoding: {line}\r\n" for line in lines)
-    answer = await exchange(board, f"GET /style.css HTTP/1.1\r\nHost: board\r\n{fields}\r\n".encode())
-    plain = await exchange(board, b"GET /style.css HTTP/1.1\r\nHost: board\r\n\r\n")
+    answer = await exchange(board, f"GET {path} HTTP/1.1\r\nHost: board\r\n{fields}\r\n".encode())
+    plain = await exchange(board, f"GET {path} HTTP/1.1\r\nHost: board\r\n\r\n".encode())
     assert (answer.status, answer.headers.get("content-encoding")) == (200, "gzip" if compressed else None)
     assert (gzip.decompress(answer.body) if compressed else answer.body) == plain.body
     assert answer.headers["vary"] == "Accept-Encoding"
     assert int(answer.headers["content-length"]) == len(answer.body)
 
 
-@pytest.mark.parametrize("path", ["/", "/main.js", "/favicon.svg", "/docs/assets/swagger-ui-bundle.js"])
+@pytest.mark.parametrize(
+    "path", ["/", "/main.js", "/favicon.svg", "/docs/assets/swagger-ui-bundle.js", "/api/messages"]
+)
 async def test_a_tag_that_codings_share_is_weak(client: httpx.AsyncClient, path: str) -> None:
     """Compressed and as it is, a file has ETags that differ or are weak."""
     plain = await client.get(path, headers=PLAIN)
