@@ -10,9 +10,9 @@ from paidchat import wire
 from paidchat.api.contract import examples
 from paidchat.api.contract.responses import problems, success
 from paidchat.api.deps import TheDatabase, TheServices
-from paidchat.api.negotiation import is_not_modified, prefers_gzip
+from paidchat.api.negotiation import is_not_modified
 from paidchat.api.problems import ApiError
-from paidchat.api.ready import BOARD_PATH, PAGE_MESSAGES, PAGE_PATH, Ready, gzip_etag, page_etag
+from paidchat.api.ready import BOARD_PATH, PAGE_MESSAGES, PAGE_PATH, Ready, etags_of, page_etag
 from paidchat.board import shown_message
 from paidchat.storage import queries
 
@@ -74,8 +74,7 @@ def _read_page(connection: Connection, headers: Headers, limit: int, *, before: 
     """Return a page, without its body if the client has it already."""
     board = queries.read_board(connection)
     etag = page_etag(board.epoch, board.seq)
-    coded = gzip_etag(etag) if prefers_gzip(headers.getlist("accept-encoding")) else etag
-    if is_not_modified(headers.getlist("if-none-match"), coded):
+    if is_not_modified(headers.getlist("if-none-match"), *etags_of(etag)):
         return Ready(b"", etag, is_page=True)
     if after is not None:
         rows, has_more = queries.messages_after(connection, min(after, LARGEST_ID), limit)

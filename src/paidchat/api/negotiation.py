@@ -9,8 +9,8 @@ _QUALITY: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _GZIP: Final = ("gzip", "x-gzip")  # two names for the same coding (RFC 9110, section 8.4.1.3)
 
 
-def is_not_modified(lines: Sequence[str], etag: str) -> bool:
-    """Tell whether If-None-Match matches `etag`, by weak comparison (RFC 9110, section 13.1.2).
+def is_not_modified(lines: Sequence[str], *etags: str) -> bool:
+    """Tell whether If-None-Match matches one of `etags`, by weak comparison (RFC 9110, section 13.1.2).
 
     The field may have several lines, each with several tags, or be `*`.
     """
@@ -18,8 +18,8 @@ def is_not_modified(lines: Sequence[str], etag: str) -> bool:
         return False
     if any(line.strip() == "*" for line in lines):
         return True
-    ours = _TAG.fullmatch(etag)
-    return ours is not None and any(ours[1] == theirs for line in lines for theirs in _TAG.findall(line))
+    ours = {match[1] for etag in etags if (match := _TAG.fullmatch(etag))}
+    return any(theirs in ours for line in lines for theirs in _TAG.findall(line))
 
 
 def prefers_gzip(lines: Sequence[str]) -> bool:

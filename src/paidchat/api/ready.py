@@ -43,14 +43,14 @@ class Ready:
     def choose(self, tags: Sequence[str], codings: Sequence[str]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         """Return status, headers and body for these lines of If-None-Match and Accept-Encoding: 200, or 304."""
         coded = self._gzipped() if self._is_page and prefers_gzip(codings) else self._plain
-        if coded.etag is not None and is_not_modified(tags, coded.etag):
+        if self._etag is not None and is_not_modified(tags, *etags_of(self._etag)):
             return 304, coded.unchanged, b""
         return 200, coded.whole, coded.body
 
     def _gzipped(self) -> "_Coded":
         if self._compressed is None:
             body = gzip.compress(self._body, mtime=0)
-            etag = self._etag and gzip_etag(self._etag)
+            etag = self._etag and etags_of(self._etag)[1]
             self._compressed = _Coded(body, etag, varies=True, is_gzipped=True)
         return self._compressed
 
@@ -77,9 +77,12 @@ class _Coded:
         self.whole += [_GZIPPED] if is_gzipped else []
 
 
-def gzip_etag(etag: str) -> str:
-    """Return the ETag of an answer's compressed form: each coding has its own (RFC 9110, section 8.8.3.3)."""
-    return f'{etag[:-1]}-gzip"'
+def etags_of(etag: str) -> tuple[str, str]:
+    """Return an answer's ETags, as it is and compressed: each coding has its own (RFC 9110, section 8.8.3.3).
+
+    Who has the one has the other too, so both are 304, whichever the client would get.
+    """
+    return etag, f'{etag[:-1]}-gzip"'
 
 
 def page_etag(epoch: str, seq: int) -> str:

@@ -202,3 +202,18 @@ async def test_an_answer_does_not_change_with_its_origin_unless_configured(board
     async with http_client(board) as client:
         answer = await client.get("/api/board", headers={"Origin": "https://other.example"})
     assert "vary" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/api/messages", "/api/messages?limit=1"])
+@pytest.mark.parametrize(("had", "asked"), [("gzip", "identity"), ("identity", "gzip")])
+async def test_who_has_a_page_in_one_coding_need_not_get_it_in_another(
+    board: Served, path: str, had: str, asked: str
+) -> None:
+    """The ETag of either coding is 304, with the ETag of the coding that was asked for."""
+    tags = [
+        (await exchange(board, conditional("GET", path, [], f"Accept-Encoding: {each}"))).headers["etag"]
+        for each in (had, asked)
+    ]
+    assert tags[0] != tags[1]
+    answer = await exchange(board, conditional("GET", path, tags[:1], f"Accept-Encoding: {asked}"), head_only=True)
+    assert (answer.status, answer.headers["etag"]) == (304, tags[1])

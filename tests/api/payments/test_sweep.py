@@ -22,7 +22,7 @@ from tests.support.served import served_board
 from tests.support.transactions import reading, transaction
 
 PERIOD_S = 4
-STOPS = 40
+STOPS = 25
 PAYERS = 6
 
 

@@ -33,6 +33,8 @@ HELD: Final = "held"  # while this file exists, no sweep begins
 SWEEPING: Final = "sweeping"  # this file exists while a sweep is under way
 UNKNOWN: Final = "unknown"  # the file that lists the steps of no known work
 READING: Final = ("SELECT", "PRAGMA", "SHOW", "SET", "BEGIN", "WITH")  # first words of steps that change nothing
+# Steps that exist only when functions happen to share a transaction; dying there is dying between two statements.
+SHARING: Final = ("SAVEPOINT", "RELEASE", "ROLLBACK")
 _TABLE = re.compile(r"(?:FROM|INTO|UPDATE)\s+(\w+)")
 _ID = re.compile(r"\b(cs|pi|ch|re|du|dp|evt)_\w+")
 
@@ -59,6 +61,8 @@ class Points:
 
     def pass_by(self, moment: str, step: str) -> None:
         """Pass a point, or die there."""
+        if step.startswith(SHARING):
+            return
         work = _work.get()
         if work is None:
             if not step.startswith(READING) and self._armed.exists():
