@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import aiosqlite
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_dbapi
@@ -23,6 +24,7 @@ def _connect(*arguments: Any, **options: Any) -> aiosqlite.Connection:
 # aiosqlite's thread around the board's own copy of SQLite, because the board may be served by this process.
 _DRIVER: Final[Any] = SimpleNamespace(**vars(sqlite3) | {"connect": _connect, "Connection": aiosqlite.Connection})
 _MODULE: Final = AsyncAdapt_aiosqlite_dbapi(_DRIVER, sqlite3)
+_engines: Final[WeakKeyDictionary[Database, AsyncEngine]] = WeakKeyDictionary()
 
 
 @asynccontextmanager
@@ -32,15 +34,13 @@ async def transaction(database: Database) -> AsyncIterator[AsyncConnection]:
     Raises:
         DatabaseUnavailable: nothing was written.
     """
-    async with _engine(database) as engine:
-        with telling_outages():
-            async with engine.connect() as connection:
-                await connection.execution_options(paidchat_writes=True)
-                async with connection.begin():
-                    yield connection
-        if database.backend == "postgresql":
-            async with engine.begin() as connection:
-                await connection.exec_driver_sql("NOTIFY paidchat")
+    with telling_outages():
+        async with _engine(database).connect() as connection:
+            await connection.execution_options(paidchat_writes=True)
+            async with connection.begin():
+                yield connection
+                if database.backend == "postgresql":
+                    await connection.exec_driver_sql("NOTIFY paidchat")
     database.changes.wake()
 
 
@@ -51,25 +51,22 @@ async def reading(database: Database) -> AsyncIterator[AsyncConnection]:
     Raises:
         DatabaseUnavailable: it cannot be read.
     """
-    async with _engine(database) as engine:
-        with telling_outages():
-            async with engine.connect() as connection:
-                if database.backend == "postgresql":
-                    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-                yield connection
+    with telling_outages():
+        async with _engine(database).connect() as connection:
+            if database.backend == "postgresql":
+                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            yield connection
 
 
-@asynccontextmanager
-async def _engine(database: Database) -> AsyncIterator[AsyncEngine]:
-    if database.backend == "sqlite":
+def _engine(database: Database) -> AsyncEngine:
+    """Return an engine that lives as long as the database: a new one would compile every statement anew."""
+    if database.backend == "postgresql":
+        return database._server.engine
+    if database not in _engines:
         url = database.url.set(drivername="sqlite+aiosqlite")
         engine = create_async_engine(
             url, module=_MODULE, poolclass=NullPool, connect_args={"timeout": sqlite.LOCK_TIMEOUT_S}
         )
         sqlite.prepare(engine.sync_engine, checkpoints=False)
-    else:
-        engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=database.connect)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
+        _engines[database] = engine
+    return _engines[database]
