@@ -191,7 +191,7 @@ async def test_a_webhook_whose_writer_is_killed_is_sent_again(served: Served) ->
     async with http_client(served) as client:
         payments = [await start(client, f"Number {number}") for number in range(10)]
         events = [completed(paid(await stripe_session(client, payment))) for payment in payments]
-        killing = asyncio.create_task(kill(served, WRITER, times=2))
+        killing = asyncio.create_task(kill(served, WRITER, times=8))
         statuses: set[int] = set()
         while not killing.done():
             async with asyncio.timeout(WEBHOOK_PATIENCE_S):
