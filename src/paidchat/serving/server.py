@@ -16,12 +16,14 @@ from paidchat.serving import descriptors, heap
 from paidchat.serving.feed_protocol import FeedProtocol
 from paidchat.serving.http_protocol import HttpProtocol
 from paidchat.serving.seam import Multiprocess, supervisors
+from paidchat.serving.transports import reset
 
 KEEP_ALIVE_S: Final = 5  # between a client's requests
 # A proxy that sends a POST on a connection just as we close it gets no response and must not retry. So we keep
 # connections longer than the usual proxies do: nginx and load balancers 60 s, Caddy two minutes.
 PROXY_KEEP_ALIVE_S: Final = 150
 SHUTDOWN_S: Final = 5  # for requests in flight; WebSockets are closed at once
+READING_S: Final = 4  # of them, for clients to read what they were sent
 USER_TIMEOUT_MS: Final = 25_000  # unacknowledged data ends a connection after this (RFC 5482)
 # The kernel buffers twice this of unread input (socket(7)), instead of up to tens of megabytes per connection. The
 # largest body that we accept is half of it.
@@ -74,6 +76,25 @@ class Server(uvicorn.Server):
                         await told.wait()
         finally:
             self._stop = None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop as uvicorn does, but reset connections whose clients do not read.
+
+        uvicorn would leave them open, and log a traceback for each.
+        """
+        deadline = asyncio.get_running_loop().call_later(READING_S, self._reset_unread)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            deadline.cancel()
+        for connection in tuple(self.server_state.connections):
+            reset(connection.transport, even_if_closing=True)
+        await asyncio.sleep(0)  # they are closed in the loop's next turn
+
+    def _reset_unread(self) -> None:
+        for connection in tuple(self.server_state.connections):
+            if connection.transport.get_write_buffer_size() > 0:
+                reset(connection.transport, even_if_closing=True)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json
 import re
+import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +13,7 @@ import pytest
 
 from tests.support.board_client import http_client
 from tests.support.network.raw_http import Answer, RawHttp, exchange, handshake
-from tests.support.served import Served
+from tests.support.served import Served, served_board
 
 pytestmark = pytest.mark.any_database
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
@@ -353,3 +355,20 @@ async def test_deadlines_of_requests(board: Served) -> None:
         assert problem["code"] == "request_timeout"
     assert all(9 < took < 18 for took, _ in began[:7])
     assert all(18 < took < 28 for took, _ in began[7:])
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/healthz?"])
+async def test_stopping_waits_for_nobody_who_does_not_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """Clients that have sent thousands of requests and read nothing are reset when the server stops, in time."""
+    with served_board(tmp_path) as served:
+        connections = [await RawHttp.connect(served) for _ in range(3)]
+        for connection in connections:
+            connection.send(get(path=path) * 20_000)
+        await asyncio.sleep(1)
+        stopping = time.monotonic()
+    assert time.monotonic() - stopping < 10
+    assert not [record for record in caplog.records if record.exc_info or "Traceback" in record.getMessage()]
+    for connection in connections:
+        connection.close()
