@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, cast
 
 import uvloop
 
+from benchmarks._http import whole_answer
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 OPEN_AT_MOST = 4_000  # connections; who arrives while all are busy is turned away
 TICK_S = 0.005
 PATIENCE_S = 30  # for what is unanswered when no more arrive
-_END = b"\r\n\r\n"
-_LENGTH = b"\r\ncontent-length:"
 
 
 @dataclass
@@ -54,13 +54,10 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        end = self._received.find(_END)
-        if end < 0:
+        answer = whole_answer(self._received)
+        if answer is None:
             return
-        head = self._received[: end + 2].lower()
-        length = int(head.partition(_LENGTH)[2].partition(b"\r\n")[0])
-        if len(self._received) < end + len(_END) + length:
-            return
+        head, _ = answer
         self._received = b""
         if b"\r\nconnection: close\r\n" in head:
             self.transport.close()

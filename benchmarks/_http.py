@@ -14,6 +14,20 @@ _END = b"\r\n\r\n"
 _LENGTH = b"\r\ncontent-length:"
 
 
+def whole_answer(received: bytes) -> tuple[bytes, bytes] | None:
+    """Return the head, in lower case, and the body of an answer, or None if there is more to come.
+
+    Raises:
+        ValueError: it does not say how long its body is.
+    """
+    head, found, body = received.partition(_END)
+    if not found:
+        return None
+    head = head.lower() + b"\r\n"
+    length = int(head.partition(_LENGTH)[2].partition(b"\r\n")[0])
+    return (head, body) if len(body) >= length else None
+
+
 class _Connection(asyncio.Protocol):
     """Sends what is waiting, one request after the other."""
 
@@ -31,18 +45,16 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        end = self._received.find(_END)
-        if end < 0:
+        answer = whole_answer(self._received)
+        if answer is None:
             return
-        head = self._received[: end + 2].lower()
-        start = end + len(_END)
-        length = int(head.partition(_LENGTH)[2].partition(b"\r\n")[0] or -1)
-        if length < 0 or not head.startswith(self._expected):
+        head, body = answer
+        if not head.startswith(self._expected):
             self._fail(self._received)
-        elif len(self._received) >= start + length:
-            self._bodies.add(self._received[start:])
-            self._received = b""
-            self._send_next()
+            return
+        self._bodies.add(body)
+        self._received = b""
+        self._send_next()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._fail(str(error).encode())

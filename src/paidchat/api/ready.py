@@ -80,7 +80,7 @@ class _Coded:
 def etags_of(etag: str) -> tuple[str, str]:
     """Return an answer's ETags, as it is and compressed: each coding has its own (RFC 9110, section 8.8.3.3).
 
-    Who has the one has the other too, so both are 304, whichever the client would get.
+    A client that has either one has the content, so both are answered with 304, whichever coding it asks for.
     """
     return etag, f'{etag[:-1]}-gzip"'
 

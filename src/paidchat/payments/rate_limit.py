@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy.engine import Connection
 
 from paidchat.domain import LONGEST_OPEN, RateLimited
-from paidchat.storage import clock, queries
+from paidchat.storage import clock, limits
 
 _LIMIT = re.compile(r"(?P<count>\d+)/(?P<times>\d*)(?P<unit>second|minute|hour|day)")
 OPEN_PER_COUNT: Final = 10  # open payments per client, as a multiple of the rate's count
@@ -46,20 +46,20 @@ class PaymentLimits:
             RateLimited: with the whole seconds until the next one is admitted.
         """
         if self.rate is not None:
-            queries.lock_client(connection, client)
+            limits.lock_client(connection, client)
             _check_rate(connection, client, self.rate)
             _check_open(connection, self.rate.count * OPEN_PER_COUNT, client)
         _check_open(connection, self.most_open)
 
 
 def _check_rate(connection: Connection, client: str, rate: Rate) -> None:
-    times = queries.payment_times(connection, client, period=rate.period, limit=rate.count)
+    times = limits.payment_times(connection, client, period=rate.period, limit=rate.count)
     if len(times) == rate.count:
         raise RateLimited(_seconds_until(connection, times[-1] + rate.period))
 
 
 def _check_open(connection: Connection, most: int, client: str | None = None) -> None:
-    count, earliest = queries.open_payments(connection, longest=LONGEST_OPEN, client=client)
+    count, earliest = limits.open_payments(connection, longest=LONGEST_OPEN, client=client)
     if count >= most and earliest is not None:
         whose = "from here " if client else ""
         detail = f"Too many payments {whose}are waiting to be paid. Please pay one, or wait until one expires."

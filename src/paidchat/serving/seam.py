@@ -98,7 +98,17 @@ OF_PARSER: Final = frozenset(
     }
 )
 OF_SERVER: Final = frozenset(
-    {"capture_signals", "handle_exit", "main_loop", "on_tick", "should_exit", "started", "startup"}
+    {
+        "capture_signals",
+        "handle_exit",
+        "main_loop",
+        "on_tick",
+        "server_state",
+        "should_exit",
+        "shutdown",
+        "started",
+        "startup",
+    }
 )
 OF_WORKER: Final = frozenset({"_server", "config", "target"})
 OF_WORKERS: Final = frozenset({"init_processes", "processes", "should_exit"})
