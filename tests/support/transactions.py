@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 from paidchat.storage import sqlite
 from paidchat.storage.database import Database
 from paidchat.storage.outages import telling_outages
+from paidchat.storage.postgresql import PostgreSQL
 from paidchat.storage.sqlite_library import sqlite3
 
 
@@ -60,8 +61,8 @@ async def reading(database: Database) -> AsyncIterator[AsyncConnection]:
 
 def _engine(database: Database) -> AsyncEngine:
     """Return an engine that lives as long as the database: a new one would compile every statement anew."""
-    if database.backend == "postgresql":
-        return database._server.engine
+    if isinstance(database._store, PostgreSQL):
+        return database._store.engine
     if database not in _engines:
         url = database.url.set(drivername="sqlite+aiosqlite")
         engine = create_async_engine(

@@ -11,6 +11,7 @@ from paidchat.storage.outages import DatabaseUnavailable, telling_outages
 from paidchat.storage.postgresql import PostgreSQL
 from paidchat.storage.sessions import Connection as AsyncpgConnection
 from paidchat.storage.sqlite import SQLite
+from paidchat.storage.writer import Writer
 
 __all__ = ["Database", "DatabaseUnavailable"]
 
@@ -32,8 +33,7 @@ class Database:
         self._checkpoints = checkpoints
         self.changes = Wakeups()
         self.transactions = 0  # that may have written, and have ended; what was read before one may be out of date
-        self._sqlite: SQLite | None = None
-        self._postgresql: PostgreSQL | None = None
+        self._store: SQLite | PostgreSQL
 
     async def __aenter__(self) -> Self:
         """Create the engines, without connecting yet.
@@ -42,19 +42,14 @@ class Database:
             DatabaseUnavailable: the file cannot be created.
         """
         if self.backend == "sqlite":
-            self._sqlite = SQLite(self.url, checkpoints=self._checkpoints)
+            self._store = SQLite(self.url, checkpoints=self._checkpoints)
         else:
-            self._postgresql = PostgreSQL(self._given_url)
+            self._store = PostgreSQL(self._given_url)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close every connection, after what waits has been written."""
-        await (self._sqlite or self._server).close()
-
-    @property
-    def _server(self) -> PostgreSQL:
-        assert self._postgresql is not None  # noqa: S101 - open, and not SQLite
-        return self._postgresql
+        await self._store.close()
 
     async def connect(self, application_name: str = "paidchat") -> AsyncpgConnection:
         """Open another connection to PostgreSQL, with timeouts on both sides.
@@ -62,7 +57,8 @@ class Database:
         Raises:
             OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError: as asyncpg does.
         """
-        return await self._server.connect(application_name)
+        assert isinstance(self._store, PostgreSQL)  # noqa: S101 - SQLite is never listened to
+        return await self._store.connect(application_name)
 
     async def check_sessions(self) -> None:
         """Check that connections keep their sessions, which they don't behind a transaction pooler.
@@ -70,8 +66,8 @@ class Database:
         Raises:
             DatabaseUnavailable: they don't, or connecting failed.
         """
-        if self._postgresql is not None:
-            await self._postgresql.check_sessions()
+        if isinstance(self._store, PostgreSQL):
+            await self._store.check_sessions()
 
     async def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a writing transaction: committed to disk when this returns, rolled back when it raises.
@@ -84,7 +80,8 @@ class Database:
             DatabaseUnavailable: nothing was written, unless the connection broke while it committed.
             WriteInterrupted: the task that wrote was cancelled; it may have been written or not.
         """
-        written: T = await self._write(Request(lambda connection: work(connection, *args, **kwargs)), is_shared=False)
+        request = Request(lambda connection: work(connection, *args, **kwargs))
+        written: T = await self._write(self._store.writer, request)
         return written
 
     async def write_together(
@@ -97,16 +94,13 @@ class Database:
         Raises:
             DatabaseUnavailable, WriteInterrupted: as `write` does.
         """
-        written: list[T] = await self._write(Request(work, items), is_shared=True)
+        written: list[T] = await self._write(self._store.set_writer, Request(work, items))
         return written
 
-    async def _write(self, request: Request, *, is_shared: bool) -> Any:
+    async def _write(self, writer: Writer, request: Request) -> Any:
         try:
             with telling_outages():
-                if self._sqlite is not None:
-                    written = await self._sqlite.writer.write(request)
-                else:
-                    written = await (self._server.set_writer if is_shared else self._server.writer).write(request)
+                written = await writer.write(request)
         finally:
             self.transactions += 1
         self.changes.wake()
@@ -119,11 +113,11 @@ class Database:
             DatabaseUnavailable: it cannot be read.
         """
         with telling_outages():
-            return await (self._sqlite or self._server).read(lambda connection: work(connection, *args, **kwargs))
+            return await self._store.read(lambda connection: work(connection, *args, **kwargs))
 
     def version(self) -> int | None:
         """Return a number that differs after every commit of any process, or None if there is none.
 
         It is read from memory that SQLite shares between processes, in microseconds, without a thread.
         """
-        return None if self._sqlite is None else self._sqlite.version()
+        return self._store.version() if isinstance(self._store, SQLite) else None

@@ -71,9 +71,8 @@ def store_events(connection: Connection, events: Sequence[ReceivedEvent]) -> Non
     if not events:
         return
     rows = [columns_of(event) for event in sorted(events, key=lambda event: event.id)]
-    if (_store_on_sqlite if connection.dialect.name == "sqlite" else _store_on_postgresql)(connection, rows) != len(
-        rows
-    ):
+    store = _store_on_sqlite if connection.dialect.name == "sqlite" else _store_on_postgresql
+    if store(connection, rows) != len(rows):
         raise StoredMeanwhile
 
 

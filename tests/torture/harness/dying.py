@@ -9,6 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from paidchat.storage.database import Database
+from paidchat.storage.sqlite import SQLite
 
 _doomed: ContextVar["Death | None"] = ContextVar("doomed", default=None)
 
@@ -53,10 +54,10 @@ def dying(database: Database, steps: int) -> Iterator[Death]:
 
 def _engines(database: Database) -> list[Engine]:
     """Return the engines of a database: those with which it reads and writes."""
-    if database._sqlite:
-        return [database._sqlite.engine]
-    server = database._server
-    return [each.sync_engine for each in (server.engine, *server._writing)]
+    store = database._store
+    if isinstance(store, SQLite):
+        return [store.engine]
+    return [each.sync_engine for each in (store.engine, *store._writing)]
 
 
 @contextmanager
