@@ -7,21 +7,28 @@ from typing import assert_never
 from sqlalchemy.engine import Connection
 
 from paidchat.domain import EntryKind, Gone, NotFound
-from paidchat.records import BoardChange, LogEntry, MessageRecord, PaymentRecord, Posted, Removed, Restored
+from paidchat.records import BoardChange, LogEntry, LogRecord, MessageRecord, PaymentRecord, Posted, Removed, Restored
 from paidchat.storage import queries
 from paidchat.storage.database import Database
+from paidchat.storage.tail import tail_of
 
 
 def record(connection: Connection, changes: Sequence[BoardChange], now: datetime) -> list[int]:
-    """Write the changes and return their places in the log. Call it last in a transaction."""
+    """Write the changes and return their places in the log. Call it last in a transaction.
+
+    The feed is told of new messages; anything else it reads, since that needs the message as it is now.
+    """
     if not changes:
         return []
     seqs = queries.take_seqs(connection, len(changes))
     posts, entries = [], []
+    tail = tail_of(connection)
     for seq, change in zip(seqs, changes, strict=True):
         match change:
             case Posted(payment):
-                posts.append(_message(seq, payment, now))
+                message = _message(seq, payment, now)
+                posts.append(message)
+                tail.entries.append(LogRecord(seq=seq, kind=EntryKind.POSTED, reason=None, message=message))
                 entries.append(LogEntry(seq=seq, kind=EntryKind.POSTED, message_id=seq, reason=None, at=now))
             case Removed(message_id, reason):
                 queries.update_message(connection, message_id, hidden=True)

@@ -10,6 +10,7 @@ import pytest
 
 from paidchat.feed import feed as feed_module
 from paidchat.feed.feed import Feed
+from paidchat.feed.reading import CHUNK_ENTRIES
 from paidchat.feed.subscriber import BATCH, HEARTBEAT_S, MAX_BACKLOG, STALL_S, Subscriber, in_batches
 from paidchat.serving.open_connection import OpenConnection
 from paidchat.storage import queries
@@ -93,7 +94,7 @@ async def test_leaving_while_the_feed_reads_harms_nobody(feed: Feed) -> None:
     leaving = subscriber(Wire())
     await feed.join(leaving, after=None, epoch=None)
     feed.watch(leaving, UNKNOWN)
-    reading = asyncio.create_task(feed._read())
+    reading = asyncio.create_task(feed._follow([]))
     await asyncio.sleep(0)
     feed.leave(leaving)
     await reading
@@ -108,7 +109,7 @@ async def test_who_does_not_read_is_cut_and_the_rest_served(feed: Feed, database
     slow.waiting = MAX_BACKLOG + 1
     behind.connection.pause_writing()
     await write_messages(database, 1)
-    await feed._read()
+    await feed._follow([])
     assert slow.cut
     assert len(slow.written) == 1
     assert b"message.posted" in quick.written[-1]
@@ -128,7 +129,7 @@ async def test_who_leaves_during_a_delivery_is_sent_nothing_more(feed: Feed, dat
     for wire in wires:
         wire.on_write = leave
     await write_messages(database, 1)
-    await feed._read()
+    await feed._follow([])
     assert sum(b"message.posted" in b"".join(wire.written) for wire in wires) == 1
 
 
@@ -138,7 +139,7 @@ async def test_an_entry_is_encoded_once_for_all(feed: Feed, database: Database) 
     for wire in wires:
         await feed.join(subscriber(wire), after=None, epoch=None)
     await write_messages(database, 1)
-    await feed._read()
+    await feed._follow([])
     assert len({id(wire.written[-1]) for wire in wires}) == 1
 
 
@@ -173,7 +174,7 @@ async def test_a_tailer_killed_in_the_middle_of_a_delivery_leaves_nobody_behind(
     """The next tailer sends every subscriber what it has not had, once and in order, and then new entries."""
     wires = await crowd(feed)
     await write_messages(database, 2)
-    tailing = asyncio.create_task(feed._read())
+    tailing = asyncio.create_task(feed._follow([]))
     for wire in wires:  # in whatever order they are served
         wire.on_write = tailing.cancel
     with pytest.raises(asyncio.CancelledError):
@@ -184,7 +185,7 @@ async def test_a_tailer_killed_in_the_middle_of_a_delivery_leaves_nobody_behind(
     assert 0 < len(served) < CROWD
     if more:
         await write_messages(database, more)
-    await feed._read()
+    await feed._follow([])
     for wire in wires:
         assert seqs(wire) == list(range(3 + more))
         assert not wire.cut
@@ -199,7 +200,7 @@ async def test_a_broken_connection_keeps_nothing_from_the_others(feed: Feed, dat
 
     wires[0].on_write = fail
     await write_messages(database, 1)
-    await feed._read()
+    await feed._follow([])
     assert wires[0].cut
     assert all(seqs(wire) == [0, 1] for wire in wires[1:])
 
@@ -225,7 +226,7 @@ async def test_a_replay_ends_with_its_epoch(feed: Feed, database: Database) -> N
     joining = await replaying(feed, database, late)
     async with transaction(database) as connection:
         await connection.run_sync(queries.begin_epoch, "new")
-    await feed._read()
+    await feed._follow([])
     late.connection.resume_writing()
     await joining
     assert len(wire.written) == 2  # its first frame, and one part of what it missed
@@ -238,13 +239,13 @@ async def test_a_tailer_killed_while_it_drops_an_epoch_leaves_nobody_behind(feed
     wires = await crowd(feed)
     async with transaction(database) as connection:
         await connection.run_sync(queries.begin_epoch, "new")
-    tailing = asyncio.create_task(feed._read())
+    tailing = asyncio.create_task(feed._follow([]))
     for wire in wires:
         wire.on_cut = tailing.cancel
     with pytest.raises(asyncio.CancelledError):
         await tailing
     assert 0 < sum(wire.cut for wire in wires) < CROWD
-    await feed._read()
+    await feed._follow([])
     assert all(wire.cut for wire in wires)
     assert feed.viewers == 0
 
@@ -252,7 +253,7 @@ async def test_a_tailer_killed_while_it_drops_an_epoch_leaves_nobody_behind(feed
 async def replaying(feed: Feed, database: Database, late: Subscriber) -> asyncio.Task[None]:
     """Let a subscriber that does not read join from the beginning of a log of 150 entries."""
     await write_messages(database, 150)
-    await feed._read()
+    await feed._follow([])
     late.connection.pause_writing()
     joining = asyncio.create_task(feed.join(late, after=0, epoch="epoch"))
     await asyncio.sleep(0)
@@ -352,7 +353,7 @@ async def test_the_quiet_get_a_heartbeat(feed: Feed, database: Database) -> None
 
     assert await frames_in(HEARTBEAT_S) == []
     await write_messages(database, 1)
-    await feed._read()
+    await feed._follow([])
     assert await frames_in(HEARTBEAT_S) == []
     assert await frames_in(1) == [1]
 
@@ -411,4 +412,4 @@ async def test_a_long_log_is_encoded_in_turns(database: Database) -> None:
     entries = await feed_module._encoded(rows)
     counting.cancel()
     assert [entry.seq for entry in entries] == list(range(1, 501))
-    assert turns >= 500 / feed_module.CHUNK_ENTRIES - 1
+    assert turns >= 500 / CHUNK_ENTRIES - 1

@@ -42,9 +42,9 @@ class Database:
             DatabaseUnavailable: the file cannot be created.
         """
         if self.backend == "sqlite":
-            self._store = SQLite(self.url, checkpoints=self._checkpoints)
+            self._store = SQLite(self.url, self.changes, checkpoints=self._checkpoints)
         else:
-            self._store = PostgreSQL(self._given_url)
+            self._store = PostgreSQL(self._given_url, self.changes)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -100,11 +100,9 @@ class Database:
     async def _write(self, writer: Writer, request: Request) -> Any:
         try:
             with telling_outages():
-                written = await writer.write(request)
+                return await writer.write(request)
         finally:
             self.transactions += 1
-        self.changes.wake()
-        return written
 
     async def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a read-only transaction that sees one state of the database; on SQLite in a thread.

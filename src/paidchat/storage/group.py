@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from paidchat.storage.outages import is_outage
+from paidchat.storage.tail import Tail, begin_tail, savepoint
 
 Work = Callable[..., Any]  # of a connection; or of a connection and items, and then it returns a result for each
 
@@ -32,21 +33,24 @@ class Outcome:
     error: Exception | None = None
 
 
-def run_group(connection: Connection, group: Sequence[Request]) -> list[Outcome]:
-    """Run a group in the connection's transaction; returns the outcomes in the order of the requests.
+def run_group(connection: Connection, group: Sequence[Request]) -> tuple[list[Outcome], Tail]:
+    """Run a group in the connection's transaction.
+
+    Returns the outcomes in the order of the requests, and what the transaction appends to the log.
 
     Requests that share a call, and each of the others, are in a savepoint, unless there is nothing else in the group.
 
     Raises:
         Exception: an outage or, if there is no savepoint, any error. The transaction must not be committed.
     """
+    tail = begin_tail(connection)
     calls = [list(call) for _, call in groupby(_by_call(group), key=_shared)]
     if len(calls) == 1:
-        return _run(connection, calls[0])
+        return _run(connection, calls[0]), tail
     outcomes = {
         request: outcome for call in calls for request, outcome in zip(call, _attempt(connection, call), strict=True)
     }
-    return [outcomes[request] for request in group]
+    return [outcomes[request] for request in group], tail
 
 
 def _by_call(group: Sequence[Request]) -> list[Request]:
@@ -80,7 +84,7 @@ def _attempt(connection: Connection, call: Sequence[Request]) -> list[Outcome]:
             (sqlite.org/lang_transaction.html, section 3), or PostgreSQL's in a deadlock.
     """
     try:
-        with connection.begin_nested():
+        with savepoint(connection):
             return _run(connection, call)
     except Exception as error:
         if is_outage(error):

@@ -1,8 +1,9 @@
-"""Wake-ups: hints that something was committed. They carry no data; whoever is woken reads the database."""
+"""Wake-ups: hints that something was committed. Whoever is woken reads the database, unless the hint says it all."""
 
 import asyncio
 import contextlib
 import random
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -11,6 +12,7 @@ import asyncpg
 import structlog
 
 from paidchat.storage.sessions import Connection, SessionNotKept, check_sessions
+from paidchat.storage.tail import Tail
 
 log = structlog.get_logger(__name__)
 
@@ -18,27 +20,33 @@ CHANNEL: Final = "paidchat"
 PROBE_EVERY_S: Final = 5
 PROBE_TIMEOUT_S: Final = 2
 LONGEST_RETRY_S: Final = 5
+MOST_HINTS: Final = 100  # that are kept; instead of more, the waiter reads
 
 
 class Wakeups:
-    """Wakes one waiting task in this process. Hints that arrive while it is working are merged into one."""
+    """Wakes one waiting task in this process. Hints that arrive while it is working are kept for it."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._hints: list[Tail | None] = []
+        self.ours: Final = secrets.token_hex(8)  # what notifications of this process carry
 
-    def wake(self) -> None:
-        """Wake the waiter: there may be something to read."""
+    def wake(self, tail: Tail | None = None) -> None:
+        """Wake the waiter: there may be something to read; or this process committed a transaction with this tail."""
+        self._hints = [*self._hints, tail] if len(self._hints) < MOST_HINTS else [None]
         self._event.set()
 
-    async def wait(self, timeout_s: float) -> bool:
-        """Wait for a hint, at most `timeout_s`; returns whether one came, at once if it did since the last call."""
-        try:
+    async def wait(self, timeout_s: float) -> list[Tail | None]:
+        """Wait for hints, at most `timeout_s`; returns those since the last call, at once if there are some.
+
+        None stands for a hint without a tail.
+        """
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                return await self._event.wait()
-        except TimeoutError:
-            return False
-        finally:
-            self._event.clear()
+                await self._event.wait()
+        self._event.clear()
+        hints, self._hints = self._hints, []
+        return hints
 
 
 class Announcer:
@@ -122,6 +130,7 @@ class Listener:
             # Closing politely would wait for a server that may be gone.
             connection.terminate()
 
-    def _hear(self, *_notification: object) -> None:
+    def _hear(self, _connection: object, _process: int, _channel: str, payload: str) -> None:
         self.heard_at = time.monotonic()
-        self._wakeups.wake()
+        if payload != self._wakeups.ours:
+            self._wakeups.wake()

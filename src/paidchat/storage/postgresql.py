@@ -13,11 +13,12 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from paidchat.storage.group import Outcome, Request, run_group
-from paidchat.storage.notify import CHANNEL, Announcer
+from paidchat.storage.notify import CHANNEL, Announcer, Wakeups
 from paidchat.storage.outages import DatabaseUnavailable, words
 from paidchat.storage.postgres_url import connect_arguments
 from paidchat.storage.sessions import Connection as AsyncpgConnection
 from paidchat.storage.sessions import check_sessions
+from paidchat.storage.tail import Tail
 from paidchat.storage.writer import TURN_TIMEOUT_S, Writer
 
 LOCK_TIMEOUT_S = 3  # for a lock that another process holds; Stripe retries, and requests that wait longer only pile up
@@ -44,7 +45,8 @@ class PostgreSQL:
     start one.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, changes: Wakeups) -> None:
+        self._changes = changes
         self._url = url
         self.engine = self._engine(POOL_SIZE, LOCK_TIMEOUT_S)
         self._writing = [self._engine(1, GROUP_LOCK_TIMEOUT_S) for _ in range(2)]
@@ -120,11 +122,12 @@ class PostgreSQL:
     async def _notify(self) -> None:
         async with connected(self.engine) as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+            await connection.exec_driver_sql(f"NOTIFY {CHANNEL}, '{self._changes.ours}'")
 
     async def _commit(self, engine: AsyncEngine, group: Sequence[Request]) -> list[Outcome]:
         async with connected(engine) as connection:
-            outcomes = await connection.run_sync(_write, group)
+            outcomes, tail = await connection.run_sync(_write, group)
+        self._changes.wake(tail)
         self.announcer.announce()
         return outcomes
 
@@ -135,7 +138,7 @@ class PostgreSQL:
             return await self._commit(self.engine, group)
 
 
-def _write(connection: Connection, group: Sequence[Request]) -> list[Outcome]:
+def _write(connection: Connection, group: Sequence[Request]) -> tuple[list[Outcome], Tail]:
     with connection.begin():
         return run_group(connection, group)
 

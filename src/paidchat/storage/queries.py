@@ -55,6 +55,7 @@ from paidchat.storage.rows import (
 )
 from paidchat.storage.tables import Board, Message, Payment, Sweep, table
 from paidchat.storage.tables import LogEntry as LogEntryTable
+from paidchat.storage.tail import tail_of
 
 board = table(Board)
 payment = table(Payment)
@@ -94,7 +95,7 @@ def read_board(connection: Connection) -> BoardRecord:
 
 
 _READ_BOARD: Final = select(board)
-_TAKE_SEQS: Final = update(board).values(seq=board.c.seq + bindparam("count")).returning(board.c.seq)
+_TAKE_SEQS: Final = update(board).values(seq=board.c.seq + bindparam("count")).returning(board.c.seq, board.c.epoch)
 
 
 def take_seqs(connection: Connection, count: int) -> range:
@@ -103,7 +104,9 @@ def take_seqs(connection: Connection, count: int) -> range:
     The counter's row stays locked until the commit, so places are dense and are committed in order. Call this last:
     every other writer waits for it.
     """
-    head: int = connection.execute(_TAKE_SEQS, {"count": count}).scalar_one()
+    head, epoch = connection.execute(_TAKE_SEQS, {"count": count}).one()
+    tail = tail_of(connection)
+    tail.epoch, tail.taken = epoch, tail.taken + count
     return range(head - count + 1, head + 1)
 
 

@@ -13,8 +13,10 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Connection, Engine
 
 from paidchat.storage.group import Outcome, Request, run_group
+from paidchat.storage.notify import Wakeups
 from paidchat.storage.outages import telling_outages
 from paidchat.storage.sqlite_library import sqlite3
+from paidchat.storage.tail import Tail
 from paidchat.storage.writer import Writer
 
 LOCK_TIMEOUT_S = 3  # for a lock that another process holds; Stripe retries, and requests that wait longer only pile up
@@ -27,7 +29,8 @@ T = TypeVar("T")
 class SQLite:
     """The board's file, used in threads: a transaction changes threads once, not at every statement."""
 
-    def __init__(self, url: URL, *, checkpoints: bool) -> None:
+    def __init__(self, url: URL, changes: Wakeups, *, checkpoints: bool) -> None:
+        self._changes = changes
         self._file = str(url.database)
         with telling_outages():
             _make_private(Path(self._file))
@@ -61,9 +64,11 @@ class SQLite:
 
     async def _commit(self, group: Sequence[Request]) -> list[Outcome]:
         running = asyncio.get_running_loop().run_in_executor
-        return await running(self._thread, copy_context().run, self._write, group)
+        outcomes, tail = await running(self._thread, copy_context().run, self._write, group)
+        self._changes.wake(tail)
+        return outcomes
 
-    def _write(self, group: Sequence[Request]) -> list[Outcome]:
+    def _write(self, group: Sequence[Request]) -> tuple[list[Outcome], Tail]:
         with self.engine.connect() as connection:
             connection.execution_options(paidchat_writes=True)
             with connection.begin():

@@ -1,7 +1,7 @@
 """The answers that are kept ready, the newest page and the board's settings: never older than what was answered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from paidchat.feed.feed import Feed
+from paidchat.storage.tail import Tail
 from tests.support.board_client import http_client, post, start, stripe_session
 from tests.support.following import following
 from tests.support.rows import opened, write_messages
@@ -25,14 +26,14 @@ AT_ONCE = 20
 async def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a board whose feed never reads further than it did at the start."""
     del backend
-    ours, read = databases.url_for(tmp_path), Feed._read
+    ours, follow = databases.url_for(tmp_path), Feed._follow
 
-    async def read_unless_ours(feed: Feed) -> None:
+    async def follow_unless_ours(feed: Feed, hints: Sequence[Tail | None]) -> None:
         if feed._database._given_url == ours:  # this process has other boards, and a feed once held stays held
             await asyncio.Event().wait()
-        await read(feed)
+        await follow(feed, hints)
 
-    monkeypatch.setattr(Feed, "_read", read_unless_ours)
+    monkeypatch.setattr(Feed, "_follow", follow_unless_ours)
     with served_board(tmp_path) as served:
         async with http_client(served) as client:
             yield client

@@ -1,6 +1,7 @@
 """Sabotages: each removes one safeguard in a board's process, to prove that a run would notice."""
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import event, update
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 
 from paidchat.domain import Verdict
 from paidchat.payments.fulfilment import Fulfilment
@@ -17,7 +19,11 @@ from paidchat.payments.settlement import Settlement
 from paidchat.records import PaymentMove
 from paidchat.storage import inbox, queries
 from paidchat.storage.database import Database
+from paidchat.storage.group import Outcome, Request, run_group
 from paidchat.storage.rows import move_values
+from paidchat.storage.sqlite import SQLite
+from paidchat.storage.sqlite_library import sqlite3
+from paidchat.storage.tail import Tail
 from tests.torture.hooks import unplugged
 from tests.torture.hooks.patches import replace
 from tests.torture.table import Row
@@ -156,6 +162,20 @@ def _count_on(count: int) -> int:
     return head
 
 
+def _tell_before_the_commit() -> None:
+    def write(store: SQLite, group: Sequence[Request]) -> tuple[list[Outcome], Tail]:
+        with store.engine.connect() as connection:
+            connection.execution_options(paidchat_writes=True)
+            with connection.begin():
+                outcomes, tail = run_group(connection, group)
+                group[0].done.get_loop().call_soon_threadsafe(store._changes.wake, tail)
+                if tail.entries and random.random() < 0.2:
+                    raise OperationalError("COMMIT", {}, sqlite3.OperationalError("disk I/O error"))
+        return outcomes, tail
+
+    replace(SQLite, "_write", lambda _: write)
+
+
 SABOTAGES: dict[str, Sabotage] = {
     "inbox": Sabotage(_forget_events, "overtaking", "acknowledged and forgotten", "events are not remembered", 1),
     "unique-key": Sabotage(
@@ -176,6 +196,9 @@ SABOTAGES: dict[str, Sabotage] = {
     ),
     "seq": Sabotage(
         _count_elsewhere, "storage-faults", "not dense", "sequence numbers are taken outside the transaction", 1
+    ),
+    "early-feed": Sabotage(
+        _tell_before_the_commit, "viewers", "the viewer has", "viewers are sent what is not committed yet", 150
     ),
     "money-order": Sabotage(
         _forget_when_asked,

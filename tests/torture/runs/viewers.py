@@ -16,6 +16,7 @@ from paidchat.storage import queries
 from paidchat.storage.database import Database
 from tests.support.rows import opened, write_messages
 from tests.torture.checks.audit import read_board
+from tests.torture.harness.payers import ask, start_payment
 from tests.torture.harness.viewer import Viewer
 from tests.torture.harness.world import ADMIN_TOKEN, World, made_world
 from tests.torture.order import Order
@@ -37,6 +38,8 @@ LONGEST_PAUSE_S = 0.05
 LONGEST_VISIT_S = 0.4
 CONNECT_WITHIN_S = 60
 WRITTEN_TO_READ_S = 10
+PAYERS = 4
+PAID_TO_POSTED_S = 0.05  # about
 ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 MOST_VIEWERS = "10000"
 # How a viewer reconnects: mostly with its own cursor.
@@ -70,6 +73,21 @@ class Show:
                 self._ids += await write_messages(self._database, count, f"message after {self.counts['posted']}")
                 self.counts["posted"] += count
             await asyncio.sleep(self._rng.uniform(0, LONGEST_PAUSE_S))
+
+    async def pay(self) -> None:
+        """Pay for one message after the other until the run is over: what the board itself posts it does not read."""
+        while not self.over:
+            payment = await start_payment(self._world, f"paid {self.counts['paid']}")
+            await self._world.act(payment["checkout_url"].rsplit("/", 1)[1], "pay")
+            await self._until_posted(payment["id"])
+            self.counts["paid"] += 1
+
+    async def _until_posted(self, payment_id: str) -> None:
+        while True:
+            found = await ask(self._world, "GET", f"/api/payments/{payment_id}")
+            if found.json()["message_id"] is not None:
+                return
+            await asyncio.sleep(PAID_TO_POSTED_S)
 
     async def _moderate(self, message_id: int) -> None:
         with suppress(httpx.HTTPError):  # the board is being restarted
@@ -237,10 +255,10 @@ async def run(order: Order) -> list[Row]:
         await world.restart_board(PAIDCHAT_MAX_VIEWERS_PER_CLIENT=MOST_VIEWERS)
         show = Show(world, database, order, reconnects)
         viewers = [Viewer(f"ws://127.0.0.1:{world.board_port}/api/feed") for _ in range(AT_ONCE)]
-        writing = asyncio.create_task(show.write())
+        changing = [asyncio.create_task(change) for change in (show.write(), *(show.pay() for _ in range(PAYERS)))]
         await asyncio.gather(show.interrupt(), *map(show.attend, viewers))
         show.over = True
-        await writing
+        await asyncio.gather(*changing)
         await show.remove_unseen(*viewers[:2])
         await show.gather(viewers)
     row.counts |= show.counts

@@ -10,7 +10,9 @@ from paidchat.api import feed as endpoint
 from paidchat.api.contract import responses as contract
 from paidchat.api.contract.examples import EPOCH, FRAMES, Json
 from paidchat.api.contract.openapi import schemas_of, tidy
-from paidchat.feed.feed import MAX_WATCHES, REPLAY_ENTRIES, SNAPSHOT_MESSAGES
+from paidchat.feed.feed import MAX_WATCHES
+from paidchat.feed.newest import SNAPSHOT_MESSAGES
+from paidchat.feed.reading import REPLAY_ENTRIES
 from paidchat.feed.subscriber import HEARTBEAT_S, MAX_BACKLOG, STALL_S
 from paidchat.serving.heads import FEED_PATH
 from paidchat.serving.incoming import FRAME_BURST, FRAMES_PER_S, MAX_FRAME
