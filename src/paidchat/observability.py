@@ -109,7 +109,7 @@ class Metrics:
         self.log_position = gauge("paidchat_log_position", "The last log entry delivered.")
 
     def count_request(self, route: str, status: int) -> None:
-        """Count an HTTP request. Each pair's counter is looked up once: 1 µs a request instead of 6."""
+        """Count an HTTP request. Each pair's counter is looked up once: 1.4 µs a request instead of 3.5."""
         found = self._by_route.get((route, status))
         if found is None:
             found = self._by_route[route, status] = self._requests.labels(route, status)

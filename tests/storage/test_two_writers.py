@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.engine import Connection
 
-from paidchat.storage import queries
+from paidchat.storage import limits, queries
 from paidchat.storage.database import Database, DatabaseUnavailable
+from tests.support.logs import captured_logs
 from tests.support.postgres import Postgres
 from tests.support.rows import opened, payment_row
 
@@ -66,7 +67,7 @@ async def test_a_locked_payment_stops_no_new_one(database: Database, url: str) -
     """While a fulfilment waits for a payment that another process has locked, new payments are started at once."""
     payment_id = await database.write(start)
     async with locked(url, payment_id):
-        waiting = asyncio.create_task(database.write_together(move_all, [payment_id]))
+        waiting = asyncio.create_task(database.write_together(move_all, [payment_id], locks_payments=True))
         for _ in range(10):
             await asyncio.sleep(0.02)
             began = time.monotonic()
@@ -81,7 +82,10 @@ async def test_a_locked_payment_holds_no_neighbour_up(database: Database, url: s
     ids = [await database.write(start) for _ in range(NEIGHBOURS)]
     async with locked(url, ids[2]):
         began = time.monotonic()
-        together = [asyncio.create_task(database.write_together(move_all, [payment_id])) for payment_id in ids]
+        together = [
+            asyncio.create_task(database.write_together(move_all, [payment_id], locks_payments=True))
+            for payment_id in ids
+        ]
         await asyncio.wait({task for number, task in enumerate(together) if number != 2})
         assert time.monotonic() - began < SOON_S
         assert await authors(database) == {*ids} - {ids[2]}
@@ -144,3 +148,22 @@ async def test_a_deadlock_leaves_the_neighbours_written(database: Database, url:
         await asyncio.gather(both, return_exceptions=True)
         await connection.close()
     assert set(ids[2:]) <= await authors(database)
+
+
+async def test_processes_that_limit_the_same_clients_do_not_deadlock(database: Database, url: str) -> None:
+    """Two processes that start payments for the same clients, in opposite orders, only wait for each other."""
+    clients = [f"client {number}" for number in range(8)]
+
+    def lock(connection: Connection, items: Sequence[str]) -> Sequence[str]:
+        limits.lock_clients(connection, items)
+        connection.execute(select(func.pg_sleep(0.01)))
+        return items
+
+    async with opened(url) as other:
+        with captured_logs() as entries:
+            for _ in range(20):
+                await asyncio.gather(
+                    *(database.write_together(lock, [client]) for client in clients),
+                    *(other.write_together(lock, [client]) for client in reversed(clients)),
+                )
+    assert [entry for entry in entries if entry["event"] == "group_commit.failed"] == []

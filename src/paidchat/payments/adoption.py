@@ -73,7 +73,7 @@ class Adoption:
         if await self.database.read(queries.find_payment, payment_id) is None:
             terms = await self.gateway.session_terms(session.session_id)
             new = _new_payment(payment_id, session, terms, client_id("", tag), text, author)
-            is_new = await self.database.write(queries.insert_payment, new, unless_same="id")
+            is_new = await self.database.write(queries.insert_payment, new, unless_same="id") is not None
         payment, message_id = await self._fulfill(await self.checkout.find_payment(payment_id), session)
         return Adopted(message_id, is_new, (payment.text, payment.author) == (text, author))
 

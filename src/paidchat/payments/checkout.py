@@ -3,6 +3,8 @@
 import hashlib
 import math
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -10,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from paidchat.clients import client_id
 from paidchat.domain import (
+    DomainError,
     IdempotencyConflict,
     IdempotencyInProgress,
     NotFound,
@@ -29,6 +32,25 @@ from paidchat.stripe.parameters import session_params
 from paidchat.text import clean_author, clean_text
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A payment that a client wants to start: its text and author are clean, its key and client are hashes."""
+
+    text: str
+    author: str | None
+    key: str | None
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A payment that was started now or before, and the right to create its session, unless it has one."""
+
+    payment: PaymentRecord
+    claim: Claim | None = None
+    is_new: bool = False
 
 
 class Checkout:
@@ -67,56 +89,64 @@ class Checkout:
         """
         text, author = clean_text(text), clean_author(author)
         key = None if idempotency_key is None else hashlib.sha256(idempotency_key.encode()).hexdigest()
-        payment, claim, is_new = await self._database.write(self._claim, text, author, key, client)
-        if is_new:  # counted here: the function may run more than once before it is committed
+        wanted = _Wanted(text, author, key, client_id(client, self._board_tag))
+        [found] = await self._database.write_together(self._claim_all, [wanted])
+        if isinstance(found, DomainError):
+            raise found
+        if found.is_new:  # counted here: the function may run more than once before it is committed
             self._metrics.payments.inc()
-        if claim is None or payment.status != PaymentStatus.PENDING:
-            return payment
+        if found.claim is None or found.payment.status != PaymentStatus.PENDING:
+            return found.payment
         try:
-            return await self._sessions.open(payment, claim)
+            return await self._sessions.open(found.payment, found.claim)
         except GatewayError as error:
-            raise self._unavailable(payment, error) from error
+            raise self._unavailable(found.payment, error) from error
 
-    def _claim(
-        self, connection: Connection, text: str, author: str | None, key: str | None, client: str
-    ) -> tuple[PaymentRecord, Claim | None, bool]:
-        """Find the payment with this key or insert a new one, and claim it unless it already has its session.
+    def _claim_all(self, connection: Connection, all_wanted: Sequence[_Wanted]) -> list[_Found | DomainError]:
+        """Find or insert the payments that are wanted at once; a refusal of one is its result."""
+        self._limits.lock(connection, {wanted.client for wanted in all_wanted})
+        found: list[_Found | DomainError] = []
+        for wanted in all_wanted:
+            try:
+                found.append(self._claim(connection, wanted))
+            except DomainError as refusal:  # nothing was written for it
+                found.append(refusal)
+        return found
 
-        Returns the payment, the claim if there is one, and whether the payment is new.
-        """
-        known = queries.find_payment_by_key(connection, key) if key else None
+    def _claim(self, connection: Connection, wanted: _Wanted) -> _Found:
+        """Find the payment with this key or insert a new one, and claim it unless it already has its session."""
+        known = queries.find_payment_by_key(connection, wanted.key) if wanted.key else None
         if known is None:
-            client = client_id(client, self._board_tag)
-            self._limits.admit(connection, client)
+            self._limits.admit(connection, wanted.client)
             now = clock.read(connection)
-            new = self._new_payment(text, author, key, client, now)
-            if queries.insert_payment(connection, new):
-                return queries.get_payment(connection, new.id), Claim(new.id, now + CLAIM_TTL), True
-            known = queries.find_payment_by_key(connection, key or "")
-        if known is None or (known.text, known.author) != (text, author):
+            inserted = queries.insert_payment(connection, self._new_payment(wanted, now))
+            if inserted is not None:
+                return _Found(inserted, Claim(inserted.id, now + CLAIM_TTL), is_new=True)
+            known = queries.find_payment_by_key(connection, wanted.key or "")
+        if known is None or (known.text, known.author) != (wanted.text, wanted.author):
             raise IdempotencyConflict("This Idempotency-Key was used before, with another body. Use a new key.")
         if known.session_id is not None:
-            return known, None, False
+            return _Found(known)
         until = claims.claim_payment(connection, known.id, CLAIM_TTL)
         if until is None:
             raise IdempotencyInProgress(retry_after=_estimate(known))
-        return known, Claim(known.id, until), False
+        return _Found(known, Claim(known.id, until))
 
-    def _new_payment(self, text: str, author: str | None, key: str | None, client: str, now: datetime) -> NewPayment:
+    def _new_payment(self, wanted: _Wanted, now: datetime) -> NewPayment:
         payment_id, price = str(uuid.uuid4()), self._settings.price
         lasts = session_length(timedelta(minutes=self._settings.checkout_minutes))
         session_expires_at = self._sessions.expiry(now, lasts)  # by Stripe's clock
         return NewPayment(
             id=payment_id,
-            text=text,
-            author=author,
+            text=wanted.text,
+            author=wanted.author,
             price=price,
             created_at=now,
             expires_at=whole_seconds(now + lasts),
-            client=client,
+            client=wanted.client,
             stripe_key=str(uuid.uuid4()),
             stripe_params=session_params(self._settings, payment_id, self._board_tag, price, session_expires_at),
-            idempotency_key=key,
+            idempotency_key=wanted.key,
             claimed_until=now + CLAIM_TTL,
         )
 

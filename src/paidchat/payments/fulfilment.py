@@ -132,7 +132,7 @@ class Fulfilment:
         """
         for _ in range(MAX_ATTEMPTS):
             try:
-                verdicts = await self._database.write_together(self._settle, facts)
+                verdicts = await self._database.write_together(self._settle, facts, locks_payments=True)
             except inbox.StoredMeanwhile:
                 continue
             self._report(facts, verdicts)

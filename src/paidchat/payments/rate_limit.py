@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -39,6 +40,11 @@ class PaymentLimits:
     rate: Rate | None
     most_open: int
 
+    def lock(self, connection: Connection, clients: Collection[str]) -> None:
+        """Block others from starting payments for these clients until the commit; call it before `admit`."""
+        if self.rate is not None:
+            limits.lock_clients(connection, clients)
+
     def admit(self, connection: Connection, client: str) -> None:
         """Check that a client may start one more payment, in the transaction that inserts it.
 
@@ -46,7 +52,6 @@ class PaymentLimits:
             RateLimited: with the whole seconds until the next one is admitted.
         """
         if self.rate is not None:
-            limits.lock_client(connection, client)
             _check_rate(connection, client, self.rate)
             _check_open(connection, self.rate.count * OPEN_PER_COUNT, client)
         _check_open(connection, self.most_open)

@@ -8,7 +8,7 @@ class Deadline:
     """Calls back when a connection's time is up.
 
     A request moves it four times, nearly always to later. The timer stays where it is then, and when it fires it is set
-    for the rest of the time: 0.5 µs a move instead of 3.
+    for the rest of the time: 0.2 µs a move instead of 1.4.
     """
 
     __slots__ = ("_due", "_expire", "_fires_at", "_loop", "_timer")

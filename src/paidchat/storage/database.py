@@ -85,16 +85,22 @@ class Database:
         return written
 
     async def write_together(
-        self, work: Callable[[Connection, Sequence[Item]], Sequence[T]], items: Sequence[Item]
+        self,
+        work: Callable[[Connection, Sequence[Item]], Sequence[T]],
+        items: Sequence[Item],
+        *,
+        locks_payments: bool = False,
     ) -> list[T]:
         """Run a function of items in a writing transaction, once for the items of all who come with it at once.
 
         It must return a result for each item, in order. If it raises, it is run again for the items of each of them.
+        On PostgreSQL those that lock payments have a writer of their own, because another process may hold the locks.
 
         Raises:
             DatabaseUnavailable, WriteInterrupted: as `write` does.
         """
-        written: list[T] = await self._write(self._store.set_writer, Request(work, items))
+        writer = self._store.locking_writer if locks_payments else self._store.writer
+        written: list[T] = await self._write(writer, Request(work, items))
         return written
 
     async def _write(self, writer: Writer, request: Request) -> Any:

@@ -1,10 +1,12 @@
 """The counts of a client's payments, for the limits on starting more. None of these functions commits."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Integer, Select, bindparam, func, select
+from sqlalchemy import Integer, Select, Text, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 
 from paidchat.domain import PaymentStatus
@@ -12,10 +14,22 @@ from paidchat.storage import clock
 from paidchat.storage.queries import payment
 
 
-def lock_client(connection: Connection, client: str) -> None:
-    """Block other transactions from starting a payment for this client until the commit; SQLite has only one writer."""
+def _lock_clients() -> Select[None]:
+    client = func.unnest(bindparam("clients", type_=ARRAY(Text))).column_valued("client")
+    locks = select(func.hashtext(client).label("number")).distinct().order_by("number").subquery()
+    return select(func.pg_advisory_xact_lock(locks.c.number))
+
+
+_LOCK_CLIENTS: Final = _lock_clients()
+
+
+def lock_clients(connection: Connection, clients: Collection[str]) -> None:
+    """Block other transactions from starting payments for these clients until the commit; SQLite has only one writer.
+
+    The locks are taken in the order of their numbers, so that two transactions cannot deadlock.
+    """
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(client))))
+        connection.execute(_LOCK_CLIENTS, {"clients": list(clients)})
 
 
 @cache

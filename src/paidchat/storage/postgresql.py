@@ -52,7 +52,7 @@ class PostgreSQL:
         self._writing = [self._engine(1, GROUP_LOCK_TIMEOUT_S) for _ in range(2)]
         self.announcer = Announcer(self._notify)
         self._alone = asyncio.Semaphore(ALONE_AT_ONCE)
-        self.writer, self.set_writer = (
+        self.writer, self.locking_writer = (
             Writer(partial(self._commit, engine), self._commit_alone) for engine in self._writing
         )
 
@@ -70,7 +70,7 @@ class PostgreSQL:
 
     async def close(self) -> None:
         """Write what waits, and close every connection."""
-        for writer in (self.writer, self.set_writer):
+        for writer in (self.writer, self.locking_writer):
             await writer.close()
         await self.announcer.close()
         for engine in (self.engine, *self._writing):

@@ -147,11 +147,19 @@ def one_of(backend: str, name: str, wanted: ColumnElement[str]) -> ColumnElement
     return wanted == any_(bindparam(name, type_=ARRAY(Text)))
 
 
+def _without_message(backend: str) -> list[ColumnElement[Any]]:
+    """Return the columns of `select_payments` for a payment that has no message, or whose message is read later."""
+    return [
+        *payment.c,
+        null().label("message_id"),
+        null().label("moderated"),
+        clock.moment(backend).label("read_at"),
+    ]
+
+
 def _lock_payments() -> Select[*tuple[Any, ...]]:
     these = one_of("postgresql", "payment_ids", payment.c.id)
-    message_id, moderated = null().label("message_id"), null().label("moderated")
-    read_at = clock.moment("postgresql").label("read_at")
-    return select(payment, message_id, moderated, read_at).where(these).order_by(payment.c.id).with_for_update()
+    return select(*_without_message("postgresql")).where(these).order_by(payment.c.id).with_for_update()
 
 
 _LOCK_PAYMENTS: Final = _lock_payments()
@@ -175,13 +183,16 @@ def _find_payment_by_key(backend: str) -> Select[*tuple[Any, ...]]:
 @cache
 def _insert_payment(backend: str, unless_same: str) -> Insert:
     inserted = sqlite.insert(payment) if backend == "sqlite" else postgresql.insert(payment)
-    return inserted.on_conflict_do_nothing(index_elements=[unless_same])
+    return inserted.on_conflict_do_nothing(index_elements=[unless_same]).returning(*_without_message(backend))
 
 
-def insert_payment(connection: Connection, new: NewPayment, *, unless_same: str = "idempotency_key") -> bool:
-    """Insert a payment; returns False if that would violate a unique key."""
+def insert_payment(
+    connection: Connection, new: NewPayment, *, unless_same: str = "idempotency_key"
+) -> PaymentRecord | None:
+    """Insert a payment and return it, or None if that would violate a unique key."""
     inserted = _insert_payment(connection.dialect.name, unless_same)
-    return connection.execute(inserted, payment_values(new)).rowcount == 1
+    row = connection.execute(inserted, payment_values(new)).one_or_none()
+    return None if row is None else payment_record(row)
 
 
 def find_payment(connection: Connection, payment_id: str) -> PaymentRecord | None:

@@ -38,7 +38,7 @@ class SQLite:
             url.set(drivername="sqlite"), module=sqlite3, connect_args={"timeout": LOCK_TIMEOUT_S}
         )
         prepare(self.engine, checkpoints=checkpoints)
-        self.writer = self.set_writer = Writer(self._commit, self._commit)
+        self.writer = self.locking_writer = Writer(self._commit, self._commit)
         self._thread = ThreadPoolExecutor(1, "paidchat-writer")
         self._readers = ThreadPoolExecutor(READERS, "paidchat-reader")
         self._watching: sqlite3.Connection | None = None

@@ -111,10 +111,14 @@ _seen_before: ContextVar[dict[str, Any]] = ContextVar("seen_before")
 def _look_then_write() -> None:
     """Remove everything that guarantees "once", because each part alone would be enough."""
     replace(Fulfilment, "fulfill", _looking_first)
-    replace(Database, "write_together", lambda _: Database.write)
+    replace(Database, "write_together", lambda _: _write_alone)
     replace(queries, "lock_payments", lambda _: _as_seen_before)
     replace(queries, "move_payments", lambda _: _move_whatever_they_are)
     event.listen(Engine, "before_cursor_execute", _without_unique_key, retval=True)
+
+
+async def _write_alone(database: Database, work: Any, items: Sequence[Any], **_: Any) -> Any:
+    return await database.write(work, items)
 
 
 def _looking_first(fulfill: Any) -> Any:
