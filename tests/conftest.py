@@ -9,13 +9,19 @@ import structlog
 
 from tests.support.board_client import http_client
 from tests.support.postgres import Postgres
-from tests.support.served import Served, served_board
+from tests.support.served import Served, databases, served_board
 
 
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from looking at thousands of tests over and over: it took 5 % of the CPU."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Serve boards on SQLite again after a test with a `backend`, which stays set up while the worker has others."""
+    databases.by_backend = isinstance(item, pytest.Function) and "backend" in item.fixturenames
 
 
 @pytest.fixture(scope="session", autouse=True)

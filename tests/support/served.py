@@ -93,10 +93,11 @@ class Databases:
     def __init__(self) -> None:
         self._postgres: Postgres | None = None
         self._urls: dict[Path, str] = {}
+        self.by_backend = False  # whether the test that runs now says on which
 
     @contextlib.contextmanager
     def on(self, postgres: Postgres) -> Iterator[None]:
-        """Serve boards on this server until the block ends."""
+        """Serve the boards of tests that say so on this server until the block ends."""
         self._postgres = postgres
         try:
             yield
@@ -105,7 +106,7 @@ class Databases:
 
     def url_for(self, data: Path) -> str:
         """Return the URL of a folder's database."""
-        if self._postgres is None:
+        if self._postgres is None or not self.by_backend:
             return f"sqlite:///{data / 'paidchat.db'}"
         if data not in self._urls:
             self._urls[data] = self._postgres.create_migrated()
