@@ -25,7 +25,6 @@ from paidchat.observability import configure_logging
 from paidchat.payments.core import core
 from paidchat.serving.exchange import PREPARED
 from paidchat.settings import Settings, load_settings
-from paidchat.storage.notify import Listener
 
 if TYPE_CHECKING:
     from paidchat.sandbox import SandboxSettings
@@ -107,6 +106,8 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
         parts.background.start("paidchat:feed.keepalive", feed.keep_alive)
         listener = None
         if parts.database.backend == "postgresql":
+            from paidchat.storage.listener import Listener  # noqa: PLC0415 - it imports asyncpg, see `Database`
+
             listener = Listener(parts.database.changes, partial(parts.database.connect, "paidchat listener"))
             parts.background.start("paidchat:listener", listener.run)
         parts.background.start("paidchat:reconciler", parts.reconciler.run)

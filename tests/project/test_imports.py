@@ -61,6 +61,27 @@ def test_commands_import_only_what_they_need() -> None:
     assert found == {module: "[]" for module, _ in LEFT_OUT}
 
 
+POSTGRESQL = ("asyncpg", "sqlalchemy.ext.asyncio", "sqlalchemy.dialects.postgresql")
+OPENING = """
+import asyncio, sys
+import paidchat.app, paidchat.serving.server
+from paidchat.storage.database import Database
+
+async def opening():
+    async with Database("sqlite:///board.db") as database:
+        await database.check_sessions()
+
+asyncio.run(opening())
+"""
+
+
+def test_a_board_on_sqlite_imports_nothing_of_postgresql(tmp_path: Path) -> None:
+    """A process that serves from a file has neither PostgreSQL's driver nor SQLAlchemy's parts for it in memory."""
+    program = f"{OPENING}print([name for name in {POSTGRESQL} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == "[]\n"
+
+
 SQLITE = {"sqlite3", "pysqlite3", "aiosqlite"}
 LIBRARY = "src/paidchat/storage/sqlite_library.py"
 # What may import a copy of SQLite, and why.

@@ -11,7 +11,7 @@ from paidchat.cli.doctor import Level, examine
 from paidchat.settings import Settings
 from paidchat.storage import schema
 from paidchat.storage.database import DatabaseUnavailable
-from paidchat.storage.notify import Listener
+from paidchat.storage.listener import Listener
 from paidchat.storage.sessions import REMEDY
 from tests.support.network.pooler import Mode, pooled
 from tests.support.postgres import Postgres

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from paidchat.storage.database import DatabaseUnavailable
-from paidchat.storage.notify import Listener
+from paidchat.storage.listener import Listener
 from tests.support.network.tls_relay import tls_relay
 from tests.support.postgres import Postgres
 from tests.support.rows import opened

@@ -9,9 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlmodel import SQLModel
 
-from paidchat.storage import schema
+from paidchat.storage import indexes, schema
 from paidchat.storage.database import Database
 from tests.support.rows import opened
 from tests.support.transactions import reading, transaction
@@ -25,7 +24,7 @@ async def revision(database: Database) -> str | None:
 
 def differences(connection: Connection) -> list[object]:
     """The differences between the tables in the code and in the database."""
-    return list(compare_metadata(MigrationContext.configure(connection), SQLModel.metadata))
+    return list(compare_metadata(MigrationContext.configure(connection), indexes.metadata()))
 
 
 async def test_the_revisions_make_the_tables(database: Database) -> None:
@@ -40,7 +39,7 @@ async def test_the_checks_are_those_of_the_tables(database: Database, new_url: C
         migrated = await connection.run_sync(_checks)
     async with opened(new_url()) as made:
         async with transaction(made) as connection:
-            await connection.run_sync(SQLModel.metadata.create_all)
+            await connection.run_sync(indexes.metadata().create_all)
         async with reading(made) as connection:
             described = await connection.run_sync(_checks)
     assert migrated == described
@@ -51,7 +50,7 @@ def _checks(connection: Connection) -> dict[str, dict[str, str]]:
     inspector = connection.dialect.get_check_constraints
     return {
         table: {str(check["name"]): " ".join(check["sqltext"].split()) for check in inspector(connection, table)}
-        for table in SQLModel.metadata.tables
+        for table in indexes.metadata().tables
     }
 
 

@@ -1,7 +1,7 @@
 """Dependencies: what routes need from the running app, as annotated parameters."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
@@ -16,8 +16,10 @@ from paidchat.payments.fulfilment import Fulfilment
 from paidchat.payments.reconciler import Reconciler
 from paidchat.settings import Settings
 from paidchat.storage.database import Database
-from paidchat.storage.notify import Listener
 from paidchat.stripe.gateway import StripeGateway
+
+if TYPE_CHECKING:
+    from paidchat.storage.listener import Listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Services:
     fulfilment: Fulfilment
     reconciler: Reconciler
     feed: Feed
-    listener: Listener | None  # None on SQLite, where there are no other processes
+    listener: "Listener | None"  # None on SQLite, where there are no other processes
     connection_limit: ConnectionLimit
     newest_page: NewestPage
     board_info: Ready

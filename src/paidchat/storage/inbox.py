@@ -2,11 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Select, bindparam, column, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ARRAY, Select, bindparam, column, func, or_, select
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection
 
 from paidchat.domain import TO_BE_RETRIED, Verdict
@@ -14,6 +13,10 @@ from paidchat.records import ReceivedEvent
 from paidchat.storage.queries import insert_into, one_of
 from paidchat.storage.rows import columns_of
 from paidchat.storage.tables import StripeEvent, table
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+    from sqlalchemy.sql.dml import ReturningInsert
 
 stripe_event = table(StripeEvent)
 _TO_BE_RETRIED: Final = or_(*(stripe_event.c.verdict == verdict for verdict in sorted(TO_BE_RETRIED)))
@@ -26,10 +29,7 @@ def _find(backend: str) -> Select[str, str]:
     return select(stripe_event.c.id, stripe_event.c.verdict).where(these)
 
 
-_New = TypeVar("_New", sqlite.Insert, postgresql.Insert)
-
-
-def _unless_settled(new: _New) -> _New:
+def _unless_settled(new: "sqlite.Insert | postgresql.Insert") -> "sqlite.Insert | postgresql.Insert":
     return new.on_conflict_do_update(
         index_elements=["id"],
         set_={"verdict": new.excluded.verdict, "received_at": new.excluded.received_at},
@@ -43,9 +43,12 @@ _NEW: Final = (
     .table_valued(*(column(each.name, each.type) for each in _COLUMNS), name="new")
     .render_derived()
 )
-_STORE_ALL: Final = _unless_settled(
-    postgresql.insert(stripe_event).from_select([each.name for each in _COLUMNS], select(_NEW))
-).returning(stripe_event.c.id)
+
+
+@cache
+def _store_all() -> "ReturningInsert[str]":
+    new = insert_into("postgresql", stripe_event).from_select([each.name for each in _COLUMNS], select(_NEW))
+    return _unless_settled(new).returning(stripe_event.c.id)
 
 
 class StoredMeanwhile(Exception):
@@ -83,10 +86,10 @@ def _store_on_sqlite(connection: Connection, rows: Sequence[dict[str, Any]]) -> 
 def _store_on_postgresql(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
     """Store them with one statement: asyncpg doesn't say how many rows `executemany` has changed."""
     columns = {each.name: [row[each.name] for row in rows] for each in _COLUMNS}
-    return len(connection.execute(_STORE_ALL, columns).all())
+    return len(connection.execute(_store_all(), columns).all())
 
 
 def note_event(connection: Connection, event: ReceivedEvent) -> bool:
     """Store an event that needs no action; returns False if it is in the inbox already."""
-    new = insert_into(connection, stripe_event).values(columns_of(event))
+    new = insert_into(connection.dialect.name, stripe_event).values(columns_of(event))
     return connection.execute(new.on_conflict_do_nothing(index_elements=["id"])).rowcount == 1

@@ -6,9 +6,10 @@ its compiled form than SQLite does on running it.
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     ColumnElement,
     Insert,
@@ -26,8 +27,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection
 
 from paidchat.domain import PaymentStatus, Question
@@ -57,6 +57,9 @@ from paidchat.storage.tables import Board, Message, Payment, Sweep, table
 from paidchat.storage.tables import LogEntry as LogEntryTable
 from paidchat.storage.tail import tail_of
 
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
 board = table(Board)
 payment = table(Payment)
 message = table(Message)
@@ -66,9 +69,13 @@ sweep = table(Sweep)
 EPOCH_GAP = 1_000_000  # places in the log that a new epoch skips
 
 
-def insert_into(connection: Connection, into: Table) -> sqlite.Insert | postgresql.Insert:
+def insert_into(backend: str, into: Table) -> "sqlite.Insert | postgresql.Insert":
     """Start an INSERT with ON CONFLICT, which both databases support outside the SQL standard."""
-    return sqlite.insert(into) if connection.dialect.name == "sqlite" else postgresql.insert(into)
+    if backend == "sqlite":
+        return sqlite.insert(into)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - the engine has imported it; SQLite does without
+
+    return postgresql.insert(into)
 
 
 # --- the board --------------------------------------------------------------------------------------
@@ -76,7 +83,7 @@ def insert_into(connection: Connection, into: Table) -> sqlite.Insert | postgres
 
 def ensure_board(connection: Connection, *, tag: str, epoch: str) -> None:
     """Insert the board's only row unless it exists."""
-    new = insert_into(connection, board).values(id=1, tag=tag, epoch=epoch, seq=0)
+    new = insert_into(connection.dialect.name, board).values(id=1, tag=tag, epoch=epoch, seq=0)
     connection.execute(new.on_conflict_do_nothing())
 
 
@@ -182,8 +189,8 @@ def _find_payment_by_key(backend: str) -> Select[*tuple[Any, ...]]:
 
 @cache
 def _insert_payment(backend: str, unless_same: str) -> Insert:
-    inserted = sqlite.insert(payment) if backend == "sqlite" else postgresql.insert(payment)
-    return inserted.on_conflict_do_nothing(index_elements=[unless_same]).returning(*_without_message(backend))
+    inserted = insert_into(backend, payment).on_conflict_do_nothing(index_elements=[unless_same])
+    return inserted.returning(*_without_message(backend))
 
 
 def insert_payment(

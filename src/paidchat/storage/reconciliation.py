@@ -21,7 +21,7 @@ def hold_sweep(connection: Connection, holder: str, lease: timedelta) -> datetim
     """Take or renew the lease on the sweep; returns since when to read events, or None if another process holds it."""
     backend = connection.dialect.name
     now = clock.moment(backend)
-    first = insert_into(connection, sweep).values(id=1, held_until=now, events_since=now)
+    first = insert_into(connection.dialect.name, sweep).values(id=1, held_until=now, events_since=now)
     connection.execute(first.on_conflict_do_nothing())
     free = or_(sweep.c.holder == holder, ~clock.in_force(backend, sweep.c.held_until, lease))
     mine = update(sweep).where(free).values(holder=holder, held_until=clock.moment(backend, lease))

@@ -18,7 +18,7 @@ refund = table(Refund)
 
 def want_refund(connection: Connection, wanted: RefundRecord) -> None:
     """Store that an intent must be refunded. A refund that Stripe refused before becomes due again."""
-    new = insert_into(connection, refund).values(columns_of(wanted))
+    new = insert_into(connection.dialect.name, refund).values(columns_of(wanted))
     again = {name: new.excluded[name] for name in ("status", "stripe_key", "attempts", "due_at")}
     unwanted = refund.c.status != RefundStatus.WANTED
     connection.execute(new.on_conflict_do_update(index_elements=["payment_intent"], set_=again, where=unwanted))

@@ -1,9 +1,9 @@
-"""The tables. Their constraints make it impossible to post a payment twice."""
+"""The tables. Their constraints make it impossible to post a payment twice; their partial indexes are in `indexes`."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, DateTime, Index, Table, Text, TypeDecorator, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, DateTime, Index, Table, Text, TypeDecorator
 from sqlalchemy.engine import Dialect
 from sqlmodel import Field, SQLModel
 
@@ -35,10 +35,6 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 def _one_of(column: str, values: Any) -> str:
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
-
-
-def _partial_index(name: str, *columns: str, where: str) -> Index:
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class Board(SQLModel, table=True):
@@ -77,12 +73,6 @@ class Payment(SQLModel, table=True):
         CheckConstraint("amount > 0", name="payment_amount"),
         CheckConstraint("text <> ''", name="payment_text"),
         Index("payment_client", "client", "created_at"),
-        # for the caps on open payments
-        _partial_index("payment_open", "client", "expires_at", where="status = 'pending'"),
-        # for pruning
-        _partial_index("payment_unpaid", "created_at", where="status IN ('expired', 'failed')"),
-        # for the sweep; most payments are settled
-        _partial_index("payment_unsettled", "created_at", where="status IN ('pending', 'processing')"),
     )
 
     id: str = Field(primary_key=True, sa_type=Text)
@@ -120,9 +110,6 @@ class Message(SQLModel, table=True):
     """A message on the board. Its id is the `seq` of the log entry that posted it."""
 
     __tablename__ = "message"
-    __table_args__ = (
-        Index("message_shown", "id", sqlite_where=text("hidden = 0"), postgresql_where=text("NOT hidden")),
-    )
 
     id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     payment_id: str = Field(sa_type=Text, foreign_key="payment.id", unique=True)
@@ -163,7 +150,6 @@ class Refund(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("cause IN ('surplus', 'operator')", name="refund_cause"),
         CheckConstraint("status IN ('wanted', 'sent', 'refused')", name="refund_status"),
-        _partial_index("refund_wanted", "due_at", where="status = 'wanted'"),
     )
 
     payment_intent: str = Field(primary_key=True, sa_type=Text)  # so no intent is refunded twice
