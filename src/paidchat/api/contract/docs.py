@@ -66,6 +66,5 @@ async def asyncapi_json(settings: TheSettings) -> Response:
 
 def install(app: FastAPI, public_url: str) -> None:
     """Serve the documents, with this board as their server."""
-    app.include_router(router)
     app.mount("/docs/assets", Files(Path(str(files("fastapi_offline"))) / "static"), name="docs-assets")
     app.openapi = cache(lambda: openapi(app.routes, public_url))  # type: ignore[method-assign]  # FastAPI's documented way
