@@ -10,7 +10,6 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,10 +17,10 @@ import structlog
 import typer
 
 from paidchat.cli.exits import fail
-from paidchat.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from paidchat.sandbox import SandboxSettings
+    from paidchat.settings import Settings
 
 log = structlog.get_logger(__name__)
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -58,6 +57,9 @@ def demo(
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
     """Run the board and a sandbox of Stripe on this machine. No account, no real money."""
+    from paidchat.serving import heap
+
+    heap.load()
     from paidchat.sandbox import SandboxSettings
 
     url, loopback = f"http://localhost:{port}", f"http://{DEMO_HOST}:{port}"
@@ -79,6 +81,7 @@ def demo(
     )
 
     def ready() -> None:
+        heap.settle()
         _announce(url)
         if open_browser and _has_display():
             webbrowser.open(url)
@@ -93,10 +96,17 @@ def serve(
     workers: Annotated[int, typer.Option(help="Processes; more than one needs PostgreSQL.", min=1)] = 1,
 ) -> None:
     """Run the board in production. It needs STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET and PAIDCHAT_PUBLIC_URL."""
+    from paidchat.serving import heap
+
+    heap.load()
     settings = _load()
     if workers > 1 and settings.database_url.startswith("sqlite"):
         fail("SQLite serves one process. Use --workers 1, or PostgreSQL in PAIDCHAT_DATABASE_URL.")
-    ready = partial(_announce, settings.public_url)
+
+    def ready() -> None:
+        heap.settle()
+        _announce(settings.public_url)
+
     if workers == 1:
         _serve(settings, host, port, on_ready=ready)
     else:
@@ -244,7 +254,7 @@ def adopt_payment(
 
 
 def _serve(
-    settings: Settings,
+    settings: "Settings",
     host: str,
     port: int,
     *,
@@ -252,17 +262,10 @@ def _serve(
     sandbox: "SandboxSettings | None" = None,
     log_level: int = logging.INFO,
 ) -> None:
-    from paidchat.serving import heap
-
-    heap.load()
     from paidchat.app import create_app
     from paidchat.observability import configure_logging
     from paidchat.serving import descriptors
     from paidchat.serving.server import Server, server_config
-
-    def ready() -> None:
-        heap.settle()
-        on_ready()
 
     configure_logging(settings.log_format, log_level)
     _check_database(settings)
@@ -272,13 +275,13 @@ def _serve(
     config = server_config(
         create_app(settings, sandbox), host=host, port=port, trusted_proxies=settings.trusted_proxies
     )
-    server = Server(config, ready)
+    server = Server(config, on_ready)
     server.run(sockets=[listening])
     if not server.started:
         raise typer.Exit(3)
 
 
-def _serve_in_processes(settings: Settings, host: str, port: int, workers: int, on_ready: Callable[[], None]) -> None:
+def _serve_in_processes(settings: "Settings", host: str, port: int, workers: int, on_ready: Callable[[], None]) -> None:
     from paidchat.observability import configure_logging
     from paidchat.serving import descriptors
     from paidchat.serving.server import Workers, server_config
@@ -293,7 +296,7 @@ def _serve_in_processes(settings: Settings, host: str, port: int, workers: int, 
     Workers(config, [_listen(host, port)], on_ready).run()
 
 
-def _check_database(settings: Settings) -> None:
+def _check_database(settings: "Settings") -> None:
     """Exit with a sentence if the server could not start with this database."""
     from paidchat.storage.database import Database, DatabaseUnavailable
     from paidchat.storage.schema import SchemaOutOfDate, prepare
@@ -311,7 +314,7 @@ def _check_database(settings: Settings) -> None:
         fail(f"The database of PAIDCHAT_DATABASE_URL cannot be used: {error}")
 
 
-def _warn(settings: Settings) -> None:
+def _warn(settings: "Settings") -> None:
     from paidchat.storage import sqlite_library
 
     for warning in settings.warnings:
@@ -339,7 +342,9 @@ def _listen(host: str, port: int) -> socket.socket:
         fail(f"Cannot listen on {host} port {port}: {error.strerror}. Choose another with --port.")
 
 
-def _load(**overrides: Any) -> Settings:
+def _load(**overrides: Any) -> "Settings":
+    from paidchat.settings import SettingsError, load_settings
+
     try:
         return load_settings(**overrides)
     except SettingsError as error:
