@@ -1,9 +1,8 @@
 """Rows: what the database returns and takes, turned into records and back."""
 
-from dataclasses import fields
-from functools import cache
 from typing import Any, Final, TypeAlias
 
+from msgspec import Struct
 from sqlalchemy import Row
 
 from paidchat.domain import EntryKind, PaymentStatus, Reason, RefundCause, RefundStatus
@@ -24,14 +23,9 @@ AnyRow: TypeAlias = Row[Any]  # whose columns the type checker doesn't know: eac
 TAX_PARAMETER = "automatic_tax"
 
 
-def columns_of(record: Any) -> dict[str, Any]:
+def columns_of(record: Struct) -> dict[str, Any]:
     """Return a record's fields by name. `asdict` would copy each value too: 40 % of the CPU of a fulfilment."""
-    return {name: getattr(record, name) for name in _names(record.__class__)}
-
-
-@cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+    return {name: getattr(record, name) for name in record.__struct_fields__}
 
 
 def board_record(row: AnyRow) -> BoardRecord:
