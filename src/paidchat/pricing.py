@@ -5,8 +5,9 @@ amounts apply to an account with payouts in the same currency; with payouts in a
 that one, which only Stripe can do.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 MAX_AMOUNT: Final = 99_999_999  # eight digits
 
@@ -35,8 +36,7 @@ MINIMUM: Final = {
 MULTIPLE_OF: Final = {"bhd": 10, "jod": 10, "kwd": 10, "omr": 10, "tnd": 10, "isk": 100, "ugx": 100}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
+class Price(Struct, frozen=True, kw_only=True):
     """What one payment costs, fixed when it is created.
 
     Attributes:

@@ -1,9 +1,9 @@
 """Dependencies: what routes need from the running app, as annotated parameters."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends
+from msgspec import Struct
 from starlette.requests import HTTPConnection
 
 from paidchat.api.ready import NewestPage, Ready
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from paidchat.storage.listener import Listener
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
+class Services(Struct, frozen=True):
     """The parts of a running app, built by its lifespan."""
 
     settings: Settings

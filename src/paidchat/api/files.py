@@ -4,10 +4,10 @@ import asyncio
 import gzip
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -30,8 +30,7 @@ _COMPRESSED: Final = frozenset({".png", ".ico"})  # already compressed
 METHODS: Final = "GET, HEAD"
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     """A file's content in memory."""
 
     version: tuple[int, int]  # modification time and size, which show whether it has changed

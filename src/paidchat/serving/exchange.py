@@ -1,8 +1,9 @@
 """Exchanges: a request's ASGI cycle, and responses that an app has prepared as bytes."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from paidchat.serving.heads import Head
 from paidchat.serving.seam import STATUS_LINE, RequestResponseCycle
@@ -11,8 +12,7 @@ PREPARED: Final = "paidchat.prepared"  # key in the lifespan's state: the app's 
 _NO_CONTENT: Final = frozenset({204, 304})  # RFC 9110, section 6.4.1
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A whole response, but for what the server adds.
 
     Attributes:

@@ -6,9 +6,10 @@ ones are served.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final, Self
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct, field
 
 MAX_HEAD: Final = 32 * 1024  # bytes
 MAX_LINE: Final = 8 * 1024  # bytes, including its end
@@ -37,8 +38,7 @@ _NOT_FOR_THE_FEED = _UPGRADES | {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """An error response that closes the connection."""
 
     status: int
@@ -102,8 +102,7 @@ def skip_empty_lines(unread: bytearray) -> int:
     return count
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """An unambiguous head.
 
     Attributes:

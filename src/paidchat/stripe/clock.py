@@ -1,12 +1,12 @@
 """Stripe's clock, as read from the `Date` header of its responses, and how far ours is off."""
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from paidchat import clock
 from paidchat.observability import Throttle
@@ -20,8 +20,7 @@ RESOLUTION: Final = timedelta(seconds=2)
 BELIEVABLE_YEARS: Final = range(2020, 2200)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(Struct, frozen=True):
     """One `Date` header with the monotonic time it arrived at, because our wall clock may be set meanwhile."""
 
     earliest: datetime  # Stripe's time when the response arrived is between these two

@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -63,8 +62,7 @@ class UnreadableObject(Exception):
     """An object in a response lacks a documented field, or has one of another type."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntentNews:
+class IntentNews(msgspec.Struct, frozen=True, kw_only=True):
     """Something happened to a payment intent's money; Stripe must be asked what.
 
     `livemode` is None if the event and its object disagree.
@@ -76,8 +74,7 @@ class IntentNews:
     event_type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForeignEvent:
+class ForeignEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event from another Stripe account: a connected one, or one in the same organization."""
 
     event_id: str
@@ -91,8 +88,7 @@ Id = Annotated[str, msgspec.Meta(max_length=255, pattern=r"\A[!-~]+\Z")]
 _is_id = re.compile(r"[!-~]{1,255}").fullmatch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionTerms:
+class SessionTerms(msgspec.Struct, frozen=True, kw_only=True):
     """When a session was created and expires, and whether Stripe calculates its tax."""
 
     created_at: datetime

@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from types import SimpleNamespace
@@ -113,8 +112,7 @@ class WebhookEndpoint(msgspec.Struct, frozen=True):
     api_version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ListedEvents:
+class ListedEvents(msgspec.Struct, frozen=True):
     """Events that may be ours, oldest first, the unreadable ones, and the time of the latest of all.
 
     `until` is by Stripe's clock.

@@ -3,17 +3,17 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from paidchat.api.contract import examples
 from paidchat.api.contract.examples import REQUEST_ID, Json
 from paidchat.api.problems import MEDIA_TYPE, problem
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorCode:
+class ErrorCode(Struct, frozen=True):
     """One of the stable error codes.
 
     Attributes:
