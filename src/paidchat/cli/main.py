@@ -10,6 +10,7 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,7 +82,6 @@ def demo(
     )
 
     def ready() -> None:
-        heap.settle()
         _announce(url)
         if open_browser and _has_display():
             webbrowser.open(url)
@@ -102,11 +102,7 @@ def serve(
     settings = _load()
     if workers > 1 and settings.database_url.startswith("sqlite"):
         fail("SQLite serves one process. Use --workers 1, or PostgreSQL in PAIDCHAT_DATABASE_URL.")
-
-    def ready() -> None:
-        heap.settle()
-        _announce(settings.public_url)
-
+    ready = partial(_announce, settings.public_url)
     if workers == 1:
         _serve(settings, host, port, on_ready=ready)
     else:
@@ -264,8 +260,12 @@ def _serve(
 ) -> None:
     from paidchat.app import create_app
     from paidchat.observability import configure_logging
-    from paidchat.serving import descriptors
+    from paidchat.serving import descriptors, heap
     from paidchat.serving.server import Server, server_config
+
+    def ready() -> None:
+        heap.settle()
+        on_ready()
 
     configure_logging(settings.log_format, log_level)
     _check_database(settings)
@@ -275,7 +275,7 @@ def _serve(
     config = server_config(
         create_app(settings, sandbox), host=host, port=port, trusted_proxies=settings.trusted_proxies
     )
-    server = Server(config, on_ready)
+    server = Server(config, ready)
     server.run(sockets=[listening])
     if not server.started:
         raise typer.Exit(3)
@@ -283,8 +283,12 @@ def _serve(
 
 def _serve_in_processes(settings: "Settings", host: str, port: int, workers: int, on_ready: Callable[[], None]) -> None:
     from paidchat.observability import configure_logging
-    from paidchat.serving import descriptors
+    from paidchat.serving import descriptors, heap
     from paidchat.serving.server import Workers, server_config
+
+    def ready() -> None:
+        heap.settle()
+        on_ready()
 
     configure_logging(settings.log_format)
     _check_database(settings)
@@ -293,7 +297,7 @@ def _serve_in_processes(settings: "Settings", host: str, port: int, workers: int
     config = server_config(
         "paidchat.app:from_environment", factory=True, workers=workers, trusted_proxies=settings.trusted_proxies
     )
-    Workers(config, [_listen(host, port)], on_ready).run()
+    Workers(config, [_listen(host, port)], ready).run()
 
 
 def _check_database(settings: "Settings") -> None:
