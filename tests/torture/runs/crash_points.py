@@ -51,7 +51,7 @@ HALF_MODERATED = (
 LOOK_EVERY_S = 0.05
 ONE_SWEEP = {"PAIDCHAT_RECONCILE_SECONDS": "3600"}
 QUIET_S = 1.5
-DEATH_TIMEOUT_S = 5
+DEATH_TIMEOUT_S = 20  # long, because many boards may share the machine
 HEAL_TIMEOUT_S = 20
 
 
