@@ -173,7 +173,7 @@ def _tell_before_the_commit() -> None:
             with connection.begin():
                 outcomes, tail = run_group(connection, group)
                 group[0].done.get_loop().call_soon_threadsafe(store._changes.wake, tail)
-                if tail.entries and random.random() < 0.2:
+                if tail.entries and random.random() < 0.5:
                     raise OperationalError("COMMIT", {}, sqlite3.OperationalError("disk I/O error"))
         return outcomes, tail
 
@@ -202,7 +202,7 @@ SABOTAGES: dict[str, Sabotage] = {
         _count_elsewhere, "storage-faults", "not dense", "sequence numbers are taken outside the transaction", 1
     ),
     "early-feed": Sabotage(
-        _tell_before_the_commit, "viewers", "the viewer has", "viewers are sent what is not committed yet", 150
+        _tell_before_the_commit, "viewers", "the viewer has", "viewers are sent what is not committed yet", 300
     ),
     "money-order": Sabotage(
         _forget_when_asked,
