@@ -15,7 +15,9 @@ from paidchat.feed.feed import Feed
 from paidchat.feed.subscriber import Subscriber
 from paidchat.payments import refunds
 from paidchat.payments.settlement import Settlement
-from paidchat.serving import heads, http_protocol, server
+from paidchat.serving import heads, server
+from paidchat.serving.chunks import ChunkedBody
+from paidchat.serving.deadline import Deadline
 from paidchat.serving.incoming import FrameBudget
 from paidchat.storage import clock as storage_clock
 from paidchat.storage import queries, reconciliation
@@ -156,11 +158,7 @@ def read_all_or_nothing() -> None:
 
 def wait_for_everybody() -> None:
     """Wait for the end of a request without a deadline."""
-
-    def expect_within(protocol: http_protocol.HttpProtocol, seconds: float) -> None:
-        del protocol, seconds
-
-    replace(http_protocol.HttpProtocol, "_expect_within", lambda _: expect_within)
+    replace(Deadline, "set", lambda _: lambda deadline, seconds: None)  # noqa: ARG005 - it takes a method's place
 
 
 def shake_any_hand() -> None:
@@ -170,8 +168,14 @@ def shake_any_hand() -> None:
 
 def read_trailers() -> None:
     """Read trailers without a limit."""
-    little = "_is_too_much_around_a_body"
-    replace(http_protocol.HttpProtocol, little, lambda _: lambda protocol: False)  # noqa: ARG005 - as above
+
+    def feed(body: ChunkedBody, piece: bytes) -> bytes:
+        body._parser.feed_data(piece)
+        content = b"".join(body._new)
+        body._new.clear()
+        return content
+
+    replace(ChunkedBody, "feed", lambda _: feed)
 
 
 def count_no_frames() -> None:
