@@ -37,6 +37,7 @@ LONGEST_RUN_S = 1_200
 CHUNK = 1_000
 NEVER_S = 3_600.0
 # Whoever locks several payments does so in the order of their ids, so there are none.
+DEADLOCK_TIMEOUT_MS = 50  # much less than GROUP_LOCK_TIMEOUT_S
 DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
@@ -68,6 +69,7 @@ async def run(order: Order) -> list[Row]:
         _server(order) as server,
         made_world(launcher=order.launcher, database=server, hooks=order.hooks, reconcile_s=NEVER_S) as world,
         opened(world.records.url) as database,
+        _quick_to_see_deadlocks(database),
         _boards(world) as boards,
     ):
         events = await _unpaid(world, database, posts)
@@ -105,6 +107,14 @@ async def _server(order: Order) -> AsyncIterator[str]:
         yield server.url.render_as_string(hide_password=False)
     finally:
         await asyncio.to_thread(server.stop)
+
+
+@asynccontextmanager
+async def _quick_to_see_deadlocks(database: Database) -> AsyncIterator[None]:
+    """Let PostgreSQL look for deadlocks before whoever waits for a lock gives up; those that connect from now on."""
+    soon = f"ALTER DATABASE {database.url.database} SET deadlock_timeout = '{DEADLOCK_TIMEOUT_MS}ms'"
+    await database.write(lambda connection: connection.exec_driver_sql(soon))
+    yield
 
 
 @asynccontextmanager
