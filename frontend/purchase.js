@@ -69,7 +69,7 @@ const STEPS = {
   started(state, { payment, key }) {
     const { id, status, checkout_url: url } = payment;
     const { sending, draft } = state;
-    if (!sending) return [state, []];
+    if (!sending || sending.leaving) return [state, []];
     if (isSpent(status)) return sendAgain(state, key);
     if (status !== "pending") {
       const [next, effects] = hear(makeOwn({ ...state, sending: null }, follow(id, "returned", state.now)), payment);
@@ -80,11 +80,14 @@ const STEPS = {
     const shown = onCard(state)?.followed;
     const read = shown?.payment && isSpent(shown.payment.status) ? drop(state, shown.id) : state;
     const next = makeOwn(read, { ...follow(id, "opened", state.now), payment });
-    return [{ ...next, draft: { ...draft, intent } }, [{ type: "leave", url }]];
+    return [
+      { ...next, draft: { ...draft, intent }, sending: { ...sending, leaving: true } },
+      [{ type: "leave", url }],
+    ];
   },
 
   refused: (state, { refusal }) => (state.sending || refusal.kind === "broken" ? refuse(state, refusal) : [state, []]),
-  stayed: (state) => [{ ...state, sending: null }, []],
+  stayed: (state) => [{ ...state, sending: state.sending?.leaving ? null : state.sending }, []],
   waited: (state) => [{ ...state, limited: false }, []],
   "came back": (state) => [{ ...state, sending: null }, polls(state, ({ role }) => role === "own")],
   woke: (state) => [state, polls(state, isAwaited)],
@@ -145,7 +148,7 @@ const STEPS = {
  * @returns {Step}
  */
 function send(state, intent, again) {
-  const next = { ...state, draft: { ...state.draft, intent }, sending: { intent, again } };
+  const next = { ...state, draft: { ...state.draft, intent }, sending: { intent, again, leaving: false } };
   return [
     next,
     [
@@ -246,8 +249,9 @@ function giveBack(state, followed, payment) {
  */
 function close(state, followed) {
   const { id, payment, arrival } = followed;
-  if (!payment || !(mayBePaid(followed) || (payment.status === "fulfilled" && arrival !== "done"))) return drop(state, id);
-  const draft = same(content(state.draft), payment) ? { ...state.draft, text: "" } : state.draft;
+  const waits = mayBePaid(followed);
+  if (!payment || !(waits || (payment.status === "fulfilled" && arrival !== "done"))) return drop(state, id);
+  const draft = waits && same(content(state.draft), payment) ? { ...state.draft, text: "" } : state.draft;
   return update({ ...state, draft }, id, { dismissed: payment.status });
 }
 
@@ -323,6 +327,5 @@ const REFUSALS = {
   limited: "Too many payments were started from here. You can try again in",
   down: "The payment service can’t be reached right now. Nothing was charged; your text is kept.",
   unanswered: "The board did not respond. Nothing was charged, and it is safe to try again.",
-  broken:
-    "This page ran into an error and couldn’t open checkout. Your text is kept, and trying again won’t charge you twice.",
+  broken: "This page ran into an error and couldn’t open checkout. Your text is kept, and trying again won’t charge you twice.",
 };

@@ -205,8 +205,11 @@ interface Followed extends Stored {
 /** Everything about buying in one tab. */
 interface Purchase {
   draft: Draft;
-  /** the intent being started, until the browser has left for checkout; `again` if it replaces one that had ended */
-  sending: { intent: Intent; again: boolean } | null;
+  /**
+   * The intent being started, until the browser has left for checkout; `again` if it replaces one that had ended, `leaving`
+   * once the server has sent the payment.
+   */
+  sending: { intent: Intent; again: boolean; leaving: boolean } | null;
   /** the server asked for a pause */
   limited: boolean;
   /** oldest first */

@@ -28,6 +28,9 @@ async function started(context, answer) {
 }
 
 const pending = () => ({ body: payment() });
+const thenPosted = (/** @type {number} */ _, /** @type {Request} */ { method }) => ({
+  body: method === "POST" ? payment() : POSTED,
+});
 
 test("a payment that the buyer comes back from is watched and requested at once", async (context) => {
   const { server, device, host } = await started(context, () => ({ body: POSTED }));
@@ -80,7 +83,7 @@ test("waking polls at once while there is something to wait for, and not after t
 });
 
 test("a posted message is highlighted, marked as one's own on the device, and its text leaves the form", async (context) => {
-  const { device, host } = await started(context, (_, { method }) => ({ body: method === "POST" ? payment() : POSTED }));
+  const { device, host } = await started(context, thenPosted);
   const before = device.open(host);
   before.type("hello");
   before.buyer.submit();
@@ -95,8 +98,8 @@ test("a posted message is highlighted, marked as one's own on the device, and it
   assert.equal(device.open(host, { store: tab.store }).status, null);
 });
 
-test("a tab that was closed at checkout is not missed: the next one marks the message, without going there", async (context) => {
-  const { device, host } = await started(context, (_, { method }) => ({ body: method === "POST" ? payment() : POSTED }));
+test("a tab closed at checkout is not missed: the next one marks the message, without going there", async (context) => {
+  const { device, host } = await started(context, thenPosted);
   const closed = device.open(host);
   closed.type("hello");
   closed.buyer.submit();
@@ -110,7 +113,7 @@ test("a tab that was closed at checkout is not missed: the next one marks the me
   assert.deepEqual(device.open(host).feed.ids, []);
 });
 
-test("after the card of a bank debit was dismissed, its text does not look unsent, and its message is still marked", async (context) => {
+test("a bank debit whose card was dismissed does not look unsent, and its message is still marked", async (context) => {
   const debit = payment({ status: "processing", checkout_url: null });
   const { device, host } = await started(context, () => ({ body: debit }));
   const first = device.open(host, { back: BACK });
@@ -130,7 +133,7 @@ test("after the card of a bank debit was dismissed, its text does not look unsen
 });
 
 test("if the message can't be read at that moment, its payment stays remembered until it can", async (context) => {
-  const { server, device, host } = await started(context, (_, { method }) => ({ body: method === "POST" ? payment() : POSTED }));
+  const { server, device, host } = await started(context, thenPosted);
   const closed = device.open(host);
   closed.type("hello");
   closed.buyer.submit();
@@ -150,7 +153,7 @@ test("if the message can't be read at that moment, its payment stays remembered 
 });
 
 test("a payment begun in another tab is marked by this one too, and its card stays there", async (context) => {
-  const { device, host } = await started(context, (_, { method }) => ({ body: method === "POST" ? payment() : POSTED }));
+  const { device, host } = await started(context, thenPosted);
   const [left, right] = [device.open(host), device.open(host)];
   right.type("something else");
   left.type("hello");
@@ -161,6 +164,33 @@ test("a payment begun in another tab is marked by this one too, and its card sta
   right.hear(POSTED);
   await until(() => right.claims.isMine(message(7)));
   assert.deepEqual([right.status, right.form.text, right.highlighted], [null, "something else", []]);
+});
+
+test("the card says when a moderator takes the message down, and when it is back", async (context) => {
+  const { device, host } = await started(context, () => ({ body: POSTED }));
+  const tab = device.open(host, { back: BACK });
+  await until(() => tab.claims.isMine(message(7)));
+  const titles = [tab.card?.title];
+  for (const reason of ["refunded", "moderated"]) {
+    tab.buyer.hear({ type: "message.removed", seq: 8, message_id: 7, reason });
+    titles.push(tab.card?.title);
+  }
+  tab.buyer.hear({ type: "message.restored", seq: 9, message: message(7) });
+  titles.push(tab.card?.title);
+  const posted = "Your message is on the board";
+  assert.deepEqual(titles, [posted, posted, "Your message is off the board", posted]);
+});
+
+test("if the browser refuses to store anything, a payment is followed all the same", async (context) => {
+  const { host } = await started(context, thenPosted);
+  const device = new Device(null);
+  const before = device.open(host);
+  before.type("hello");
+  before.buyer.submit();
+  await until(() => before.left);
+  const tab = device.open(host, { back: BACK });
+  await until(() => tab.claims.isMine(message(7)));
+  assert.deepEqual([tab.status, tab.highlighted, tab.holds.size], ["fulfilled", [7], 0]);
 });
 
 test("if the page itself fails, it says so, and gives the button back", async (context) => {

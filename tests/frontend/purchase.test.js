@@ -86,6 +86,11 @@ const TABLE = [
     ["enable sending"],
   ],
   [
+    "starting: but not because an earlier attempt did not leave",
+    [...sending, started("pending"), { type: "came back" }, submitted, { type: "stayed" }],
+    [],
+  ],
+  [
     "starting: whoever comes Back from checkout gets the button back, and the payment is asked for",
     [...sending, started("pending"), { type: "came back" }],
     ["enable sending", "poll pay-1 after 0"],
@@ -204,7 +209,26 @@ const TABLE = [
   ["returned: also without an answer", [...waiting, polled(null)], ["poll pay-1 after 4000"]],
   ["returned: after a long wait the card says so", [...waiting, ticked(21_000)], ["card: Still being confirmed"]],
   ["returned: another text can be sent", [...waiting, typed("more")], ['save "more"', "enable held"]],
-  ["returned: a second payment for the same text can't", [...waiting, typed("more"), typed(" hello ")], ['save " hello "', "disable held"]],
+  [
+    "returned: a second payment for the same text can't",
+    [...waiting, typed("more"), typed(" hello ")],
+    ['save " hello "', "disable held"],
+  ],
+  [
+    "returned: an expired checkout is said, and gives the button back",
+    [...waiting, heard("expired")],
+    ["enable held", "card: The checkout has expired"],
+  ],
+  [
+    "returned: so is a payment that was refunded instead of posted",
+    [...waiting, heard("refunded")],
+    ["enable held", "card: Your payment was refunded"],
+  ],
+  [
+    "returned: money that arrives after all is posted",
+    [...waiting, heard("expired"), heard("fulfilled")],
+    ['save ""', 'fill ""', "card: Your message is on the board", "highlight 7"],
+  ],
   [
     "returned: an unknown payment is said to be, and not remembered",
     [opened({ back: "returned" }), polled(null, true)],
@@ -233,7 +257,11 @@ const TABLE = [
     [opened({ back: "cancelled" }), polled("pending")],
     ['save "hello"', 'fill "hello"'],
   ],
-  ["cancelled: once, so that it can be cleared", [opened({ back: "cancelled" }), polled("pending"), typed(""), heard("pending")], []],
+  [
+    "cancelled: once, so that it can be cleared",
+    [opened({ back: "cancelled" }), polled("pending"), typed(""), heard("pending")],
+    [],
+  ],
   [
     "cancelled: the same text is the same payment",
     [opened({ text: "hello", back: "cancelled" }), polled("pending"), submitted, started("pending")],
@@ -243,6 +271,11 @@ const TABLE = [
     "cancelled: if it was paid after all, “nothing was charged” goes",
     [opened({ text: "hello", back: "cancelled" }), heard("processing")],
     ["disable held", "card: Waiting for your bank", "no notice"],
+  ],
+  [
+    "cancelled: a late answer does not give the text back",
+    [opened({ text: "hello", back: "cancelled" }), heard("processing"), typed(""), heard("pending")],
+    [],
   ],
   [
     "cancelled: when it expires, it is forgotten",
@@ -261,7 +294,11 @@ const TABLE = [
     [...waiting, typed("the next one"), heard("fulfilled")],
     ["card: Your message is on the board", "highlight 7"],
   ],
-  ["posted: the message is marked as mine, and the payment forgotten", [...posted, found("shown")], ["keep nothing", "forget pay-1", "mark 7"]],
+  [
+    "posted: the message is marked as mine, and the payment forgotten",
+    [...posted, found("shown")],
+    ["keep nothing", "forget pay-1", "mark 7"],
+  ],
   [
     "posted: if the message can't be read, the payment stays remembered, and the next report is followed",
     [...posted, found("failed"), heard("fulfilled")],
@@ -284,12 +321,35 @@ const TABLE = [
     ["card: Your message is on the board"],
   ],
   ["posted: other people's messages are not my business", [...posted, { type: "moderated", messageId: 8 }], []],
-  ["posted: a refund is said", [...posted, found("shown"), heard("refunded", { message_id: 7 })], ["card: Your payment was refunded"]],
-  ["posted: the card closes when the next message is written", [...posted, found("shown"), typed("n")], ['save "n"', "unwatch pay-1", "no card"]],
+  [
+    "posted: a refund is said",
+    [...posted, found("shown"), heard("refunded", { message_id: 7 })],
+    ["card: Your payment was refunded"],
+  ],
+  [
+    "posted: so is a dispute",
+    [...posted, found("shown"), heard("disputed", { message_id: 7 })],
+    ["card: Your payment is disputed"],
+  ],
+  [
+    "posted: the card closes when the next message is written",
+    [...posted, found("shown"), typed("n")],
+    ['save "n"', "unwatch pay-1", "no card"],
+  ],
   [
     "posted: even before the message was read, which is then still marked",
     [...posted, typed("n"), found("shown")],
     ["keep nothing", "unwatch pay-1", "forget pay-1", "mark 7"],
+  ],
+  [
+    "posted: the same text can be written again, even before the message was read",
+    [...posted, typed("hello")],
+    [
+      'save "hello"',
+      "keep pay-1 returned, dismissed while fulfilled",
+      "remember pay-1 returned, dismissed while fulfilled",
+      "no card",
+    ],
   ],
   ["posted: the card shows", [...posted, acted("show")], ["show 7"]],
   ["posted: the card copies", [...posted, acted("copy")], ["copy 7"]],
@@ -309,11 +369,15 @@ const TABLE = [
       "no card",
     ],
   ],
-  ["by bank: another text in the form stays then", [...byBank, typed("more"), acted("dismiss")], [
-    "keep pay-1 returned, dismissed while processing",
-    "remember pay-1 returned, dismissed while processing",
-    "no card",
-  ]],
+  [
+    "by bank: another text in the form stays then",
+    [...byBank, typed("more"), acted("dismiss")],
+    [
+      "keep pay-1 returned, dismissed while processing",
+      "remember pay-1 returned, dismissed while processing",
+      "no card",
+    ],
+  ],
   [
     "by bank: writing the same text again brings the card back, and no button",
     [...byBank, acted("dismiss"), typed("hello")],
@@ -329,8 +393,16 @@ const TABLE = [
     [...byBank, acted("dismiss"), heard("failed")],
     ['save "hello"', 'fill "hello"', "card: Your bank refused the payment"],
   ],
-  ["by bank: a refusal gives the button back", [...byBank, heard("failed")], ["enable held", "card: Your bank refused the payment"]],
-  ["by bank: the same text can then be sent", [...byBank, heard("failed"), submitted], ['save "hello" key-1', "disable sending", "no notice", "start key-1"]],
+  [
+    "by bank: a refusal gives the button back",
+    [...byBank, heard("failed")],
+    ["enable held", "card: Your bank refused the payment"],
+  ],
+  [
+    "by bank: the same text can then be sent",
+    [...byBank, heard("failed"), submitted],
+    ['save "hello" key-1', "disable sending", "no notice", "start key-1"],
+  ],
   [
     "by bank: and the refused payment has been read",
     [...byBank, heard("failed"), submitted, started("pending", { id: "pay-2" })],
@@ -345,15 +417,19 @@ const TABLE = [
       `leave to ${URL}`,
     ],
   ],
-  ["by bank: Try again", [...byBank, heard("failed"), typed(""), acted("retry")], [
-    'save "hello"',
-    'fill "hello"',
-    "keep nothing",
-    "unwatch pay-1",
-    "forget pay-1",
-    "no card",
-    "focus",
-  ]],
+  [
+    "by bank: Try again",
+    [...byBank, heard("failed"), typed(""), acted("retry")],
+    [
+      'save "hello"',
+      'fill "hello"',
+      "keep nothing",
+      "unwatch pay-1",
+      "forget pay-1",
+      "no card",
+      "focus",
+    ],
+  ],
   [
     "by bank: meanwhile another message can be bought, and both are remembered",
     [...byBank, typed("more"), submitted, started("pending", { id: "pay-2", text: "more" })],
@@ -393,11 +469,26 @@ const TABLE = [
     [opened({ kept: [stored("returned")] }), heard("processing")],
     ["card: Waiting for your bank"],
   ],
-  ["reopened: unless it was dismissed", [opened({ kept: [stored("returned", { dismissed: "processing" })] }), heard("processing")], []],
+  [
+    "reopened: unless it was dismissed",
+    [opened({ kept: [stored("returned", { dismissed: "processing" })] }), heard("processing")],
+    [],
+  ],
   [
     "reopened: a refusal is told, and the text comes back",
     [opened({ kept: [stored("returned", { dismissed: "processing" })] }), heard("failed")],
     ['save "hello"', 'fill "hello"', "card: Your bank refused the payment"],
+  ],
+  [
+    "reopened: a late refusal does not end the intent of a new payment for the same text",
+    [
+      opened({ text: "hello", kept: [stored("returned")] }),
+      submitted,
+      started("pending", { id: "pay-2" }),
+      { type: "came back" },
+      heard("failed"),
+    ],
+    ["card: Your bank refused the payment"],
   ],
   [
     "reopened: a checkout that was left and expired is forgotten",
@@ -410,7 +501,11 @@ const TABLE = [
     ["unwatch pay-1", "forget pay-1"],
   ],
 
-  ["two tabs: the other one's payment is watched", [...writing, { type: "shared", kept: [stored("opened")] }], ["watch pay-1"]],
+  [
+    "two tabs: the other one's payment is watched",
+    [...writing, { type: "shared", kept: [stored("opened")] }],
+    ["watch pay-1"],
+  ],
   [
     "two tabs: its message is marked, and nothing is shown",
     [opened({ text: "hello" }), { type: "shared", kept: [stored("opened")] }, heard("fulfilled"), found("shown")],

@@ -6,10 +6,14 @@ import { Claims } from "../../frontend/claims.js";
 import { Memory } from "../../frontend/memory.js";
 import { storageOn, Watches } from "./samples.js";
 
-/** What one device stores, and the tabs that are open on it. */
+/** One device, with what it stores for all its tabs. */
 export class Device {
-  /** @type {Map<string, string>} */
-  store = new Map();
+  #store;
+
+  /** @param {Map<string, string> | null} store null if the browser refuses to store anything, in the tabs too */
+  constructor(store = new Map()) {
+    this.#store = store;
+  }
 
   /**
    * Opens a tab, or reloads one when given its store.
@@ -18,7 +22,7 @@ export class Device {
    * @param {{ back?: Pick<Stored, "id" | "stage">, store?: Map<string, string> }} [options]
    */
   open(host, { back, store = new Map() } = {}) {
-    const tab = new Tab(host, this.store, store);
+    const tab = new Tab(host, this.#store, store);
     tab.buyer.open(back ?? null);
     return tab;
   }
@@ -40,17 +44,23 @@ export class Tab {
 
   /**
    * @param {string} host
-   * @param {Map<string, string>} deviceStore
+   * @param {Map<string, string> | null} deviceStore
    * @param {Map<string, string>} store the tab's own
    */
   constructor(host, deviceStore, store) {
     this.store = store;
     const api = new Api(`http://${host}`);
-    this.claims = new Claims({ device: new Memory(() => storageOn(deviceStore)), onChange: () => {} });
+    /** @param {Map<string, string>} values */
+    const memory = (values) =>
+      new Memory(() => {
+        if (!deviceStore) throw new DOMException("denied", "SecurityError");
+        return storageOn(values);
+      });
+    this.claims = new Claims({ device: memory(deviceStore ?? new Map()), onChange: () => {} });
     this.buyer = new Buyer({
       api,
       feed: this.feed,
-      tab: new Memory(() => storageOn(store)),
+      tab: memory(store),
       claims: this.claims,
       composer: {
         fill: ({ text, author }) => (this.form = { text, author }),
