@@ -48,6 +48,10 @@ export class Buyer {
         break;
       case "message.restored":
         this.tell({ type: "restored", messageId: frame.message.id });
+        break;
+      case "error":
+        if (frame.code !== "not_found" || frame.payment_id === undefined) return;
+        this.tell({ type: "polled", id: frame.payment_id, payment: null, missing: true });
     }
   }
 

@@ -78,7 +78,7 @@ const STEPS = {
     if (!url || !isWebAddress(url)) return refuse(state, { kind: "down" });
     const intent = draft.intent?.key === sending.intent.key ? { ...draft.intent, payment: id } : draft.intent;
     const shown = onCard(state)?.followed;
-    const read = shown?.payment && isSpent(shown.payment.status) ? drop(state, shown.id) : state;
+    const read = shown?.payment && isSpent(shown.payment.status) ? close(state, shown) : state;
     const next = makeOwn(read, { ...follow(id, "opened", state.now), payment });
     return [
       { ...next, draft: { ...draft, intent }, sending: { ...sending, leaving: true } },
@@ -121,7 +121,7 @@ const STEPS = {
   acted(state, { action }) {
     const followed = onCard(state)?.followed;
     if (!followed) return [state, []];
-    const { id, payment } = followed;
+    const { payment } = followed;
     switch (action) {
       case "show":
       case "copy":
@@ -130,7 +130,7 @@ const STEPS = {
         return [close(state, followed), []];
       case "retry": {
         const draft = payment ? refill(state.draft, payment) : state.draft;
-        return [drop({ ...state, draft }, id), [{ type: "focus" }]];
+        return [close({ ...state, draft }, followed), [{ type: "focus" }]];
       }
     }
   },
@@ -235,23 +235,24 @@ function giveBack(state, followed, payment) {
   const next = spent ? { ...state, draft: abandonIntent(state.draft, payment) } : state;
   const cancelled = role === "own" && stage === "cancelled" && (spent || payment.status === "pending");
   const ended = spent && payment.message_id === null && !isForgettable(followed);
-  if (refilled || !(cancelled || ended)) return next;
+  if (refilled || followed.dismissed === payment.status || !(cancelled || ended)) return next;
   return update({ ...next, draft: refill(next.draft, payment) }, id, { refilled: true });
 }
 
 /**
- * Closes the card. A payment whose message is still to come stays followed, and its text leaves the form, where it would
- * look unsent; it comes back if the payment fails.
+ * Closes the card. A payment whose message may still come stays followed. If it is on its way, its text leaves the form,
+ * where it would look unsent; it comes back if the payment fails.
  *
  * @param {Purchase} state
  * @param {Followed} followed
  * @returns {Purchase}
  */
 function close(state, followed) {
-  const { id, payment, arrival } = followed;
-  const waits = mayBePaid(followed);
-  if (!payment || !(waits || (payment.status === "fulfilled" && arrival !== "done"))) return drop(state, id);
-  const draft = waits && same(content(state.draft), payment) ? { ...state.draft, text: "" } : state.draft;
+  const { id, payment, missing, arrival } = followed;
+  const ended = payment?.status === "refunded" || payment?.status === "disputed";
+  if (!payment || missing || ended || arrival === "done") return drop(state, id);
+  const paying = mayBePaid(followed) && same(content(state.draft), payment);
+  const draft = paying ? { ...state.draft, text: "" } : state.draft;
   return update({ ...state, draft }, id, { dismissed: payment.status });
 }
 

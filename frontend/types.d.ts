@@ -252,7 +252,7 @@ type PurchaseEvent =
   | { type: "ticked" }
   /** from the feed */
   | { type: "heard"; payment: Payment }
-  /** the answer to a poll; `payment` is null if there was none, `missing` if the server does not know it */
+  /** the answer to a poll; `payment` is null if there was none, `missing` if the server (or the feed) does not know it */
   | { type: "polled"; id: string; payment: Payment | null; missing: boolean }
   /** the result of going to a payment's message, or of reading it */
   | { type: "found"; id: string; found: Found }

@@ -69,6 +69,18 @@ test("a payment that the server does not know is missing, until it does", async 
   assert.equal(tab.status, "pending");
 });
 
+test("a remembered payment that the feed does not know (unpaid ones are deleted) is forgotten", async (context) => {
+  const { device, host } = await started(context, thenPosted);
+  const closed = device.open(host);
+  closed.type("hello");
+  closed.buyer.submit();
+  await until(() => closed.left);
+  const tab = device.open(host);
+  assert.equal(tab.claims.payments().length, 1);
+  tab.buyer.hear({ type: "error", code: "not_found", detail: "", payment_id: "pay-1" });
+  assert.deepEqual([tab.claims.payments(), tab.feed.ids, tab.card], [[], [], null]);
+});
+
 test("waking polls at once while there is something to wait for, and not after that", async (context) => {
   const { device, host, asked } = await started(context, pending);
   device.open(host).buyer.tell({ type: "woke" });

@@ -404,14 +404,13 @@ const TABLE = [
     ['save "hello" key-1', "disable sending", "no notice", "start key-1"],
   ],
   [
-    "by bank: and the refused payment has been read",
+    "by bank: and the refused payment has been read, though its money may still arrive",
     [...byBank, heard("failed"), submitted, started("pending", { id: "pay-2" })],
     [
       'save "hello" key-1 pay-2',
       "keep pay-2 opened",
-      "unwatch pay-1",
       "watch pay-2",
-      "forget pay-1",
+      "remember pay-1 returned, dismissed while failed",
       "remember pay-2 opened",
       "no card",
       `leave to ${URL}`,
@@ -423,12 +422,21 @@ const TABLE = [
     [
       'save "hello"',
       'fill "hello"',
-      "keep nothing",
-      "unwatch pay-1",
-      "forget pay-1",
+      "keep pay-1 returned, dismissed while failed",
+      "remember pay-1 returned, dismissed while failed",
       "no card",
       "focus",
     ],
+  ],
+  [
+    "by bank: money that arrives after a refusal was read is marked all the same",
+    [...byBank, heard("failed"), acted("dismiss"), heard("fulfilled")],
+    ['save ""', 'fill ""', "card: Your message is on the board", "read 7"],
+  ],
+  [
+    "by bank: a refund that was read is over",
+    [...byBank, heard("refunded"), acted("dismiss")],
+    ["keep nothing", "unwatch pay-1", "forget pay-1", "no card"],
   ],
   [
     "by bank: meanwhile another message can be bought, and both are remembered",
@@ -478,6 +486,11 @@ const TABLE = [
     "reopened: a refusal is told, and the text comes back",
     [opened({ kept: [stored("returned", { dismissed: "processing" })] }), heard("failed")],
     ['save "hello"', 'fill "hello"', "card: Your bank refused the payment"],
+  ],
+  [
+    "reopened: a refusal that was read is not told again, and the text does not come back",
+    [opened({ kept: [stored("returned", { dismissed: "failed" })] }), heard("failed")],
+    [],
   ],
   [
     "reopened: a late refusal does not end the intent of a new payment for the same text",

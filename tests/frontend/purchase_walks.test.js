@@ -76,7 +76,12 @@ class World {
   /** Time passes at Stripe and at banks. */
   progress() {
     /** @type {Partial<Record<PaymentStatus, PaymentStatus[]>>} */
-    const moves = { pending: ["expired"], processing: ["fulfilled", "failed"], fulfilled: ["refunded"] };
+    const moves = {
+      pending: ["expired"],
+      processing: ["fulfilled", "failed"],
+      failed: ["fulfilled"], // money that does arrive wins
+      fulfilled: ["refunded"],
+    };
     const known = this.pick([...this.payments.values()]);
     const status = known && this.pick(moves[known.status] ?? []);
     if (status) this.move(known.id, status);
