@@ -1,16 +1,28 @@
 """The board: reading its messages, and recording changes to it in one dense order."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import assert_never
+from datetime import datetime, timedelta
+from typing import Final, assert_never
 
 from sqlalchemy.engine import Connection
 
 from paidchat.domain import EntryKind, Gone, NotFound
-from paidchat.records import BoardChange, LogEntry, LogRecord, MessageRecord, PaymentRecord, Posted, Removed, Restored
-from paidchat.storage import queries
+from paidchat.records import (
+    BoardChange,
+    LogEntry,
+    LogRecord,
+    MessageRecord,
+    PaymentRecord,
+    Pins,
+    Posted,
+    Removed,
+    Restored,
+)
+from paidchat.storage import clock, queries
 from paidchat.storage.database import Database
 from paidchat.storage.tail import tail_of
+
+PINNED_MESSAGES: Final = 20  # shown on top at most
 
 
 def record(connection: Connection, changes: Sequence[BoardChange], now: datetime) -> list[int]:
@@ -53,9 +65,19 @@ def _message(seq: int, payment: PaymentRecord, now: datetime) -> MessageRecord:
         amount=payment.amount,
         currency=payment.currency,
         posted_at=now,
+        pinned_until=now + timedelta(seconds=payment.pinned_seconds) if payment.pinned_seconds else None,
         moderated=False,
         hidden=False,
     )
+
+
+def read_pins(connection: Connection) -> Pins:
+    """Return what is pinned now."""
+    now = clock.read(connection)
+    rows = queries.pinned_messages(connection, now, PINNED_MESSAGES + 1)
+    # Another one further down makes no difference when it ends: it is not counted.
+    ends_at = min((row.pinned_until for row in rows if row.pinned_until), default=None)
+    return Pins(messages=rows[:PINNED_MESSAGES], has_more=len(rows) > PINNED_MESSAGES, read_at=now, ends_at=ends_at)
 
 
 async def shown_message(database: Database, message_id: int) -> MessageRecord:

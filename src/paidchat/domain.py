@@ -14,6 +14,7 @@ from paidchat.pricing import Price
 #
 # DomainError
 # ├── InvalidText            the text or the author breaks a rule; .field and .message say which
+# ├── InvalidAmount          no tier has the amount of a payment
 # ├── IllegalMove            the payment's status does not allow this change
 # ├── NotFound               no such payment or message
 # ├── Gone                   the message was removed from the board; .reason says why
@@ -41,6 +42,10 @@ class InvalidText(DomainError):
         super().__init__(f"{field}: {message}")
         self.field = field
         self.message = message
+
+
+class InvalidAmount(DomainError):
+    """No tier has the amount of a payment. The text says which amounts there are."""
 
 
 class IllegalMove(DomainError):

@@ -28,6 +28,8 @@ class NewPayment:
     """A payment to insert. It holds the whole request to Stripe, which is sent only after this is stored.
 
     Attributes:
+        requested_amount: the amount that the client sent; None if it left the choice to the board.
+        pinned_seconds: how long its message will be pinned, as promised when it was started.
         client: a keyed hash of the client's address, for the rate limit.
         stripe_key: the Idempotency-Key of the request to Stripe.
         stripe_params: the parameters of that request.
@@ -39,6 +41,8 @@ class NewPayment:
     text: str
     author: str | None
     price: Price
+    requested_amount: int | None = None
+    pinned_seconds: int = 0
     created_at: datetime
     expires_at: datetime
     client: str
@@ -114,7 +118,12 @@ class PaymentMove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRecord:
-    """A message. `hidden`: moderated, or its payment refunded or disputed."""
+    """A message.
+
+    Attributes:
+        pinned_until: when its time on top ends, fixed when it was posted; None if it was never pinned.
+        hidden: moderated, or its payment refunded or disputed.
+    """
 
     id: int
     payment_id: str
@@ -123,8 +132,26 @@ class MessageRecord:
     amount: int
     currency: str
     posted_at: datetime
+    pinned_until: datetime | None
     moderated: bool
     hidden: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pins:
+    """What is pinned on top of the board.
+
+    Attributes:
+        messages: highest amount first, then newest.
+        has_more: whether more messages are pinned than these.
+        read_at: when this was so, by the database's clock.
+        ends_at: when the next pin ends that makes a difference to this; None if there is none.
+    """
+
+    messages: list[MessageRecord]
+    has_more: bool
+    read_at: datetime
+    ends_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

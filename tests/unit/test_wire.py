@@ -17,7 +17,15 @@ RFC_3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 def message_row(**changes: Any) -> Any:
     """A message's row, as the database returns it."""
-    columns = {"id": 7, "text": "Hi \U0001f600", "author": None, "amount": 100, "currency": "usd", "posted_at": NOW}
+    columns = {
+        "id": 7,
+        "text": "Hi \U0001f600",
+        "author": None,
+        "amount": 100,
+        "currency": "usd",
+        "posted_at": NOW,
+        "pinned_until": None,
+    }
     return SimpleNamespace(**{**columns, **changes})
 
 
@@ -57,7 +65,7 @@ def payment(now: datetime = NOW, **changes: Any) -> Any:
 
 
 def test_a_message_has_exactly_its_fields() -> None:
-    """A message is id, text, author, amount, currency and posted_at, and nothing else."""
+    """A message is id, text, author, amount, currency, posted_at and pinned_until, and nothing else."""
     assert decoded(wire.Message.of(message_row())) == {
         "id": 7,
         "text": "Hi \U0001f600",
@@ -65,6 +73,7 @@ def test_a_message_has_exactly_its_fields() -> None:
         "amount": 100,
         "currency": "usd",
         "posted_at": "2026-01-02T03:04:05.678900Z",
+        "pinned_until": None,
     }
 
 

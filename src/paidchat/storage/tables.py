@@ -94,6 +94,8 @@ class Payment(SQLModel, table=True):
     author: str | None = Field(default=None, sa_type=Text)
     amount: int  # minor units
     currency: str = Field(sa_type=Text)
+    requested_amount: int | None = None  # as the client sent it; NULL for the price, or if a program of 0002 started it
+    pinned_seconds: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # promised for its message
     created_at: datetime = Field(sa_type=UTCDateTime)
     expires_at: datetime = Field(sa_type=UTCDateTime)
     client: str = Field(sa_type=Text)  # a keyed hash of the client's address, for the rate limit
@@ -122,6 +124,12 @@ class Message(SQLModel, table=True):
     __tablename__ = "message"
     __table_args__ = (
         Index("message_shown", "id", sqlite_where=text("hidden = 0"), postgresql_where=text("NOT hidden")),
+        Index(
+            "message_pinned",
+            "pinned_until",
+            sqlite_where=text("pinned_until IS NOT NULL AND hidden = 0"),
+            postgresql_where=text("pinned_until IS NOT NULL AND NOT hidden"),
+        ),
     )
 
     id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
@@ -131,6 +139,8 @@ class Message(SQLModel, table=True):
     amount: int
     currency: str = Field(sa_type=Text)
     posted_at: datetime = Field(sa_type=UTCDateTime)
+    # `posted_at` plus the payment's `pinned_seconds`, or NULL. A trigger sets it for a program of revision 0002.
+    pinned_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
     moderated: bool = False
     hidden: bool = False  # moderated, or its payment refunded or disputed
 
