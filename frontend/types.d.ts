@@ -75,7 +75,8 @@ interface Problem {
   errors?: FieldError[];
 }
 
-type SnapshotFrame = Page & { type: "snapshot" };
+/** A server of an earlier version, beside a new one for a while, sends neither pins nor its time. */
+type SnapshotFrame = Page & { type: "snapshot"; pinned?: Message[]; now?: string };
 
 /** An entry of the log: each of these frames advances the cursor by one. */
 type EntryFrame =
@@ -87,7 +88,7 @@ type BoardFrame = SnapshotFrame | EntryFrame;
 
 type Frame =
   | BoardFrame
-  | { type: "resumed"; epoch: string; seq: number }
+  | { type: "resumed"; epoch: string; seq: number; now?: string }
   | { type: "payment.updated"; payment: Payment }
   | { type: "heartbeat"; seq: number }
   | { type: "error"; code: string; detail: string; payment_id?: string };

@@ -1,6 +1,7 @@
 """The board: reading its messages, and recording changes to it in one dense order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
@@ -13,12 +14,12 @@ from paidchat.records import (
     LogRecord,
     MessageRecord,
     PaymentRecord,
-    Pins,
     Posted,
     Removed,
     Restored,
 )
 from paidchat.storage import clock, queries
+from paidchat.storage.clock import RunningClock
 from paidchat.storage.database import Database
 from paidchat.storage.tail import tail_of
 
@@ -71,13 +72,23 @@ def _message(seq: int, payment: PaymentRecord, now: datetime) -> MessageRecord:
     )
 
 
-def read_pins(connection: Connection) -> Pins:
-    """Return what is pinned now."""
-    now = clock.read(connection)
-    rows = queries.pinned_messages(connection, now, PINNED_MESSAGES + 1)
-    # Another one further down makes no difference when it ends: it is not counted.
-    ends_at = min((row.pinned_until for row in rows if row.pinned_until), default=None)
-    return Pins(messages=rows[:PINNED_MESSAGES], has_more=len(rows) > PINNED_MESSAGES, read_at=now, ends_at=ends_at)
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """The pinned messages, highest amount first, then newest, as they were read; `clock` tells the time since then."""
+
+    messages: list[MessageRecord]
+    clock: RunningClock
+
+
+def read_pins(connection: Connection, most: int) -> Pins:
+    """Return what is pinned now: the first `most`."""
+    now = clock.start_clock(connection)
+    return Pins(queries.pinned_messages(connection, now.read_at, most), now)
+
+
+def next_end(messages: Iterable[MessageRecord]) -> datetime | None:
+    """Return when the first of these pins ends; None if none is pinned."""
+    return min((message.pinned_until for message in messages if message.pinned_until), default=None)
 
 
 async def shown_message(database: Database, message_id: int) -> MessageRecord:

@@ -138,23 +138,6 @@ class MessageRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pins:
-    """What is pinned on top of the board.
-
-    Attributes:
-        messages: highest amount first, then newest.
-        has_more: whether more messages are pinned than these.
-        read_at: when this was so, by the database's clock.
-        ends_at: when the next pin ends that makes a difference to this; None if there is none.
-    """
-
-    messages: list[MessageRecord]
-    has_more: bool
-    read_at: datetime
-    ends_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageState:
     """A message, and whether its payment was refunded or disputed."""
 

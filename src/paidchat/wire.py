@@ -5,11 +5,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import to_json
 
 from paidchat.domain import PAYABLE, PaymentStatus, Reason, is_open
 from paidchat.records import MessageRecord, PaymentRecord
 
 VERSION = 2  # of the shapes, in the ETags: after an upgrade that changes them, nobody keeps an old answer
+_NOW = b'"now":'
 
 
 class Shape(BaseModel):
@@ -23,6 +25,17 @@ class Shape(BaseModel):
     def encode(self) -> bytes:
         """Return the shape as JSON."""
         return self.model_dump_json().encode()
+
+
+def without_now(shape: Shape) -> bytes:
+    """Return the JSON of a shape whose last field is `now`, up to its value."""
+    body = shape.encode()
+    return body[: body.rindex(_NOW) + len(_NOW)]  # in a text, the quotes are escaped
+
+
+def with_now(start: bytes, now: datetime) -> bytes:
+    """Complete the JSON of such a shape."""
+    return start + to_json(now) + b"}"
 
 
 class Message(Shape):
@@ -152,6 +165,11 @@ class Snapshot(Shape):
     seq: int = Field(description="The cursor: the next entry has `seq` + 1.")
     messages: list[Message] = Field(description="The newest 50, oldest first.")
     has_more: bool = Field(description="Whether there are older messages.")
+    pinned: list[Message] = Field(
+        description="What is pinned on top: highest amount first, then newest, at most 20. Some may also be in "
+        "`messages`."
+    )
+    now: datetime = Field(description="The server's time, to count pins down from: RFC 3339, UTC.")
 
 
 class Resumed(Shape):
@@ -160,6 +178,7 @@ class Resumed(Shape):
     type: Literal["resumed"] = "resumed"
     epoch: str = Field(description="The cursor's epoch.")
     seq: int = Field(description="The cursor that was accepted: the next entry has `seq` + 1.")
+    now: datetime = Field(description="The server's time, to count pins down from: RFC 3339, UTC.")
 
 
 class MessagePosted(Shape):

@@ -85,8 +85,18 @@ SUCCESSES: Final[dict[str, Any]] = {
 
 # The feed's frames, by the name of their shape in `wire`.
 FRAMES: Final[dict[str, list[Json]]] = {
-    "Snapshot": [{"type": "snapshot", "epoch": EPOCH, "seq": 1027, "messages": [MESSAGE], "has_more": True}],
-    "Resumed": [{"type": "resumed", "epoch": EPOCH, "seq": 1020}],
+    "Snapshot": [
+        {
+            "type": "snapshot",
+            "epoch": EPOCH,
+            "seq": 1027,
+            "messages": [MESSAGE],
+            "has_more": True,
+            "pinned": [PINNED_MESSAGE],
+            "now": PINNED["now"],
+        }
+    ],
+    "Resumed": [{"type": "resumed", "epoch": EPOCH, "seq": 1020, "now": PINNED["now"]}],
     "MessagePosted": [{"type": "message.posted", "seq": 1024, "message": MESSAGE}],
     "MessageRemoved": [{"type": "message.removed", "seq": 1025, "message_id": 1024, "reason": "moderated"}],
     "MessageRestored": [{"type": "message.restored", "seq": 1026, "message": MESSAGE}],
