@@ -10,6 +10,8 @@ interface Message {
   amount: number;
   currency: string;
   posted_at: string;
+  /** when its time on top of the board ends; null if it was never pinned */
+  pinned_until: string | null;
 }
 
 type PaymentStatus = "pending" | "processing" | "fulfilled" | "failed" | "expired" | "refunded" | "disputed";
@@ -27,10 +29,16 @@ interface Payment {
   expires_at: string | null;
 }
 
+/** An amount to choose, ascending; the first is the price. */
+interface Tier {
+  amount: number;
+  pinned_seconds: number;
+}
+
 /** The response of `GET /api/board`. */
 interface BoardInfo {
   title: string;
-  price: { amount: number; currency: string };
+  price: { amount: number; currency: string; tiers: Tier[] };
   tax_behavior: "exclusive" | "inclusive" | null;
   max_text_length: number;
   max_author_length: number;
@@ -67,7 +75,8 @@ interface Problem {
   errors?: FieldError[];
 }
 
-type SnapshotFrame = Page & { type: "snapshot" };
+/** A server of an earlier version, beside a new one for a while, sends neither pins nor its time. */
+type SnapshotFrame = Page & { type: "snapshot"; pinned?: Message[]; now?: string };
 
 /** An entry of the log: each of these frames advances the cursor by one. */
 type EntryFrame =
@@ -79,7 +88,7 @@ type BoardFrame = SnapshotFrame | EntryFrame;
 
 type Frame =
   | BoardFrame
-  | { type: "resumed"; epoch: string; seq: number }
+  | { type: "resumed"; epoch: string; seq: number; now?: string }
   | { type: "payment.updated"; payment: Payment }
   | { type: "heartbeat"; seq: number }
   | { type: "error"; code: string; detail: string; payment_id?: string };
