@@ -2,10 +2,10 @@
 
 import random
 import time
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from paidchat.board import PINNED_MESSAGES, Pins
 from paidchat.feed import pinned

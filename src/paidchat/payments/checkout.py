@@ -4,10 +4,11 @@ import hashlib
 import math
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from msgspec import structs
 from sqlalchemy.engine import Connection
 
 from paidchat.clients import client_id
@@ -173,7 +174,7 @@ class Checkout:
         return tier
 
     def _new_payment(self, wanted: _Wanted, tier: Tier, now: datetime) -> NewPayment:
-        payment_id, price = str(uuid.uuid4()), replace(self._settings.price, amount=tier.amount)
+        payment_id, price = str(uuid.uuid4()), structs.replace(self._settings.price, amount=tier.amount)
         lasts = session_length(timedelta(minutes=self._settings.checkout_minutes))
         session_expires_at = self._sessions.expiry(now, lasts)  # by Stripe's clock
         return NewPayment(
