@@ -1,225 +1,163 @@
-/** Buying a message: from the draft to checkout, and from there to the message on the board. */
+/** Buying a message: passes events to purchase.js, and performs the effects that come back. */
 
-import { PaymentCard } from "./card.js";
-import { checkOut } from "./checkout.js";
-import { Composer } from "./composer.js";
-import { abandonIntent, clearPosted, content, draftFrom, refill, same } from "./draft.js";
-import { cardFor, followedFrom, isForgettable, isSpent, mayBePaid } from "./payment.js";
+import { ProblemError } from "./api.js";
+import { randomUuid, requestPayment } from "./checkout.js";
+import { draftFrom } from "./draft.js";
+import { storedFrom } from "./payment.js";
+import { noPurchase, reduce } from "./purchase.js";
 import { Tracker } from "./tracker.js";
 
 const LEAVING_MS = 15_000; // if the browser has not reached checkout by then, the button works again
 
-/** Keeps the draft and the payment of this tab. */
+/** Connects the purchase with the form, the card, the stores, the feed and the API. */
 export class Buyer {
-  /** @type {Draft} */
-  #draft;
-  #composer;
-  #card;
+  #purchase = noPurchase();
   #tracker;
-  /** @type {string | null} */
-  #arriving = null; // the payment whose message is being or has been scrolled to
-  /** @type {string | null} */
-  #refilled = null; // the payment whose text was put back into the form
   #parts;
 
   /** @param {BuyerParts} parts */
   constructor(parts) {
-    const { api, feed, announce } = parts;
     this.#parts = parts;
-    this.#draft = draftFrom(parts.tab.read("draft"));
-    this.#composer = new Composer({ onInput: (typed) => this.#type(typed), onSubmit: () => void this.#pay() });
-    this.#card = new PaymentCard({ onAction: (action) => this.#act(action), announce });
-    this.#tracker = new Tracker({ api, feed, onChange: (followed) => this.#show(followed) });
-    this.#composer.fill(this.#draft);
+    this.#tracker = new Tracker({ api: parts.api, later: parts.later, onAnswer: (answer) => this.tell(answer) });
   }
 
-  /** @param {BoardInfo} info */
-  configure(info) {
-    this.#composer.configure(info);
+  /** @param {Pick<Stored, "id" | "stage"> | null} back what the URL says if the buyer came back from checkout */
+  open(back) {
+    const { tab, claims } = this.#parts;
+    const [draft, own] = [draftFrom(tab.read("draft")), storedFrom(tab.read("payment"))];
+    this.tell({ type: "opened", draft, own, kept: claims.payments(), back });
   }
 
-  /**
-   * The page was opened, or restored from the back-forward cache.
-   *
-   * @param {{ id: string, stage: Stage } | null} back what the URL says if the buyer came back from checkout
-   */
-  arrive(back) {
-    this.#composer.hold("sending", false);
-    const followed = back ? { ...back, since: Date.now() } : followedFrom(this.#parts.tab.read("payment"));
-    if (!followed) return;
-    if (back?.stage === "cancelled") {
-      this.#parts.notice.show("Payment cancelled, nothing was charged. Your text is kept.");
-    }
-    this.#tracker.follow(followed.id, followed.stage, followed.since);
-  }
-
-  /** @param {Payment} payment from the feed */
-  hear(payment) {
-    this.#tracker.hear(payment);
-  }
-
-  /** The page became visible again. */
-  wake() {
-    this.#tracker.wake();
-  }
-
-  /** Called every now and then, because the card changes with time. */
-  refresh() {
-    this.#card.render(cardFor(this.#tracker.followed, Date.now()));
-  }
-
-  /** @param {{ text: string, author: string }} typed */
-  #type(typed) {
-    this.#keep({ ...this.#draft, ...typed });
-    const { followed } = this.#tracker;
-    if (followed?.payment?.status === "fulfilled" && typed.text !== "") this.#forget();
-    else this.#holdBack(followed);
-  }
-
-  async #pay() {
-    this.#parts.notice.hide();
-    this.#composer.hold("sending", true);
-    const save = (/** @type {Draft} */ draft) => this.#keep(draft);
+  /** The pay button was pressed. */
+  submit() {
     try {
-      const outcome = await checkOut({ api: this.#parts.api, draft: this.#draft, save });
-      if (outcome.kind !== "go") this.#composer.hold("sending", false);
-      this.#goOn(outcome);
+      this.tell({ type: "submitted", key: randomUuid() });
     } catch (error) {
-      this.#composer.hold("sending", false);
-      this.#goOn({ kind: "broken" });
-      console.error(error);
+      this.#fail(error);
     }
   }
 
-  /** @param {Outcome} outcome */
-  #goOn(outcome) {
-    const again = { label: "Try again", act: () => void this.#pay() };
-    const { notice } = this.#parts;
-    switch (outcome.kind) {
-      case "go":
-        this.#leave(outcome.payment, outcome.url);
+  /** @param {Frame} frame from the feed */
+  hear(frame) {
+    switch (frame.type) {
+      case "payment.updated":
+        this.tell({ type: "heard", payment: frame.payment });
         break;
-      case "known":
-        this.#tracker.follow(outcome.payment.id, "returned");
-        this.#tracker.hear(outcome.payment);
+      case "message.removed": // a refund or dispute changes the payment as well
+        if (frame.reason === "moderated") this.tell({ type: "moderated", messageId: frame.message_id });
         break;
-      case "invalid":
-        if (!this.#composer.showErrors(outcome.errors)) notice.show(outcome.detail, { tone: "error" });
+      case "message.restored":
+        this.tell({ type: "restored", messageId: frame.message.id });
         break;
-      case "limited":
-        this.#composer.hold("limited", true);
-        setTimeout(() => this.#composer.hold("limited", false), outcome.waitMs);
-        notice.show("Too many payments were started from here. You can try again in", { tone: "error", ...outcome });
-        break;
-      case "down":
-        notice.show("The payment service can’t be reached right now. Nothing was charged; your text is kept.", {
-          tone: "error",
-          action: again,
-        });
-        break;
-      case "unanswered":
-        notice.show("The board did not respond. Nothing was charged, and it is safe to try again.", {
-          tone: "error",
-          action: again,
-        });
-        break;
-      case "broken":
-        notice.show("This page ran into an error and couldn’t open checkout. Your text is kept, and trying again won’t charge you twice.", {
-          tone: "error",
-          action: again,
-        });
+      case "error":
+        if (frame.code !== "not_found" || frame.payment_id === undefined) return;
+        this.tell({ type: "polled", id: frame.payment_id, payment: null, missing: true });
     }
   }
 
-  /**
-   * @param {Payment} payment
-   * @param {string} url
-   */
-  #leave(payment, url) {
-    const { followed } = this.#tracker;
-    if (followed && followed.id !== payment.id && mayBePaid(followed)) this.#parts.claims.await(followed.id);
-    this.#parts.tab.write("payment", { id: payment.id, stage: "opened", since: Date.now() });
-    setTimeout(() => this.#composer.hold("sending", false), LEAVING_MS);
-    location.assign(url);
+  /** Another tab changed what the device remembers. */
+  share() {
+    this.tell({ type: "shared", kept: this.#parts.claims.payments() });
   }
 
-  /** @param {Followed | null} followed */
-  #show(followed) {
-    this.refresh();
-    this.#holdBack(followed);
-    if (!followed) return;
-    const { id, stage, since, payment, missing } = followed;
-    if (this.#arriving !== id) this.#parts.tab.write("payment", missing ? null : { id, stage, since });
-    if (isForgettable(followed)) this.#forget();
-    if (!payment) return;
-    if (stage === "cancelled" && payment.status !== "pending") this.#parts.notice.hide();
-    if (isSpent(payment.status)) this.#keep(abandonIntent(this.#draft, payment));
-    if (payment.status === "fulfilled") void this.#arriveAt(payment);
-    else if (stage === "cancelled" || (isSpent(payment.status) && payment.message_id === null)) this.#refill(payment);
+  /** @param {PurchaseEvent} event */
+  tell(event) {
+    const [purchase, effects] = reduce(this.#purchase, event, { now: Date.now(), chance: Math.random() });
+    this.#purchase = purchase;
+    for (const effect of effects) this.#perform(effect);
   }
 
-  /**
-   * Disables the button while a payment for the same text may be in progress, so that nobody pays twice.
-   *
-   * @param {Followed | null} followed
-   */
-  #holdBack(followed) {
-    const match = !followed?.payment || same(content(this.#draft), followed.payment);
-    this.#composer.hold("held", followed !== null && mayBePaid(followed) && match);
-  }
-
-  /** @param {Payment} payment fulfilled */
-  async #arriveAt(payment) {
-    if (this.#arriving === payment.id || payment.message_id === null) return;
-    this.#arriving = payment.id;
-    this.#keepAndFill(clearPosted(this.#draft, payment));
-    const found = await this.#parts.goTo(payment.message_id, !this.#composer.focused);
-    if (found.kind === "failed") {
-      this.#arriving = null; // the feed reports the payment again after reconnecting
-      return;
+  /** @param {PurchaseEffect} effect */
+  #perform(effect) {
+    const { tab, claims, feed, composer, card, notice, later } = this.#parts;
+    switch (effect.type) {
+      case "save":
+        return tab.write("draft", effect.draft);
+      case "fill":
+        return composer.fill(effect.draft);
+      case "keep":
+        return tab.write("payment", effect.stored);
+      case "remember":
+        return claims.remember(effect.stored);
+      case "forget":
+        return claims.forget(effect.id);
+      case "watch":
+        return feed.watch(effect.id);
+      case "unwatch":
+        this.#tracker.stop(effect.id);
+        return feed.unwatch(effect.id);
+      case "poll":
+        return this.#tracker.poll(effect.id, effect.delayMs);
+      case "hold":
+        return composer.hold(effect.reason, effect.on);
+      case "card":
+        return card.render(effect.card);
+      case "notice":
+        return effect.notice ? this.#say(effect.notice) : notice.hide();
+      case "correct":
+        if (!composer.showErrors(effect.errors)) notice.show(effect.detail, { tone: "error" });
+        return undefined;
+      case "start":
+        return void this.#start(effect.intent);
+      case "leave":
+        later(() => this.tell({ type: "stayed" }), LEAVING_MS);
+        return this.#parts.onLeave(effect.url);
+      case "wait":
+        return void later(() => this.tell({ type: "waited" }), effect.waitMs);
+      case "highlight":
+        return void this.#find(effect.id, this.#parts.goTo(effect.messageId, !composer.focused));
+      case "read":
+        return void this.#find(effect.id, this.#read(effect.messageId));
+      case "mark":
+        return claims.add(effect.message);
+      case "show":
+        return void this.#parts.goTo(effect.messageId, true);
+      case "copy":
+        return this.#parts.onCopy(effect.messageId);
+      case "focus":
+        return composer.focus();
     }
-    this.#parts.tab.write("payment", null);
-    if (found.kind === "shown") this.#parts.claims.add(found.message);
-    else if (this.#tracker.followed?.id === payment.id) this.#tracker.markRemoved();
+  }
+
+  /** @param {NoticeWords} words */
+  #say({ text, tone, retry, waitMs }) {
+    const action = retry && { action: { label: "Try again", act: () => this.submit() } };
+    this.#parts.notice.show(text, { tone, ...action, ...(waitMs !== undefined && { waitMs }) });
+  }
+
+  /** @param {Intent} intent */
+  async #start(intent) {
+    try {
+      this.tell(await requestPayment({ api: this.#parts.api, intent }));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** @param {unknown} error of the page itself, between the button and checkout */
+  #fail(error) {
+    console.error(error);
+    this.tell({ type: "refused", refusal: { kind: "broken" } });
   }
 
   /**
-   * Only once per payment, so that a buyer can then clear the text box.
-   *
-   * @param {Payment} payment
+   * @param {string} id of the payment
+   * @param {Promise<Found>} finding
    */
-  #refill(payment) {
-    if (this.#refilled === payment.id) return;
-    this.#refilled = payment.id;
-    this.#keepAndFill(refill(this.#draft, payment));
+  async #find(id, finding) {
+    this.tell({ type: "found", id, found: await finding });
   }
 
-  /** @param {Action} action on the payment card */
-  #act(action) {
-    const payment = this.#tracker.followed?.payment;
-    const messageId = payment?.message_id ?? null;
-    if (action === "show" && messageId !== null) void this.#parts.goTo(messageId, true);
-    if (action === "copy" && messageId !== null) this.#parts.onCopy(messageId);
-    if (action === "dismiss" || action === "retry") this.#forget();
-    if (action !== "retry") return;
-    if (payment) this.#keepAndFill(refill(this.#draft, payment));
-    this.#composer.focus();
-  }
-
-  #forget() {
-    this.#tracker.forget();
-    this.#parts.tab.write("payment", null);
-  }
-
-  /** @param {Draft} draft */
-  #keep(draft) {
-    this.#draft = draft;
-    this.#parts.tab.write("draft", draft);
-  }
-
-  /** @param {Draft} draft */
-  #keepAndFill(draft) {
-    this.#keep(draft);
-    this.#composer.fill(draft);
+  /**
+   * @param {number} messageId
+   * @returns {Promise<Found>}
+   */
+  async #read(messageId) {
+    try {
+      return { kind: "shown", message: await this.#parts.api.message(messageId) };
+    } catch (error) {
+      const status = error instanceof ProblemError ? error.status : 0;
+      return { kind: status === 410 ? "removed" : status === 404 ? "unknown" : "failed" };
+    }
   }
 }

@@ -1,49 +1,28 @@
-/** Starting a checkout: turns a draft into the URL to send the buyer to. Retries use the same payment. */
+/** Requesting a payment: sends an intent, and says what became of it. Retries use the same payment. */
 
-import { isWebAddress } from "./address.js";
 import { NoAnswerError, ProblemError } from "./api.js";
-import { abandonIntent, intend } from "./draft.js";
-import { isSpent } from "./payment.js";
 
 const IN_PROGRESS_MS = 35_000; // the server gives up an attempt that died after 30 s
 const IN_PROGRESS_STEP_MS = 1_000;
 const LIMITED_MS = 30_000; // if the server does not say how long
 
 /**
- * Starts the checkout of a draft. If its intent has already ended without a post (expired, failed, refunded), it is
- * replaced by a new one, once.
+ * Requests the payment of an intent; waits while an earlier request for it is in progress.
  *
  * @param {object} options
  * @param {Pick<import("./api.js").Api, "createPayment">} options.api
- * @param {Draft} options.draft
- * @param {(draft: Draft) => void} options.save called **before** an intent is sent, so that a reload keeps its key
+ * @param {Intent} options.intent
  * @param {() => string} [options.newKey]
  * @param {(ms: number) => Promise<void>} [options.sleep]
- * @returns {Promise<Outcome>}
+ * @returns {Promise<StartEvent>}
  */
-export async function checkOut({ api, draft, save, newKey = randomUuid, sleep = wait }) {
-  for (let left = 2; left > 0; left -= 1) {
-    const intended = intend(draft, newKey);
-    save(intended);
-    const outcome = await tryIntent(api, intended.intent, sleep);
-    if (outcome !== "spent") return outcome;
-    draft = abandonIntent(intended, intended.intent);
-  }
-  return { kind: "unanswered" };
-}
-
-/**
- * @param {Pick<import("./api.js").Api, "createPayment">} api
- * @param {Intent} intent
- * @param {(ms: number) => Promise<void>} sleep
- */
-async function tryIntent(api, intent, sleep) {
+export async function requestPayment({ api, intent, newKey = randomUuid, sleep = wait }) {
   for (let waited = 0; ; ) {
     try {
-      return readPayment(await api.createPayment(intent, intent.key));
+      return { type: "started", payment: await api.createPayment(intent, intent.key), key: newKey() };
     } catch (error) {
       const inProgress = error instanceof ProblemError && error.code === "idempotency_in_progress";
-      if (!inProgress || waited >= IN_PROGRESS_MS) return readError(error);
+      if (!inProgress || waited >= IN_PROGRESS_MS) return { type: "refused", refusal: readError(error, newKey) };
       const pause = Math.max(error.retryAfterMs ?? 0, IN_PROGRESS_STEP_MS);
       await sleep(pause);
       waited += pause;
@@ -52,24 +31,14 @@ async function tryIntent(api, intent, sleep) {
 }
 
 /**
- * @param {Payment} payment
- * @returns {Outcome | "spent"}
- */
-function readPayment(payment) {
-  if (isSpent(payment.status)) return "spent";
-  if (payment.status !== "pending") return { kind: "known", payment };
-  const url = payment.checkout_url;
-  return url && isWebAddress(url) ? { kind: "go", url, payment } : { kind: "down" };
-}
-
-/**
  * @param {unknown} error
- * @returns {Outcome | "spent"}
+ * @param {() => string} newKey
+ * @returns {Refusal}
  */
-function readError(error) {
+function readError(error, newKey) {
   if (error instanceof NoAnswerError) return { kind: "unanswered" };
   if (!(error instanceof ProblemError)) throw error;
-  if (error.code === "idempotency_conflict") return "spent"; // the key was used with other content
+  if (error.code === "idempotency_conflict") return { kind: "conflict", key: newKey() };
   if (error.code === "payment_provider_unavailable") return { kind: "down" };
   if (error.status === 429) return { kind: "limited", waitMs: error.retryAfterMs ?? LIMITED_MS };
   if (error.status !== 422 && error.status !== 413) return { kind: "unanswered" };

@@ -1,23 +1,20 @@
-/** The claims: which messages were paid for on this device, and which payments of this tab may still become one. */
+/** The claims: which messages were paid for on this device, and which payments may still become one. */
 
-import { isSpent } from "./payment.js";
+import { storedFrom } from "./payment.js";
 
-const MOST = 500;
+const MOST_MINE = 500;
+const MOST_PAYMENTS = 15; // the feed watches 16, one of which may be new
 
-/** Stores own messages on the device, and pending payments in the tab. */
+/** Stores both on the device. Tabs share them, so every change starts from what is stored. */
 export class Claims {
   /** @type {Own[]} */
   #mine = [];
-  /** @type {Set<string>} */
-  #awaited;
   #parts;
 
   /** @param {ClaimsParts} parts */
   constructor(parts) {
     this.#parts = parts;
     this.#read();
-    this.#awaited = new Set(listIn(parts.tab.read("awaited")).filter((id) => typeof id === "string"));
-    for (const id of this.#awaited) parts.feed.watch(id);
   }
 
   /** @param {Message} message */
@@ -27,9 +24,9 @@ export class Claims {
 
   /** @param {Message} message paid for on this device */
   add(message) {
-    this.#read(); // another tab may have added its own
+    this.#read();
     if (!this.isMine(message)) this.#mine.push({ id: message.id, posted_at: message.posted_at });
-    this.#parts.device.write("mine", this.#mine.slice(-MOST));
+    this.#parts.device.write("mine", this.#mine.slice(-MOST_MINE));
     this.reread();
   }
 
@@ -39,39 +36,21 @@ export class Claims {
     this.#parts.onChange();
   }
 
-  /**
-   * The buyer starts another payment before this one's message has arrived.
-   *
-   * @param {string} paymentId
-   */
-  await(paymentId) {
-    this.#awaited.add(paymentId);
-    this.#parts.feed.watch(paymentId);
-    this.#keepAwaited();
+  /** @returns {Stored[]} payments whose message has not been marked yet, oldest first */
+  payments() {
+    return listIn(this.#parts.device.read("payments")).flatMap((value) => storedFrom(value) ?? []);
   }
 
-  /** @param {Payment} payment from the feed */
-  async hear(payment) {
-    if (!this.#awaited.has(payment.id)) return;
-    if (isSpent(payment.status)) this.#settle(payment.id);
-    if (payment.status !== "fulfilled" || payment.message_id === null) return;
-    try {
-      this.add(await this.#parts.api.message(payment.message_id));
-      this.#settle(payment.id);
-    } catch {
-      // already removed, or no network: the feed reports the payment again after the next connect
-    }
+  /** @param {Stored} payment to remember; replaces what was remembered about it */
+  remember(payment) {
+    const others = this.payments().filter(({ id }) => id !== payment.id);
+    this.#parts.device.write("payments", [...others, payment].slice(-MOST_PAYMENTS));
   }
 
   /** @param {string} paymentId */
-  #settle(paymentId) {
-    this.#awaited.delete(paymentId);
-    this.#parts.feed.unwatch(paymentId);
-    this.#keepAwaited();
-  }
-
-  #keepAwaited() {
-    this.#parts.tab.write("awaited", [...this.#awaited]);
+  forget(paymentId) {
+    const others = this.payments().filter(({ id }) => id !== paymentId);
+    this.#parts.device.write("payments", others);
   }
 
   #read() {

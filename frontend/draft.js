@@ -40,14 +40,17 @@ export function intend(draft, newKey) {
 }
 
 /**
- * The draft after an intent ended without a post: paying for the same content again needs a new intent.
+ * The draft after an intent ended without a post: paying for the same content again needs a new intent. An intent that is
+ * known to belong to another payment for the same content stays.
  *
  * @param {Draft} draft
- * @param {Content} ended what the intent was for
+ * @param {Payment} ended
  * @returns {Draft}
  */
 export function abandonIntent(draft, ended) {
-  return draft.intent && same(draft.intent, ended) ? { ...draft, intent: null } : draft;
+  const { intent } = draft;
+  if (!intent || !same(intent, ended)) return draft;
+  return intent.payment === undefined || intent.payment === ended.id ? { ...draft, intent: null } : draft;
 }
 
 /**

@@ -4,7 +4,9 @@ import { messageInHash, permalink, readReturn, withoutReturn } from "./address.j
 import { Api } from "./api.js";
 import { backoff } from "./backoff.js";
 import { Buyer } from "./buyer.js";
+import { PaymentCard } from "./card.js";
 import { Claims } from "./claims.js";
+import { Composer } from "./composer.js";
 import { Feed } from "./feed.js";
 import { key, Memory } from "./memory.js";
 import { Notice } from "./notice.js";
@@ -27,17 +29,25 @@ const page = new PageFrame({
 const announce = (words) => page.announce(words);
 const notice = new Notice(announce);
 const feed = new Feed({ location, onFrame: hear, onIndicator: showConnection, isOnline: () => navigator.onLine });
-const claims = new Claims({ api, feed, tab, device, onChange: () => reader.refresh() });
+const claims = new Claims({ device, onChange: () => reader.refresh() });
 const reader = new Reader({ api, page, notice, isMine: (message) => claims.isMine(message), onCopy: copyLink });
+const composer = new Composer({
+  onInput: (typed) => buyer.tell({ type: "typed", ...typed }),
+  onSubmit: () => buyer.submit(),
+});
+const card = new PaymentCard({ onAction: (action) => buyer.tell({ type: "acted", action }), announce });
 const buyer = new Buyer({
   api,
   feed,
   tab,
   claims,
+  composer,
+  card,
   notice,
-  announce,
   goTo: (id, focus) => reader.goTo({ id, mark: "highlight", focus }),
   onCopy: copyLink,
+  onLeave: (url) => location.assign(url),
+  later: (act, ms) => setTimeout(act, ms),
 });
 let configured = false;
 let saidBroken = false;
@@ -53,7 +63,7 @@ function start() {
   if (back) history.replaceState(history.state, "", withoutReturn(location));
   history.scrollRestoration = "manual"; // the list is still empty when the browser would restore the scroll position
   void configure();
-  buyer.arrive(back);
+  buyer.open(back);
   if (!back) void followHash();
   feed.start();
   setInterval(tick, TICK_MS);
@@ -63,6 +73,7 @@ function start() {
   addEventListener("pagehide", () => feed.suspend());
   addEventListener("pageshow", (event) => event.persisted && comeBack());
   addEventListener("storage", (event) => event.key === key("mine") && claims.reread());
+  addEventListener("storage", (event) => event.key === key("payments") && buyer.share());
   document.addEventListener("visibilitychange", () => !document.hidden && wake());
   document.documentElement.dataset["page"] = "started"; // floor.js looks for it
 }
@@ -96,7 +107,7 @@ async function configure(attempt = 0) {
   }
   configured = true;
   page.configure(info, tab.read("banner") === "closed");
-  buyer.configure(info);
+  composer.configure(info);
 }
 
 /** @param {Frame} frame */
@@ -108,11 +119,8 @@ function hear(frame) {
     case "message.restored":
     case "message.withheld":
       reader.receive(frame);
-      break;
-    case "payment.updated":
-      buyer.hear(frame.payment);
-      void claims.hear(frame.payment);
   }
+  buyer.hear(frame);
 }
 
 /** @param {Indicator} indicator */
@@ -125,13 +133,15 @@ function showConnection(indicator) {
 function wake() {
   if (!configured) void configure();
   feed.wake();
-  buyer.wake();
+  buyer.tell({ type: "woke" });
   tick();
 }
 
 /** The page was restored from the back-forward cache, for example because the buyer pressed Back at checkout. */
 function comeBack() {
-  buyer.arrive(null);
+  buyer.share(); // nothing reported what other tabs did meanwhile
+  claims.reread();
+  buyer.tell({ type: "came back" });
   wake();
 }
 
@@ -142,7 +152,7 @@ function tryNow() {
 
 function tick() {
   reader.refresh();
-  buyer.refresh();
+  buyer.tell({ type: "ticked" });
 }
 
 async function followHash() {

@@ -1,4 +1,4 @@
-/** The payment that this tab follows, and the text of its card. Pure; card.js draws it. */
+/** A payment as the page follows it, and the text of its card. Pure; card.js draws it. */
 
 import { backoff } from "./backoff.js";
 import { clip } from "./text.js";
@@ -16,19 +16,32 @@ const QUOTE_LENGTH = 60;
  * @returns {Followed}
  */
 export function follow(id, stage, since) {
-  return { id, stage, since, payment: null, missing: false, removed: false };
+  return {
+    id,
+    stage,
+    since,
+    dismissed: null,
+    role: "own",
+    payment: null,
+    missing: false,
+    removed: false,
+    arrival: "none",
+    refilled: false,
+    asked: 0,
+  };
 }
 
 /**
- * The payment that this tab stored as the one it follows; null if there is none, or something else is stored.
+ * What the tab or the device stored about a payment; null if there is none, or something else is stored.
  *
- * @param {any} stored
- * @returns {{ id: string, stage: Stage, since: number } | null}
+ * @param {any} value
+ * @returns {Stored | null}
  */
-export function followedFrom(stored) {
-  if (typeof stored?.id !== "string" || typeof stored.since !== "number") return null;
-  const { id, stage, since } = stored;
-  return stage === "opened" || stage === "returned" || stage === "cancelled" ? { id, stage, since } : null;
+export function storedFrom(value) {
+  if (typeof value?.id !== "string" || typeof value.since !== "number") return null;
+  const { id, stage, since, dismissed } = value;
+  if (stage !== "opened" && stage !== "returned" && stage !== "cancelled") return null;
+  return { id, stage, since, dismissed: Object.hasOwn(CARDS, dismissed) ? dismissed : null };
 }
 
 /**

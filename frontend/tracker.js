@@ -1,15 +1,11 @@
-/** The tracker: follows one payment over the feed and by polling the server. */
+/** The tracker: asks the server for payments, now or later. Polling also makes the server ask Stripe. */
 
 import { ProblemError } from "./api.js";
-import { follow, pollDelay, told } from "./payment.js";
 
-/** Follows the payment of this tab. Polling is not just a fallback: it makes the server ask Stripe. */
+/** Polls payments by id; at most one poll of each is planned. */
 export class Tracker {
-  /** @type {Followed | null} */
-  #followed = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
-  #asked = 0;
+  /** @type {Map<string, ReturnType<typeof setTimeout>>} */
+  #planned = new Map();
   #parts;
 
   /** @param {TrackerParts} parts */
@@ -17,73 +13,31 @@ export class Tracker {
     this.#parts = parts;
   }
 
-  get followed() {
-    return this.#followed;
-  }
-
   /**
-   * Follows this payment instead of any other.
-   *
    * @param {string} id
-   * @param {Stage} stage
-   * @param {number} [since] when the stage was entered
+   * @param {number} delayMs
    */
-  follow(id, stage, since = Date.now()) {
-    const known = this.#followed?.id === id ? this.#followed.payment : null;
-    this.forget();
-    this.#asked = 0;
-    this.#parts.feed.watch(id);
-    this.#change({ ...follow(id, stage, since), payment: known });
-    void this.#ask();
+  poll(id, delayMs) {
+    this.stop(id);
+    if (delayMs === 0) void this.#ask(id);
+    else this.#planned.set(id, this.#parts.later(() => void this.#ask(id), delayMs));
   }
 
-  forget() {
-    clearTimeout(this.#timer);
-    if (!this.#followed) return;
-    this.#parts.feed.unwatch(this.#followed.id);
-    this.#change(null);
+  /** @param {string} id */
+  stop(id) {
+    clearTimeout(this.#planned.get(id));
+    this.#planned.delete(id);
   }
 
-  /** @param {Payment} payment from the feed or the API; ignored unless it is the followed one */
-  hear(payment) {
-    if (this.#followed?.id === payment.id) this.#change(told(this.#followed, payment));
-  }
-
-  /** The payment's message turned out to be off the board. */
-  markRemoved() {
-    if (this.#followed) this.#change({ ...this.#followed, removed: true });
-  }
-
-  /** The page became visible again: asks now if there is anything to wait for. */
-  wake() {
-    if (this.#followed && pollDelay(this.#followed, 0) !== null) void this.#ask();
-  }
-
-  async #ask() {
-    clearTimeout(this.#timer);
-    const id = this.#followed?.id;
-    if (!id) return;
-    let payment;
+  /** @param {string} id */
+  async #ask(id) {
+    let payment = null;
+    let missing = false;
     try {
       payment = await this.#parts.api.payment(id);
     } catch (error) {
-      const missing = error instanceof ProblemError && error.status === 404;
-      if (this.#followed?.id === id) this.#change({ ...this.#followed, missing });
+      missing = error instanceof ProblemError && error.status === 404;
     }
-    if (payment) this.hear(payment);
-    if (this.#followed?.id === id) this.#askAgain(this.#followed);
-  }
-
-  /** @param {Followed} followed */
-  #askAgain(followed) {
-    const delay = pollDelay(followed, this.#asked++);
-    clearTimeout(this.#timer);
-    if (delay !== null) this.#timer = setTimeout(() => void this.#ask(), delay);
-  }
-
-  /** @param {Followed | null} followed */
-  #change(followed) {
-    this.#followed = followed;
-    this.#parts.onChange(followed);
+    this.#parts.onAnswer({ type: "polled", id, payment, missing });
   }
 }

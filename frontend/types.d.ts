@@ -10,6 +10,8 @@ interface Message {
   amount: number;
   currency: string;
   posted_at: string;
+  /** when its time on top of the board ends; null if it was never pinned */
+  pinned_until: string | null;
 }
 
 type PaymentStatus = "pending" | "processing" | "fulfilled" | "failed" | "expired" | "refunded" | "disputed";
@@ -27,10 +29,16 @@ interface Payment {
   expires_at: string | null;
 }
 
+/** An amount to choose, ascending; the first is the price. */
+interface Tier {
+  amount: number;
+  pinned_seconds: number;
+}
+
 /** The response of `GET /api/board`. */
 interface BoardInfo {
   title: string;
-  price: { amount: number; currency: string };
+  price: { amount: number; currency: string; tiers: Tier[] };
   tax_behavior: "exclusive" | "inclusive" | null;
   max_text_length: number;
   max_author_length: number;
@@ -67,7 +75,8 @@ interface Problem {
   errors?: FieldError[];
 }
 
-type SnapshotFrame = Page & { type: "snapshot" };
+/** A server of an earlier version, beside a new one for a while, sends neither pins nor its time. */
+type SnapshotFrame = Page & { type: "snapshot"; pinned?: Message[]; now?: string };
 
 /** An entry of the log: each of these frames advances the cursor by one. */
 type EntryFrame =
@@ -79,7 +88,7 @@ type BoardFrame = SnapshotFrame | EntryFrame;
 
 type Frame =
   | BoardFrame
-  | { type: "resumed"; epoch: string; seq: number }
+  | { type: "resumed"; epoch: string; seq: number; now?: string }
   | { type: "payment.updated"; payment: Payment }
   | { type: "heartbeat"; seq: number }
   | { type: "error"; code: string; detail: string; payment_id?: string };
@@ -143,7 +152,7 @@ interface Connection {
 
 type Indicator = "connecting" | "live" | "reconnecting" | "offline" | "refused";
 
-// --- buying (draft.js, checkout.js, payment.js) -----------------------------------------------------
+// --- buying (draft.js, payment.js, purchase.js) -----------------------------------------------------
 
 /** A message's content: as typed in a draft, elsewhere as the server stores it. */
 interface Content {
@@ -157,6 +166,8 @@ interface Content {
  */
 interface Intent extends Content {
   key: string;
+  /** the payment's id, once the server has sent it */
+  payment?: string;
 }
 
 interface Draft {
@@ -166,36 +177,137 @@ interface Draft {
   intent: Intent | null;
 }
 
-/** The result of starting a checkout. */
-type Outcome =
-  /** send the buyer to `url` */
-  | { kind: "go"; url: string; payment: Payment }
-  /** this intent is paid already, or its payment is in progress: the buyer must not pay twice */
-  | { kind: "known"; payment: Payment }
-  /** the server refused a field */
-  | { kind: "invalid"; errors: FieldError[]; detail: string }
-  /** too many payments from here; try again in `waitMs` */
-  | { kind: "limited"; waitMs: number }
-  /** Stripe, or else the server, can't be reached; the same intent can be tried again */
-  | { kind: "down" | "unanswered" }
-  /** the page itself failed; the same intent can be tried again */
-  | { kind: "broken" };
-
-/** How far the buyer got with a payment in this tab: sent to checkout, or back from there. */
+/** How far the buyer got with a payment: sent to checkout, or back from there. */
 type Stage = "opened" | "returned" | "cancelled";
 
-/** The payment a tab follows. */
-interface Followed {
+/** What is stored about a followed payment. */
+interface Stored {
   id: string;
   stage: Stage;
   /** when the stage was entered, in epoch milliseconds */
   since: number;
+  /** the status whose card the buyer has closed; news opens the card again */
+  dismissed: PaymentStatus | null;
+}
+
+/** A payment made on this device, followed until its message is marked as one's own, or its end has been read. */
+interface Followed extends Stored {
+  /**
+   * own: this tab sent the buyer to checkout, or was returned to; at most one is. kept: remembered on this device when the
+   * page was opened, or this tab's own before. other: begun in another tab since, whose card is there.
+   */
+  role: "own" | "kept" | "other";
   /** null until the server has sent it */
   payment: Payment | null;
   /** the server does not know the id */
   missing: boolean;
   /** posted, but taken off the board since */
   removed: boolean;
+  /** whether its message is being read, or has been read and marked as one's own */
+  arrival: "none" | "going" | "done";
+  /** its text was put back into the form; once only, so that a buyer can then clear it */
+  refilled: boolean;
+  /** how often the server was asked for it */
+  asked: number;
+}
+
+/** Everything about buying in one tab. */
+interface Purchase {
+  draft: Draft;
+  /**
+   * The intent being started, until the browser has left for checkout; `again` if it replaces one that had ended, `leaving`
+   * once the server has sent the payment.
+   */
+  sending: { intent: Intent; again: boolean; leaving: boolean } | null;
+  /** the server asked for a pause */
+  limited: boolean;
+  /** oldest first */
+  followed: readonly Followed[];
+  /** when the last event happened, in epoch milliseconds */
+  now: number;
+}
+
+/** Why a payment could not be started. */
+type Refusal =
+  /** the server refused a field */
+  | { kind: "invalid"; errors: FieldError[]; detail: string }
+  /** too many payments from here; try again in `waitMs` */
+  | { kind: "limited"; waitMs: number }
+  /** the key was used with other content; `key` is a new one */
+  | { kind: "conflict"; key: string }
+  /** Stripe, or else the server, can't be reached, or the page itself failed; the same intent can be tried again */
+  | { kind: "down" | "unanswered" | "broken" };
+
+type StartEvent =
+  /** the server's answer to an intent; `key` is a new one, in case this payment has ended without a post */
+  { type: "started"; payment: Payment; key: string } | { type: "refused"; refusal: Refusal };
+
+type PurchaseEvent =
+  /** the page was opened, with what is stored in the tab and on the device; `back` if the buyer came from checkout */
+  | { type: "opened"; draft: Draft; own: Stored | null; kept: Stored[]; back: Pick<Stored, "id" | "stage"> | null }
+  | { type: "typed"; text: string; author: string }
+  /** the pay button was pressed; `key` for a new intent */
+  | { type: "submitted"; key: string }
+  | StartEvent
+  /** the browser has not left for checkout */
+  | { type: "stayed" }
+  /** the pause that the server asked for is over */
+  | { type: "waited" }
+  /** the page was restored from the back-forward cache */
+  | { type: "came back" }
+  /** the page became visible again, or the network is back */
+  | { type: "woke" }
+  /** time has passed */
+  | { type: "ticked" }
+  /** from the feed */
+  | { type: "heard"; payment: Payment }
+  /** the answer to a poll; `payment` is null if there was none, `missing` if the server (or the feed) does not know it */
+  | { type: "polled"; id: string; payment: Payment | null; missing: boolean }
+  /** the result of going to a payment's message, or of reading it */
+  | { type: "found"; id: string; found: Found }
+  /** a message was taken off the board, though its payment stands, or is on it again */
+  | { type: "moderated" | "restored"; messageId: number }
+  /** a button of the card was pressed */
+  | { type: "acted"; action: Action }
+  /** another tab changed what the device remembers */
+  | { type: "shared"; kept: Stored[] };
+
+type PurchaseEffect =
+  /** store the draft in the tab */
+  | { type: "save"; draft: Draft }
+  /** show the draft in the form */
+  | { type: "fill"; draft: Draft }
+  /** store the tab's own payment in the tab */
+  | { type: "keep"; stored: Stored | null }
+  /** store a payment on the device */
+  | { type: "remember"; stored: Stored }
+  | { type: "forget" | "watch" | "unwatch"; id: string }
+  | { type: "poll"; id: string; delayMs: number }
+  /** disable the pay button for a reason, or remove that reason */
+  | { type: "hold"; reason: Hold; on: boolean }
+  | { type: "card"; card: Card | null }
+  /** null hides it */
+  | { type: "notice"; notice: NoticeWords | null }
+  /** show the server's errors beside the fields, or else as a notice */
+  | { type: "correct"; errors: FieldError[]; detail: string }
+  /** request the payment */
+  | { type: "start"; intent: Intent }
+  /** go to checkout; the event `stayed` follows if that fails */
+  | { type: "leave"; url: string }
+  /** the event `waited` follows */
+  | { type: "wait"; waitMs: number }
+  /** scroll to the payment's message and highlight it, or only read it; the event `found` follows */
+  | { type: "highlight" | "read"; id: string; messageId: number }
+  /** mark a message as one's own on this device */
+  | { type: "mark"; message: Message }
+  /** what the card's buttons do */
+  | { type: "show" | "copy"; messageId: number }
+  | { type: "focus" };
+
+/** What the reducer would otherwise have to ask for: the time, and a random number in [0, 1). */
+interface Moment {
+  now: number;
+  chance: number;
 }
 
 type Action = "show" | "copy" | "retry" | "dismiss";
@@ -216,6 +328,15 @@ interface Own {
 }
 
 // --- what is drawn ----------------------------------------------------------------------------------
+
+/** A notice about starting a payment. */
+interface NoticeWords {
+  text: string;
+  tone: "info" | "error";
+  /** whether it has a button that tries again */
+  retry?: boolean;
+  waitMs?: number;
+}
 
 interface NoticeOptions {
   tone?: "info" | "error";
@@ -248,34 +369,37 @@ interface FeedParts {
   isOnline: () => boolean;
 }
 
+/** `setTimeout` */
+type Later = (act: () => void, ms: number) => ReturnType<typeof setTimeout>;
+
 interface TrackerParts {
   api: Pick<import("./api.js").Api, "payment">;
-  feed: Pick<import("./feed.js").Feed, "watch" | "unwatch">;
-  /** called after every update about the payment, changed or not */
-  onChange: (followed: Followed | null) => void;
+  later: Later;
+  onAnswer: (answer: PurchaseEvent & { type: "polled" }) => void;
 }
 
 interface ClaimsParts {
-  api: Pick<import("./api.js").Api, "message">;
-  feed: Pick<import("./feed.js").Feed, "watch" | "unwatch">;
-  tab: import("./memory.js").Memory;
   device: import("./memory.js").Memory;
   /** the set of own messages changed */
   onChange: () => void;
 }
 
 interface BuyerParts {
-  api: import("./api.js").Api;
-  feed: import("./feed.js").Feed;
+  api: Pick<import("./api.js").Api, "createPayment" | "payment" | "message">;
+  feed: Pick<import("./feed.js").Feed, "watch" | "unwatch">;
   /** stores the tab's draft and payment */
   tab: import("./memory.js").Memory;
   claims: import("./claims.js").Claims;
-  notice: import("./notice.js").Notice;
-  announce: (words: string) => void;
-  /** scrolls to the message */
+  composer: Pick<import("./composer.js").Composer, "fill" | "hold" | "showErrors" | "focus" | "focused">;
+  card: Pick<import("./card.js").PaymentCard, "render">;
+  notice: Pick<import("./notice.js").Notice, "show" | "hide">;
+  /** scrolls to the message and highlights it */
   goTo: (id: number, focus: boolean) => Promise<Found>;
   /** copies the link of the message */
   onCopy: (id: number) => void;
+  /** sends the browser to checkout */
+  onLeave: (url: string) => void;
+  later: Later;
 }
 
 interface ReaderParts {

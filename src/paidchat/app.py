@@ -21,7 +21,8 @@ from paidchat.api.common import CommonHeaders, RequestLog
 from paidchat.api.deps import Services
 from paidchat.api.files import Files
 from paidchat.api.guard import Guard
-from paidchat.api.ready import NewestPage, board_info
+from paidchat.api.pinned import read_pinned
+from paidchat.api.ready import KeptPage, board_info, read_newest
 from paidchat.api.shortcuts import ReadyAnswers, Shortcuts
 from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.feed import Feed
@@ -126,7 +127,8 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
             feed=feed,
             listener=listener,
             connection_limit=ConnectionLimit(settings.max_viewers, settings.max_viewers_per_client),
-            newest_page=NewestPage(parts.database, feed),
+            newest_page=KeptPage(parts.database, feed, read_newest),
+            pinned_page=KeptPage(parts.database, feed, read_pinned),
             board_info=board_info(settings),
             metrics=parts.metrics,
             background=parts.background,

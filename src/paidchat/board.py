@@ -1,16 +1,29 @@
 """The board: reading its messages, and recording changes to it in one dense order."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import assert_never
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, assert_never
 
 from sqlalchemy.engine import Connection
 
 from paidchat.domain import EntryKind, Gone, NotFound
-from paidchat.records import BoardChange, LogEntry, LogRecord, MessageRecord, PaymentRecord, Posted, Removed, Restored
-from paidchat.storage import queries
+from paidchat.records import (
+    BoardChange,
+    LogEntry,
+    LogRecord,
+    MessageRecord,
+    PaymentRecord,
+    Posted,
+    Removed,
+    Restored,
+)
+from paidchat.storage import clock, queries
+from paidchat.storage.clock import RunningClock
 from paidchat.storage.database import Database
 from paidchat.storage.tail import tail_of
+
+PINNED_MESSAGES: Final = 20  # shown on top at most
 
 
 def record(connection: Connection, changes: Sequence[BoardChange], now: datetime) -> list[int]:
@@ -53,9 +66,29 @@ def _message(seq: int, payment: PaymentRecord, now: datetime) -> MessageRecord:
         amount=payment.amount,
         currency=payment.currency,
         posted_at=now,
+        pinned_until=now + timedelta(seconds=payment.pinned_seconds) if payment.pinned_seconds else None,
         moderated=False,
         hidden=False,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """The pinned messages, highest amount first, then newest, as they were read; `clock` tells the time since then."""
+
+    messages: list[MessageRecord]
+    clock: RunningClock
+
+
+def read_pins(connection: Connection, most: int) -> Pins:
+    """Return what is pinned now: the first `most`."""
+    now = clock.start_clock(connection)
+    return Pins(queries.pinned_messages(connection, now.read_at, most), now)
+
+
+def next_end(messages: Iterable[MessageRecord]) -> datetime | None:
+    """Return when the first of these pins ends; None if none is pinned."""
+    return min((message.pinned_until for message in messages if message.pinned_until), default=None)
 
 
 async def shown_message(database: Database, message_id: int) -> MessageRecord:

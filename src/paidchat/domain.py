@@ -14,6 +14,7 @@ from paidchat.pricing import Price
 #
 # DomainError
 # ├── InvalidText            the text or the author breaks a rule; .field and .message say which
+# ├── InvalidAmount          no tier has the amount of a payment
 # ├── IllegalMove            the payment's status does not allow this change
 # ├── NotFound               no such payment or message
 # ├── Gone                   the message was removed from the board; .reason says why
@@ -41,6 +42,10 @@ class InvalidText(DomainError):
         super().__init__(f"{field}: {message}")
         self.field = field
         self.message = message
+
+
+class InvalidAmount(DomainError):
+    """No tier has the amount of a payment. The text says which amounts there are."""
 
 
 class IllegalMove(DomainError):
@@ -379,20 +384,17 @@ ALARMING = frozenset(
         Verdict.DUPLICATE_PAYMENT,
     }
 )
-# An event with one of these verdicts is handled again if it comes again. By then the payment may exist, or a newer
-# version of this program may be able to read it.
+# An event with one of these verdicts is handled again: by then the payment may exist, or a newer program can read it.
 TO_BE_RETRIED = frozenset({Verdict.UNKNOWN, Verdict.UNREADABLE, Verdict.OVERTAKEN})
 
 
 def amount_matches(fact: SessionFact, price: Price) -> bool:
     """Return whether a session charges exactly the price, plus tax only if the price is taxed."""
-    if fact.amount_subtotal != price.amount or fact.amount_total is None:
-        return False
-    return total_matches(fact.amount_total, fact.currency, price)
+    total = fact.amount_total
+    return fact.amount_subtotal == price.amount and total is not None and total_matches(total, fact.currency, price)
 
 
 def total_matches(total: int, currency: str | None, price: Price) -> bool:
     """Return whether a total is the price, plus tax only if the price is taxed."""
-    if currency != price.currency:
-        return False
-    return total >= price.amount if price.taxed else total == price.amount
+    allowed = total >= price.amount if price.taxed else total == price.amount
+    return currency == price.currency and allowed

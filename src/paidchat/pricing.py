@@ -1,15 +1,21 @@
-"""Pricing: what a payment costs, which currencies Stripe charges in, and which amounts of them.
+"""Pricing: what a payment costs, the tiers, which currencies Stripe charges in, and which amounts of them.
 
 The source is docs.stripe.com/currencies. Amounts are integers in a currency's minor unit, as in the API. The minimum
 amounts apply to an account with payouts in the same currency; with payouts in another, the minimum is converted from
 that one, which only Stripe can do.
 """
 
+import re
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
 
 MAX_AMOUNT: Final = 99_999_999  # eight digits
+MAX_TIERS: Final = 6
+MAX_PINNED_SECONDS: Final = 604_800  # a week
+_TIER: Final = re.compile(r"([1-9][0-9]{0,8}):(0|[1-9][0-9]{0,8})")
 
 CURRENCIES: Final = frozenset({
     "aed", "afn", "all", "amd", "ang", "aoa", "ars", "aud", "awg", "azn", "bam", "bbd", "bdt", "bgn", "bhd",
@@ -48,6 +54,60 @@ class Price(Struct, frozen=True, kw_only=True):
     amount: int
     currency: str
     taxed: bool
+
+
+class Tier(Struct, frozen=True, kw_only=True):
+    """One of the amounts that a payer can choose.
+
+    Attributes:
+        amount: in minor units, without added tax.
+        pinned_seconds: how long the message is pinned once it is posted; 0 for not at all.
+    """
+
+    amount: int
+    pinned_seconds: int
+
+
+class TierSetting(Struct, frozen=True):
+    """A tier as it is configured: a multiple of the price, and how long its messages are pinned."""
+
+    multiple: int
+    pinned_seconds: int
+
+    def __str__(self) -> str:
+        return f"{self.multiple}:{self.pinned_seconds}"
+
+
+NO_TIERS: Final = (TierSetting(1, 0),)
+
+
+def parse_tiers(value: str) -> tuple[TierSetting, ...]:
+    """Parse `off`, which means the price alone, or `1:0, 5:300`: multiples of the price, and seconds.
+
+    Raises:
+        ValueError: it is neither. The text completes a sentence, such as "must begin with …".
+    """
+    if value.strip() == "off":
+        return NO_TIERS
+    parts = [_TIER.fullmatch(part.strip()) for part in value.split(",")]
+    tiers = [TierSetting(int(part[1]), int(part[2])) for part in parts if part]
+    if len(tiers) < len(parts):
+        raise ValueError("must be off, or MULTIPLE:SECONDS in whole numbers, comma-separated, e.g. 1:0,5:300")
+    _check_tiers(tiers)
+    return tuple(tiers)
+
+
+def _check_tiers(tiers: Sequence[TierSetting]) -> None:
+    if len(tiers) > MAX_TIERS:
+        raise ValueError(f"must have at most {MAX_TIERS} tiers; these are {len(tiers)}")
+    if tiers[0].multiple != 1:
+        raise ValueError("must begin with the multiple 1, the price itself, e.g. 1:0")
+    for lower, higher in pairwise(tiers):
+        if higher.multiple <= lower.multiple:
+            raise ValueError(f"must have ascending multiples, each once; {higher} comes after {lower}")
+    for tier in tiers:
+        if tier.pinned_seconds > MAX_PINNED_SECONDS:
+            raise ValueError(f"must pin for at most {MAX_PINNED_SECONDS} seconds, a week; {tier} is longer")
 
 
 def problem(amount: int, currency: str) -> str | None:

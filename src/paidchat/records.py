@@ -30,6 +30,8 @@ class NewPayment(Struct, frozen=True, kw_only=True):
     """A payment to insert. It holds the whole request to Stripe, which is sent only after this is stored.
 
     Attributes:
+        requested_amount: the amount that the client sent; None if it left the choice to the board.
+        pinned_seconds: how long its message will be pinned, as promised when it was started.
         client: a keyed hash of the client's address, for the rate limit.
         stripe_key: the Idempotency-Key of the request to Stripe.
         stripe_params: the parameters of that request.
@@ -41,6 +43,8 @@ class NewPayment(Struct, frozen=True, kw_only=True):
     text: str
     author: str | None
     price: Price
+    requested_amount: int | None = None
+    pinned_seconds: int = 0
     created_at: datetime
     expires_at: datetime
     client: str
@@ -113,7 +117,12 @@ class PaymentMove(Struct, frozen=True, kw_only=True):
 
 
 class MessageRecord(Struct, frozen=True, kw_only=True):
-    """A message. `hidden`: moderated, or its payment refunded or disputed."""
+    """A message.
+
+    Attributes:
+        pinned_until: when its time on top ends, fixed when it was posted; None if it was never pinned.
+        hidden: moderated, or its payment refunded or disputed.
+    """
 
     id: int
     payment_id: str
@@ -122,6 +131,7 @@ class MessageRecord(Struct, frozen=True, kw_only=True):
     amount: int
     currency: str
     posted_at: datetime
+    pinned_until: datetime | None
     moderated: bool
     hidden: bool
 

@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env("STRIPE_WEBHOOK_SECRET")
     price_amount: int = _env("PAIDCHAT_PRICE_AMOUNT", 100, ge=1, le=pricing.MAX_AMOUNT)
     price_currency: str = _env("PAIDCHAT_PRICE_CURRENCY", "usd")
+    tiers: str = _env("PAIDCHAT_TIERS", "off")
     product_name: str = _env("PAIDCHAT_PRODUCT_NAME", "One message of your choosing", min_length=1, max_length=250)
     title: str = _env("PAIDCHAT_TITLE", "paidchat", min_length=1, max_length=80)
     automatic_tax: Literal["off", "exclusive", "inclusive"] = _env("PAIDCHAT_AUTOMATIC_TAX", "off")
@@ -146,6 +147,12 @@ class Settings(BaseSettings):
         if value.lower() not in pricing.CURRENCIES:
             raise ValueError("must be a currency that Stripe charges in, e.g. usd (docs.stripe.com/currencies)")
         return value.lower()
+
+    @field_validator("tiers")
+    @classmethod
+    def _check_tiers(cls, value: str) -> str:
+        pricing.parse_tiers(value)
+        return value
 
     @field_validator("stripe_secret_key")
     @classmethod
@@ -210,6 +217,13 @@ class Settings(BaseSettings):
     def _check_price(self) -> Self:
         if problem := pricing.problem(self.price_amount, self.price_currency):
             raise ValueError(f"PAIDCHAT_PRICE_AMOUNT: {problem}")
+        problems = [
+            f"PAIDCHAT_TIERS: {setting} is {tier.amount} {self.price_currency}, but {problem}"
+            for setting, tier in zip(pricing.parse_tiers(self.tiers), self.price_tiers, strict=True)
+            if (problem := pricing.problem(tier.amount, self.price_currency))
+        ]
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
     @model_validator(mode="after")
@@ -220,9 +234,17 @@ class Settings(BaseSettings):
 
     @property
     def price(self) -> pricing.Price:
-        """The price of a payment that is started now."""
+        """The price of a payment that is started now without choosing a tier."""
         taxed = self.automatic_tax != "off"
         return pricing.Price(amount=self.price_amount, currency=self.price_currency, taxed=taxed)
+
+    @property
+    def price_tiers(self) -> tuple[pricing.Tier, ...]:
+        """The amounts that a payer can choose now, ascending; the first is the price."""
+        return tuple(
+            pricing.Tier(amount=self.price_amount * tier.multiple, pinned_seconds=tier.pinned_seconds)
+            for tier in pricing.parse_tiers(self.tiers)
+        )
 
     @property
     def stripe_is_local(self) -> bool:

@@ -5,11 +5,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import to_json
 
 from paidchat.domain import PAYABLE, PaymentStatus, Reason, is_open
 from paidchat.records import MessageRecord, PaymentRecord
 
-VERSION = 1  # of the shapes, in the ETags: after an upgrade that changes them, nobody keeps an old answer
+VERSION = 2  # of the shapes, in the ETags: after an upgrade that changes them, nobody keeps an old answer
+_NOW = b'"now":'
 
 
 class Shape(BaseModel):
@@ -25,6 +27,17 @@ class Shape(BaseModel):
         return self.model_dump_json().encode()
 
 
+def without_now(shape: Shape) -> bytes:
+    """Return the JSON of a shape whose last field is `now`, up to its value."""
+    body = shape.encode()
+    return body[: body.rindex(_NOW) + len(_NOW)]  # in a text, the quotes are escaped
+
+
+def with_now(start: bytes, now: datetime) -> bytes:
+    """Complete the JSON of such a shape."""
+    return start + to_json(now) + b"}"
+
+
 class Message(Shape):
     """A message on the board."""
 
@@ -34,6 +47,10 @@ class Message(Shape):
     amount: int = Field(description="What was paid, in the currency's minor units.")
     currency: str = Field(description="Lower-case ISO 4217 code.")
     posted_at: datetime = Field(description="RFC 3339, UTC.")
+    pinned_until: datetime | None = Field(
+        description="Until when it is pinned on top of the board: RFC 3339, UTC. Fixed when it is posted; null if it "
+        "never was pinned."
+    )
 
     @classmethod
     def of(cls, message: MessageRecord) -> "Message":
@@ -45,6 +62,7 @@ class Message(Shape):
             amount=message.amount,
             currency=message.currency,
             posted_at=message.posted_at,
+            pinned_until=message.pinned_until,
         )
 
 
@@ -89,11 +107,32 @@ class MessagePage(Shape):
     has_more: bool = Field(description="Whether there are more messages in the direction of paging.")
 
 
+class PinnedPage(Shape):
+    """What is pinned on top of the board, highest amount first, then newest."""
+
+    messages: list[Message] = Field(description="At most 20.")
+    seq: int = Field(description="The log position at which they were read.")
+    epoch: str = Field(description="Ids and `seq` are only comparable within one epoch.")
+    has_more: bool = Field(description="Whether more messages are pinned.")
+    now: datetime = Field(
+        description="The server's time: RFC 3339, UTC. Count `pinned_until` down from it by a clock that never jumps; "
+        "your own may be wrong."
+    )
+
+
+class Tier(Shape):
+    """An amount that a payer can choose."""
+
+    amount: int = Field(description="In the currency's minor units.")
+    pinned_seconds: int = Field(description="How long the message is pinned once it is posted; 0 for not at all.")
+
+
 class Price(Shape):
     """What one message costs."""
 
-    amount: int = Field(description="In the currency's minor units.")
+    amount: int = Field(description="In the currency's minor units, unless the payer chooses a higher tier.")
     currency: str = Field(description="Lower-case ISO 4217 code.")
+    tiers: list[Tier] = Field(description="Every amount that a payment may have, ascending; the first is `amount`.")
 
 
 class BoardInfo(Shape):
@@ -126,6 +165,11 @@ class Snapshot(Shape):
     seq: int = Field(description="The cursor: the next entry has `seq` + 1.")
     messages: list[Message] = Field(description="The newest 50, oldest first.")
     has_more: bool = Field(description="Whether there are older messages.")
+    pinned: list[Message] = Field(
+        description="What is pinned on top: highest amount first, then newest, at most 20. Some may also be in "
+        "`messages`."
+    )
+    now: datetime = Field(description="The server's time, to count pins down from: RFC 3339, UTC.")
 
 
 class Resumed(Shape):
@@ -134,6 +178,7 @@ class Resumed(Shape):
     type: Literal["resumed"] = "resumed"
     epoch: str = Field(description="The cursor's epoch.")
     seq: int = Field(description="The cursor that was accepted: the next entry has `seq` + 1.")
+    now: datetime = Field(description="The server's time, to count pins down from: RFC 3339, UTC.")
 
 
 class MessagePosted(Shape):

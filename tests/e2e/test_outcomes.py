@@ -117,6 +117,69 @@ async def test_a_refused_bank_debit_gives_the_text_back(windows: Windows, backst
     await buyer.expect_arrival("Paid by debit, and refused")
 
 
+async def test_a_bank_debit_outlives_its_tab(windows: Windows, backstage: Backstage) -> None:
+    """After the tab is closed, the next one waits for the bank, marks the message, and leaves the reader in peace."""
+    closed = await windows.open()
+    session = await _order_bank_debit(closed, "Paid by debit, and closed")
+    device = closed.page.context
+    await closed.page.close()
+    buyer = await windows.open_tab(device)
+    await expect(buyer.card).to_have_attribute("data-status", "processing")
+    await expect(buyer.text).to_have_value("")
+    await backstage.act(session, "settle")
+
+    await expect(buyer.message("Paid by debit, and closed")).to_contain_class("mine")
+    await expect(buyer.card).to_have_attribute("data-status", "fulfilled")
+    await expect(buyer.message("Paid by debit, and closed")).not_to_contain_class("highlight")
+    await buyer.page.reload()
+    await expect(buyer.message("Paid by debit, and closed")).to_contain_class("mine")
+    await expect(buyer.card).to_be_hidden()
+
+
+async def test_a_dismissed_bank_debit_never_looks_unsent(windows: Windows, backstage: Backstage) -> None:
+    """Dismissing the card empties the composer, a reload shows no card, and the message is marked when it is posted."""
+    buyer = await windows.open()
+    session = await _order_bank_debit(buyer, "Paid by debit, and dismissed")
+    await buyer.card.get_by_role("button", name="Dismiss").click()
+    await expect(buyer.card).to_be_hidden()
+    await expect(buyer.text).to_have_value("")
+    await expect(buyer.pay_button).to_be_enabled()
+    await buyer.page.reload()
+    await buyer.expect_live()
+    await expect(buyer.text).to_have_value("")
+    await expect(buyer.card).to_be_hidden()
+
+    await backstage.act(session, "settle")
+    await expect(buyer.message("Paid by debit, and dismissed")).to_contain_class("mine")
+    await expect(buyer.card).to_have_attribute("data-status", "fulfilled")
+
+
+async def test_a_dismissed_bank_debit_that_is_refused_gives_the_text_back(
+    windows: Windows, backstage: Backstage
+) -> None:
+    """If the bank refuses a payment whose card was dismissed, the card says so, and the text is back."""
+    buyer = await windows.open()
+    session = await _order_bank_debit(buyer, "Paid by debit, dismissed, refused")
+    await buyer.card.get_by_role("button", name="Dismiss").click()
+    await expect(buyer.text).to_have_value("")
+    await backstage.act(session, "settle_fail")
+    await expect(buyer.card).to_have_attribute("data-status", "failed")
+    await expect(buyer.text).to_have_value("Paid by debit, dismissed, refused")
+    await expect(buyer.pay_button).to_be_enabled()
+
+
+async def test_a_tab_closed_at_checkout_is_not_missed(windows: Windows, backstage: Backstage) -> None:
+    """If the tab is closed at checkout and the payment succeeds, another tab marks the message as the buyer's."""
+    closed = await windows.open()
+    session = (await closed.go_to_checkout("Paid in a closed tab")).session
+    device = closed.page.context
+    buyer = await windows.open_tab(device)
+    await closed.page.close()
+    await backstage.act(session, "pay")
+    await expect(buyer.message("Paid in a closed tab")).to_contain_class("mine")
+    await expect(buyer.text).to_have_value("")
+
+
 async def test_an_expired_checkout_can_be_repeated(windows: Windows, backstage: Backstage) -> None:
     """An expired checkout says so with a link back, and the same text starts a new one."""
     buyer = await windows.open()

@@ -1,14 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Api } from "../../frontend/api.js";
 import { Claims } from "../../frontend/claims.js";
 import { Memory } from "../../frontend/memory.js";
-import { message, payment, storageOn, Watches } from "./samples.js";
-import { BoardServer } from "./server.js";
-
-const server = await BoardServer.start();
-test.after(() => server.stop());
+import { message, storageOn } from "./samples.js";
 
 /** A device with one store, on which tabs are opened. */
 class Device {
@@ -19,22 +14,23 @@ class Device {
     this.#store = store;
   }
 
-  /** A tab, or the same one after a reload when given its store. */
-  open(tabStore = new Map()) {
-    const feed = new Watches();
+  /** A tab. */
+  open() {
     let changes = 0;
     const claims = new Claims({
-      api: new Api(`http://${server.host}`),
-      feed,
-      tab: new Memory(() => storageOn(tabStore)),
       device: new Memory(() => storageOn(this.#store)),
       onChange: () => (changes += 1),
     });
-    return { claims, feed, tabStore, changes: () => changes };
+    return { claims, changes: () => changes };
   }
 }
 
-const fulfilled = payment({ status: "fulfilled", message_id: 7 });
+/**
+ * @param {string} id
+ * @param {Partial<Stored>} [change]
+ * @returns {Stored}
+ */
+const stored = (id, change) => ({ id, stage: "opened", since: 0, dismissed: null, ...change });
 
 test("a message paid for on this device is still known after a reload", () => {
   const device = new Device();
@@ -54,47 +50,27 @@ test("two tabs add to one list, and notice each other's changes", () => {
   for (const id of [1, 2]) assert.ok(left.isMine(message(id)) && right.isMine(message(id)));
 });
 
-test("the message of an earlier payment becomes one's own when it arrives, also after a reload", async () => {
-  server.answer = () => ({ body: message(7) });
+test("payments are remembered once each, with what was said last, until they are forgotten", () => {
   const device = new Device();
-  const first = device.open();
-  first.claims.await("pay-1");
-  assert.deepEqual(first.feed.ids, ["pay-1"]);
-  const reloaded = device.open(first.tabStore);
-  assert.deepEqual(reloaded.feed.ids, ["pay-1"]);
-  await reloaded.claims.hear(payment({ status: "pending" }));
-  assert.ok(!reloaded.claims.isMine(message(7)));
-  await reloaded.claims.hear(fulfilled);
-  assert.ok(reloaded.claims.isMine(message(7)));
-  assert.deepEqual(reloaded.feed.ids, []);
-  assert.deepEqual(device.open(first.tabStore).feed.ids, []);
+  const [left, right] = [device.open().claims, device.open().claims];
+  left.remember(stored("pay-1"));
+  right.remember(stored("pay-2"));
+  left.remember(stored("pay-1", { stage: "returned" }));
+  assert.deepEqual(right.payments(), [stored("pay-2"), stored("pay-1", { stage: "returned" })]);
+  right.forget("pay-1");
+  left.remember(stored("pay-3"));
+  assert.deepEqual(left.payments(), [stored("pay-2"), stored("pay-3")]);
+  for (const id of ["pay-2", "pay-3"]) left.forget(id);
+  assert.deepEqual(right.payments(), []);
 });
 
-test("a payment that ended without a post is no longer awaited, and other people's never were", async () => {
-  server.requests = [];
-  const { claims, feed } = new Device().open();
-  claims.await("pay-1");
-  await claims.hear(payment({ id: "pay-2", status: "fulfilled", message_id: 9 }));
-  await claims.hear(payment({ status: "failed" }));
-  assert.deepEqual(feed.ids, []);
-  await claims.hear(fulfilled);
-  assert.equal(server.requests.length, 0);
-});
-
-test("if the message can't be read at that moment, the payment stays awaited", async () => {
-  server.answer = () => null;
-  const { claims, feed } = new Device().open();
-  claims.await("pay-1");
-  await claims.hear(fulfilled);
-  assert.deepEqual(feed.ids, ["pay-1"]);
-  server.answer = () => ({ body: message(7) });
-  await claims.hear(fulfilled);
-  assert.ok(claims.isMine(message(7)));
-});
-
-test("garbage in the tab's store is not a payment", () => {
-  const { feed } = new Device().open(new Map([["paidchat.awaited", '["pay-1", 7, null]']]));
-  assert.deepEqual(feed.ids, ["pay-1"]);
+test("no more payments are remembered than the feed can watch", () => {
+  const { claims } = new Device().open();
+  for (let count = 1; count <= 20; count += 1) claims.remember(stored(`pay-${count}`));
+  assert.deepEqual(
+    claims.payments().map(({ id }) => id),
+    Array.from({ length: 15 }, (_, index) => `pay-${index + 6}`),
+  );
 });
 
 test("after a backup is restored, someone else's message with the same id is not one's own", () => {
@@ -115,8 +91,11 @@ test("a message is stored once, and beyond 500 the oldest are dropped", () => {
 
 test("garbage in the device's store is ignored", () => {
   const own = { id: 7, posted_at: message(7).posted_at };
-  for (const stored of [[own, null, 5, {}, { id: "7", posted_at: "x" }], { 0: own }]) {
-    const { claims } = new Device(new Map([["paidchat.mine", JSON.stringify(stored)]])).open();
-    assert.equal(claims.isMine(message(7)), Array.isArray(stored));
+  for (const mine of [[own, null, 5, {}, { id: "7", posted_at: "x" }], { 0: own }]) {
+    const { claims } = new Device(new Map([["paidchat.mine", JSON.stringify(mine)]])).open();
+    assert.equal(claims.isMine(message(7)), Array.isArray(mine));
   }
+  const payments = [null, 5, {}, { id: "pay-1" }, stored("pay-2")];
+  const { claims } = new Device(new Map([["paidchat.payments", JSON.stringify(payments)]])).open();
+  assert.deepEqual(claims.payments(), [stored("pay-2")]);
 });

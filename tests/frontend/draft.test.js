@@ -54,6 +54,13 @@ test("after an intent that ended without a post comes a new one; others stay", (
   assert.equal(intend(abandonIntent(first, payment({ text: "other" })), newKey).intent.key, "key-1");
 });
 
+test("an intent is only ended by its own payment, not by another one for the same text", () => {
+  const draft = intend(typed("hello"), keys());
+  const later = { ...draft, intent: { ...draft.intent, payment: "pay-2" } };
+  assert.equal(abandonIntent(later, payment({ id: "pay-1", text: "hello" })), later);
+  assert.equal(abandonIntent(later, payment({ id: "pay-2", text: "hello" })).intent, null);
+});
+
 test("posting clears the posted text, keeps the name and drops the intent", () => {
   const draft = intend(typed("hello", "Ada"), keys());
   const after = clearPosted(draft, payment({ text: "hello", author: "Ada" }));

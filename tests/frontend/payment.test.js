@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { cardFor, follow, followedFrom, isForgettable, isSpent, mayBePaid, pollDelay, told } from "../../frontend/payment.js";
+import { cardFor, follow, isForgettable, isSpent, mayBePaid, pollDelay, storedFrom, told } from "../../frontend/payment.js";
 import { payment } from "./samples.js";
 
 
@@ -148,10 +148,11 @@ test("a payment that ended without a post is spent, one that may still post is n
   assert.deepEqual(STATUSES.filter(isSpent), ["failed", "expired", "refunded", "disputed"]);
 });
 
-test("what the tab stored comes back, and garbage in the store is ignored", () => {
-  const stored = { id: "pay-1", stage: "returned", since: 5 };
-  assert.deepEqual(followedFrom(JSON.parse(JSON.stringify(stored))), stored);
+test("what was stored comes back, and garbage in the store is ignored", () => {
+  const stored = { id: "pay-1", stage: "returned", since: 5, dismissed: "processing" };
+  assert.deepEqual(storedFrom(JSON.parse(JSON.stringify(stored))), stored);
+  assert.equal(storedFrom({ ...stored, dismissed: "toString" })?.dismissed, null);
   for (const rubbish of [null, 1, {}, { ...stored, id: 5 }, { ...stored, stage: "paid" }, { ...stored, since: "now" }]) {
-    assert.equal(followedFrom(rubbish), null);
+    assert.equal(storedFrom(rubbish), null);
   }
 });

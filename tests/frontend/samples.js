@@ -10,7 +10,7 @@ export const EPOCH = "e1";
  */
 export function message(id, change = {}) {
   const posted_at = new Date(Date.UTC(2026, 0, 1) + id * 1000).toISOString();
-  return { id, text: `message ${id}`, author: null, amount: 100, currency: "usd", posted_at, ...change };
+  return { id, text: `message ${id}`, author: null, amount: 100, currency: "usd", posted_at, pinned_until: null, ...change };
 }
 
 /**

@@ -1,6 +1,7 @@
 """Query plans: frequent queries use an index, however long the board has existed."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from paidchat.storage import inbox, queries
 from paidchat.storage.database import Database
-from tests.support.rows import write_messages, write_payment
+from tests.support.rows import write_messages, write_payment, write_pinned
 from tests.support.transactions import transaction
 
 Ask = Callable[[AsyncConnection], Awaitable[Any]]
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -74,6 +76,13 @@ async def test_no_question_scans_or_sorts(filled: Database, name: str, ask: Ask)
         scans = [step for step in plan.split("; ") if step.startswith("SCAN") and not any(map(step.count, allowed))]
         assert not scans, f"{name}: {plan}"
         assert "TEMP B-TREE" not in plan, f"{name}: {plan}"
+
+
+async def test_pins_are_searched_by_their_end(filled: Database) -> None:
+    """What is pinned is found in an index of the messages that ever were, by its end; only what is found is sorted."""
+    await write_pinned(filled, [500] * 30, seconds=300)
+    [plan] = await plans_of(filled, lambda connection: connection.run_sync(queries.pinned_messages, NOW, 21))
+    assert plan == "SEARCH message USING INDEX message_pinned (pinned_until>?); USE TEMP B-TREE FOR ORDER BY"
 
 
 @pytest.mark.parametrize("cursor", [None, 100])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Inspector, MetaData, inspect, select, text
+from sqlalchemy import Connection, Inspector, MetaData, insert, inspect, literal, select, text
 from sqlalchemy.exc import IntegrityError
 
 from paidchat.domain import Verdict
@@ -77,7 +77,7 @@ async def test_a_newer_schema_without_the_table_is_refused(database: Database) -
         await schema.prepare(database)
 
 
-# --- from 0001 to 0002 ------------------------------------------------------------------------------
+# --- from 0001 to the newest -----------------------------------------------------------------------
 
 VERDICTS_OF_0001 = (
     *("applied", "repeated", "duplicate", "foreign", "unknown", "wrong_mode", "wrong_amount", "not_paid"),
@@ -212,6 +212,9 @@ async def test_every_row_outlives_the_upgrade(upgraded: Upgraded) -> None:
         assert await connection.run_sync(_read) == before
         new = (await connection.execute(text("SELECT known_number, closed_at FROM payment"))).all()
         assert set(new) == {(None, None)}
+        promised = (await connection.execute(text("SELECT requested_amount, pinned_seconds FROM payment"))).all()
+        assert set(promised) == {(None, 0)}
+        assert set((await connection.execute(text("SELECT pinned_until FROM message"))).scalars()) == {None}
         assert (await connection.execute(text("SELECT answers FROM board"))).scalar_one() == 0
 
 
@@ -248,6 +251,26 @@ async def test_the_checks_hold_after_the_upgrade(upgraded: Upgraded) -> None:
                 await connection.execute(wrong)
 
 
+@pytest.mark.parametrize(("seconds", "pinned_for"), [(300, timedelta(minutes=5)), (604_800, timedelta(7)), (0, None)])
+async def test_a_program_of_0002_posts_with_the_pin(
+    upgraded: Upgraded, seconds: int, pinned_for: timedelta | None
+) -> None:
+    """A message posted by a program that knows no pins is pinned for as long as its payment's row says."""
+    database, _ = upgraded
+    new = _payment(99, "fulfilled")
+    message = {**ROWS["message"][0], "id": 99, "payment_id": new["id"]}
+    async with transaction(database) as connection:
+        await connection.execute(insert(queries.payment), {**new, "pinned_seconds": seconds})
+        columns = [queries.message.c[name] for name in message]
+        old = insert(queries.message).from_select(
+            list(message), select(*(literal(message[each.name], each.type) for each in columns))
+        )
+        await connection.execute(old)
+        posted = await connection.run_sync(queries.find_message, 99)
+    assert posted is not None
+    assert posted.message.pinned_until == (None if pinned_for is None else NOW + pinned_for)
+
+
 async def test_an_upgraded_database_is_as_a_new_one(upgraded: Upgraded, new_url: Callable[[], str]) -> None:
     """Columns, keys, indexes and CHECKs of an upgraded database are the same as those of a new one."""
     database, _ = upgraded
@@ -273,5 +296,15 @@ def _shape_of(inspector: Inspector, name: str) -> dict[str, Any]:
         "foreign": [key["constrained_columns"] for key in inspector.get_foreign_keys(name)],
         "indexes": sorted(str(index["name"]) for index in inspector.get_indexes(name)),
         "unique": sorted(constraint["column_names"] for constraint in inspector.get_unique_constraints(name)),
+        "triggers": _triggers(inspector, name),
         "checks": sorted(check["sqltext"] for check in inspector.get_check_constraints(name)),
     }
+
+
+def _triggers(inspector: Inspector, name: str) -> list[str]:
+    found = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :name",
+        "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(:name) AND NOT tgisinternal",
+    }[inspector.dialect.name]
+    with inspector._operation_context() as connection:
+        return sorted(connection.execute(text(found), {"name": name}).scalars())

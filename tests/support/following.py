@@ -16,6 +16,11 @@ from tests.support.shapes import Json
 PATIENCE_S = 10
 
 
+def untimed(frame: Json) -> Json:
+    """Return a frame that tells the time without it."""
+    return {name: value for name, value in frame.items() if name != "now"}
+
+
 class Followed(Protocol):
     """Anything that has a feed."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -99,12 +99,21 @@ async def write_payment(connection: AsyncConnection, **changes: Any) -> str:
 
 async def write_messages(database: Database, count: int, text: str = "Hello") -> list[int]:
     """Post messages, each for its own payment, in one transaction, and return their ids."""
+    return await _write([payment_row(status="fulfilled", paid=True, text=text) for _ in range(count)], database)
+
+
+async def write_pinned(database: Database, amounts: Sequence[int], seconds: int) -> list[int]:
+    """Post messages of these amounts, pinned for some seconds, in one transaction, and return their ids."""
+    tier = {"status": "fulfilled", "paid": True, "pinned_seconds": seconds}
+    return await _write([payment_row(**tier, amount=amount) for amount in amounts], database)
+
+
+async def _write(rows: list[dict[str, Any]], database: Database) -> list[int]:
     now = datetime.now(UTC)
     async with transaction(database) as connection:
-        rows = [payment_row(status="fulfilled", paid=True, text=text) for _ in range(count)]
         await connection.execute(insert(queries.payment), rows)
         written = [row["id"] for row in rows]
         payments: dict[str, PaymentRecord] = {}
-        for start in range(0, count, 500):
+        for start in range(0, len(rows), 500):
             payments |= await connection.run_sync(queries.lock_payments, written[start : start + 500])
         return await connection.run_sync(record, [Posted(payments[id_]) for id_ in written], now)

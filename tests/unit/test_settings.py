@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from paidchat.pricing import Tier
 from paidchat.settings import Settings, SettingsError, is_loopback, load_settings
 
 GOOD = {
@@ -44,6 +45,7 @@ def test_the_defaults_are_those_of_the_contract(load: Load) -> None:
     settings = load()
     assert settings.price_amount == 100
     assert settings.price_currency == "usd"
+    assert settings.price_tiers == (Tier(amount=100, pinned_seconds=0),)
     assert settings.automatic_tax == "off"
     assert settings.checkout_minutes == 60
     assert settings.rate_limit == "10/minute"
@@ -117,6 +119,27 @@ BAD = [
     ("PAIDCHAT_PRICE_CURRENCY", "btc"),
     ("PAIDCHAT_PRICE_AMOUNT", "30"),
     ("PAIDCHAT_PRICE_AMOUNT", "49"),
+    *(
+        ("PAIDCHAT_TIERS", value)
+        for value in (
+            *("", "on", "1", "1:", ":0", "1:0:0", "1:0;5:300", "1:0,", ",1:0", "1:0,,5:300", "off,1:0", "OFF"),
+            *("1:0,5", "1.5:0", "1:0,2.5:0", "1:0,5:1.5", "1:-1", "-1:0", "+1:0", "1:0,5:+300", "1:0,5:3e2"),
+            *(
+                "01:0",
+                "1:00",
+                "1:0,05:300",
+                "1:0,\u0665:300",
+                "1:0,5:\u0663",
+                "1 : 0",
+                "0:0",
+                "2:0",
+                "5:300",
+                "5:300,1:0",
+            ),
+            *("1:0,5:300,5:600", "1:0,1:300", "1:0,20:1800,5:300", "1:604801", "1:0,5:999999999"),
+            *("1:0,2:0,3:0,4:0,5:0,6:0,7:0", "1:0,1000000:0", "1:0,999999999:0", "1:0,9999999999:0"),
+        )
+    ),
     ("PAIDCHAT_PRODUCT_NAME", ""),
     ("PAIDCHAT_TITLE", ""),
     ("PAIDCHAT_AUTOMATIC_TAX", "maybe"),
@@ -157,15 +180,46 @@ def test_a_bad_value_is_named_by_its_variable(load: Load, name: str, value: str)
     assert line.startswith(f"{name}: ")
 
 
+TIERS = [
+    ("off", [(100, 0)]),
+    (" off ", [(100, 0)]),
+    ("1:0", [(100, 0)]),
+    ("1:60", [(100, 60)]),
+    ("1:0,5:300,20:1800", [(100, 0), (500, 300), (2000, 1800)]),
+    (" 1:0 , 2:604800 ", [(100, 0), (200, 604_800)]),
+    ("1:0,2:1,3:2,4:3,5:4,999999:0", [(100, 0), (200, 1), (300, 2), (400, 3), (500, 4), (99_999_900, 0)]),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), TIERS)
+def test_tiers_are_multiples_of_the_price(load: Load, value: str, expected: list[tuple[int, int]]) -> None:
+    """Each tier is a multiple of the price, with how long its messages are pinned."""
+    assert [(tier.amount, tier.pinned_seconds) for tier in load(PAIDCHAT_TIERS=value).price_tiers] == expected
+
+
+def test_each_tier_that_stripe_would_refuse_is_listed(load: Load) -> None:
+    """Every tier whose amount is more than Stripe charges in the currency stops the start, in a line of its own."""
+    wrong = refusal(load, PAIDCHAT_TIERS="1:0,5:9,500:9,5000:9", PAIDCHAT_PRICE_AMOUNT="1000000")
+    first, second = wrong.splitlines()
+    assert first == "PAIDCHAT_TIERS: 500:9 is 500000000 usd, but must be at most 99999999, Stripe's eight digits"
+    assert second.startswith("PAIDCHAT_TIERS: 5000:9 is 5000000000 usd, but must be at most")
+
+
 def test_every_problem_is_listed_at_once(load: Load) -> None:
     """If several values are wrong, all of them are reported at once."""
     lines = refusal(
-        load, STRIPE_SECRET_KEY=None, STRIPE_WEBHOOK_SECRET="", PAIDCHAT_PRICE_AMOUNT="0", PAIDCHAT_LOG_FORMAT="xml"
+        load,
+        STRIPE_SECRET_KEY=None,
+        STRIPE_WEBHOOK_SECRET="",
+        PAIDCHAT_PRICE_AMOUNT="0",
+        PAIDCHAT_TIERS="2:0",
+        PAIDCHAT_LOG_FORMAT="xml",
     ).splitlines()
     assert [line.partition(":")[0] for line in lines] == [
         "STRIPE_SECRET_KEY",
         "STRIPE_WEBHOOK_SECRET",
         "PAIDCHAT_PRICE_AMOUNT",
+        "PAIDCHAT_TIERS",
         "PAIDCHAT_LOG_FORMAT",
     ]
 

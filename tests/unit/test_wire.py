@@ -17,7 +17,15 @@ RFC_3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 def message_row(**changes: Any) -> Any:
     """A message's row, as the database returns it."""
-    columns = {"id": 7, "text": "Hi \U0001f600", "author": None, "amount": 100, "currency": "usd", "posted_at": NOW}
+    columns = {
+        "id": 7,
+        "text": "Hi \U0001f600",
+        "author": None,
+        "amount": 100,
+        "currency": "usd",
+        "posted_at": NOW,
+        "pinned_until": None,
+    }
     return SimpleNamespace(**{**columns, **changes})
 
 
@@ -57,7 +65,7 @@ def payment(now: datetime = NOW, **changes: Any) -> Any:
 
 
 def test_a_message_has_exactly_its_fields() -> None:
-    """A message is id, text, author, amount, currency and posted_at, and nothing else."""
+    """A message is id, text, author, amount, currency, posted_at and pinned_until, and nothing else."""
     assert decoded(wire.Message.of(message_row())) == {
         "id": 7,
         "text": "Hi \U0001f600",
@@ -65,6 +73,7 @@ def test_a_message_has_exactly_its_fields() -> None:
         "amount": 100,
         "currency": "usd",
         "posted_at": "2026-01-02T03:04:05.678900Z",
+        "pinned_until": None,
     }
 
 
@@ -111,10 +120,21 @@ def test_times_are_rfc_3339_in_utc(posted_at: datetime) -> None:
 MESSAGE = wire.Message.of(message_row())
 FRAMES: list[tuple[wire.Shape, dict[str, Any]]] = [
     (
-        wire.Snapshot(epoch="e", seq=9, messages=[MESSAGE], has_more=True),
-        {"type": "snapshot", "epoch": "e", "seq": 9, "messages": [decoded(MESSAGE)], "has_more": True},
+        wire.Snapshot(epoch="e", seq=9, messages=[MESSAGE], has_more=True, pinned=[MESSAGE], now=NOW),
+        {
+            "type": "snapshot",
+            "epoch": "e",
+            "seq": 9,
+            "messages": [decoded(MESSAGE)],
+            "has_more": True,
+            "pinned": [decoded(MESSAGE)],
+            "now": "2026-01-02T03:04:05.678900Z",
+        },
     ),
-    (wire.Resumed(epoch="e", seq=9), {"type": "resumed", "epoch": "e", "seq": 9}),
+    (
+        wire.Resumed(epoch="e", seq=9, now=NOW),
+        {"type": "resumed", "epoch": "e", "seq": 9, "now": "2026-01-02T03:04:05.678900Z"},
+    ),
     (wire.MessagePosted(seq=7, message=MESSAGE), {"type": "message.posted", "seq": 7, "message": decoded(MESSAGE)}),
     (
         wire.MessageRemoved(seq=8, message_id=7, reason=Reason.MODERATED),
@@ -151,3 +171,14 @@ def test_a_page_has_exactly_its_fields() -> None:
     """A page has messages, seq, epoch and has_more."""
     page = wire.MessagePage(messages=[MESSAGE], seq=9, epoch="e", has_more=False)
     assert decoded(page) == {"messages": [decoded(MESSAGE)], "seq": 9, "epoch": "e", "has_more": False}
+
+
+@pytest.mark.parametrize("text", ["Hi", '"now":', 'a", "now":"b', '\\"now":', "\\"])
+def test_the_time_is_put_into_what_was_encoded(text: str) -> None:
+    """JSON that is completed with another time is that of the shape with this time, whatever its texts say."""
+    first, later = NOW, NOW.replace(microsecond=0) + timedelta(days=1)
+    message = wire.Message.of(message_row(text=text))
+    made, expected = (
+        wire.PinnedPage(messages=[message], seq=9, epoch="e", has_more=False, now=now) for now in (first, later)
+    )
+    assert wire.with_now(wire.without_now(made), later) == expected.encode()

@@ -6,7 +6,7 @@ from fastapi import Depends
 from msgspec import Struct
 from starlette.requests import HTTPConnection
 
-from paidchat.api.ready import NewestPage, Ready
+from paidchat.api.ready import KeptPage, Ready
 from paidchat.background import Supervisor
 from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.feed import Feed
@@ -34,7 +34,8 @@ class Services(Struct, frozen=True):
     feed: Feed
     listener: "Listener | None"  # None on SQLite, where there are no other processes
     connection_limit: ConnectionLimit
-    newest_page: NewestPage
+    newest_page: KeptPage
+    pinned_page: KeptPage
     board_info: Ready
     metrics: Metrics
     background: Supervisor

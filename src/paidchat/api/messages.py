@@ -1,4 +1,4 @@
-"""GET /api/messages, /api/messages/{id} and /api/board: the board as pages, and what a page needs to know."""
+"""GET /api/messages, /api/messages/{id}, /api/pinned and /api/board: the board, and what a page needs to know."""
 
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from paidchat.api.contract import examples
 from paidchat.api.contract.responses import problems, success
 from paidchat.api.deps import TheDatabase, TheServices
 from paidchat.api.negotiation import is_not_modified
+from paidchat.api.pinned import PINNED_PATH
 from paidchat.api.problems import ApiError
 from paidchat.api.ready import BOARD_PATH, PAGE_MESSAGES, PAGE_PATH, Ready, etags_of, page_etag
 from paidchat.board import shown_message
@@ -99,6 +100,27 @@ async def read_message(message_id: MessageId, database: TheDatabase) -> Response
     """Read one message. 410 means that it was on the board and has been removed."""
     row = await shown_message(database, min(message_id, LARGEST_ID))
     return Response(wire.Message.of(row).encode(), headers={"Cache-Control": "no-cache"}, media_type="application/json")
+
+
+@router.get(
+    PINNED_PATH,
+    operation_id="list_pinned",
+    summary="Read what is pinned",
+    response_model=wire.PinnedPage,
+    responses={
+        200: success("The pinned messages.", "ETag", "Cache-Control", example="pinned"),
+        304: success("The page that you have is current.", "ETag", "Cache-Control"),
+        **problems("not_ready"),
+    },
+)
+async def list_pinned(request: Request, services: TheServices, if_none_match: IfNoneMatch = None) -> Response:
+    """Read what is pinned on top of the board now: the highest amount first, then the newest, at most 20.
+
+    It changes with the board, and when a pin ends. A message that was removed is not in it; one that is restored comes
+    back for as long as its `pinned_until` leaves it.
+    """
+    del if_none_match
+    return (await services.pinned_page.read()).answer(request.headers)
 
 
 @router.get(

@@ -19,7 +19,7 @@ router = APIRouter(tags=["payments"], route_class=JsonBody)
 
 
 class NewPayment(BaseModel):
-    """The message to post. There is no other field: the board sets the price."""
+    """The message to post, and which of the board's amounts to pay for it."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [examples.NEW_PAYMENT]})
 
@@ -30,6 +30,11 @@ class NewPayment(BaseModel):
     author: str | None = Field(
         default=None,
         description=f"At most {MAX_AUTHOR_LENGTH} code points on one line, at most 200 as sent; blank means null.",
+    )
+    amount: int | None = Field(
+        default=None,
+        description="One of the amounts in the board's `price.tiers`, in the currency's minor units; null means "
+        "`price.amount`.",
     )
 
 
@@ -83,7 +88,9 @@ async def create_payment(
         wrong = FieldError(field="idempotency-key", message="There must be one key, not several.")
         raise ApiError(422, "invalid_request", "The request is not valid: see errors.", errors=[wrong])
     client = request.client.host if request.client else ""
-    row = await checkout.start_checkout(new.text, new.author, client=client, idempotency_key=idempotency_key)
+    row = await checkout.start_checkout(
+        new.text, new.author, new.amount, client=client, idempotency_key=idempotency_key
+    )
     payment = wire.Payment.of(row)
     headers = {"Location": f"/api/payments/{payment.id}", "Cache-Control": "no-store"}
     return Response(payment.encode(), 201, headers, media_type="application/json")

@@ -156,8 +156,14 @@ def _invalid_text(request_id: str, error: domain.InvalidText) -> Response:
     return problem(request_id, 422, f"The {error.field} can't be posted: {error.message}", errors=[wrong])
 
 
+def _invalid_amount(request_id: str, error: domain.InvalidAmount) -> Response:
+    wrong = FieldError(field="amount", message=str(error))
+    return problem(request_id, 422, "The board does not have this amount: see errors.", errors=[wrong])
+
+
 _TABLE: dict[type[Exception], Callable[[str, Any], Response]] = {
     domain.InvalidText: _invalid_text,
+    domain.InvalidAmount: _invalid_amount,
     domain.NotFound: lambda request_id, error: problem(request_id, 404, str(error)),
     domain.Gone: lambda request_id, error: problem(request_id, 410, str(error), reason=error.reason),
     domain.Conflict: lambda request_id, error: problem(request_id, 409, str(error)),

@@ -1,8 +1,12 @@
-"""Ready answers: the newest page and the board's settings, kept as bytes. Every visit asks for both."""
+"""Ready answers: pages and the board's settings, kept as bytes. Every visit asks for them."""
 
 import asyncio
 import gzip
-from collections.abc import Sequence
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 from sqlalchemy.engine import Connection
@@ -12,7 +16,6 @@ from starlette.responses import Response
 from paidchat import wire
 from paidchat.api.negotiation import is_not_modified, prefers_gzip
 from paidchat.feed.feed import Feed
-from paidchat.records import BoardRecord, MessageRecord
 from paidchat.settings import Settings
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseUnavailable
@@ -24,7 +27,27 @@ _VARIES = (b"vary", b"Accept-Encoding")
 _GZIPPED = (b"content-encoding", b"gzip")
 
 
-class Ready:
+Fields = list[tuple[bytes, bytes]]
+
+
+class Answer(ABC):
+    """An answer that is kept."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def choose(self, tags: Sequence[str], codings: Sequence[str]) -> tuple[int, Fields, bytes]:
+        """Return status, headers and body for these lines of If-None-Match and Accept-Encoding: 200, or 304."""
+
+    def answer(self, headers: Headers) -> Response:
+        """Return the response to a request with these headers."""
+        status, fields, body = self.choose(headers.getlist("if-none-match"), headers.getlist("accept-encoding"))
+        response = Response(body, status)
+        response.raw_headers = fields
+        return response
+
+
+class Ready(Answer):
     """A JSON answer as bytes, and the ETag by which a client may already have it, if there is one.
 
     Pages are also kept compressed, from the first time that a client prefers that: with 50 messages, 1 KB instead of 10
@@ -40,8 +63,8 @@ class Ready:
         self._plain = _Coded(body, etag, varies=is_page)
         self._compressed: _Coded | None = None
 
-    def choose(self, tags: Sequence[str], codings: Sequence[str]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Return status, headers and body for these lines of If-None-Match and Accept-Encoding: 200, or 304."""
+    def choose(self, tags: Sequence[str], codings: Sequence[str]) -> tuple[int, Fields, bytes]:
+        """Return the answer in the coding that these lines prefer."""
         coded = self._gzipped() if self._is_page and prefers_gzip(codings) else self._plain
         if self._etag is not None and is_not_modified(tags, *etags_of(self._etag)):
             return 304, coded.unchanged, b""
@@ -53,13 +76,6 @@ class Ready:
             etag = self._etag and etags_of(self._etag)[1]
             self._compressed = _Coded(body, etag, varies=True, is_gzipped=True)
         return self._compressed
-
-    def answer(self, headers: Headers) -> Response:
-        """Return the response to a request with these headers."""
-        status, fields, body = self.choose(headers.getlist("if-none-match"), headers.getlist("accept-encoding"))
-        response = Response(body, status)
-        response.raw_headers = fields
-        return response
 
 
 class _Coded:
@@ -94,7 +110,11 @@ def board_info(settings: Settings) -> Ready:
     """Return what a page needs to know about the board, which only a restart changes."""
     info = wire.BoardInfo(
         title=settings.title,
-        price=wire.Price(amount=settings.price.amount, currency=settings.price.currency),
+        price=wire.Price(
+            amount=settings.price.amount,
+            currency=settings.price.currency,
+            tiers=[wire.Tier(amount=tier.amount, pinned_seconds=tier.pinned_seconds) for tier in settings.price_tiers],
+        ),
         tax_behavior=None if settings.automatic_tax == "off" else settings.automatic_tax,
         max_text_length=MAX_TEXT_LENGTH,
         max_author_length=MAX_AUTHOR_LENGTH,
@@ -104,32 +124,43 @@ def board_info(settings: Settings) -> Ready:
     return Ready(body, f'"{sha256(body).hexdigest()[:16]}-{wire.VERSION}"')
 
 
-class NewestPage:
-    """The newest page, read when it is asked for and kept until the board may have changed.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An answer as it was read: where the log ended then, and until when it holds, by `time.monotonic`."""
+
+    answer: Answer
+    epoch: str
+    seq: int
+    until: float = math.inf
+
+
+class KeptPage:
+    """A page, read when it is asked for and kept until the board may have changed.
 
     It is not used after a transaction of this process has ended, nor once the feed has read further. So whoever got an
     answer from this process finds on the page what that answer said, however late the feed is.
     """
 
-    def __init__(self, database: Database, feed: Feed) -> None:
+    def __init__(self, database: Database, feed: Feed, read: Callable[[Connection], Reading]) -> None:
         self._database = database
         self._feed = feed
-        self._page: Ready | None = None
-        self._epoch, self._seq = "", 0
+        self._query = read
+        self._reading: Reading | None = None
         self._transactions = 0  # of the database's, when the page was read
         self._one_reader = asyncio.Lock()
         self._reads = 0  # begun so far
         self._failure: DatabaseUnavailable | None = None  # of the last read
 
-    def ready(self) -> Ready | None:
+    def ready(self) -> Answer | None:
         """Return the page if it is known to be current."""
-        if self._transactions != self._database.transactions:
+        found = self._reading
+        if found is None or self._transactions != self._database.transactions:
             return None
-        if self._epoch != self._feed.epoch or self._seq < self._feed.seq:
+        if found.epoch != self._feed.epoch or found.seq < self._feed.seq or time.monotonic() >= found.until:
             return None
-        return self._page
+        return found.answer
 
-    async def read(self) -> Ready:
+    async def read(self) -> Answer:
         """Return the page as it is now. Many who ask at once share a read that began after they had asked.
 
         Raises:
@@ -139,28 +170,27 @@ class NewestPage:
         async with self._one_reader:
             if self._reads > asked and self._failure:
                 raise DatabaseUnavailable(str(self._failure)) from self._failure
-            if self._reads > asked and self._page:
-                return self._page
+            if self._reads > asked and self._reading:
+                return self._reading.answer
             return self.ready() or await self._read()
 
-    async def _read(self) -> Ready:
+    async def _read(self) -> Answer:
         self._reads += 1
+        transactions = self._database.transactions
         try:
-            page = self._page = await self._query()
+            found = await self._database.read(self._query)
         except DatabaseUnavailable as error:
             self._failure = error
             raise
         self._failure = None
-        return page
-
-    async def _query(self) -> Ready:
-        transactions = self._database.transactions
-        board, (rows, has_more) = await self._database.read(_newest)
-        messages = [wire.Message.of(row) for row in rows]
-        page = wire.MessagePage(messages=messages, seq=board.seq, epoch=board.epoch, has_more=has_more)
-        self._epoch, self._seq, self._transactions = board.epoch, board.seq, transactions
-        return Ready(page.encode(), page_etag(board.epoch, board.seq), is_page=True)
+        self._reading, self._transactions = found, transactions
+        return found.answer
 
 
-def _newest(connection: Connection) -> tuple[BoardRecord, tuple[list[MessageRecord], bool]]:
-    return queries.read_board(connection), queries.messages_before(connection, None, PAGE_MESSAGES)
+def read_newest(connection: Connection) -> Reading:
+    """Read the newest page."""
+    board = queries.read_board(connection)
+    rows, has_more = queries.messages_before(connection, None, PAGE_MESSAGES)
+    messages = [wire.Message.of(row) for row in rows]
+    page = wire.MessagePage(messages=messages, seq=board.seq, epoch=board.epoch, has_more=has_more)
+    return Reading(Ready(page.encode(), page_etag(board.epoch, board.seq), is_page=True), board.epoch, board.seq)

@@ -17,8 +17,9 @@ from paidchat.api.bodies import check_encoding
 from paidchat.api.common import CommonHeaders, RequestLog, new_request_id
 from paidchat.api.deps import Services
 from paidchat.api.health import HEALTH_PATH, Health
+from paidchat.api.pinned import PINNED_PATH
 from paidchat.api.problems import problem_of
-from paidchat.api.ready import BOARD_PATH, PAGE_PATH, Ready
+from paidchat.api.ready import BOARD_PATH, PAGE_PATH, Answer, Ready
 from paidchat.api.webhooks import receive_event
 from paidchat.serving.exchange import Prepared
 from paidchat.serving.heads import Head
@@ -36,8 +37,9 @@ class ReadyAnswers:
 
     def __init__(self, services: Services, common: CommonHeaders, request_log: RequestLog) -> None:
         health = Ready(Health().encode())
-        self._find: dict[bytes, Callable[[], Ready | None]] = {
+        self._find: dict[bytes, Callable[[], Answer | None]] = {
             PAGE_PATH.encode(): services.newest_page.ready,
+            PINNED_PATH.encode(): services.pinned_page.ready,
             BOARD_PATH.encode(): lambda: services.board_info,
             HEALTH_PATH.encode(): lambda: health,
         }

@@ -34,6 +34,7 @@ Port = Annotated[int, typer.Option(help="The port to listen on.", min=1, max=655
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 
 DEMO_HOST = "127.0.0.1"
+DEMO = {"rate_limit": "off", "tiers": "1:0,5:300,20:1800"}  # unless the environment says otherwise
 
 
 def main() -> None:
@@ -65,15 +66,15 @@ def demo(
 
     url, loopback = f"http://localhost:{port}", f"http://{DEMO_HOST}:{port}"
     webhook_secret = f"whsec_{secrets.token_urlsafe(24)}"
-    settings = _load(
-        database_url=_sqlite_url(data / "paidchat.db"),
-        public_url=url,
-        stripe_secret_key="sk_test_sandbox",  # noqa: S106 - the sandbox takes any
-        stripe_webhook_secrets=webhook_secret,
-        stripe_api_base=f"{loopback}/sandbox",
-    )
-    if "rate_limit" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"rate_limit": "off"})
+    given: dict[str, Any] = {
+        "database_url": _sqlite_url(data / "paidchat.db"),
+        "public_url": url,
+        "stripe_secret_key": "sk_test_sandbox",  # the sandbox takes any
+        "stripe_webhook_secrets": webhook_secret,
+        "stripe_api_base": f"{loopback}/sandbox",
+    }
+    named = _load(**given).model_fields_set
+    settings = _load(**given, **{name: value for name, value in DEMO.items() if name not in named})
     sandbox = SandboxSettings(
         data=data,
         public_url=f"{url}/sandbox",

@@ -11,7 +11,12 @@ from paidchat.serving.seam import Frame, Opcode
 
 def encode_frame(shape: wire.Shape) -> bytes:
     """Encode a shape as one unmasked WebSocket text frame (RFC 6455, section 5.2)."""
-    return Frame(Opcode.TEXT, shape.encode()).serialize(mask=False)
+    return encode_text(shape.encode())
+
+
+def encode_text(text: bytes) -> bytes:
+    """Encode a text as such a frame."""
+    return Frame(Opcode.TEXT, text).serialize(mask=False)
 
 
 @dataclass(frozen=True, slots=True)

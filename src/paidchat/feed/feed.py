@@ -20,6 +20,7 @@ from paidchat.feed.reading import (
     read_end,
     read_news,
     read_payments,
+    read_position_and_pins,
 )
 from paidchat.feed.subscriber import DROPS, Subscriber, in_batches
 from paidchat.records import LogRecord, PaymentRecord
@@ -91,7 +92,9 @@ class Feed:
         """
         if epoch == self.epoch and after is not None and self._oldest_cursor <= after <= self.seq:
             subscriber.cursor = after
-            subscriber.send(encode_frame(wire.Resumed(epoch=self.epoch, seq=after)))
+            subscriber.send(
+                encode_frame(wire.Resumed(epoch=self.epoch, seq=after, now=self._newest.pinned.clock.now()))
+            )
         else:
             subscriber.cursor = self._newest.seq
             subscriber.send(self._newest.snapshot(self.epoch))
@@ -176,7 +179,7 @@ class Feed:
         self._database.changes.wake()  # an interrupted wait has lost its wake-up
         while True:
             hints = await self._database.changes.wait(POLL_S)
-            if not hints and not self._watchers and self._is_up_to_date():
+            if not hints and not self._watchers and self._is_up_to_date() and not self._newest.pinned.is_outdated:
                 self.read_at = time.monotonic()
                 continue
             waiting, self._waiting = self._waiting, []
@@ -208,8 +211,7 @@ class Feed:
         self.epoch, self.seq = board.epoch, board.seq
         self._delivered = self.seq
         self._remember(entries)
-        messages, has_more = page
-        self._newest.replace(self.seq, messages, has_more=has_more)
+        self._newest.replace(self.seq, page.messages, page.pins, has_more=page.has_more)
         self.read_at = time.monotonic()
 
     def _is_up_to_date(self) -> bool:
@@ -232,6 +234,14 @@ class Feed:
         if handed_over is None or is_ahead or time.monotonic() - self.read_at >= POLL_S:
             await self._read_to_end()
         await self._tell_watchers(payments)
+        if self._newest.pinned.is_outdated:
+            await self._read_pins()
+
+    async def _read_pins(self) -> None:
+        """Read what is pinned again, and the time; if the log has gone on, that comes with the next entries."""
+        position, pins = await self._database.read(read_position_and_pins)
+        if position == (self.epoch, self._newest.seq):
+            self._newest.replace_pins(pins)
 
     async def _finish_delivery(self) -> None:
         """Do what an interrupted delivery, or the start of an epoch, has left undone."""
@@ -284,8 +294,7 @@ class Feed:
         if page is None:
             self._newest.follow(rows)
         else:
-            messages, has_more = page
-            self._newest.replace(self.seq, messages, has_more=has_more)
+            self._newest.replace(self.seq, page.messages, page.pins, has_more=page.has_more)
         await self._deliver(entries)
 
     async def _start_over(self) -> None:

@@ -138,6 +138,7 @@ def _new_payment(
         text=text,
         author=author,
         price=price,
+        pinned_seconds=terms.pinned_seconds,
         created_at=terms.created_at,
         expires_at=terms.expires_at,
         client=client,

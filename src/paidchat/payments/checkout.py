@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from msgspec import structs
 from sqlalchemy.engine import Connection
 
 from paidchat.clients import client_id
@@ -15,6 +16,7 @@ from paidchat.domain import (
     DomainError,
     IdempotencyConflict,
     IdempotencyInProgress,
+    InvalidAmount,
     NotFound,
     PaymentStatus,
     ProviderUnavailable,
@@ -23,6 +25,7 @@ from paidchat.domain import (
 from paidchat.observability import Metrics
 from paidchat.payments.rate_limit import PaymentLimits
 from paidchat.payments.sessions import CLAIM_TTL, CheckoutSessions, Claim, session_length, whole_seconds
+from paidchat.pricing import Tier
 from paidchat.records import NewPayment, PaymentRecord
 from paidchat.settings import Settings
 from paidchat.storage import claims, clock, queries
@@ -36,10 +39,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A payment that a client wants to start: its text and author are clean, its key and client are hashes."""
+    """A payment that a client wants to start: its text and author are clean, its key and client are hashes.
+
+    `amount` is as the client sent it, and `tier` the one of today that has it, if there is one.
+    """
 
     text: str
     author: str | None
+    amount: int | None
+    tier: Tier | None
     key: str | None
     client: str
 
@@ -66,6 +74,7 @@ class Checkout:
         board_tag: str,
     ) -> None:
         self._settings = settings
+        self._tiers = settings.price_tiers
         self._limits = limits
         self._metrics = metrics
         self._database = database
@@ -73,23 +82,36 @@ class Checkout:
         self._board_tag = board_tag
 
     async def start_checkout(
-        self, text: str, author: str | None, *, client: str, idempotency_key: str | None = None
+        self,
+        text: str,
+        author: str | None,
+        amount: int | None = None,
+        *,
+        client: str,
+        idempotency_key: str | None = None,
     ) -> PaymentRecord:
         """Create a payment and its Checkout Session, or return the payment created before with this key.
+
+        The amount is that of a tier, or None for the price. With a key that was used before, it is what was sent then,
+        whatever the tiers are today.
 
         The payment and the whole request to Stripe are stored before the request is sent, so whatever happens in
         between, a retry sends the same request and gets the same session.
 
         Raises:
             InvalidText: the text or the author breaks a rule.
-            IdempotencyConflict: the key was used with another text or author.
+            InvalidAmount: no tier has this amount.
+            IdempotencyConflict: the key was used with another text, author or amount.
             IdempotencyInProgress: the first request with the key is still in flight.
             RateLimited: the client starts payments too fast. An existing payment is still returned.
             ProviderUnavailable: Stripe could not be reached; a retry with the key continues with the same payment.
         """
         text, author = clean_text(text), clean_author(author)
         key = None if idempotency_key is None else hashlib.sha256(idempotency_key.encode()).hexdigest()
-        wanted = _Wanted(text, author, key, client_id(client, self._board_tag))
+        tier = self._tier_of(amount)
+        if key is None:
+            self._check_tier(tier)
+        wanted = _Wanted(text, author, amount, tier, key, client_id(client, self._board_tag))
         [found] = await self._database.write_together(self._claim_all, [wanted])
         if isinstance(found, DomainError):
             raise found
@@ -117,13 +139,14 @@ class Checkout:
         """Find the payment with this key or insert a new one, and claim it unless it already has its session."""
         known = queries.find_payment_by_key(connection, wanted.key) if wanted.key else None
         if known is None:
+            tier = self._check_tier(wanted.tier)
             self._limits.admit(connection, wanted.client)
             now = clock.read(connection)
-            inserted = queries.insert_payment(connection, self._new_payment(wanted, now))
+            inserted = queries.insert_payment(connection, self._new_payment(wanted, tier, now))
             if inserted is not None:
                 return _Found(inserted, Claim(inserted.id, now + CLAIM_TTL), is_new=True)
             known = queries.find_payment_by_key(connection, wanted.key or "")
-        if known is None or (known.text, known.author) != (wanted.text, wanted.author):
+        if known is None or _body_of(known) != (wanted.text, wanted.author, wanted.amount):
             raise IdempotencyConflict("This Idempotency-Key was used before, with another body. Use a new key.")
         if known.session_id is not None:
             return _Found(known)
@@ -132,8 +155,26 @@ class Checkout:
             raise IdempotencyInProgress(retry_after=_estimate(known))
         return _Found(known, Claim(known.id, until))
 
-    def _new_payment(self, wanted: _Wanted, now: datetime) -> NewPayment:
-        payment_id, price = str(uuid.uuid4()), self._settings.price
+    def _tier_of(self, amount: int | None) -> Tier | None:
+        """Return today's tier with this amount; None means the price."""
+        if amount is None:
+            return self._tiers[0]
+        return next((tier for tier in self._tiers if tier.amount == amount), None)
+
+    def _check_tier(self, tier: Tier | None) -> Tier:
+        """Return the tier of a new payment.
+
+        Raises:
+            InvalidAmount: there is none.
+        """
+        if tier is None:
+            raise InvalidAmount(
+                f"Must be left out, or one of: {', '.join(str(known.amount) for known in self._tiers)}."
+            )
+        return tier
+
+    def _new_payment(self, wanted: _Wanted, tier: Tier, now: datetime) -> NewPayment:
+        payment_id, price = str(uuid.uuid4()), structs.replace(self._settings.price, amount=tier.amount)
         lasts = session_length(timedelta(minutes=self._settings.checkout_minutes))
         session_expires_at = self._sessions.expiry(now, lasts)  # by Stripe's clock
         return NewPayment(
@@ -141,11 +182,20 @@ class Checkout:
             text=wanted.text,
             author=wanted.author,
             price=price,
+            requested_amount=wanted.amount,
+            pinned_seconds=tier.pinned_seconds,
             created_at=now,
             expires_at=whole_seconds(now + lasts),
             client=wanted.client,
             stripe_key=str(uuid.uuid4()),
-            stripe_params=session_params(self._settings, payment_id, self._board_tag, price, session_expires_at),
+            stripe_params=session_params(
+                self._settings,
+                payment_id,
+                self._board_tag,
+                price,
+                session_expires_at,
+                pinned_seconds=tier.pinned_seconds,
+            ),
             idempotency_key=wanted.key,
             claimed_until=now + CLAIM_TTL,
         )
@@ -170,6 +220,11 @@ class Checkout:
         if payment is None:
             raise NotFound("There is no such payment.")
         return payment
+
+
+def _body_of(payment: PaymentRecord) -> tuple[str, str | None, int | None]:
+    """Return what a request must say again to get this payment by its key."""
+    return payment.text, payment.author, payment.requested_amount
 
 
 def _estimate(payment: PaymentRecord) -> int:

@@ -5,6 +5,8 @@ On SQLite it is the process's. Either may jump, so a stored time counts only wit
 ends in an hour was written by a wrong clock, and is ignored.
 """
 
+import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -36,6 +38,33 @@ def read(connection: Connection) -> datetime:
         return clock.now()
     found: datetime = connection.execute(select(moment(connection.dialect.name))).scalar_one()
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class RunningClock:
+    """The time as it was read once, which goes on by the monotonic clock.
+
+    Attributes:
+        read_at: the time that was read.
+        began: when reading it began, by `time.monotonic`; so it is never slow.
+    """
+
+    read_at: datetime
+    began: float
+
+    def now(self) -> datetime:
+        """Return the time now."""
+        return self.read_at + timedelta(seconds=time.monotonic() - self.began)
+
+    def monotonic(self, moment: datetime) -> float:
+        """Return what `time.monotonic` will be at a time."""
+        return self.began + (moment - self.read_at).total_seconds()
+
+
+def start_clock(connection: Connection) -> RunningClock:
+    """Read the time, and let it run."""
+    began = time.monotonic()
+    return RunningClock(read(connection), began)
 
 
 def in_force(backend: str, until: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:

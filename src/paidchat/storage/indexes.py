@@ -26,6 +26,12 @@ def metadata() -> MetaData:
     _partial("refund_wanted", refund.due_at, where="status = 'wanted'")
     # for the newest page
     Index("message_shown", message.id, sqlite_where=text("hidden = 0"), postgresql_where=text("NOT hidden"))
+    Index(
+        "message_pinned",
+        message.pinned_until,
+        sqlite_where=text("pinned_until IS NOT NULL AND hidden = 0"),
+        postgresql_where=text("pinned_until IS NOT NULL AND NOT hidden"),
+    )
     return SQLModel.metadata
 
 

@@ -5,6 +5,7 @@ its compiled form than SQLite does on running it.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -360,6 +361,11 @@ _SHOWN: Final = select(message).where(~message.c.hidden)
 _NEWEST: Final = _SHOWN.order_by(message.c.id.desc()).limit(_LIMIT)
 _BEFORE: Final = _NEWEST.where(message.c.id < bindparam("before"))
 _AFTER: Final = _SHOWN.where(message.c.id > bindparam("after")).order_by(message.c.id).limit(_LIMIT)
+_PINNED: Final = (
+    _SHOWN.where(message.c.pinned_until > bindparam("now"))
+    .order_by(message.c.amount.desc(), message.c.id.desc())
+    .limit(_LIMIT)
+)
 _LOG_AFTER: Final = (
     select(log_entry.c.seq, log_entry.c.kind, log_entry.c.reason, message)
     .join(message, message.c.id == log_entry.c.message_id)
@@ -374,6 +380,11 @@ def messages_before(connection: Connection, before: int | None, limit: int) -> t
     page, start = (_NEWEST, {}) if before is None else (_BEFORE, {"before": before})
     rows = [message_record(row) for row in connection.execute(page, {"most": limit + 1, **start})]
     return rows[:limit][::-1], len(rows) > limit
+
+
+def pinned_messages(connection: Connection, now: datetime, most: int) -> list[MessageRecord]:
+    """Return the shown messages that are pinned at `now`, highest amount first, then newest."""
+    return [message_record(row) for row in connection.execute(_PINNED, {"now": now, "most": most})]
 
 
 def messages_after(connection: Connection, after: int, limit: int) -> tuple[list[MessageRecord], bool]:

@@ -44,6 +44,8 @@ def payment_record(row: AnyRow) -> PaymentRecord:
         text=row.text,
         author=row.author,
         price=Price(amount=row.amount, currency=row.currency, taxed=TAX_PARAMETER in row.stripe_params),
+        requested_amount=row.requested_amount,
+        pinned_seconds=row.pinned_seconds,
         created_at=row.created_at,
         expires_at=row.expires_at,
         client=row.client,
@@ -108,6 +110,7 @@ def message_record(row: AnyRow) -> MessageRecord:
         amount=row.amount,
         currency=row.currency,
         posted_at=row.posted_at,
+        pinned_until=row.pinned_until,
         moderated=row.moderated,
         hidden=row.hidden,
     )

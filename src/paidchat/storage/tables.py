@@ -84,6 +84,8 @@ class Payment(SQLModel, table=True):
     author: str | None = Field(default=None, sa_type=Text)
     amount: int  # minor units
     currency: str = Field(sa_type=Text)
+    requested_amount: int | None = None  # as the client sent it; NULL for the price, or if a program of 0002 started it
+    pinned_seconds: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # promised for its message
     created_at: datetime = Field(sa_type=UTCDateTime)
     expires_at: datetime = Field(sa_type=UTCDateTime)
     client: str = Field(sa_type=Text)  # a keyed hash of the client's address, for the rate limit
@@ -118,6 +120,8 @@ class Message(SQLModel, table=True):
     amount: int
     currency: str = Field(sa_type=Text)
     posted_at: datetime = Field(sa_type=UTCDateTime)
+    # `posted_at` plus the payment's `pinned_seconds`, or NULL. A trigger sets it for a program of revision 0002.
+    pinned_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
     moderated: bool = False
     hidden: bool = False  # moderated, or its payment refunded or disputed
 

@@ -11,10 +11,12 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from paidchat.domain import Fact, IntentFact, Question, SessionFact
+from paidchat.pricing import MAX_PINNED_SECONDS
 
 # Metadata on each of our sessions and its payment intent.
 PAYMENT_METADATA_KEY = "paidchat_payment"
 BOARD_METADATA_KEY = "paidchat_board"
+PINNED_METADATA_KEY = "paidchat_pinned_seconds"
 
 # docs.stripe.com/checkout/fulfillment: what each event means. For the first two the session's own status decides.
 SESSION_EVENTS: Final[dict[str, Fact | None]] = {
@@ -89,11 +91,12 @@ _is_id = re.compile(r"[!-~]{1,255}").fullmatch
 
 
 class SessionTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """When a session was created and expires, and whether Stripe calculates its tax."""
+    """When a session was created and expires, whether Stripe calculates its tax, and how long its message is pinned."""
 
     created_at: datetime
     expires_at: datetime
     taxed: bool
+    pinned_seconds: int
 
 
 class _Expanded(msgspec.Struct):
@@ -134,6 +137,7 @@ class _Terms(msgspec.Struct):
     created: int
     expires_at: int
     automatic_tax: _AutomaticTax
+    metadata: dict[str, str] | None = None
 
 
 class _MovedMoney(msgspec.Struct):
@@ -285,7 +289,14 @@ def read_terms(retrieved: object) -> SessionTerms:
             created_at=datetime.fromtimestamp(terms.created, UTC),
             expires_at=datetime.fromtimestamp(terms.expires_at, UTC),
             taxed=terms.automatic_tax.enabled,
+            pinned_seconds=_pinned_seconds((terms.metadata or {}).get(PINNED_METADATA_KEY, "")),
         )
+
+
+def _pinned_seconds(text: str) -> int:
+    """Read what our metadata says; 0 if it says nothing, or something that no board of ours has written."""
+    seconds = int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0
+    return seconds if seconds <= MAX_PINNED_SECONDS else 0
 
 
 def read_intent(retrieved: object, disputes: list[str], question: Question) -> IntentFact:

@@ -8,17 +8,20 @@ from datetime import UTC, datetime
 
 from paidchat.pricing import Price
 from paidchat.settings import Settings
-from paidchat.stripe.events import BOARD_METADATA_KEY, PAYMENT_METADATA_KEY
+from paidchat.stripe.events import BOARD_METADATA_KEY, PAYMENT_METADATA_KEY, PINNED_METADATA_KEY
 
 
 def session_params(
-    settings: Settings, payment_id: str, board_tag: str, price: Price, expires_at: datetime
+    settings: Settings, payment_id: str, board_tag: str, price: Price, expires_at: datetime, *, pinned_seconds: int = 0
 ) -> dict[str, object]:
     """Return the parameters of a payment's Checkout Session.
 
-    URLs come from the settings only, since anyone can send any Host header.
+    URLs come from the settings only, since anyone can send any Host header. The metadata says how long the message is
+    to be pinned, so that a payment that is lost with the database can be adopted as it was promised.
     """
     tags = {PAYMENT_METADATA_KEY: payment_id, BOARD_METADATA_KEY: board_tag}
+    if pinned_seconds:
+        tags[PINNED_METADATA_KEY] = str(pinned_seconds)
     price_data: dict[str, object] = {
         "currency": price.currency,
         "unit_amount": price.amount,

@@ -62,7 +62,7 @@ async def test_the_newest_page(stage: Stage) -> None:
     assert read["has_more"] is True
     assert read["seq"] == SEQ
     assert read["epoch"]
-    assert set(read["messages"][0]) == {"id", "text", "author", "amount", "currency", "posted_at"}
+    assert set(read["messages"][0]) == {"id", "text", "author", "amount", "currency", "posted_at", "pinned_until"}
 
 
 @pytest.mark.parametrize(

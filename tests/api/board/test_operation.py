@@ -47,7 +47,7 @@ async def test_the_board_describes_itself(client: httpx.AsyncClient) -> None:
     assert answer.status_code == 200
     assert answer.json() == {
         "title": "paidchat",
-        "price": {"amount": 100, "currency": "usd"},
+        "price": {"amount": 100, "currency": "usd", "tiers": [{"amount": 100, "pinned_seconds": 0}]},
         "tax_behavior": None,
         "max_text_length": 500,
         "max_author_length": 50,
@@ -80,7 +80,8 @@ async def test_the_description_follows_the_settings(tmp_path: Path, tax: str) ->
         async with http_client(served) as client:
             described = (await client.get("/api/board")).json()
     assert described["title"] == "Ours"
-    assert described["price"] == {"amount": 250, "currency": "eur"}
+    tiers = [{"amount": 250, "pinned_seconds": 0}]
+    assert described["price"] == {"amount": 250, "currency": "eur", "tiers": tiers}
     assert described["tax_behavior"] == tax
 
 

@@ -34,37 +34,38 @@ async def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str) ->
         await follow(feed, hints)
 
     monkeypatch.setattr(Feed, "_follow", follow_unless_ours)
-    with served_board(tmp_path) as served:
+    with served_board(tmp_path, tiers="1:300") as served:
         async with http_client(served) as client:
             yield client
 
 
-async def texts(client: httpx.AsyncClient, etag: str | None = None) -> list[str]:
-    """Read the newest page, with an ETag that must be out of date if there is one."""
-    answer = await client.get("/api/messages", headers={"If-None-Match": etag} if etag else {})
+async def texts(client: httpx.AsyncClient, etag: str | None = None, path: str = "/api/messages") -> list[str]:
+    """Read the newest page, or another one, with an ETag that must be out of date if there is one."""
+    answer = await client.get(path, headers={"If-None-Match": etag} if etag else {})
     assert answer.status_code == 200
     return [message["text"] for message in answer.json()["messages"]]
 
 
-async def etag_of(client: httpx.AsyncClient) -> str:
-    """Return the newest page's ETag; afterwards the page is ready."""
-    return str((await client.get("/api/messages")).headers["etag"])
+async def etag_of(client: httpx.AsyncClient, path: str = "/api/messages") -> str:
+    """Return a page's ETag; afterwards the page is ready."""
+    return str((await client.get(path)).headers["etag"])
 
 
-async def test_a_page_has_what_was_acknowledged_before(late: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("path", ["/api/messages", "/api/pinned"])
+async def test_a_page_has_what_was_acknowledged_before(late: httpx.AsyncClient, path: str) -> None:
     """A page or 304 requested after a webhook's 200 contains its message, however late the feed is."""
     payments = [await start(late, f"Number {number}") for number in range(AT_ONCE)]
     events = [completed(paid(await stripe_session(late, payment))) for payment in payments]
 
     async def pay_and_read(number: int) -> None:
-        before = await etag_of(late)
+        before = await etag_of(late, path)
         assert (await deliver_until_taken(late, events[number]))[-1].status_code == 200
-        assert f"Number {number}" in await texts(late, before)
+        assert f"Number {number}" in await texts(late, before, path)
 
     for number in range(3):  # one after another, so that the page is certainly ready in between
         await pay_and_read(number)
     await asyncio.gather(*(pay_and_read(number) for number in range(3, AT_ONCE)))
-    assert sorted(await texts(late)) == sorted(payment["text"] for payment in payments)
+    assert sorted(await texts(late, path=path)) == sorted(payment["text"] for payment in payments)
 
 
 async def test_a_page_has_what_the_feed_has_told(tmp_path: Path, backend: str) -> None:

@@ -12,7 +12,7 @@ from paidchat.moderation import remove_message, restore_message
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from tests.support.board_client import http_client
-from tests.support.following import following
+from tests.support.following import following, untimed
 from tests.support.rows import opened, write_messages
 from tests.support.served import Served, served_board
 from tests.support.transactions import reading, transaction
@@ -64,6 +64,8 @@ async def test_a_plain_connect_gets_a_snapshot(stage: Stage) -> None:
         "seq": HEAD,
         "messages": page["messages"],
         "has_more": True,
+        "pinned": [],
+        "now": snapshot["now"],
     }
     assert [message["id"] for message in snapshot["messages"]] == list(range(COUNT - 50, COUNT))
 
@@ -83,7 +85,7 @@ async def test_a_cursor_that_can_be_served_is_resumed(stage: Stage, behind: int)
     """Up to a thousand entries behind, `resumed` names the cursor, and every missed entry follows in order."""
     after = HEAD - behind
     async with following(stage.served, after=after, epoch=stage.epoch) as follower:
-        assert follower.first == {"type": "resumed", "epoch": stage.epoch, "seq": after}
+        assert untimed(follower.first) == {"type": "resumed", "epoch": stage.epoch, "seq": after}
         missed = await follower.receive_all(behind)
         await follower.nothing(0.05)
     assert [frame["seq"] for frame in missed] == list(range(after + 1, HEAD + 1))
@@ -143,7 +145,7 @@ async def test_a_cursor_ahead_of_the_feed_but_not_of_the_database(tmp_path: Path
             for _ in range(5):
                 [newest] = await write_messages(other, 1)
                 async with following(served, after=newest, epoch=epoch) as ahead:
-                    assert ahead.first == {"type": "resumed", "epoch": epoch, "seq": newest}
+                    assert untimed(ahead.first) == {"type": "resumed", "epoch": epoch, "seq": newest}
 
 
 async def test_a_new_epoch_is_a_new_history(tmp_path: Path) -> None:
@@ -261,7 +263,7 @@ async def reconnecting(served: Served, until: int, give_up_after: int) -> list[d
         cursor["epoch"] = follower.first["epoch"]
     while cursor["after"] < until:
         async with following(served, **cursor) as follower:
-            assert follower.first == {"type": "resumed", "epoch": cursor["epoch"], "seq": cursor["after"]}
+            assert untimed(follower.first) == {"type": "resumed", "epoch": cursor["epoch"], "seq": cursor["after"]}
             for _ in range(give_up_after):
                 if cursor["after"] == until:
                     break

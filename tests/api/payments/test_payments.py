@@ -164,6 +164,7 @@ async def test_a_paid_payment_leads_to_its_message(client: httpx.AsyncClient) ->
         "amount": 100,
         "currency": "usd",
         "posted_at": message["posted_at"],
+        "pinned_until": None,
     }
     assert datetime.fromisoformat(message["posted_at"]) >= datetime.fromisoformat(payment["created_at"])
 

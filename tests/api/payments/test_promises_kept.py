@@ -1,4 +1,4 @@
-"""A payment keeps its price and tax: whatever settings change before it is paid, it is paid and posted as created."""
+"""A payment keeps its price, tax and pin: whatever settings change before it is paid, it is posted as created."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -24,13 +24,18 @@ CHANGES: list[Json] = [
     {"product_name": "Something else"},
     {"checkout_minutes": 1440},
     {"title": "Another title"},
+    {"tiers": "1:7,3:60,5:60,7:3600"},
 ]
 EVERYTHING = {name: value for change in CHANGES for name, value in change.items()}
 # All at once, on both databases; those that another of them could hide also alone.
 CASES = [
     pytest.param(EVERYTHING, id="everything"),
     *(pytest.param(change, id=str(change), marks=pytest.mark.any_database) for change in CHANGES[:3]),
+    pytest.param({"tiers": "1:7,3:60,5:60,7:3600"}, id="tiers", marks=pytest.mark.any_database),
+    pytest.param({"tiers": "off"}, id="no tiers", marks=pytest.mark.any_database),
 ]
+PINNED_S = 300
+PROMISED: Json = {"tiers": f"1:0,5:{PINNED_S}"}
 TAXED = {"automatic_tax": "exclusive"}
 
 
@@ -74,7 +79,13 @@ async def unsent(client: httpx.AsyncClient, served: Served, key: str) -> str:
 
 async def send(client: httpx.AsyncClient, key: str) -> httpx.Response:
     """Start a payment with a key."""
-    return await client.post("/api/payments", json={"text": "Unsent"}, headers={"Idempotency-Key": key})
+    body = {"text": "Unsent", "amount": 500}
+    return await client.post("/api/payments", json=body, headers={"Idempotency-Key": key})
+
+
+def pinned_for(message: Json) -> timedelta:
+    """Return how long a message is pinned."""
+    return datetime.fromisoformat(message["pinned_until"]) - datetime.fromisoformat(message["posted_at"])
 
 
 async def forget_it(served: Served, payment_id: str) -> None:
@@ -87,9 +98,12 @@ async def forget_it(served: Served, payment_id: str) -> None:
 async def test_settings_change_over_a_restart(tmp_path: Path, change: Json) -> None:
     """In whatever state a payment is when a setting changes, its session is unchanged, and paying it posts it."""
     port, key = free_port(), str(uuid.uuid4())
-    with served_board(tmp_path, port, reconcile_seconds=3600) as served:
+    with served_board(tmp_path, port, reconcile_seconds=3600, **PROMISED) as served:
         async with http_client(served) as client:
-            still_open, on_its_way, given_up, unheard = [await start(client, f"State {n}") for n in range(4)]
+            plain = await start(client, "Plain")
+            still_open, on_its_way, given_up, unheard = [
+                await start(client, f"State {n}", amount=500) for n in range(4)
+            ]
             promised = await line_item(client, still_open)
             await act(client, on_its_way, "pay_later")
             await until_status(client, on_its_way["id"], "processing")
@@ -105,14 +119,18 @@ async def test_settings_change_over_a_restart(tmp_path: Path, change: Json) -> N
             asked_late: Json = answer.json()
             assert asked_late["id"] == waiting
             assert await line_item(client, asked_late) == promised
-            for payment in (still_open, given_up, asked_late):
+            for payment in (plain, still_open, given_up, asked_late):
                 await act(client, payment, "pay")
             await act(client, on_its_way, "settle")
             for payment in (still_open, on_its_way, given_up, unheard, asked_late):
                 fulfilled = await until_status(client, payment["id"], "fulfilled")
                 message = (await client.get(f"/api/messages/{fulfilled['message_id']}")).json()
-                assert (message["amount"], message["currency"]) == (100, "usd")
+                assert (message["amount"], message["currency"]) == (500, "usd")
+                assert pinned_for(message) == timedelta(seconds=PINNED_S)
                 assert len(await sessions_of(client, payment["id"])) == 1
+            fulfilled = await until_status(client, plain["id"], "fulfilled")
+            message = (await client.get(f"/api/messages/{fulfilled['message_id']}")).json()
+            assert (message["amount"], message["pinned_until"]) == (100, None)
 
 
 async def test_tax_that_was_promised_is_still_allowed_for(tmp_path: Path) -> None:

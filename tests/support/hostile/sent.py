@@ -141,6 +141,7 @@ ADDRESSED: Final[dict[str, tuple[str, tuple[Words, ...]]]] = {
     "GET /api/board": ("/api/board?{}", (LETTERS,)),
     "GET /api/messages": ("/api/messages?after={}", (DIGITS, LETTERS, PARAMETERS, OTHERS, ESCAPES)),
     "GET /api/messages/{message_id}": ("/api/messages/{}", (DIGITS, LETTERS)),
+    "GET /api/pinned": ("/api/pinned?{}", (LETTERS,)),
     "GET /api/payments/{payment_id}": ("/api/payments/{}", (LETTERS, ESCAPES)),
     "DELETE /api/admin/messages/{message_id}": ("/api/admin/messages/1?refund={}", (LETTERS, PARAMETERS)),
     "POST /api/admin/messages/{message_id}/restore": ("/api/admin/messages/{}/restore", (DIGITS, LETTERS)),

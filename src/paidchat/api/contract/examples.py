@@ -17,6 +17,7 @@ MESSAGE: Final[Json] = {
     "amount": 100,
     "currency": "usd",
     "posted_at": "2026-11-25T18:30:05.123456Z",
+    "pinned_until": None,
 }
 PENDING: Final[Json] = {
     "id": PAYMENT_ID,
@@ -32,9 +33,27 @@ PENDING: Final[Json] = {
 }
 FULFILLED: Final[Json] = {**PENDING, "status": "fulfilled", "checkout_url": None, "message_id": 1024}
 PAGE: Final[Json] = {"messages": [MESSAGE], "seq": 1027, "epoch": EPOCH, "has_more": True}
+PINNED_MESSAGE: Final[Json] = {
+    **MESSAGE,
+    "id": 1019,
+    "amount": 500,
+    "posted_at": "2026-11-25T18:28:02.234567Z",
+    "pinned_until": "2026-11-25T18:33:02.234567Z",
+}
+PINNED: Final[Json] = {
+    "messages": [PINNED_MESSAGE],
+    "seq": 1027,
+    "epoch": EPOCH,
+    "has_more": False,
+    "now": "2026-11-25T18:30:07.345678Z",
+}
 BOARD: Final[Json] = {
     "title": "paidchat",
-    "price": {"amount": 100, "currency": "usd"},
+    "price": {
+        "amount": 100,
+        "currency": "usd",
+        "tiers": [{"amount": 100, "pinned_seconds": 0}, {"amount": 500, "pinned_seconds": 300}],
+    },
     "tax_behavior": None,
     "max_text_length": 500,
     "max_author_length": 50,
@@ -56,6 +75,7 @@ SUCCESSES: Final[dict[str, Any]] = {
     "fulfilled_payment": FULFILLED,
     "message": MESSAGE,
     "page": PAGE,
+    "pinned": PINNED,
     "board": BOARD,
     "received": {"received": True},
     "alive": {"status": "ok"},
@@ -65,8 +85,18 @@ SUCCESSES: Final[dict[str, Any]] = {
 
 # The feed's frames, by the name of their shape in `wire`.
 FRAMES: Final[dict[str, list[Json]]] = {
-    "Snapshot": [{"type": "snapshot", "epoch": EPOCH, "seq": 1027, "messages": [MESSAGE], "has_more": True}],
-    "Resumed": [{"type": "resumed", "epoch": EPOCH, "seq": 1020}],
+    "Snapshot": [
+        {
+            "type": "snapshot",
+            "epoch": EPOCH,
+            "seq": 1027,
+            "messages": [MESSAGE],
+            "has_more": True,
+            "pinned": [PINNED_MESSAGE],
+            "now": PINNED["now"],
+        }
+    ],
+    "Resumed": [{"type": "resumed", "epoch": EPOCH, "seq": 1020, "now": PINNED["now"]}],
     "MessagePosted": [{"type": "message.posted", "seq": 1024, "message": MESSAGE}],
     "MessageRemoved": [{"type": "message.removed", "seq": 1025, "message_id": 1024, "reason": "moderated"}],
     "MessageRestored": [{"type": "message.restored", "seq": 1026, "message": MESSAGE}],

@@ -1,0 +1,102 @@
+/** A tab without a browser: the real Buyer on stores of its own, with a form, a card and a notice that only remember. */
+
+import { Api } from "../../frontend/api.js";
+import { Buyer } from "../../frontend/buyer.js";
+import { Claims } from "../../frontend/claims.js";
+import { Memory } from "../../frontend/memory.js";
+import { storageOn, Watches } from "./samples.js";
+
+/** One device, with what it stores for all its tabs. */
+export class Device {
+  #store;
+
+  /** @param {Map<string, string> | null} store null if the browser refuses to store anything, in the tabs too */
+  constructor(store = new Map()) {
+    this.#store = store;
+  }
+
+  /**
+   * Opens a tab, or reloads one when given its store.
+   *
+   * @param {string} host of the board's server
+   * @param {{ back?: Pick<Stored, "id" | "stage">, store?: Map<string, string> }} [options]
+   */
+  open(host, { back, store = new Map() } = {}) {
+    const tab = new Tab(host, this.#store, store);
+    tab.buyer.open(back ?? null);
+    return tab;
+  }
+}
+
+/** What a person would see in a tab. */
+export class Tab {
+  form = { text: "", author: "" };
+  /** @type {Set<Hold>} */
+  holds = new Set();
+  /** @type {Card | null} */
+  card = null;
+  notice = "";
+  /** @type {string | null} */
+  left = null;
+  /** @type {number[]} the ids of highlighted messages */
+  highlighted = [];
+  feed = new Watches();
+
+  /**
+   * @param {string} host
+   * @param {Map<string, string> | null} deviceStore
+   * @param {Map<string, string>} store the tab's own
+   */
+  constructor(host, deviceStore, store) {
+    this.store = store;
+    const api = new Api(`http://${host}`);
+    /** @param {Map<string, string>} values */
+    const memory = (values) =>
+      new Memory(() => {
+        if (!deviceStore) throw new DOMException("denied", "SecurityError");
+        return storageOn(values);
+      });
+    this.claims = new Claims({ device: memory(deviceStore ?? new Map()), onChange: () => {} });
+    this.buyer = new Buyer({
+      api,
+      feed: this.feed,
+      tab: memory(store),
+      claims: this.claims,
+      composer: {
+        fill: ({ text, author }) => (this.form = { text, author }),
+        hold: (reason, on) => void (on ? this.holds.add(reason) : this.holds.delete(reason)),
+        showErrors: () => false,
+        focus: () => {},
+        focused: false,
+      },
+      card: { render: (card) => (this.card = card) },
+      notice: { show: (text) => (this.notice = text), hide: () => (this.notice = "") },
+      goTo: async (id) => {
+        this.highlighted.push(id);
+        return api.message(id).then(
+          (message) => ({ kind: "shown", message }),
+          () => ({ kind: "failed" }),
+        );
+      },
+      onCopy: () => {},
+      onLeave: (url) => (this.left = url),
+      later: (act, ms) => setTimeout(act, ms).unref(), // or polls would keep the test alive
+    });
+  }
+
+  /** What the card is about; null if there is none. */
+  get status() {
+    return this.card?.status ?? null;
+  }
+
+  /** @param {string} text */
+  type(text) {
+    this.form = { ...this.form, text };
+    this.buyer.tell({ type: "typed", ...this.form });
+  }
+
+  /** @param {Payment} payment */
+  hear(payment) {
+    this.buyer.hear({ type: "payment.updated", payment });
+  }
+}
