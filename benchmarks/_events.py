@@ -53,7 +53,7 @@ def posts(server: Server, count: int) -> list[bytes]:
 
 def _entry(seq: int) -> bytes:
     message = {"id": seq, "text": TEXT, "author": None, "amount": 100, "currency": "usd"}
-    posted = {**message, "posted_at": "2026-01-01T00:00:00.000000Z"}
+    posted = {**message, "posted_at": "2026-01-01T00:00:00.000000Z", "pinned_until": None}
     return json.dumps({"type": "message.posted", "seq": seq, "message": posted}, separators=(",", ":")).encode()
 
 

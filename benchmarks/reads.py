@@ -29,7 +29,8 @@ def check_answer(name: str, bodies: set[bytes]) -> None:
         assert ids == list(range(HISTORY - PAGE_MESSAGES + 1, HISTORY + 1)), ids
         assert answer["seq"] == HISTORY, answer["seq"]
     elif name == BOARD:
-        assert answer["price"] == {"amount": 100, "currency": "usd"}, answer
+        tiers = [{"amount": 100, "pinned_seconds": 0}]
+        assert answer["price"] == {"amount": 100, "currency": "usd", "tiers": tiers}, answer
     elif name == LOOK_UP:
         assert answer["status"] == "fulfilled", answer
 

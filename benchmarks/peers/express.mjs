@@ -8,7 +8,7 @@ database.pragma("synchronous = FULL");
 database.pragma("foreign_keys = ON");
 
 const newestRows = database.prepare(
-  `SELECT id, text, author, amount, currency, posted_at FROM message WHERE hidden = 0 ORDER BY id DESC LIMIT 51`,
+  `SELECT id, text, author, amount, currency, posted_at, pinned_until FROM message WHERE hidden = 0 ORDER BY id DESC LIMIT 51`,
 );
 const head = database.prepare(`SELECT epoch, seq FROM board`);
 const insertEvent = database.prepare(
@@ -37,7 +37,7 @@ const post = database.transaction((event) => {
   const seq = nextSeq.get();
   insertMessage.run(seq, payment, paid.text, paid.author, paid.amount, paid.currency, at);
   insertEntry.run(seq, seq, at);
-  return { type: "message.posted", seq, message: { id: seq, ...paid, posted_at: at } };
+  return { type: "message.posted", seq, message: { id: seq, ...paid, posted_at: at, pinned_until: null } };
 });
 
 let broadcast;

@@ -25,7 +25,7 @@ async function post(client, event) {
   const { seq } = counted.rows[0];
   const inserted = await client.query(
     `INSERT INTO message (id, payment_id, text, author, amount, currency, posted_at, moderated, hidden)
-     VALUES ($1, $2, $3, $4, $5, $6, now(), false, false) RETURNING posted_at`,
+     VALUES ($1, $2, $3, $4, $5, $6, now(), false, false) RETURNING posted_at, pinned_until`,
     [seq, payment, paid.text, paid.author, paid.amount, paid.currency],
   );
   await client.query(`INSERT INTO log_entry (seq, kind, message_id, at) VALUES ($1, 'posted', $1, now())`, [seq]);
@@ -35,7 +35,7 @@ async function post(client, event) {
 serve({
   async newest() {
     const page = await pool.query(
-      `SELECT id, text, author, amount, currency, posted_at FROM message WHERE NOT hidden ORDER BY id DESC LIMIT 51`,
+      `SELECT id, text, author, amount, currency, posted_at, pinned_until FROM message WHERE NOT hidden ORDER BY id DESC LIMIT 51`,
     );
     const board = await pool.query(`SELECT epoch, seq FROM board`);
     return { messages: page.rows.slice(0, 50).reverse(), ...board.rows[0], has_more: page.rows.length > 50 };

@@ -5,7 +5,7 @@ import fastify from "fastify";
 const database = new DatabaseSync(process.env.DATABASE);
 const rows = database
   .prepare(
-    `SELECT id, text, author, amount, currency, posted_at FROM message WHERE hidden = 0 ORDER BY id DESC LIMIT 50`,
+    `SELECT id, text, author, amount, currency, posted_at, pinned_until FROM message WHERE hidden = 0 ORDER BY id DESC LIMIT 50`,
   )
   .all()
   .reverse();
@@ -13,7 +13,7 @@ const page = { messages: rows, ...database.prepare(`SELECT epoch, seq FROM board
 const bytes = Buffer.from(JSON.stringify(page));
 const board = {
   title: "paidchat",
-  price: { amount: 100, currency: "usd" },
+  price: { amount: 100, currency: "usd", tiers: [{ amount: 100, pinned_seconds: 0 }] },
   tax_behavior: null,
   max_text_length: 500,
   max_author_length: 50,
@@ -25,9 +25,19 @@ const string = { type: "string" };
 const optional = { type: "string", nullable: true };
 
 const answer = (properties) => ({ schema: { response: { 200: { type: "object", properties } } } });
-const message = { id: integer, text: string, author: optional, amount: integer, currency: string, posted_at: string };
+const message = {
+  id: integer,
+  text: string,
+  author: optional,
+  amount: integer,
+  currency: string,
+  posted_at: string,
+  pinned_until: optional,
+};
 const messages = { type: "array", items: { type: "object", properties: message } };
-const price = { type: "object", properties: { amount: integer, currency: string } };
+const tier = { type: "object", properties: { amount: integer, pinned_seconds: integer } };
+const tiers = { type: "array", items: tier };
+const price = { type: "object", properties: { amount: integer, currency: string, tiers } };
 
 const app = fastify();
 app.get(

@@ -58,6 +58,7 @@ class MessageRead(SQLModel):
     amount: int
     currency: str
     posted_at: datetime
+    pinned_until: datetime | None
 
 
 class Message(SQLModel, table=True):
@@ -70,6 +71,7 @@ class Message(SQLModel, table=True):
     amount: int
     currency: str
     posted_at: datetime
+    pinned_until: datetime | None = None
     moderated: bool = False
     hidden: bool = False
 
@@ -121,11 +123,19 @@ class Posted(SQLModel):
     message: MessageRead
 
 
+class Tier(SQLModel):
+    """What one can pay, and for how long the message stays on top then."""
+
+    amount: int
+    pinned_seconds: int
+
+
 class Price(SQLModel):
     """What one message costs."""
 
     amount: int
     currency: str
+    tiers: list[Tier]
 
 
 class BoardInfo(SQLModel):
@@ -250,7 +260,7 @@ async def read_board() -> BoardInfo:
     """Read about the board."""
     return BoardInfo(
         title="paidchat",
-        price=Price(amount=100, currency="usd"),
+        price=Price(amount=100, currency="usd", tiers=[Tier(amount=100, pinned_seconds=0)]),
         tax_behavior=None,
         max_text_length=500,
         max_author_length=50,

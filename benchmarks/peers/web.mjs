@@ -7,7 +7,7 @@ import { WebSocket, WebSocketServer } from "ws";
 const PING_MS = 30_000;
 const BOARD = {
   title: "paidchat",
-  price: { amount: 100, currency: "usd" },
+  price: { amount: 100, currency: "usd", tiers: [{ amount: 100, pinned_seconds: 0 }] },
   tax_behavior: null,
   max_text_length: 500,
   max_author_length: 50,

@@ -221,8 +221,8 @@ class Feed:
     async def _follow(self, hints: Sequence[Tail | None]) -> None:
         """Deliver what is new, and tell watchers.
 
-        What this process has appended itself is not read back, which takes a third off the CPU of a lone webhook, and
-        a tenth with 32 at a time. Twice a second the log is read all the same.
+        What this process has appended itself is not read back, which takes a third off the CPU of a lone webhook. Twice
+        a second the log is read all the same.
         """
         await self._finish_delivery()
         # Payments before the log: the message of a payment read as fulfilled is then certain to be delivered first.

@@ -5,6 +5,7 @@ database is compared with the oracle, and every viewer's replica with the board'
 """
 
 import asyncio
+import math
 import os
 import sys
 import time
@@ -257,13 +258,14 @@ class Batch:
 async def run(order: Order) -> list[Row]:
     """Run batches of simulations, each with its own seed, several at a time.
 
-    With a count, the steps that lead to a finding are shortened, which can take minutes; a finding names the count.
+    With a count and no time limit, the steps that lead to a finding are shortened, which can take minutes; a finding
+    names the count.
     """
     simulations = order.count or (SHORT if order.short else LONG)
     steps = SHORT_STEPS if order.short else LONG_STEPS
     row = Row(NAME, f"simulated boards, up to {steps} random actions each", order.seed)
     began = time.monotonic()
-    shorten = order.count is not None and not order.short
+    shorten = order.count is not None and not order.short and order.deadline == math.inf
     batches = [
         Batch(
             seed=order.seed + number,
