@@ -373,26 +373,26 @@ interface FeedParts {
 type Later = (act: () => void, ms: number) => ReturnType<typeof setTimeout>;
 
 interface TrackerParts {
-  api: Pick<import("./api.js").Api, "payment">;
+  api: Pick<import("./feed/api.js").Api, "payment">;
   later: Later;
   onAnswer: (answer: PurchaseEvent & { type: "polled" }) => void;
 }
 
 interface ClaimsParts {
-  device: import("./memory.js").Memory;
+  device: import("./ui/memory.js").Memory;
   /** the set of own messages changed */
   onChange: () => void;
 }
 
 interface BuyerParts {
-  api: Pick<import("./api.js").Api, "createPayment" | "payment" | "message">;
-  feed: Pick<import("./feed.js").Feed, "watch" | "unwatch">;
+  api: Pick<import("./feed/api.js").Api, "createPayment" | "payment" | "message">;
+  feed: Pick<import("./feed/feed.js").Feed, "watch" | "unwatch">;
   /** stores the tab's draft and payment */
-  tab: import("./memory.js").Memory;
-  claims: import("./claims.js").Claims;
-  composer: Pick<import("./composer.js").Composer, "fill" | "hold" | "showErrors" | "focus" | "focused">;
-  card: Pick<import("./card.js").PaymentCard, "render">;
-  notice: Pick<import("./notice.js").Notice, "show" | "hide">;
+  tab: import("./ui/memory.js").Memory;
+  claims: import("./buying/claims.js").Claims;
+  composer: Pick<import("./buying/composer.js").Composer, "fill" | "hold" | "showErrors" | "focus" | "focused">;
+  card: Pick<import("./buying/card.js").PaymentCard, "render">;
+  notice: Pick<import("./ui/notice.js").Notice, "show" | "hide">;
   /** scrolls to the message and highlights it */
   goTo: (id: number, focus: boolean) => Promise<Found>;
   /** copies the link of the message */
@@ -403,9 +403,9 @@ interface BuyerParts {
 }
 
 interface ReaderParts {
-  api: import("./api.js").Api;
-  page: import("./page.js").PageFrame;
-  notice: import("./notice.js").Notice;
+  api: import("./feed/api.js").Api;
+  page: import("./ui/page.js").PageFrame;
+  notice: import("./ui/notice.js").Notice;
   isMine: (message: Message) => boolean;
   /** copies the link of a message */
   onCopy: (id: number) => void;

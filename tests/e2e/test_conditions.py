@@ -94,7 +94,7 @@ async def test_a_page_that_cannot_start_says_so(windows: Windows, trouble: str) 
         else:
             await route.fulfill(body=body, content_type="text/javascript")
 
-    await page.route("**/view.js", answer)
+    await page.route("**/reading/view.js", answer)
     await page.goto(windows.board.url)
     await expect(page.get_by_role("alert")).to_contain_text("start. Please reload it.")
     await expect(page.get_by_role("alert")).to_contain_text("newer browser")

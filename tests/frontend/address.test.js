@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { isWebAddress, messageInHash, permalink, readReturn, withoutReturn } from "../../frontend/address.js";
+import { isWebAddress, messageInHash, permalink, readReturn, withoutReturn } from "../../frontend/ui/address.js";
 
 test("the paid or cancelled payment is read from the query", () => {
   assert.deepEqual(readReturn("?payment=abc"), { id: "abc", stage: "returned" });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Api, NoAnswerError, ProblemError } from "../../frontend/api.js";
+import { Api, NoAnswerError, ProblemError } from "../../frontend/feed/api.js";
 import { page, payment } from "./samples.js";
 import { BoardServer } from "./server.js";
 

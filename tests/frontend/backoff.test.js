@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { backoff } from "../../frontend/backoff.js";
+import { backoff } from "../../frontend/feed/backoff.js";
 
 const OPTIONS = { baseMs: 1_000, capMs: 30_000 };
 

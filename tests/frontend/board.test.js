@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { emptyBoard, find, hasOlder, isLoaded, mergePage, receive, rows, trim } from "../../frontend/board.js";
+import { emptyBoard, find, hasOlder, isLoaded, mergePage, receive, rows, trim } from "../../frontend/reading/board.js";
 import { EPOCH, message, page, seeded } from "./samples.js";
 
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Api } from "../../frontend/api.js";
-import { randomUuid, requestPayment } from "../../frontend/checkout.js";
-import { noPurchase, reduce } from "../../frontend/purchase.js";
+import { Api } from "../../frontend/feed/api.js";
+import { randomUuid, requestPayment } from "../../frontend/buying/checkout.js";
+import { noPurchase, reduce } from "../../frontend/buying/purchase.js";
 import { payment } from "./samples.js";
 import { BoardServer } from "./server.js";
 

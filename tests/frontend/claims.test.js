@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Claims } from "../../frontend/claims.js";
-import { Memory } from "../../frontend/memory.js";
+import { Claims } from "../../frontend/buying/claims.js";
+import { Memory } from "../../frontend/ui/memory.js";
 import { message, storageOn } from "./samples.js";
 
 /** A device with one store, on which tabs are opened. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { advance, connecting, feedUrl, indicator, initialConnection, live, lost } from "../../frontend/connection.js";
+import { advance, connecting, feedUrl, indicator, initialConnection, live, lost } from "../../frontend/feed/connection.js";
 import { message, payment } from "./samples.js";
 
 const half = () => 0.5; // no jitter

@@ -9,7 +9,7 @@ import {
   intend,
   refill,
   same,
-} from "../../frontend/draft.js";
+} from "../../frontend/buying/draft.js";
 import { payment } from "./samples.js";
 
 /** @param {string} text */

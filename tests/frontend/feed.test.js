@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Feed } from "../../frontend/feed.js";
+import { Feed } from "../../frontend/feed/feed.js";
 import { EPOCH, message } from "./samples.js";
 import { BoardServer, until } from "./server.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { exactTime, formatPrice, payLabel, relativeTime, windowTitle } from "../../frontend/format.js";
+import { exactTime, formatPrice, payLabel, relativeTime, windowTitle } from "../../frontend/ui/format.js";
 
 const NOW = Date.parse("2026-06-15T12:00:00Z");
 

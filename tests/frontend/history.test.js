@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Api, NoAnswerError } from "../../frontend/api.js";
-import { emptyBoard, rows } from "../../frontend/board.js";
-import { History } from "../../frontend/history.js";
+import { Api, NoAnswerError } from "../../frontend/feed/api.js";
+import { emptyBoard, rows } from "../../frontend/reading/board.js";
+import { History } from "../../frontend/reading/history.js";
 import { message, page } from "./samples.js";
 import { BoardServer } from "./server.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { cardFor, follow, isForgettable, isSpent, mayBePaid, pollDelay, storedFrom, told } from "../../frontend/payment.js";
+import { cardFor, follow, isForgettable, isSpent, mayBePaid, pollDelay, storedFrom, told } from "../../frontend/buying/payment.js";
 import { payment } from "./samples.js";
 
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { cardFor } from "../../frontend/payment.js";
-import { noPurchase, reduce } from "../../frontend/purchase.js";
+import { cardFor } from "../../frontend/buying/payment.js";
+import { noPurchase, reduce } from "../../frontend/buying/purchase.js";
 import { message, payment } from "./samples.js";
 
 /** @typedef {PurchaseEvent & { at?: number }} Event an event, and when it happens, in milliseconds */

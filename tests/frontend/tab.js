@@ -1,9 +1,9 @@
 /** A tab without a browser: the real Buyer on stores of its own, with a form, a card and a notice that only remember. */
 
-import { Api } from "../../frontend/api.js";
-import { Buyer } from "../../frontend/buyer.js";
-import { Claims } from "../../frontend/claims.js";
-import { Memory } from "../../frontend/memory.js";
+import { Api } from "../../frontend/feed/api.js";
+import { Buyer } from "../../frontend/buying/buyer.js";
+import { Claims } from "../../frontend/buying/claims.js";
+import { Memory } from "../../frontend/ui/memory.js";
 import { storageOn, Watches } from "./samples.js";
 
 /** One device, with what it stores for all its tabs. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { authorProblem, clean, clip, countCodePoints, textProblem } from "../../frontend/text.js";
+import { authorProblem, clean, clip, countCodePoints, textProblem } from "../../frontend/buying/text.js";
 
 const FAMILY = "👩‍👩‍👧‍👦"; // seven code points, one grapheme
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import { authorProblem, clean, countCodePoints, textProblem } from "../../frontend/text.js";
+import { authorProblem, clean, countCodePoints, textProblem } from "../../frontend/buying/text.js";
 
 /** @typedef {string | (string | [string, number])[]} Parts */
 /** @type {{ rule: string, field: "text" | "author", raw: Parts, stored: Parts | boolean | null }[]} */

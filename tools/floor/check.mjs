@@ -19,7 +19,11 @@ import { newerSyntax, unknownSyntax } from "./syntax.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const LIB = join(ROOT, "frontend/node_modules/.floor");
-const FOLDERS = ["frontend", "src/paidchat/sandbox/pages/static", "src/paidchat/sandbox/pages/templates"];
+const FOLDERS = [
+  ...["", "/ui", "/feed", "/reading", "/buying"].map((folder) => `frontend${folder}`),
+  "src/paidchat/sandbox/pages/static",
+  "src/paidchat/sandbox/pages/templates",
+];
 const CLASSIC = "frontend/floor.js";
 
 // Newer features that we use all the same, each with what happens in browsers without it.

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import hashlib
-import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,7 @@ MEDIA_TYPES: Final = {
     ".ico": "image/x-icon",
     ".webmanifest": "application/manifest+json",
 }
+_PLAIN: Final = re.compile(r"(?:[a-z]+/)?[a-z][a-z0-9_.-]*", re.ASCII)  # in a folder, or in one folder of it
 _COMPRESSED: Final = frozenset({".png", ".ico"})  # already compressed
 METHODS: Final = "GET, HEAD"
 
@@ -40,7 +41,7 @@ class _File(Struct, frozen=True):
 
 
 class Files:
-    """An ASGI app that serves the files of one folder, without its subfolders.
+    """An ASGI app that serves the files of one folder and of its subfolders, whose names are plain words.
 
     Clients revalidate a file on each use, so an upgrade shows at once. The ETag is weak because gzip and identity share
     it. `Range` and `If-Modified-Since` are ignored, as RFC 9110 allows.
@@ -64,7 +65,7 @@ class Files:
 
     async def _find(self, name: str) -> _File:
         path = self.directory / name
-        if os.sep in name or path.suffix not in MEDIA_TYPES:
+        if not _PLAIN.fullmatch(name) or path.suffix not in MEDIA_TYPES:
             raise HTTPException(404)
         try:
             status = path.stat()

@@ -1,6 +1,6 @@
 /** Requesting a payment: sends an intent, and says what became of it. Retries use the same payment. */
 
-import { NoAnswerError, ProblemError } from "./api.js";
+import { NoAnswerError, ProblemError } from "../feed/api.js";
 
 const IN_PROGRESS_MS = 35_000; // the server gives up an attempt that died after 30 s
 const IN_PROGRESS_STEP_MS = 1_000;
@@ -10,7 +10,7 @@ const LIMITED_MS = 30_000; // if the server does not say how long
  * Requests the payment of an intent; waits while an earlier request for it is in progress.
  *
  * @param {object} options
- * @param {Pick<import("./api.js").Api, "createPayment">} options.api
+ * @param {Pick<import("../feed/api.js").Api, "createPayment">} options.api
  * @param {Intent} options.intent
  * @param {() => string} [options.newKey]
  * @param {(ms: number) => Promise<void>} [options.sleep]

@@ -1,6 +1,6 @@
 /** Reading the board: live, and back into history. */
 
-import { ProblemError } from "./api.js";
+import { ProblemError } from "../feed/api.js";
 import { emptyBoard, find, hasOlder, isLoaded, receive, trim } from "./board.js";
 import { History } from "./history.js";
 import { BoardView } from "./view.js";

@@ -1,6 +1,6 @@
 /** Buying a message: passes events to purchase.js, and performs the effects that come back. */
 
-import { ProblemError } from "./api.js";
+import { ProblemError } from "../feed/api.js";
 import { randomUuid, requestPayment } from "./checkout.js";
 import { draftFrom } from "./draft.js";
 import { storedFrom } from "./payment.js";

@@ -1,8 +1,8 @@
 /** The board's view: draws the state of board.js as a list, and keeps the reader's place in it. */
 
 import { rows } from "./board.js";
-import { copyOf, onClick, part, setText } from "./elements.js";
-import { exactTime, formatPrice, relativeTime } from "./format.js";
+import { copyOf, onClick, part, setText } from "../ui/elements.js";
+import { exactTime, formatPrice, relativeTime } from "../ui/format.js";
 
 const END_PX = 96; // this close to the end, the list follows new messages
 const QUIET_MS = 1_000; // how long assistive technology does not read out a list that is being filled

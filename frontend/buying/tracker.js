@@ -1,6 +1,6 @@
 /** The tracker: asks the server for payments, now or later. Polling also makes the server ask Stripe. */
 
-import { ProblemError } from "./api.js";
+import { ProblemError } from "../feed/api.js";
 
 /** Polls payments by id; at most one poll of each is planned. */
 export class Tracker {

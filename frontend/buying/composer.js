@@ -1,7 +1,7 @@
 /** The composer: the form for writing a message, with its counter, errors and button. */
 
-import { part, setText } from "./elements.js";
-import { payLabel } from "./format.js";
+import { part, setText } from "../ui/elements.js";
+import { payLabel } from "../ui/format.js";
 import { authorProblem, countCodePoints, textProblem } from "./text.js";
 
 const NEAR_LIMIT = 50; // code points left when the counter starts to stand out

@@ -13,7 +13,7 @@ export class History {
   #board;
 
   /**
-   * @param {Pick<import("./api.js").Api, "messages">} api
+   * @param {Pick<import("../feed/api.js").Api, "messages">} api
    * @param {{ read: () => Board, write: (board: Board) => void }} board where the board's state is kept
    */
   constructor(api, board) {
