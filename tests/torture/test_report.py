@@ -3,11 +3,13 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from pathlib import Path
 
 import pytest
 
 from tests.torture import report
+from tests.torture.checks.oracle import Finding
 from tests.torture.command import RUNS
 from tests.torture.hooks.sabotages import SABOTAGES
 from tests.torture.order import Order
@@ -61,3 +63,9 @@ def test_no_round_begins_when_the_time_is_up() -> None:
         begun += 1
     assert 0 < begun < 10
     assert list(Order(1, deadline=time.monotonic() - 1).rounds(3)) == []
+
+
+def test_a_finding_comes_back_from_another_process() -> None:
+    """A broken promise that another process found arrives with its kind and its words."""
+    arrived = copy(Finding("lost", "a message"))  # takes it apart as sending does
+    assert (arrived.kind, arrived.what, str(arrived)) == ("lost", "a message", "lost: a message")

@@ -67,6 +67,7 @@ class Feed:
         self._newest = Newest()
         self._waiting: list[asyncio.Future[None]] = []
         self._version: int | None = None  # the database's when the log was last read to its end
+        self._transactions = 0  # of the database's, all of whose entries have been read
         self._delivered = 0  # less than `seq` during a delivery, and after one was interrupted
         self.epoch = ""
         self.seq = 0
@@ -80,8 +81,14 @@ class Feed:
         return len(self._following)
 
     async def reach(self, after: int | None, epoch: str | None) -> None:
-        """Wait a while for a cursor's place in the log: it may come from a process that is ahead of this one."""
-        if epoch == self.epoch and after is not None and after > self.seq:
+        """Wait a while for what whoever resumes may know of already.
+
+        That is the cursor's place in the log, which may come from a process that is ahead of this one, and whatever
+        this process has acknowledged: a message whose removal was answered is withheld from then on.
+        """
+        if epoch != self.epoch or after is None:
+            return
+        if after > self.seq or self._transactions != self._database.transactions:
             await self.refresh()
 
     async def join(self, subscriber: Subscriber, *, after: int | None, epoch: str | None) -> None:
@@ -182,9 +189,11 @@ class Feed:
             if not hints and not self._watchers and self._is_up_to_date() and not self._newest.pinned.is_outdated:
                 self.read_at = time.monotonic()
                 continue
+            transactions = self._database.transactions
             waiting, self._waiting = self._waiting, []
             try:
                 await self._follow(hints)
+                self._transactions = transactions
             except Exception:
                 log.exception("feed.read_failed")
                 await asyncio.sleep(POLL_S)

@@ -1,17 +1,19 @@
 """WS /api/feed: the first frame, and resuming with a cursor: every entry once, in order, or a snapshot."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import update
 
+from paidchat.feed.feed import Feed
 from paidchat.moderation import remove_message, restore_message
 from paidchat.storage import queries
 from paidchat.storage.database import Database
-from tests.support.board_client import http_client
+from paidchat.storage.tail import Tail
+from tests.support.board_client import http_client, post
 from tests.support.following import following, untimed
 from tests.support.rows import opened, write_messages
 from tests.support.served import Served, served_board
@@ -19,6 +21,8 @@ from tests.support.transactions import reading, transaction
 
 COUNT = 1_203
 REMOVED = 1_203
+TOKEN = "token-of-the-administration"
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 HEAD = 1_204  # the removal's own entry
 
 
@@ -253,6 +257,31 @@ async def test_a_removed_restoration_is_withheld(tmp_path: Path) -> None:
         "message.withheld",
         "message.removed",
     ]
+
+
+@pytest.mark.any_database
+async def test_what_was_removed_before_is_withheld_however_late_the_feed_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message whose removal was answered is withheld from whoever resumes after the answer."""
+    follow = Feed._follow
+
+    async def follow_late(feed: Feed, hints: Sequence[Tail | None]) -> None:
+        await asyncio.sleep(0.2)
+        await follow(feed, hints)
+
+    monkeypatch.setattr(Feed, "_follow", follow_late)
+    with served_board(tmp_path, admin_token=TOKEN) as served:
+        async with http_client(served) as client, following(served) as follower:
+            for number in range(1, 3):
+                message = await post(client, f"Number {number}")
+                answer = await client.delete(
+                    f"/api/admin/messages/{message['id']}", headers={"Authorization": f"Bearer {TOKEN}"}
+                )
+                assert answer.status_code == 204
+                async with following(served, after=2 * number - 2, epoch=follower.first["epoch"]) as late:
+                    replayed = await late.receive_all(2)
+                assert [frame["type"] for frame in replayed] == ["message.withheld", "message.removed"]
 
 
 async def reconnecting(served: Served, until: int, give_up_after: int) -> list[dict[str, Any]]:

@@ -26,9 +26,12 @@ class Finding(AssertionError):
     """A broken promise; `kind` is a column of the table: lost, doubled, unpaid_posted, wrong."""
 
     def __init__(self, kind: str, what: str) -> None:
-        super().__init__(f"{kind}: {what}")
+        super().__init__(kind, what)  # all that it is made from, so that it can be sent between processes
         self.kind = kind
         self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.what}"
 
 
 @dataclass(frozen=True)
