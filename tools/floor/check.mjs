@@ -30,9 +30,12 @@ const CLASSIC = "frontend/floor.js";
 // Newer features that we use all the same, each with what happens in browsers without it.
 /** @type {Record<string, Record<string, string>>} */
 const ALLOWED = {
-  "src/paidchat/pages/templates/board.html": {
+  "src/paidchat/pages/templates/head.html": {
     '<meta name="viewport">': "only phones and tablets need it, and all of them support it",
     '<meta name="theme-color">': "the browser keeps its own colours",
+    '<link rel="manifest">': "the board can't be installed",
+  },
+  "src/paidchat/pages/templates/board.html": {
     '<link rel="modulepreload">': "modules load one after the other",
   },
   "frontend/style.css": {
