@@ -1,4 +1,4 @@
-/** Finds elements of index.html by selector, and checks their class. */
+/** Finds elements of the page by selector, and checks their class. */
 
 /**
  * @template {Element} T
@@ -9,7 +9,7 @@
  */
 export function part(selector, kind, parent = document) {
   const found = parent.querySelector(selector);
-  if (!(found instanceof kind)) throw new TypeError(`index.html has no ${kind.name} ${selector}`);
+  if (!(found instanceof kind)) throw new TypeError(`the page has no ${kind.name} ${selector}`);
   return found;
 }
 

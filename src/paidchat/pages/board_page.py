@@ -1,0 +1,102 @@
+"""The board's document: the template, the words in it, and what the page's script goes on from.
+
+That is `<script type="application/json" id="opening">`, with
+
+- `board`: as `GET /api/board` returns it;
+- `snapshot`: a frame as the feed sends it first, or null if the database is unavailable. Its `now` is when the document
+  was made, up to a minute ago, or earlier if the browser had kept it: the feed's first frame has the time;
+- `target`: only at the address of a message: its id;
+- `history`: only if that message is not in the snapshot: pages of messages around it, each `{"place": …, "page": …}`,
+  the parameters and the answer of `GET /api/messages`.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, Final
+
+from markupsafe import Markup
+from pydantic_core import to_json
+
+from paidchat import wire
+from paidchat.pages.formats import excerpt
+from paidchat.pages.money import format_price
+from paidchat.pages.opening import Opening
+from paidchat.pages.site import LANGUAGE, Site
+
+TITLE_LENGTH: Final = 70  # code points of a message in the title; search engines show about as many
+DESCRIPTION_LENGTH: Final = 200
+# In JSON these only occur in strings; with them escaped, no text ends the script (HTML Standard, section 4.12.1.3).
+_UNSAFE: Final = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
+
+
+class BoardPage:
+    """Renders the board's document.
+
+    Attributes:
+        version: names all that it is made of but the messages: settings, template, assets and language.
+    """
+
+    def __init__(self, site: Site) -> None:
+        price = format_price(site.board.price.amount, site.board.price.currency)
+        label = f"Pay {price} and send"
+        self._site = site
+        self._words = {
+            "page_title": site.board.title,
+            "heading": site.board.title,
+            "description": f"A live board: pay {price}, post a message.",
+            "tagline": f"Each message costs {price}",
+            "invitation": f"Nothing here yet. Be the first: {price} puts your words on the board.",
+            "pay_label": f"{label} + tax" if site.board.tax_behavior == "exclusive" else label,
+        }
+        self.version = f"{sha256(self.without_messages().encode()).hexdigest()[:16]}-{LANGUAGE}"
+
+    def render(self, opening: Opening) -> str:
+        """Return the document."""
+        snapshot, target = opening.snapshot, opening.target
+        data: dict[str, Any] = {"board": self._site.board, "snapshot": snapshot}
+        words = self._words
+        if target is not None:
+            data["target"] = target.id
+            words = words | self._words_about(target)
+        if target is not None and opening.around is not None:
+            data["history"] = [
+                {"place": {"before": target.id + 1}, "page": opening.around.until},
+                {"place": {"after": target.id}, "page": opening.around.after},
+            ]
+        placeholder = "none" if snapshot.messages else "empty"
+        return self._render(data, words, opening.rows(), snapshot.pinned, target, placeholder)
+
+    def without_messages(self, target_id: int | None = None) -> str:
+        """Return the document for when the database is unavailable: the script then goes on trying."""
+        data: dict[str, Any] = {"board": self._site.board, "snapshot": None}
+        if target_id is not None:
+            data["target"] = target_id
+        return self._render(data, self._words, [], [], None, "loading")
+
+    def _render(
+        self,
+        data: dict[str, Any],
+        words: dict[str, str],
+        rows: Sequence[wire.Message | None],
+        pinned: Sequence[wire.Message],
+        target: wire.Message | None,
+        placeholder: str,
+    ) -> str:
+        return self._site.render(
+            "board.html",
+            **words,
+            rows=rows,
+            pinned=pinned,
+            target=target,
+            placeholder=placeholder,
+            modules=self._site.assets.modules("main.js"),
+            opening=Markup(to_json(data).decode().translate(_UNSAFE)),  # noqa: S704 - escaped just now
+        )
+
+    def _words_about(self, message: wire.Message) -> dict[str, str]:
+        author = message.author or "Anonymous"
+        return {
+            "page_title": f"{excerpt(message.text, TITLE_LENGTH)} · {self._site.board.title}",
+            "heading": f"{author} on {self._site.board.title}",
+            "description": excerpt(message.text, DESCRIPTION_LENGTH),
+        }
