@@ -27,6 +27,8 @@ from paidchat.api.shortcuts import ReadyAnswers, Shortcuts
 from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.feed import Feed
 from paidchat.observability import configure_logging
+from paidchat.pages import sharing
+from paidchat.pages.atom import AtomFeed
 from paidchat.payments.core import core
 from paidchat.serving.exchange import PREPARED
 from paidchat.settings import Settings, load_settings
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from paidchat.sandbox import SandboxSettings
 
 FRONTEND = Path(__file__).parent / "frontend"
-ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, admin, health))
+ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, admin, health, sharing))
 
 
 class _App(FastAPI):
@@ -70,7 +72,8 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
             if sandbox_app is not None:
                 await stack.enter_async_context(sandbox_app.router.lifespan_context(sandbox_app))
             services = await stack.enter_async_context(_running(settings))
-            yield {"services": services, PREPARED: ReadyAnswers(services, common, request_log)}
+            shared = sharing.Sharing(AtomFeed(settings), services.database, services.feed)
+            yield {"services": services, "sharing": shared, PREPARED: ReadyAnswers(services, common, request_log)}
 
     common, request_log = CommonHeaders(settings), RequestLog(settings)
     # Included routers would be prepared anew by the first request, which stopped the event loop for 18 ms.
