@@ -17,6 +17,7 @@ from paidchat.companions import left_out
 with left_out("pydantic.v1"):
     from paidchat.api import admin, feed, health, messages, payments, problems, webhooks
     from paidchat.api.contract import docs
+    from paidchat.pages import sharing
 from paidchat.api.common import CommonHeaders, RequestLog
 from paidchat.api.deps import Services
 from paidchat.api.files import Files
@@ -27,8 +28,8 @@ from paidchat.api.shortcuts import ReadyAnswers, Shortcuts
 from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.feed import Feed
 from paidchat.observability import configure_logging
-from paidchat.pages import sharing
 from paidchat.pages.atom import AtomFeed
+from paidchat.pages.gallery import Gallery
 from paidchat.payments.core import core
 from paidchat.serving.exchange import PREPARED
 from paidchat.settings import Settings, load_settings
@@ -72,7 +73,9 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
             if sandbox_app is not None:
                 await stack.enter_async_context(sandbox_app.router.lifespan_context(sandbox_app))
             services = await stack.enter_async_context(_running(settings))
-            shared = sharing.Sharing(AtomFeed(settings), services.database, services.feed)
+            gallery = Gallery(settings)
+            stack.callback(gallery.close)
+            shared = sharing.Sharing(AtomFeed(settings), gallery, services.database, services.feed)
             yield {"services": services, "sharing": shared, PREPARED: ReadyAnswers(services, common, request_log)}
 
     common, request_log = CommonHeaders(settings), RequestLog(settings)
