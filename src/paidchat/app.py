@@ -28,8 +28,6 @@ from paidchat.api.shortcuts import ReadyAnswers, Shortcuts
 from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.feed import Feed
 from paidchat.observability import configure_logging
-from paidchat.pages.atom import AtomFeed
-from paidchat.pages.gallery import Gallery
 from paidchat.payments.core import core
 from paidchat.serving.exchange import PREPARED
 from paidchat.settings import Settings, load_settings
@@ -73,9 +71,8 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
             if sandbox_app is not None:
                 await stack.enter_async_context(sandbox_app.router.lifespan_context(sandbox_app))
             services = await stack.enter_async_context(_running(settings))
-            gallery = Gallery(settings)
-            stack.callback(gallery.close)
-            shared = sharing.Sharing(AtomFeed(settings), gallery, services.database, services.feed)
+            shared = sharing.Sharing(settings, services.database, services.feed)
+            stack.callback(shared.gallery.close)
             yield {"services": services, "sharing": shared, PREPARED: ReadyAnswers(services, common, request_log)}
 
     common, request_log = CommonHeaders(settings), RequestLog(settings)

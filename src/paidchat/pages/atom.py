@@ -12,8 +12,8 @@ from sqlalchemy.engine import Connection
 
 from paidchat import wire
 from paidchat.api.ready import Reading, Ready
+from paidchat.excerpt import excerpt
 from paidchat.pages.engine import environment
-from paidchat.pages.excerpt import excerpt
 from paidchat.records import MessageRecord
 from paidchat.settings import Settings
 from paidchat.storage import changes, queries

@@ -5,13 +5,14 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import regex
 from msgspec import Struct
-
-from paidchat.pages.excerpt import ELLIPSIS, graphemes
 
 SIZES: Final = (96, 84, 74, 66, 58, 52, 46, 41, 37, 33, 30)  # px
 LEADING: Final = 1.3  # of a line, in sizes
 BREAKS_WORDS_UP_TO: Final = 46  # px; at larger sizes a smaller one is better than a broken word
+ELLIPSIS: Final = "…"
+_GRAPHEME: Final = regex.compile(r"\X")  # unicode.org/reports/tr29
 _LINE_BREAKS: Final = re.compile("[\n\u2028\u2029]")
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL"})
 
@@ -48,7 +49,7 @@ def shortened(text: str, width: float, measure: Callable[[str], float]) -> str:
     """Return a line that is no wider than `width`: whole, or its beginning and an ellipsis."""
     if measure(text) <= width:
         return text
-    kept = list(graphemes(text.removesuffix(ELLIPSIS).rstrip()))
+    kept = _GRAPHEME.findall(text.removesuffix(ELLIPSIS).rstrip())
     while kept and measure("".join(kept) + ELLIPSIS) > width:
         kept.pop()
     return "".join(kept).rstrip() + ELLIPSIS
@@ -83,7 +84,7 @@ def _parts(word: str, taken: float, width: int, measure: Callable[[str], float])
     if taken <= width:
         return [(word, taken)]
     parts, part = [], ""
-    for grapheme in graphemes(word):
+    for grapheme in _GRAPHEME.findall(word):
         if part and measure(part + grapheme) > width:
             parts.append((part, measure(part)))
             part = ""

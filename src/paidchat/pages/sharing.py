@@ -1,4 +1,4 @@
-"""GET /feed.atom, /m/{id}.png and /board.png: what other programs show of the board."""
+"""GET /feed.atom, /m/{id}.png, /board.png and /overlay: what other programs show of the board."""
 
 import re
 from typing import Final
@@ -14,7 +14,9 @@ from paidchat.domain import NotFound
 from paidchat.feed.feed import Feed
 from paidchat.pages.atom import FEED_PATH, AtomFeed
 from paidchat.pages.gallery import Busy, Gallery, Subject, etag_of
+from paidchat.pages.overlay import OVERLAY_PATH, Overlay
 from paidchat.records import MessageRecord
+from paidchat.settings import Settings
 from paidchat.storage.database import Database
 
 router = APIRouter(include_in_schema=False)
@@ -26,9 +28,10 @@ _MESSAGE_ID: Final = re.compile(r"[1-9][0-9]{0,17}")
 class Sharing:
     """What a running app shares, built by its lifespan."""
 
-    def __init__(self, atom: AtomFeed, gallery: Gallery, database: Database, feed: Feed) -> None:
-        self.atom = KeptPage(database, feed, atom.read)
-        self.gallery = gallery
+    def __init__(self, settings: Settings, database: Database, feed: Feed) -> None:
+        self.atom = KeptPage(database, feed, AtomFeed(settings).read)
+        self.gallery = Gallery(settings)
+        self.overlay = Overlay(settings)
 
 
 def sharing_of(request: Request) -> Sharing:
@@ -42,6 +45,12 @@ def sharing_of(request: Request) -> Sharing:
 async def atom_feed(request: Request) -> Response:
     """Return the newest messages for feed readers."""
     return (await sharing_of(request).atom.read()).answer(request.headers)
+
+
+@router.get(OVERLAY_PATH)
+async def overlay(request: Request) -> Response:
+    """Return the stream overlay."""
+    return sharing_of(request).overlay.answer(request.headers)
 
 
 @router.get(BOARD_PICTURE_PATH)

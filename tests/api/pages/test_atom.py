@@ -8,7 +8,6 @@ from xml.etree.ElementTree import Element, fromstring
 import httpx
 import pytest
 
-from paidchat.pages.excerpt import excerpt, graphemes
 from tests.support.board_client import act, http_client, post, start, until_status
 from tests.support.following import following
 from tests.support.rows import opened, payment_row, write_messages
@@ -205,24 +204,3 @@ async def test_ids_outlive_a_restart(tmp_path: Path) -> None:
                 found.append((answer.headers["etag"], texts_of(feed, "id"), texts_of(feed, "updated")))
     assert found[0][0] != found[1][0]
     assert found[0][1:] == found[1][1:]
-
-
-@pytest.mark.any_database
-@pytest.mark.parametrize(
-    "parts",
-    [
-        ["a", "é", "e\u0301\u0323", "b"],
-        ["👩‍👩‍👧", "👍🏽", "🇫🇷", "🇩🇪", "❤️", "1️⃣", "🏴\U000e0067\U000e0062\U000e007f"],
-        ["한", "ᄒ\u1161\u11ab", "กำ", "ש\u05c1"],
-    ],
-    ids=["letters", "emoji", "scripts"],
-)
-def test_nothing_is_cut_in_two(parts: list[str]) -> None:
-    """An excerpt ends between two graphemes, with an ellipsis, and is no longer than it may be."""
-    text = "".join(parts)
-    assert list(graphemes(text)) == parts
-    for most in range(1, len(text) + 1):
-        short = excerpt(text, most)
-        assert len(short) <= most
-        whole = short.removesuffix("…")
-        assert whole in {"".join(parts[:count]) for count in range(len(parts) + 1)}
