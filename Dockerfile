@@ -14,6 +14,10 @@ RUN uv build --no-cache --wheel --out-dir /dist \
     && uv pip install --no-cache --compile-bytecode --no-deps --python /opt/paidchat/bin/python /dist/*.whl
 
 FROM python:3.13-slim
+# Orders text from right to left in the pictures of messages.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libfribidi0 \
+    && rm -rf /var/lib/apt/lists/*
 # Numeric ids, so that an orchestrator can tell that this user is not root.
 RUN groupadd --gid 10001 paidchat \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin paidchat \

@@ -152,6 +152,32 @@ interface Connection {
 
 type Indicator = "connecting" | "live" | "reconnecting" | "offline" | "refused";
 
+// --- the overlay (overlay/queue.js) -----------------------------------------------------------------
+
+/** What the overlay's address asks for. */
+interface OverlayOptions {
+  sound: boolean;
+  /** in minor units; what cost less is not shown */
+  min: number;
+  /** how long a message waits at least */
+  delayMs: number;
+}
+
+/** Times are in milliseconds by `performance.now`. */
+interface OverlayQueue {
+  /** null before the first snapshot */
+  epoch: string | null;
+  /** the `seq` of the last entry */
+  last: number;
+  /** in order; none is shown before it is due */
+  waiting: readonly { message: Message; due: number }[];
+  shown: { message: Message; until: number } | null;
+  /** ids of messages that were removed before they were shown; if restored, they wait again */
+  unseen: readonly number[];
+  /** when the next message may be shown */
+  freeAt: number;
+}
+
 // --- buying (draft.js, payment.js, purchase.js) -----------------------------------------------------
 
 /** A message's content: as typed in a draft, elsewhere as the server stores it. */

@@ -19,6 +19,7 @@ with left_out("pydantic.v1"):
     from paidchat.api import admin, feed, health, messages, payments, problems, webhooks
     from paidchat.api.contract import docs
     from paidchat.pages import routes as pages
+    from paidchat.pages import sharing
 from paidchat.api.common import CommonHeaders, RequestLog
 from paidchat.api.deps import Services
 from paidchat.api.guard import Guard
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     from paidchat.sandbox import SandboxSettings
 
 FRONTEND = Path(__file__).parent / "frontend"
-ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, admin, health, pages))
+# `sharing` before `pages`, whose `/m/{id}` would take `/m/{id}.png` too.
+ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, admin, health, sharing, pages))
 
 
 class _App(FastAPI):
@@ -75,8 +77,15 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
                 await stack.enter_async_context(sandbox_app.router.lifespan_context(sandbox_app))
             services = await stack.enter_async_context(_running(settings))
             documents = BoardDocuments(site, services.database, services.feed)
+            shared = sharing.Sharing(settings, site, services.database, services.feed)
+            stack.callback(shared.gallery.close)
             ready = ReadyAnswers(services, common, request_log, {pages.FRONT_PATH: documents.ready})
-            yield {"services": services, "pages": pages.Pages(site, documents), PREPARED: ready}
+            yield {
+                "services": services,
+                "pages": pages.Pages(site, documents),
+                "sharing": shared,
+                PREPARED: ready,
+            }
 
     site = Site(board_info(settings), settings.public_url, FRONTEND, watches=sandbox is not None)
     common, request_log = CommonHeaders(settings), RequestLog(settings)

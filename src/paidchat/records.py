@@ -162,6 +162,14 @@ class LogRecord(Struct, frozen=True, kw_only=True):
     message: MessageRecord
 
 
+class Removal(Struct, frozen=True, kw_only=True):
+    """A message that is off the board, and when it was last removed."""
+
+    id: int
+    posted_at: datetime
+    removed_at: datetime
+
+
 class RefundRecord(Struct, frozen=True, kw_only=True):
     """A refund of a payment intent. `attempts` counts the failed ones; the next one is due at `due_at`."""
 

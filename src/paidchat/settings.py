@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     checkout_minutes: int = _env("PAIDCHAT_CHECKOUT_MINUTES", 60, ge=30, le=1440)
     admin_token: SecretStr | None = _env("PAIDCHAT_ADMIN_TOKEN", None)
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = _env("PAIDCHAT_ALLOWED_ORIGINS", ())
+    frame_ancestors: Annotated[tuple[str, ...], NoDecode] = _env("PAIDCHAT_FRAME_ANCESTORS", ())
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = _env("PAIDCHAT_TRUSTED_PROXIES", ())
     rate_limit: str = _env("PAIDCHAT_RATE_LIMIT", "10/minute")
     max_open_payments: int = _env("PAIDCHAT_MAX_OPEN_PAYMENTS", 10_000, ge=1)
@@ -108,7 +109,7 @@ class Settings(BaseSettings):
     log_requests: Literal["all", "slow-or-failed"] = _env("PAIDCHAT_LOG_REQUESTS", "all")
     stripe_api_base: HttpUrl | None = _env("PAIDCHAT_STRIPE_API_BASE", None)
 
-    @field_validator("stripe_webhook_secrets", "allowed_origins", "trusted_proxies", mode="before")
+    @field_validator("stripe_webhook_secrets", "allowed_origins", "frame_ancestors", "trusted_proxies", mode="before")
     @classmethod
     def _read_list(cls, value: object) -> object:
         """Parse `a, b` as a list of two."""
@@ -179,7 +180,7 @@ class Settings(BaseSettings):
             raise ValueError("must be at least 16 printable ASCII characters without spaces")
         return value
 
-    @field_validator("allowed_origins")
+    @field_validator("allowed_origins", "frame_ancestors")
     @classmethod
     def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         origins = [_web_origin(origin) for origin in value]

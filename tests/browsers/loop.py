@@ -1,5 +1,6 @@
 """The flow, step by step: open the page, write, pay, come back to the message; and a second window that sees it."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +10,16 @@ from tests.browsers.tab import Browser, Tab
 
 TEXT = "Paid and seen: ünïcödé, שלום"
 NAME = "Ada"
+# Notes what the overlay shows: it may be gone before anyone looks.
+RECORD = """(
+  window.shown = [],
+  new MutationObserver(() => {
+    for (const card of document.querySelectorAll("#stage .message")) {
+      shown.push(card.querySelector(".author").textContent + ": " + card.querySelector(".text").textContent);
+    }
+  }).observe(document.querySelector("#stage"), { childList: true }),
+  true
+)"""
 LIVE = "document.querySelector('#connection').dataset.state === 'live'"
 MINE = "#board li.mine .words"
 Step = tuple[str, Callable[[], None]]
@@ -28,17 +39,20 @@ class Walk:
     def __post_init__(self) -> None:
         self._buyer: Tab = self.browser.open()
         self._watcher: Tab = self.browser.open()
+        self._overlay: Tab = self.browser.open()
 
     def steps(self) -> list[Step]:
         """Return every step with its name, in order."""
         steps = [
             ("opens the page, which is live and shows the price", self._open),
             ("a second window is live too", self._watch),
+            ("the overlay is transparent", self._stream),
             ("types a message, and the counter follows", self._write),
             ("the button leads to checkout", self._check_out),
             ("a declined card shows the reason", self._decline),
             ("paying leads back to the message: highlighted, visible, focused", self._pay),
             ("the second window has it, without a reload", self._see),
+            ("the overlay shows it, and nothing to click", self._see_in_stream),
             ("a reload keeps it marked as one's own", self._reload),
             ("an uncaught error is shown", self._fail),
         ]
@@ -69,6 +83,14 @@ class Walk:
         self._watcher.go_to(self.url)
         self._watcher.expect(LIVE, "Live")
         self._watcher.evaluate("window.neverReloaded = true")
+
+    def _stream(self) -> None:
+        self._overlay.go_to(f"{self.url.rstrip('/')}/overlay")
+        self._overlay.expect("document.documentElement.dataset.overlay === 'started'", "the started overlay")
+        for element in ("documentElement", "body"):
+            color = f"getComputedStyle(document.{element}).backgroundColor"
+            self._overlay.expect(f"{color} === 'rgba(0, 0, 0, 0)'", f"a transparent {element}")
+        self._overlay.evaluate(RECORD)
 
     def _write(self) -> None:
         self._buyer.type("#message-text", TEXT)
@@ -110,6 +132,11 @@ class Walk:
         self._watcher.expect("window.neverReloaded", "the same page")
         self._picture("4-second-window", self._watcher)
 
+    def _see_in_stream(self) -> None:
+        self._overlay.expect(f"shown.includes({json.dumps(f'{NAME}: {TEXT}')})", "the message in the overlay")
+        self._overlay.expect("!document.querySelector('a, button, input, form')", "nothing to click")
+        self._picture("5-overlay", self._overlay)
+
     def _reload(self) -> None:
         self._buyer.go_to(self.url)
         self._buyer.expect_text(MINE, TEXT)
@@ -118,7 +145,7 @@ class Walk:
     def _fail(self) -> None:
         self._buyer.evaluate("Boolean(setTimeout(() => { throw new Error('on purpose') }))")
         self._buyer.expect("document.querySelector('#notice').textContent.includes('ran into an error')", "the notice")
-        self._picture("5-notice", self._buyer)
+        self._picture("6-notice", self._buyer)
 
     def _listen(self) -> None:
         complaints = [said for said in self.browser.complaints() or () if "on purpose" not in said]

@@ -99,16 +99,17 @@ async def write_payment(connection: AsyncConnection, **changes: Any) -> str:
 
 async def write_messages(database: Database, count: int, text: str = "Hello") -> list[int]:
     """Post messages, each for its own payment, in one transaction, and return their ids."""
-    return await _write([payment_row(status="fulfilled", paid=True, text=text) for _ in range(count)], database)
+    return await write([payment_row(status="fulfilled", paid=True, text=text) for _ in range(count)], database)
 
 
 async def write_pinned(database: Database, amounts: Sequence[int], seconds: int) -> list[int]:
     """Post messages of these amounts, pinned for some seconds, in one transaction, and return their ids."""
     tier = {"status": "fulfilled", "paid": True, "pinned_seconds": seconds}
-    return await _write([payment_row(**tier, amount=amount) for amount in amounts], database)
+    return await write([payment_row(**tier, amount=amount) for amount in amounts], database)
 
 
-async def _write(rows: list[dict[str, Any]], database: Database) -> list[int]:
+async def write(rows: list[dict[str, Any]], database: Database) -> list[int]:
+    """Post the messages of these payments in one transaction, and return their ids."""
     now = datetime.now(UTC)
     async with transaction(database) as connection:
         await connection.execute(insert(queries.payment), rows)

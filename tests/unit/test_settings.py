@@ -155,6 +155,9 @@ BAD = [
     ("PAIDCHAT_ALLOWED_ORIGINS", "https://*.example.com"),
     ("PAIDCHAT_ALLOWED_ORIGINS", "https://example.com:99999"),
     ("PAIDCHAT_ALLOWED_ORIGINS", "https://a.example.com,ftp://b.example.com"),
+    ("PAIDCHAT_FRAME_ANCESTORS", "*"),
+    ("PAIDCHAT_FRAME_ANCESTORS", "https://a.example.com; script-src *"),
+    ("PAIDCHAT_FRAME_ANCESTORS", "'self'"),
     ("PAIDCHAT_TRUSTED_PROXIES", "10.0.0.0/33"),
     ("PAIDCHAT_TRUSTED_PROXIES", "10.0.0.1 10.0.0.2"),
     ("PAIDCHAT_RATE_LIMIT", ""),
@@ -336,10 +339,12 @@ def test_lists_are_separated_by_commas(load: Load) -> None:
     settings = load(
         STRIPE_WEBHOOK_SECRET="whsec_new, whsec_old",
         PAIDCHAT_ALLOWED_ORIGINS="https://a.example.com,http://localhost:3000 ,",
+        PAIDCHAT_FRAME_ANCESTORS="https://Stream.example.com, http://localhost:3000",
         PAIDCHAT_TRUSTED_PROXIES="10.0.0.1, 10.1.0.0/16",
     )
     assert [secret.get_secret_value() for secret in settings.stripe_webhook_secrets] == ["whsec_new", "whsec_old"]
     assert settings.allowed_origins == ("https://a.example.com", "http://localhost:3000")
+    assert settings.frame_ancestors == ("https://stream.example.com", "http://localhost:3000")
     assert settings.trusted_proxies == ("10.0.0.1", "10.1.0.0/16")
 
 

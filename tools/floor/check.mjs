@@ -20,7 +20,7 @@ import { newerSyntax, unknownSyntax } from "./syntax.mjs";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const LIB = join(ROOT, "frontend/node_modules/.floor");
 const FOLDERS = [
-  ...["", "/ui", "/feed", "/reading", "/buying"].map((folder) => `frontend${folder}`),
+  ...["", "/ui", "/feed", "/reading", "/buying", "/overlay"].map((folder) => `frontend${folder}`),
   "src/paidchat/pages/templates",
   "src/paidchat/sandbox/pages/static",
   "src/paidchat/sandbox/pages/templates",
@@ -51,6 +51,10 @@ const ALLOWED = {
     ":has": "the test cards stay visible on a phone",
     "forced-color-adjust": "the sign takes the system's colours",
     "forced-color-adjust: none": "the same",
+  },
+  "src/paidchat/pages/templates/overlay.html": {
+    '<meta name="viewport">': "only phones and tablets need it, and all of them support it",
+    '<link rel="modulepreload">': "modules load one after the other",
   },
   "src/paidchat/sandbox/pages/static/panel.css": {
     "color-mix()": "the background stays plain",

@@ -23,16 +23,18 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
+NO_ONE = "'none'"
 Fields = Sequence[tuple[bytes, bytes]]  # names in lower case, and values
 
 
-def content_security_policy(settings: Settings) -> str:
-    """Return the policy of our own pages: nothing inline, nothing from other origins."""
+def content_security_policy(settings: Settings, frame_ancestors: Sequence[str] = ()) -> str:
+    """Return the policy of our own pages: nothing inline, nothing from other origins, only these may frame them."""
     host = urlsplit(settings.public_url)
     socket = f"{'wss' if host.scheme == 'https' else 'ws'}://{host.netloc}"  # some browsers' 'self' lacks it
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
-        f"manifest-src 'self'; connect-src 'self' {socket}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        f"manifest-src 'self'; connect-src 'self' {socket}; base-uri 'none'; form-action 'self'; "
+        f"frame-ancestors {' '.join(frame_ancestors) or NO_ONE}"
     )
 
 

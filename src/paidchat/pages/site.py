@@ -4,14 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from paidchat import wire
+from paidchat.excerpt import excerpt
 from paidchat.pages.assets import Assets, Tree, files_in
-from paidchat.pages.formats import excerpt, iso, price_of, utc
+from paidchat.pages.engine import TEMPLATES, environment
+from paidchat.pages.formats import iso, price_of, utc
 
 LANGUAGE: Final = "en"
-_TEMPLATES: Final = Path(__file__).parent / "templates"
 
 Versions = dict[Path, tuple[int, int]]  # modification time and size of each file
 
@@ -30,21 +29,13 @@ class Site:
         self.assets = Assets(Tree(frontend))
         self._frontend = frontend
         self._watches = watches
-        self._versions = _versions((frontend, _TEMPLATES))
-        self._templates = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            auto_reload=watches,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
+        self._versions = _versions((frontend, TEMPLATES))
+        self._templates = environment(watches=watches)
         self._templates.filters |= {"excerpt": excerpt, "iso": iso, "price": price_of, "utc": utc}
 
     def refresh(self) -> bool:
         """Return whether files had changed and were read again. 50 files take 0.4 ms to look at."""
-        if not self._watches or (found := _versions((self._frontend, _TEMPLATES))) == self._versions:
+        if not self._watches or (found := _versions((self._frontend, TEMPLATES))) == self._versions:
             return False
         self._versions = found
         self.assets.tree = Tree(self._frontend)
