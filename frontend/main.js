@@ -1,17 +1,14 @@
 /** The page: creates its parts and passes events between them. */
 
-import { messageInHash, permalink, readReturn, withoutReturn } from "./ui/address.js";
-import { Api } from "./feed/api.js";
-import { backoff } from "./feed/backoff.js";
 import { Buyer } from "./buying/buyer.js";
 import { PaymentCard } from "./buying/card.js";
 import { Claims } from "./buying/claims.js";
 import { Composer } from "./buying/composer.js";
-import { Feed } from "./feed/feed.js";
-import { key, Memory } from "./ui/memory.js";
-import { Notice } from "./ui/notice.js";
-import { PageFrame } from "./ui/page.js";
+import { Api } from "./feed/api.js";
+import { backoff, Feed } from "./feed/feed.js";
 import { Reader } from "./reading/reader.js";
+import { messageInHash, permalink, readReturn, withoutReturn } from "./ui/format.js";
+import { key, Memory, Notice, PageFrame } from "./ui/page.js";
 
 const TICK_MS = 20_000; // how often relative times are updated
 const INFO_RETRY = { baseMs: 1_000, capMs: 30_000 };

@@ -132,7 +132,7 @@ interface Target {
 /** The result of scrolling to a message. */
 type Found = { kind: "shown"; message: Message } | { kind: "removed" | "unknown" | "failed" };
 
-// --- the connection (connection.js) -----------------------------------------------------------------
+// --- the connection (feed.js) -----------------------------------------------------------------
 
 /** How far the log has been read. */
 interface Cursor {
@@ -379,7 +379,7 @@ interface TrackerParts {
 }
 
 interface ClaimsParts {
-  device: import("./ui/memory.js").Memory;
+  device: import("./ui/page.js").Memory;
   /** the set of own messages changed */
   onChange: () => void;
 }
@@ -388,11 +388,11 @@ interface BuyerParts {
   api: Pick<import("./feed/api.js").Api, "createPayment" | "payment" | "message">;
   feed: Pick<import("./feed/feed.js").Feed, "watch" | "unwatch">;
   /** stores the tab's draft and payment */
-  tab: import("./ui/memory.js").Memory;
+  tab: import("./ui/page.js").Memory;
   claims: import("./buying/claims.js").Claims;
   composer: Pick<import("./buying/composer.js").Composer, "fill" | "hold" | "showErrors" | "focus" | "focused">;
   card: Pick<import("./buying/card.js").PaymentCard, "render">;
-  notice: Pick<import("./ui/notice.js").Notice, "show" | "hide">;
+  notice: Pick<import("./ui/page.js").Notice, "show" | "hide">;
   /** scrolls to the message and highlights it */
   goTo: (id: number, focus: boolean) => Promise<Found>;
   /** copies the link of the message */
@@ -405,7 +405,7 @@ interface BuyerParts {
 interface ReaderParts {
   api: import("./feed/api.js").Api;
   page: import("./ui/page.js").PageFrame;
-  notice: import("./ui/notice.js").Notice;
+  notice: import("./ui/page.js").Notice;
   isMine: (message: Message) => boolean;
   /** copies the link of a message */
   onCopy: (id: number) => void;

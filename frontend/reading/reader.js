@@ -1,10 +1,11 @@
 /** Reading the board: live, and back into history. */
 
 import { ProblemError } from "../feed/api.js";
-import { emptyBoard, find, hasOlder, isLoaded, receive, trim } from "./board.js";
-import { History } from "./history.js";
+import { emptyBoard, find, hasOlder, isLoaded, mergePage, receive, trim } from "./board.js";
 import { BoardView } from "./view.js";
 
+const PAGE = 50; // messages in a page of history
+const AROUND = 25; // on each side of a message that a link leads to
 const MOST_SHOWN = 600; // beyond this many messages, the oldest are dropped
 const KEPT = 300; // how many then stay
 const MOST_READ_OUT = 5; // of more new messages, only the number is announced
@@ -173,5 +174,68 @@ export class Reader {
     page.showPill(this.#below);
     page.showOlder(hasOlder(this.#board) ? (this.#history.busy ? "loading" : "some") : "none");
     if (isLoaded(this.#board)) page.showPlaceholder(this.#board.messages.length === 0 ? "empty" : "none");
+  }
+}
+
+/** Reads pages over HTTP; concurrent requests for the same page are shared. All its calls reject like `Api`'s. */
+export class History {
+  /** @type {Map<string, Promise<void>>} */
+  #reading = new Map();
+  #api;
+  #board;
+
+  /**
+   * @param {Pick<import("../feed/api.js").Api, "messages">} api
+   * @param {{ read: () => Board, write: (board: Board) => void }} board where the board's state is kept
+   */
+  constructor(api, board) {
+    this.#api = api;
+    this.#board = board;
+  }
+
+  /** Whether a page is being loaded. */
+  get busy() {
+    return this.#reading.size > 0;
+  }
+
+  /** Reads the newest page, for a start without the feed. */
+  newest() {
+    return this.#read({}, PAGE);
+  }
+
+  /** Reads the page before the oldest message. */
+  older() {
+    const oldest = this.#board.read().messages[0];
+    return this.#read(oldest ? { before: oldest.id } : {}, PAGE);
+  }
+
+  /** @param {Span} gap whose next page is read, starting at its oldest id */
+  within(gap) {
+    return this.#read({ after: gap.from - 1 }, PAGE);
+  }
+
+  /** @param {number} id of a message to read, together with its neighbours */
+  async around(id) {
+    await Promise.all([this.#read({ before: id + 1 }, AROUND), this.#read({ after: id }, AROUND)]);
+  }
+
+  /**
+   * @param {Place} place
+   * @param {number} limit
+   */
+  #read(place, limit) {
+    const name = JSON.stringify(place);
+    const reading = this.#reading.get(name) ?? this.#fetch(place, limit).finally(() => this.#reading.delete(name));
+    this.#reading.set(name, reading);
+    return reading;
+  }
+
+  /**
+   * @param {Place} place
+   * @param {number} limit
+   */
+  async #fetch(place, limit) {
+    const page = await this.#api.messages(place, limit);
+    this.#board.write(mergePage(this.#board.read(), page, place));
   }
 }

@@ -1,7 +1,7 @@
 /** The board's view: draws the state of board.js as a list, and keeps the reader's place in it. */
 
 import { rows } from "./board.js";
-import { copyOf, onClick, part, setText } from "../ui/elements.js";
+import { copyOf, onClick, part, setText } from "../ui/page.js";
 import { exactTime, formatPrice, relativeTime } from "../ui/format.js";
 
 const END_PX = 96; // this close to the end, the list follows new messages

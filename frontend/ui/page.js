@@ -1,6 +1,5 @@
-/** The page around the board: title, connection, demo banner, pill, and the placeholder for an empty board. */
+/** The page around the board: what it shows, and what it keeps in the browser. */
 
-import { onClick, part, setText } from "./elements.js";
 import { formatPrice, windowTitle } from "./format.js";
 
 /** @type {Record<Indicator, string>} */
@@ -131,4 +130,154 @@ export class PageFrame {
 function emptyBoard(price) {
   if (price === null) return "Nothing here yet.";
   return `Nothing here yet. Be the first: ${price} puts your words on the board.`;
+}
+
+/** Shows notices; a new one replaces the last. */
+export class Notice {
+  #box = part("#notice", HTMLElement);
+  #text = part("#notice-text", HTMLElement);
+  #countdown = part("#notice-countdown", HTMLElement);
+  #button;
+  /** @type {(() => void) | undefined} */
+  #act;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #ticking;
+  #announce;
+
+  /** @param {(words: string) => void} announce */
+  constructor(announce) {
+    this.#announce = announce;
+    onClick("#notice-close", () => this.hide());
+    this.#button = onClick("#notice-action", () => {
+      this.hide();
+      this.#act?.();
+    });
+  }
+
+  /**
+   * @param {string} text
+   * @param {NoticeOptions} [options]
+   */
+  show(text, { tone = "info", action, waitMs } = {}) {
+    this.hide();
+    this.#box.hidden = false;
+    this.#box.dataset["tone"] = tone;
+    setText(this.#text, text);
+    this.#button.hidden = !action;
+    setText(this.#button, action?.label ?? "");
+    this.#act = action?.act;
+    if (waitMs !== undefined) this.#countDown(Date.now() + waitMs);
+    this.#announce(text);
+  }
+
+  hide() {
+    clearInterval(this.#ticking);
+    setText(this.#countdown, "");
+    setText(this.#text, "");
+    this.#box.hidden = true;
+  }
+
+  /** @param {number} until */
+  #countDown(until) {
+    const tick = () => {
+      const seconds = Math.ceil((until - Date.now()) / 1000);
+      if (seconds <= 0) this.hide();
+      else setText(this.#countdown, seconds < 120 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`);
+    };
+    this.#ticking = setInterval(tick, 1000);
+    tick();
+  }
+}
+
+/**
+ * JSON values by name. If the browser refuses to store them (private windows, full disks), they are kept until the page
+ * closes.
+ */
+export class Memory {
+  /** @type {Map<string, string>} */
+  #fallback = new Map();
+  #storage;
+
+  /** @param {() => Storage} storage a getter, because even reading `window.localStorage` may throw */
+  constructor(storage) {
+    this.#storage = storage;
+  }
+
+  /**
+   * @param {string} name
+   * @returns {unknown} the last value written; null if there is none, or it is not JSON
+   */
+  read(name) {
+    const kept = this.#fallback.get(name) ?? "null";
+    try {
+      return JSON.parse(this.#storage().getItem(key(name)) ?? kept);
+    } catch {
+      return JSON.parse(kept);
+    }
+  }
+
+  /**
+   * @param {string} name
+   * @param {unknown} value null removes it
+   */
+  write(name, value) {
+    const text = JSON.stringify(value);
+    this.#fallback.set(name, text);
+    try {
+      if (value === null) this.#storage().removeItem(key(name));
+      else this.#storage().setItem(key(name), text);
+    } catch {
+      // kept in the fallback
+    }
+  }
+}
+
+/** @param {string} name */
+export function key(name) {
+  return `paidchat.${name}`;
+}
+
+// --- elements of the document ----------------------------------------------------------------------------
+
+/**
+ * @template {Element} T
+ * @param {string} selector
+ * @param {new () => T} kind the class that it must have
+ * @param {ParentNode} [parent]
+ * @returns {T}
+ */
+export function part(selector, kind, parent = document) {
+  const found = parent.querySelector(selector);
+  if (!(found instanceof kind)) throw new TypeError(`index.html has no ${kind.name} ${selector}`);
+  return found;
+}
+
+/**
+ * @param {string} selector
+ * @param {() => void} act
+ * @param {ParentNode} [parent]
+ */
+export function onClick(selector, act, parent) {
+  const button = part(selector, HTMLButtonElement, parent);
+  button.addEventListener("click", act);
+  return button;
+}
+
+/**
+ * A fresh copy of the one element in a `<template>`.
+ *
+ * @param {string} selector
+ */
+export function copyOf(selector) {
+  return part("li", HTMLLIElement, document.importNode(part(selector, HTMLTemplateElement).content, true));
+}
+
+/**
+ * Sets the text only if it differs, so that nothing is repainted or announced twice.
+ *
+ * @param {Element} target
+ * @param {string} text
+ */
+export function setText(target, text) {
+  if (target.textContent !== text) target.textContent = text;
 }
