@@ -90,6 +90,7 @@ export class BoardView {
       item.remove();
       this.#items.delete(key);
     }
+    if (this.#items.size === 0) this.#clear();
     let next = this.#list.firstElementChild;
     for (const [key, row] of keep) {
       const item = this.#items.get(key) ?? this.#create(row);
@@ -97,6 +98,12 @@ export class BoardView {
       if (item === next) next = next.nextElementSibling;
       else this.#list.insertBefore(item, next);
     }
+  }
+
+  /** Removes what the server has drawn. */
+  #clear() {
+    this.#list.replaceChildren();
+    document.querySelector("#pinned")?.remove();
   }
 
   /** @param {Row} row */

@@ -248,7 +248,7 @@ export function key(name) {
  */
 export function part(selector, kind, parent = document) {
   const found = parent.querySelector(selector);
-  if (!(found instanceof kind)) throw new TypeError(`index.html has no ${kind.name} ${selector}`);
+  if (!(found instanceof kind)) throw new TypeError(`the page has no ${kind.name} ${selector}`);
   return found;
 }
 

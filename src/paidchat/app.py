@@ -22,11 +22,14 @@ from paidchat.api.deps import Services
 from paidchat.api.files import Files
 from paidchat.api.guard import Guard
 from paidchat.api.pinned import read_pinned
-from paidchat.api.ready import KeptPage, board_info, read_newest
+from paidchat.api.ready import KeptPage, board_info, read_newest, ready_info
 from paidchat.api.shortcuts import ReadyAnswers, Shortcuts
 from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.feed import Feed
 from paidchat.observability import configure_logging
+from paidchat.pages import front_page
+from paidchat.pages.board_page import BoardPage
+from paidchat.pages.front_page import FRONT_PATH, FrontPage, Pages
 from paidchat.payments.core import core
 from paidchat.serving.exchange import PREPARED
 from paidchat.settings import Settings, load_settings
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from paidchat.sandbox import SandboxSettings
 
 FRONTEND = Path(__file__).parent / "frontend"
-ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, admin, health))
+ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, admin, health, front_page))
 
 
 class _App(FastAPI):
@@ -70,8 +73,11 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
             if sandbox_app is not None:
                 await stack.enter_async_context(sandbox_app.router.lifespan_context(sandbox_app))
             services = await stack.enter_async_context(_running(settings))
-            yield {"services": services, PREPARED: ReadyAnswers(services, common, request_log)}
+            pages = Pages(FrontPage(board_page, services.database, services.feed))
+            ready = ReadyAnswers(services, common, request_log, {FRONT_PATH: pages.front.kept.ready})
+            yield {"services": services, "pages": pages, PREPARED: ready}
 
+    board_page = BoardPage(board_info(settings))
     common, request_log = CommonHeaders(settings), RequestLog(settings)
     # Included routers would be prepared anew by the first request, which stopped the event loop for 18 ms.
     routes = [route for router in (*ROUTERS, docs.router) for route in router.routes]
@@ -91,7 +97,7 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
         app.mount("/sandbox", sandbox_app)
         app.add_route("/sandbox", lambda _: RedirectResponse("/sandbox/"))
     # Not a mount: one at "/" would turn a 405 into a 404.
-    app.router.default = Files(FRONTEND, index="index.html")
+    app.router.default = Files(FRONTEND)
     return app
 
 
@@ -129,7 +135,7 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
             connection_limit=ConnectionLimit(settings.max_viewers, settings.max_viewers_per_client),
             newest_page=KeptPage(parts.database, feed, read_newest),
             pinned_page=KeptPage(parts.database, feed, read_pinned),
-            board_info=board_info(settings),
+            board_info=ready_info(board_info(settings)),
             metrics=parts.metrics,
             background=parts.background,
         )

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import test from "node:test";
 
 import {
@@ -16,6 +17,9 @@ import {
 
 const NOW = Date.parse("2026-06-15T12:00:00Z");
 
+/** @type {{ amount: number, currency: string, text: string }[]} */
+const MONEY = JSON.parse(readFileSync(new URL("../support/money_cases.json", import.meta.url), "utf8"));
+
 /** @param {number} seconds */
 const ago = (seconds) => new Date(NOW - seconds * 1000).toISOString();
 
@@ -30,6 +34,13 @@ test("minor units are Stripe's: none for yen, three decimals for dinar, two for 
   assert.equal(formatPrice(100, "jpy"), "¥100");
   assert.equal(formatPrice(1500, "kwd").replace(/\s/u, " "), "KWD 1.500");
   assert.equal(formatPrice(20000, "isk").replace(/\s/u, " "), "ISK 200");
+});
+
+test("amounts are written as in the server's documents", () => {
+  assert.deepEqual(
+    MONEY.map((money) => ({ ...money, text: formatPrice(money.amount, money.currency) })),
+    MONEY,
+  );
 });
 
 test("the button shows the price, and says so if tax is added", () => {

@@ -37,14 +37,15 @@ def files_of(wheel: Path) -> dict[str, bytes]:
 def test_wheel_holds_the_page(built: Path) -> None:
     """The wheel has every file that the page loads, unchanged from frontend/, and no development files."""
     inside = files_of(next(built.glob("*.whl")))
-    suffixes = {".html", ".css", ".js", ".svg", ".ico"}
+    suffixes = {".css", ".js", ".svg", ".ico"}
     front_end = ROOT / "frontend"
     served = {path for glob in ("*", "*/*") for path in front_end.glob(glob) if path.suffix in suffixes}
     served -= set(front_end.glob("node_modules/*"))
     names = {path: f"paidchat/frontend/{path.relative_to(front_end)}" for path in served}
     assert {name for name in inside if name.startswith("paidchat/frontend/")} == set(names.values())
     assert all(inside[name] == path.read_bytes() for path, name in names.items())
-    assert "paidchat/frontend/index.html" in inside
+    templates = {path.name for path in (ROOT / "src/paidchat/pages/templates").iterdir()}
+    assert {Path(name).name for name in inside if name.startswith("paidchat/pages/templates/")} == templates
 
 
 def test_wheel_holds_the_migrations(built: Path) -> None:

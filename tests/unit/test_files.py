@@ -21,11 +21,3 @@ async def test_a_file_that_changes_shows_at_once(tmp_path: Path) -> None:
             tags.append(answer.headers["etag"])
         assert (await client.get("/page.html", headers={"If-None-Match": tags[0]})).status_code == 304
     assert tags[0] == tags[2] != tags[1]
-
-
-async def test_an_index_is_served_at_the_root(tmp_path: Path) -> None:
-    """With an index, the folder's own path serves that file."""
-    (tmp_path / "index.html").write_text("Hello")
-    transport = httpx.ASGITransport(Files(tmp_path, index="index.html"))
-    async with httpx.AsyncClient(transport=transport, base_url="http://board") as client:
-        assert (await client.get("/")).text == (await client.get("/index.html")).text == "Hello"

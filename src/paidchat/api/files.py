@@ -47,9 +47,8 @@ class Files:
     it. `Range` and `If-Modified-Since` are ignored, as RFC 9110 allows.
     """
 
-    def __init__(self, directory: Path, *, index: str | None = None) -> None:
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._index = index
         self._read: dict[str, _File] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +57,7 @@ class Files:
         Raises:
             HTTPException: 404 if there is no such file, 405 for a method other than GET.
         """
-        file = await self._find(_name(scope) or self._index or "")
+        file = await self._find(_name(scope))
         if scope["method"] != "GET":  # the guard turns HEAD into GET
             raise HTTPException(405, headers={"Allow": METHODS})
         await _answer(file, Headers(scope=scope))(scope, receive, send)

@@ -1,8 +1,8 @@
 """Content negotiation: conditional requests and content codings."""
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 _TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
 _QUALITY: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
@@ -30,11 +30,24 @@ def prefers_gzip(lines: Sequence[str]) -> bool:
     if not lines:
         return False  # it accepts any coding, but may not actually support gzip
     wanted = _qualities(",".join(lines))
-    gzip = max((wanted[name] for name in _GZIP if name in wanted), default=wanted.get("*"))
+    gzip = _gzip(wanted)
     identity = wanted.get("identity", wanted.get("*") if wanted.get("*") == 0 else None)
     if gzip is None:  # not named: only for a client that refuses identity and not everything
         return identity == 0 and "*" not in wanted
     return gzip > 0 and gzip >= (identity or 0)
+
+
+def preferred_coding(lines: Sequence[str]) -> Literal["br", "gzip", "identity"]:
+    """Return the coding to send: Brotli (RFC 7932) only if it is named, and no other is wanted more."""
+    wanted = _qualities(",".join(lines))
+    brotli = wanted.get("br", 0)
+    if brotli > 0 and brotli >= max(_gzip(wanted) or 0, wanted.get("identity", 0)):
+        return "br"
+    return "gzip" if prefers_gzip(lines) else "identity"
+
+
+def _gzip(wanted: Mapping[str, float]) -> float | None:
+    return max((wanted[name] for name in _GZIP if name in wanted), default=wanted.get("*"))
 
 
 def _qualities(field: str) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """The pinned page: what is on top of the board now, kept as bytes until the board changes or a pin ends."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 from sqlalchemy.engine import Connection
@@ -9,7 +8,7 @@ from sqlalchemy.engine import Connection
 from paidchat import wire
 from paidchat.api.negotiation import is_not_modified
 from paidchat.api.ready import Answer, Fields, Reading, page_etag
-from paidchat.board import PINNED_MESSAGES, next_end, read_pins
+from paidchat.board import PINNED_MESSAGES, Pins, next_end, read_pins
 from paidchat.storage import queries
 from paidchat.storage.clock import RunningClock
 
@@ -48,14 +47,18 @@ def read_pinned(connection: Connection) -> Reading:
         has_more=len(pins.messages) > PINNED_MESSAGES,
         now=pins.clock.read_at,
     )
+    answer = PinnedAnswer(page, pins_etag(board.epoch, board.seq, pins), pins.clock)
+    return Reading(answer, board.epoch, board.seq, pins_hold_until(pins))
+
+
+def pins_hold_until(pins: Pins) -> float:
+    """Return until when an answer that shows pins holds, by `time.monotonic`: not beyond the end of the next one."""
     ends_at = next_end(pins.messages)  # one further down makes no difference
     until = pins.clock.began + MAX_AGE_S
-    if ends_at is not None:
-        until = min(until, pins.clock.monotonic(ends_at))
-    answer = PinnedAnswer(page, _etag(board.epoch, board.seq, ends_at), pins.clock)
-    return Reading(answer, board.epoch, board.seq, until)
+    return until if ends_at is None else min(until, pins.clock.monotonic(ends_at))
 
 
-def _etag(epoch: str, seq: int, ends_at: datetime | None) -> str:
+def pins_etag(epoch: str, seq: int, pins: Pins) -> str:
     """Return an ETag that every process agrees on. Between two changes of the log, pins only end, each at its time."""
+    ends_at = next_end(pins.messages)
     return f'W/{page_etag(epoch, seq)[:-1]}-{f"{ends_at:%Y%m%d%H%M%S%f}" if ends_at else "none"}"'

@@ -106,9 +106,9 @@ def page_etag(epoch: str, seq: int) -> str:
     return f'"{epoch}-{seq}-{wire.VERSION}"'
 
 
-def board_info(settings: Settings) -> Ready:
+def board_info(settings: Settings) -> wire.BoardInfo:
     """Return what a page needs to know about the board, which only a restart changes."""
-    info = wire.BoardInfo(
+    return wire.BoardInfo(
         title=settings.title,
         price=wire.Price(
             amount=settings.price.amount,
@@ -120,6 +120,10 @@ def board_info(settings: Settings) -> Ready:
         max_author_length=MAX_AUTHOR_LENGTH,
         test_mode=not settings.livemode,
     )
+
+
+def ready_info(info: wire.BoardInfo) -> Ready:
+    """Return that as a ready answer."""
     body = info.encode()
     return Ready(body, f'"{sha256(body).hexdigest()[:16]}-{wire.VERSION}"')
 

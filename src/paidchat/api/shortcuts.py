@@ -26,7 +26,7 @@ from paidchat.serving.heads import Head
 from paidchat.settings import WEBHOOK_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 class ReadyAnswers:
@@ -35,9 +35,16 @@ class ReadyAnswers:
     They have the same headers, log entry and count as from their routes.
     """
 
-    def __init__(self, services: Services, common: CommonHeaders, request_log: RequestLog) -> None:
+    def __init__(
+        self,
+        services: Services,
+        common: CommonHeaders,
+        request_log: RequestLog,
+        documents: "Mapping[str, Callable[[], Answer | None]]",
+    ) -> None:
         health = Ready(Health().encode())
         self._find: dict[bytes, Callable[[], Answer | None]] = {
+            **{path.encode(): find for path, find in documents.items()},
             PAGE_PATH.encode(): services.newest_page.ready,
             PINNED_PATH.encode(): services.pinned_page.ready,
             BOARD_PATH.encode(): lambda: services.board_info,

@@ -38,7 +38,6 @@ def same(get: httpx.Response, head: httpx.Response) -> None:
 
 READ = [
     "/",
-    "/index.html",
     "/style.css",
     "/favicon.svg",
     "/api/board",

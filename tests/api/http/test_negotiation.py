@@ -82,7 +82,8 @@ async def test_a_tag_that_codings_share_is_weak(client: httpx.AsyncClient, path:
     small = await client.get(path, headers={"Accept-Encoding": "gzip"})
     assert small.headers["content-encoding"] == "gzip"
     assert plain.headers["etag"] != small.headers["etag"] or plain.headers["etag"].startswith('W/"')
-    assert plain.headers["vary"] == small.headers["vary"] == "Accept-Encoding"
+    assert plain.headers["vary"] == small.headers["vary"]
+    assert "Accept-Encoding" in plain.headers["vary"].split(", ")
 
 
 async def test_a_picture_is_not_compressed_again(client: httpx.AsyncClient) -> None:

@@ -1,0 +1,1 @@
+"""The pages that people open: documents that the server renders, with the board in them."""

@@ -1,0 +1,98 @@
+"""The board as a document: the settings, and the newest messages with what is pinned, in one template.
+
+At its end stands what the script needs to go on from there, `<script type="application/json" id="opening">`:
+`{"board": …, "snapshot": …}`, as `GET /api/board` has it and as the first frame of the feed is, or null if the database
+is unavailable.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from pydantic_core import to_json
+
+from paidchat import wire
+from paidchat.pages.money import format_price
+
+LANGUAGE: Final = "en"
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# In JSON these only occur in strings; with them escaped, no text ends the script (HTML Standard, section 4.12.1.3).
+_UNSAFE: Final = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
+
+
+def utc(time: datetime) -> str:
+    """Return a time in words, such as `Nov 3, 2026, 09:05 UTC`: every reader gets the same document."""
+    return f"{_MONTHS[time.month - 1]} {time.day}, {time.year}, {time:%H:%M} UTC"
+
+
+def iso(time: datetime) -> str:
+    """Return a time as it is written in JSON."""
+    return to_json(time).decode().strip('"')
+
+
+def script_data(json: bytes) -> Markup:
+    """Return JSON as it may stand inside `<script>`."""
+    return Markup(json.decode().translate(_UNSAFE))  # noqa: S704 - escaped just now
+
+
+def _environment() -> Environment:
+    templates = FileSystemLoader(Path(__file__).parent / "templates")
+    environment = Environment(
+        loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"utc": utc, "iso": iso, "price": _price}
+    return environment
+
+
+def _price(message: wire.Message) -> str:
+    return format_price(message.amount, message.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a document opens with, by whom it is read: people see the messages, the script goes on from the snapshot."""
+
+    snapshot: wire.Snapshot | None  # None if the database is unavailable
+
+    @property
+    def messages(self) -> Sequence[wire.Message]:
+        """The messages to show, oldest first."""
+        return self.snapshot.messages if self.snapshot else []
+
+
+class BoardPage:
+    """The template of the board, filled with its settings."""
+
+    def __init__(self, board: wire.BoardInfo) -> None:
+        price = format_price(board.price.amount, board.price.currency)
+        label = f"Pay {price} and send"
+        self._board = board
+        self._template = _environment().get_template("board.html")
+        self._words = {
+            "description": f"A live board: pay {price}, post a message.",
+            "tagline": f"Each message costs {price}",
+            "invitation": f"Nothing here yet. Be the first: {price} puts your words on the board.",
+            "pay_label": f"{label} + tax" if board.tax_behavior == "exclusive" else label,
+        }
+        # Names all that the document is made of but the messages: settings, templates, language.
+        self.version = f"{sha256(self.render(Opening(None)).encode()).hexdigest()[:16]}-{LANGUAGE}"
+
+    def render(self, opening: Opening) -> str:
+        """Return the document."""
+        snapshot = opening.snapshot
+        data = b'{"board":%s,"snapshot":%s}' % (self._board.encode(), snapshot.encode() if snapshot else b"null")
+        return self._template.render(
+            self._words,
+            language=LANGUAGE,
+            board=self._board,
+            snapshot=snapshot,
+            messages=opening.messages,
+            pinned=snapshot.pinned if snapshot else [],
+            placeholder="loading" if snapshot is None else "none" if snapshot.messages else "empty",
+            opening=script_data(data),
+        )

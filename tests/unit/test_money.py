@@ -1,0 +1,17 @@
+"""Money in words: the server's documents say what the page's script says."""
+
+import json
+from pathlib import Path
+
+from paidchat.pages.money import format_price
+from paidchat.pricing import CURRENCIES
+
+# The page's tests read it too (tests/frontend/format.test.js).
+CASES = json.loads((Path(__file__).parents[1] / "support/money_cases.json").read_text())
+
+
+def test_amounts_are_written_as_on_the_page() -> None:
+    """Every currency that Stripe charges in is written as `Intl.NumberFormat` writes it in English."""
+    assert {case["currency"] for case in CASES} == CURRENCIES
+    written = [{**case, "text": format_price(case["amount"], case["currency"])} for case in CASES]
+    assert written == CASES
