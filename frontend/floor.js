@@ -9,8 +9,10 @@
     "This page couldn’t start. Please reload it. If that doesn’t help, it may need a newer browser: " + BROWSERS + ".";
   var script = document.currentScript;
 
-  if (isNewEnough() && script) start(script.getAttribute("data-page"));
-  else say(TOO_OLD);
+  if (isNewEnough() && script) {
+    scroll();
+    start(script.getAttribute("data-page"));
+  } else say(TOO_OLD);
 
   /** Whether the browser has everything the page needs, and is one of the supported versions. */
   function isNewEnough() {
@@ -53,6 +55,13 @@
   /** @param {unknown} thing */
   function isFunction(thing) {
     return typeof thing === "function";
+  }
+
+  /** Shows, before the first paint, what the page opens at: the message that its address leads to, else the newest. */
+  function scroll() {
+    var target = document.querySelector(".target");
+    if (target) target.scrollIntoView({ block: "center" });
+    else if (!location.hash) window.scrollTo(0, document.documentElement.scrollHeight);
   }
 
   /** @param {string | null} address of the page's module */

@@ -30,6 +30,11 @@ export class Feed {
     this.#options = options;
   }
 
+  /** @param {Cursor} cursor of a snapshot that the page already has: the feed resumes after it */
+  begin({ epoch, seq }) {
+    this.#cursor = { epoch, seq };
+  }
+
   /** Connects, and keeps reconnecting from then on. */
   start() {
     this.#connect();

@@ -10,11 +10,13 @@ const CONNECTION = {
   offline: "Offline",
   refused: "Refused by the server; trying again in a few minutes",
 };
+const PASSING_MS = 3_000; // how long a notice that only tells is shown
 const OLDER = { none: "", some: "Load older", loading: "Loading…", failed: "Couldn’t load older messages. Try again" };
 
 /** Draws everything except the board, the card, the notice and the composer. */
 export class PageFrame {
   #connection = part("#connection", HTMLElement);
+  #viewers = part("#viewers", HTMLElement);
   #banner = part("#demo-banner", HTMLElement);
   #pill;
   #older;
@@ -40,7 +42,8 @@ export class PageFrame {
     // Older messages start to load a little before the button becomes visible.
     this.#nearOlder = new IntersectionObserver(
       (entries) => {
-        if (entries.at(-1)?.isIntersecting && this.#older.dataset["state"] === "some") onOlder();
+        const passing = document.activeElement === this.#older; // the Tab key brought it into view
+        if (entries.at(-1)?.isIntersecting && this.#older.dataset["state"] === "some" && !passing) onOlder();
       },
       { rootMargin: "300px 0px 0px" },
     );
@@ -68,10 +71,16 @@ export class PageFrame {
     setText(this.#connection, CONNECTION[indicator]);
   }
 
-  /** @param {number} count of new messages below the visible part */
-  showPill(count) {
-    this.#pill.hidden = count === 0;
-    setText(this.#pill, count === 1 ? "1 new message" : `${count} new messages`);
+  /** @param {{ atEnd: boolean, below: number }} place of the reader, and how many new messages are below it */
+  showPill({ atEnd, below }) {
+    this.#pill.hidden = atEnd;
+    setText(this.#pill, below === 0 ? "Latest" : `${below} new`);
+  }
+
+  /** @param {number} count of people who watch the board, this one among them */
+  showViewers(count) {
+    this.#viewers.hidden = count < 2;
+    setText(this.#viewers, `${new Intl.NumberFormat(document.documentElement.lang).format(count)} watching`);
   }
 
   /** @param {number} count of messages that arrived while the page was hidden */
@@ -98,7 +107,7 @@ export class PageFrame {
     this.#tryNow.hidden = kind !== "failed";
     const words = {
       loading: "Opening the board…",
-      empty: emptyBoard(this.#price),
+      empty: this.#price === null ? "Nothing here yet." : `Nothing here yet. Be the first: ${this.#price} puts your words on the board.`,
       failed: "The board can’t be reached right now. This page will keep trying.",
       none: "",
     };
@@ -122,17 +131,7 @@ export class PageFrame {
   }
 }
 
-/**
- * The invitation to write the first message. The snapshot may arrive before the price is known.
- *
- * @param {string | null} price
- */
-function emptyBoard(price) {
-  if (price === null) return "Nothing here yet.";
-  return `Nothing here yet. Be the first: ${price} puts your words on the board.`;
-}
-
-/** Shows notices; a new one replaces the last. */
+/** Shows notices; a new one replaces the last. One that only tells goes away by itself, unless it is being read. */
 export class Notice {
   #box = part("#notice", HTMLElement);
   #text = part("#notice-text", HTMLElement);
@@ -142,6 +141,9 @@ export class Notice {
   #act;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #ticking;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #leaving;
+  #passing = false; // it goes away by itself
   #announce;
 
   /** @param {(words: string) => void} announce */
@@ -152,6 +154,8 @@ export class Notice {
       this.hide();
       this.#act?.();
     });
+    for (const kind of ["pointerenter", "focusin"]) this.#box.addEventListener(kind, () => clearTimeout(this.#leaving));
+    for (const kind of ["pointerleave", "focusout"]) this.#box.addEventListener(kind, () => this.#leaveSoon());
   }
 
   /**
@@ -167,14 +171,23 @@ export class Notice {
     setText(this.#button, action?.label ?? "");
     this.#act = action?.act;
     if (waitMs !== undefined) this.#countDown(Date.now() + waitMs);
+    this.#passing = tone === "info" && !action && waitMs === undefined;
+    this.#leaveSoon();
     this.#announce(text);
   }
 
   hide() {
     clearInterval(this.#ticking);
+    clearTimeout(this.#leaving);
+    this.#passing = false;
     setText(this.#countdown, "");
     setText(this.#text, "");
     this.#box.hidden = true;
+  }
+
+  #leaveSoon() {
+    clearTimeout(this.#leaving);
+    if (this.#passing) this.#leaving = setTimeout(() => this.hide(), PASSING_MS);
   }
 
   /** @param {number} until */

@@ -8,6 +8,7 @@ is unavailable.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -26,8 +27,13 @@ _UNSAFE: Final = str.maketrans({character: f"\\u{ord(character):04x}" for charac
 
 
 def utc(time: datetime) -> str:
-    """Return a time in words, such as `Nov 3, 2026, 09:05 UTC`: every reader gets the same document."""
-    return f"{_MONTHS[time.month - 1]} {time.day}, {time.year}, {time:%H:%M} UTC"
+    """Return a time of day in words, such as `09:05 UTC`: every reader gets the same document."""
+    return f"{time:%H:%M} UTC"
+
+
+def day(time: datetime) -> str:
+    """Return the day of a time, such as `Nov 3, 2026`, as it is in UTC."""
+    return f"{_MONTHS[time.month - 1]} {time.day}, {time.year}"
 
 
 def iso(time: datetime) -> str:
@@ -40,17 +46,33 @@ def script_data(json: bytes) -> Markup:
     return Markup(json.decode().translate(_UNSAFE))  # noqa: S704 - escaped just now
 
 
-def _environment() -> Environment:
+def weight(message: wire.Message, price: wire.Price) -> int:
+    """Return the place of the highest tier that is not above the amount, counted from 0; the style grows with it.
+
+    Amounts in another currency than the board's can't be compared, so they weigh nothing.
+    """
+    if message.currency != price.currency:
+        return 0
+    return max(0, sum(tier.amount <= message.amount for tier in price.tiers) - 1)
+
+
+def _environment(price: wire.Price) -> Environment:
     templates = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(
         loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-    environment.filters |= {"utc": utc, "iso": iso, "price": _price}
+    environment.filters |= {"utc": utc, "day": day, "iso": iso, "price": _price, "author": _author}
+    environment.filters["weight"] = partial(weight, price=price)
+    environment.globals["one_price"] = len(price.tiers) == 1  # then no message shows what it cost
     return environment
 
 
 def _price(message: wire.Message) -> str:
     return format_price(message.amount, message.currency)
+
+
+def _author(message: wire.Message) -> str:
+    return "Anonymous" if message.author is None else message.author
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +94,7 @@ class BoardPage:
         price = format_price(board.price.amount, board.price.currency)
         label = f"Pay {price} and send"
         self._board = board
-        self._template = _environment().get_template("board.html")
+        self._template = _environment(board.price).get_template("board.html")
         self._words = {
             "description": f"A live board: pay {price}, post a message.",
             "tagline": f"Each message costs {price}",
