@@ -248,6 +248,7 @@ export class Reader {
 
   /** Draws what is pinned now, and again when the next of them ends. */
   #drawPins() {
+    if (!isLoaded(this.#board)) return; // what the server has drawn stays
     const now = performance.now();
     this.#board = endPins(this.#board, now);
     this.#view.renderPins(this.#board, now);

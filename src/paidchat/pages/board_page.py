@@ -5,6 +5,7 @@ At its end stands what the script needs to go on from there, `<script type="appl
 is unavailable.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +42,11 @@ def iso(time: datetime) -> str:
     return to_json(time).decode().strip('"')
 
 
+def spaceless(html: str) -> Markup:
+    """Return HTML without white space between tags: in 300 rows, that would be 2,700 nodes of the document."""
+    return Markup(re.sub(r">\s+<", "><", html))  # noqa: S704 - what is in it was escaped before
+
+
 def script_data(json: bytes) -> Markup:
     """Return JSON as it may stand inside `<script>`."""
     return Markup(json.decode().translate(_UNSAFE))  # noqa: S704 - escaped just now
@@ -61,7 +67,14 @@ def _environment(price: wire.Price) -> Environment:
     environment = Environment(
         loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-    environment.filters |= {"utc": utc, "day": day, "iso": iso, "price": _price, "author": _author}
+    environment.filters |= {
+        "utc": utc,
+        "day": day,
+        "spaceless": spaceless,
+        "iso": iso,
+        "price": _price,
+        "author": _author,
+    }
     environment.filters["weight"] = partial(weight, price=price)
     environment.globals["one_price"] = len(price.tiers) == 1  # then no message shows what it cost
     return environment
