@@ -7,6 +7,7 @@
   var TOO_OLD = "This board needs a newer browser: " + BROWSERS + ".";
   var NOT_STARTED =
     "This page couldn’t start. Please reload it. If that doesn’t help, it may need a newer browser: " + BROWSERS + ".";
+  var RELOADED = "paidchat.reloaded";
   var script = document.currentScript;
 
   if (isNewEnough() && script) {
@@ -70,9 +71,33 @@
     page.type = "module";
     page.src = String(address);
     page.onload = page.onerror = function () {
-      if (document.documentElement.getAttribute("data-page") !== "started") say(NOT_STARTED);
+      if (document.documentElement.getAttribute("data-page") === "started") forgetReload();
+      else if (mayReload()) location.reload();
+      else say(NOT_STARTED);
     };
     document.head.appendChild(page);
+  }
+
+  /**
+   * Whether to try again with a new document: during an upgrade, modules of two versions may have met. Once only, and not
+   * at all where that can't be remembered.
+   */
+  function mayReload() {
+    try {
+      if (sessionStorage.getItem(RELOADED)) return false;
+      sessionStorage.setItem(RELOADED, "yes");
+      return true;
+    } catch (_) {
+      return false;
+    }
+  }
+
+  function forgetReload() {
+    try {
+      sessionStorage.removeItem(RELOADED);
+    } catch (_) {
+      // nothing was stored
+    }
   }
 
   /** @param {string} words */

@@ -60,10 +60,10 @@ function start() {
   if (back) history.replaceState(history.state, "", withoutReturn(location));
   const opening = readOpening();
   history.scrollRestoration = "manual"; // the list is still empty when the browser would restore the scroll position
-  if (opening?.board) configureFor(opening.board);
+  if (opening) configureFor(opening.board);
   else void configure();
   if (opening?.snapshot) {
-    reader.takeOver(opening.snapshot);
+    reader.takeOver(opening.snapshot, opening.history);
     feed.begin(opening.snapshot);
   }
   buyer.open(back);

@@ -52,6 +52,8 @@ interface Opening {
   board: BoardInfo;
   /** what the document shows; null if the database was away */
   snapshot: SnapshotFrame | null;
+  /** at the address of a message that is not in the snapshot: the pages around it */
+  history?: { place: Place; page: Page }[];
 }
 
 /** One page of history, oldest first, read when the log was at `seq`. */

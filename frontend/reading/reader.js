@@ -69,9 +69,11 @@ export class Reader {
    * Takes over the messages that stand in the document, without a frame of delay.
    *
    * @param {SnapshotFrame} snapshot that they were drawn from
+   * @param {Opening["history"]} history pages around the message that the address leads to
    */
-  takeOver(snapshot) {
+  takeOver(snapshot, history = []) {
     this.receive(snapshot);
+    for (const { place, page } of history) this.#become(mergePage(this.#board, page, place));
     this.#draw();
   }
 

@@ -187,7 +187,7 @@ export class BoardView {
    */
   #dropStrangers(wanted) {
     const ids = new Set(wanted.map((row) => (row.kind === "message" ? row.message.id : 0)));
-    for (const item of this.#list.querySelectorAll(".message, .day")) if (!ids.has(idOf(item) ?? -1)) item.remove();
+    for (const item of this.#list.querySelectorAll(".message, .day, .gap")) if (!ids.has(idOf(item) ?? -1)) item.remove();
   }
 
   /** @param {Row} row */

@@ -56,7 +56,6 @@ export class PageFrame {
    * @param {boolean} bannerClosed
    */
   configure(info, bannerClosed) {
-    this.#title = info.title;
     this.#price = formatPrice(info.price.amount, info.price.currency);
     this.showUnread(this.#unread);
     this.showPlaceholder(this.#waitingFor);

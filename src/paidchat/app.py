@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,9 +18,9 @@ from paidchat.companions import left_out
 with left_out("pydantic.v1"):
     from paidchat.api import admin, feed, health, messages, payments, problems, webhooks
     from paidchat.api.contract import docs
+    from paidchat.pages import routes as pages
 from paidchat.api.common import CommonHeaders, RequestLog
 from paidchat.api.deps import Services
-from paidchat.api.files import Files
 from paidchat.api.guard import Guard
 from paidchat.api.pinned import read_pinned
 from paidchat.api.ready import KeptPage, board_info, read_newest, ready_info
@@ -27,9 +28,9 @@ from paidchat.api.shortcuts import ReadyAnswers, Shortcuts
 from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.feed import Feed
 from paidchat.observability import configure_logging
-from paidchat.pages import front_page
-from paidchat.pages.board_page import BoardPage
-from paidchat.pages.front_page import FRONT_PATH, FrontPage, Pages
+from paidchat.pages.assets import ASSETS_PATH
+from paidchat.pages.documents import BoardDocuments
+from paidchat.pages.site import Site
 from paidchat.payments.core import core
 from paidchat.serving.exchange import PREPARED
 from paidchat.settings import Settings, load_settings
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from paidchat.sandbox import SandboxSettings
 
 FRONTEND = Path(__file__).parent / "frontend"
-ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, admin, health, front_page))
+ROUTERS = tuple(part.router for part in (payments, webhooks, messages, feed, admin, health, pages))
 
 
 class _App(FastAPI):
@@ -73,11 +74,11 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
             if sandbox_app is not None:
                 await stack.enter_async_context(sandbox_app.router.lifespan_context(sandbox_app))
             services = await stack.enter_async_context(_running(settings))
-            pages = Pages(FrontPage(board_page, services.database, services.feed))
-            ready = ReadyAnswers(services, common, request_log, {FRONT_PATH: pages.front.kept.ready})
-            yield {"services": services, "pages": pages, PREPARED: ready}
+            documents = BoardDocuments(site, services.database, services.feed)
+            ready = ReadyAnswers(services, common, request_log, {pages.FRONT_PATH: documents.ready})
+            yield {"services": services, "pages": pages.Pages(site, documents), PREPARED: ready}
 
-    board_page = BoardPage(board_info(settings))
+    site = Site(board_info(settings), settings.public_url, FRONTEND, watches=sandbox is not None)
     common, request_log = CommonHeaders(settings), RequestLog(settings)
     # Included routers would be prepared anew by the first request, which stopped the event loop for 18 ms.
     routes = [route for router in (*ROUTERS, docs.router) for route in router.routes]
@@ -96,9 +97,14 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
     if sandbox_app is not None:
         app.mount("/sandbox", sandbox_app)
         app.add_route("/sandbox", lambda _: RedirectResponse("/sandbox/"))
-    # Not a mount: one at "/" would turn a 405 into a 404.
-    app.router.default = Files(FRONTEND)
+    app.mount(ASSETS_PATH, site.assets)
+    app.router.default = _nothing
     return app
+
+
+async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Answer a request or a handshake that no route serves; Starlette would close the handshake with 403."""
+    raise HTTPException(404)
 
 
 def from_environment() -> FastAPI:

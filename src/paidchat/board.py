@@ -95,10 +95,19 @@ async def shown_message(database: Database, message_id: int) -> MessageRecord:
     """Return a message that is shown.
 
     Raises:
+        NotFound, Gone: as `find_shown` does.
+    """
+    return await database.read(find_shown, message_id)
+
+
+def find_shown(connection: Connection, message_id: int) -> MessageRecord:
+    """Return a message that is shown.
+
+    Raises:
         NotFound: there was never one.
         Gone: it was removed; the error has the reason.
     """
-    state = await database.read(queries.find_message, message_id)
+    state = queries.find_message(connection, message_id)
     if state is None:
         raise NotFound("There is no such message.")
     if state.reason_hidden is not None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, Route, WebSocketRoute, expect
 
+from tests.e2e.backstage import Backstage
 from tests.e2e.conftest import Windows
+from tests.e2e.window import Window
 from tests.support.browsers import PLAIN_HOST
 from tests.support.served import Served, free_port, served_board
 
@@ -93,8 +95,9 @@ async def test_a_browser_of_the_floor_needs_nothing_newer(windows: Windows) -> N
 
 @pytest.mark.parametrize("trouble", ["throw", "syntax", "404"])
 async def test_a_page_that_cannot_start_says_so(windows: Windows, trouble: str) -> None:
-    """If a script fails, can't be parsed or doesn't load, the page shows a message instead of loading forever."""
+    """If a script fails, can't be parsed or doesn't load, also after one reload, the page shows a message."""
     page = await (await windows.device()).new_page()
+    loads = _loads(page)
     windows.expect_note("too modern|SyntaxError|Unexpected|404")
     throwing = "export class BoardView { constructor() { throw new Error('too modern'); } }"
     body = {"throw": throwing, "syntax": "import { a } of 'b' #"}.get(trouble)
@@ -110,6 +113,46 @@ async def test_a_page_that_cannot_start_says_so(windows: Windows, trouble: str) 
     await expect(page.get_by_role("alert")).to_contain_text("start. Please reload it.")
     await expect(page.get_by_role("alert")).to_contain_text("newer browser")
     await expect(page.locator("#composer")).to_be_hidden()
+    assert len(loads) == 2
+
+
+async def test_modules_of_two_versions_are_loaded_again(windows: Windows) -> None:
+    """A page that met two versions of its modules during an upgrade reloads by itself, and may do so again later."""
+    page = await (await windows.device()).new_page()
+    loads = _loads(page)
+    windows.expect_note("SyntaxError|does not provide an export")
+    for count in (2, 4):
+        await page.route(
+            "**/reading/view.js",
+            lambda route: route.fulfill(body="export {}", content_type="text/javascript"),
+            times=1,
+        )
+        await page.goto(windows.board.url)
+        await expect(page.locator("html")).to_have_attribute("data-page", "started")
+        await expect(page.locator("#connection")).to_have_text("Live")
+        assert len(loads) == count
+
+
+def _loads(page: Page) -> list[str]:
+    """Collect the documents that a page loads."""
+    found: list[str] = []
+    page.on("request", lambda request: found.append(request.url) if request.is_navigation_request() else None)
+    return found
+
+
+async def test_without_javascript_the_board_is_readable(windows: Windows, backstage: Backstage) -> None:
+    """The newest messages can be read and their addresses followed, the form says what it needs, nothing is dead."""
+    message_id = await backstage.post("Read without JavaScript", "Ada")
+    device = await windows.device(java_script_enabled=False)
+    reader = Window(await device.new_page(), windows.board.url)
+    await reader.page.goto(windows.board.url)
+    await expect(reader.message("Read without JavaScript")).to_be_visible()
+    await expect(reader.page.locator("#composer noscript p")).to_be_visible()
+    await expect(reader.text).to_be_hidden()
+    assert await reader.page.get_by_role("button").all_inner_texts() == []
+    await reader.message("Read without JavaScript").get_by_role("link").click()
+    assert reader.page.url.endswith(f"/m/{message_id}")
+    await expect(reader.message("Read without JavaScript")).to_contain_class("target")
 
 
 async def test_an_error_while_paying_gives_the_button_back(windows: Windows) -> None:

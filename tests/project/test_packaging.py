@@ -37,7 +37,7 @@ def files_of(wheel: Path) -> dict[str, bytes]:
 def test_wheel_holds_the_page(built: Path) -> None:
     """The wheel has every file that the page loads, unchanged from frontend/, and no development files."""
     inside = files_of(next(built.glob("*.whl")))
-    suffixes = {".css", ".js", ".svg", ".ico"}
+    suffixes = {".png", ".css", ".js", ".svg", ".ico"}
     front_end = ROOT / "frontend"
     served = {path for glob in ("*", "*/*") for path in front_end.glob(glob) if path.suffix in suffixes}
     served -= set(front_end.glob("node_modules/*"))

@@ -30,9 +30,12 @@ const CLASSIC = "frontend/floor.js";
 // Newer features that we use all the same, each with what happens in browsers without it.
 /** @type {Record<string, Record<string, string>>} */
 const ALLOWED = {
-  "src/paidchat/pages/templates/board.html": {
+  "src/paidchat/pages/templates/head.html": {
     '<meta name="viewport">': "only phones and tablets need it, and all of them support it",
     '<meta name="theme-color">': "the browser keeps its own colours",
+    '<link rel="manifest">': "the board can't be installed",
+  },
+  "src/paidchat/pages/templates/board.html": {
     '<link rel="modulepreload">': "modules load one after the other",
   },
   "frontend/style.css": {
@@ -48,7 +51,6 @@ const ALLOWED = {
     "scrollbar-width": "used beside ::-webkit-scrollbar",
     "scrollbar-width: none": "the same",
     ":-webkit-scrollbar": "used beside scrollbar-width",
-    "@media (scripting)": "without JavaScript, long texts are cut off on the board, and whole on their own page",
     ":has": "the test cards stay visible on a phone",
     "forced-color-adjust": "the sign takes the system's colours",
     "forced-color-adjust: none": "the same",

@@ -31,8 +31,8 @@ def content_security_policy(settings: Settings) -> str:
     host = urlsplit(settings.public_url)
     socket = f"{'wss' if host.scheme == 'https' else 'ws'}://{host.netloc}"  # some browsers' 'self' lacks it
     return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        f"connect-src 'self' {socket}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
+        f"manifest-src 'self'; connect-src 'self' {socket}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
 

@@ -27,7 +27,7 @@ MEDIA_TYPES: Final = {
     ".webmanifest": "application/manifest+json",
 }
 _PLAIN: Final = re.compile(r"(?:[a-z]+/)?[a-z][a-z0-9_.-]*", re.ASCII)  # in a folder, or in one folder of it
-_COMPRESSED: Final = frozenset({".png", ".ico"})  # already compressed
+COMPRESSED: Final = frozenset({".png", ".ico"})  # already compressed
 METHODS: Final = "GET, HEAD"
 
 
@@ -57,7 +57,7 @@ class Files:
         Raises:
             HTTPException: 404 if there is no such file, 405 for a method other than GET.
         """
-        file = await self._find(_name(scope))
+        file = await self._find(name_in(scope))
         if scope["method"] != "GET":  # the guard turns HEAD into GET
             raise HTTPException(405, headers={"Allow": METHODS})
         await _answer(file, Headers(scope=scope))(scope, receive, send)
@@ -77,7 +77,8 @@ class Files:
         return file
 
 
-def _name(scope: Scope) -> str:
+def name_in(scope: Scope) -> str:
+    """Return what the address names below the path that an app is mounted at."""
     path: str = scope["path"].removeprefix(scope.get("root_path", ""))
     return path.removeprefix("/")
 
@@ -89,7 +90,7 @@ def _load(path: Path, version: tuple[int, int]) -> _File:
         "Cache-Control": "no-cache",
         "ETag": f'W/"{hashlib.sha256(body).hexdigest()[:32]}"',
     }
-    if path.suffix in _COMPRESSED:
+    if path.suffix in COMPRESSED:
         return _File(version, body, None, headers)
     return _File(version, body, gzip.compress(body, mtime=0), {**headers, "Vary": "Accept-Encoding"})
 

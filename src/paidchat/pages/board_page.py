@@ -1,133 +1,102 @@
-"""The board as a document: the settings, and the newest messages with what is pinned, in one template.
+"""The board's document: the template, the words in it, and what the page's script goes on from.
 
-At its end stands what the script needs to go on from there, `<script type="application/json" id="opening">`:
-`{"board": …, "snapshot": …}`, as `GET /api/board` has it and as the first frame of the feed is, or null if the database
-is unavailable.
+That is `<script type="application/json" id="opening">`, with
+
+- `board`: as `GET /api/board` returns it;
+- `snapshot`: a frame as the feed sends it first, or null if the database is unavailable. Its `now` is when the document
+  was made, up to a minute ago, or earlier if the browser had kept it: the feed's first frame has the time;
+- `target`: only at the address of a message: its id;
+- `history`: only if that message is not in the snapshot: pages of messages around it, each `{"place": …, "page": …}`,
+  the parameters and the answer of `GET /api/messages`.
 """
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
 from hashlib import sha256
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic_core import to_json
 
 from paidchat import wire
+from paidchat.pages.formats import excerpt
 from paidchat.pages.money import format_price
+from paidchat.pages.opening import Opening
+from paidchat.pages.site import LANGUAGE, Site
 
-LANGUAGE: Final = "en"
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+TITLE_LENGTH: Final = 70  # code points of a message in the title; search engines show about as many
+DESCRIPTION_LENGTH: Final = 200
 # In JSON these only occur in strings; with them escaped, no text ends the script (HTML Standard, section 4.12.1.3).
 _UNSAFE: Final = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
 
 
-def utc(time: datetime) -> str:
-    """Return a time of day in words, such as `09:05 UTC`: every reader gets the same document."""
-    return f"{time:%H:%M} UTC"
-
-
-def day(time: datetime) -> str:
-    """Return the day of a time, such as `Nov 3, 2026`, as it is in UTC."""
-    return f"{_MONTHS[time.month - 1]} {time.day}, {time.year}"
-
-
-def iso(time: datetime) -> str:
-    """Return a time as it is written in JSON."""
-    return to_json(time).decode().strip('"')
-
-
-def spaceless(html: str) -> Markup:
-    """Return HTML without white space between tags: in 300 rows, that would be 2,700 nodes of the document."""
-    return Markup(re.sub(r">\s+<", "><", html))  # noqa: S704 - what is in it was escaped before
-
-
-def script_data(json: bytes) -> Markup:
-    """Return JSON as it may stand inside `<script>`."""
-    return Markup(json.decode().translate(_UNSAFE))  # noqa: S704 - escaped just now
-
-
-def weight(message: wire.Message, price: wire.Price) -> int:
-    """Return the place of the highest tier that is not above the amount, counted from 0; the style grows with it.
-
-    Amounts in another currency than the board's can't be compared, so they weigh nothing.
-    """
-    if message.currency != price.currency:
-        return 0
-    return max(0, sum(tier.amount <= message.amount for tier in price.tiers) - 1)
-
-
-def _environment(price: wire.Price) -> Environment:
-    templates = FileSystemLoader(Path(__file__).parent / "templates")
-    environment = Environment(
-        loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters |= {
-        "utc": utc,
-        "day": day,
-        "spaceless": spaceless,
-        "iso": iso,
-        "price": _price,
-        "author": _author,
-    }
-    environment.filters["weight"] = partial(weight, price=price)
-    environment.globals["one_price"] = len(price.tiers) == 1  # then no message shows what it cost
-    return environment
-
-
-def _price(message: wire.Message) -> str:
-    return format_price(message.amount, message.currency)
-
-
-def _author(message: wire.Message) -> str:
-    return "Anonymous" if message.author is None else message.author
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What a document opens with, by whom it is read: people see the messages, the script goes on from the snapshot."""
-
-    snapshot: wire.Snapshot | None  # None if the database is unavailable
-
-    @property
-    def messages(self) -> Sequence[wire.Message]:
-        """The messages to show, oldest first."""
-        return self.snapshot.messages if self.snapshot else []
-
-
 class BoardPage:
-    """The template of the board, filled with its settings."""
+    """Renders the board's document.
 
-    def __init__(self, board: wire.BoardInfo) -> None:
-        price = format_price(board.price.amount, board.price.currency)
+    Attributes:
+        version: names all that it is made of but the messages: settings, template, assets and language.
+    """
+
+    def __init__(self, site: Site) -> None:
+        price = format_price(site.board.price.amount, site.board.price.currency)
         label = f"Pay {price} and send"
-        self._board = board
-        self._template = _environment(board.price).get_template("board.html")
+        self._site = site
         self._words = {
+            "page_title": site.board.title,
+            "heading": site.board.title,
             "description": f"A live board: pay {price}, post a message.",
             "tagline": f"Each message costs {price}",
             "invitation": f"Nothing here yet. Be the first: {price} puts your words on the board.",
-            "pay_label": f"{label} + tax" if board.tax_behavior == "exclusive" else label,
+            "pay_label": f"{label} + tax" if site.board.tax_behavior == "exclusive" else label,
         }
-        # Names all that the document is made of but the messages: settings, templates, language.
-        self.version = f"{sha256(self.render(Opening(None)).encode()).hexdigest()[:16]}-{LANGUAGE}"
+        self.version = f"{sha256(self.without_messages().encode()).hexdigest()[:16]}-{LANGUAGE}"
 
     def render(self, opening: Opening) -> str:
         """Return the document."""
-        snapshot = opening.snapshot
-        data = b'{"board":%s,"snapshot":%s}' % (self._board.encode(), snapshot.encode() if snapshot else b"null")
-        return self._template.render(
-            self._words,
-            language=LANGUAGE,
-            board=self._board,
-            snapshot=snapshot,
-            messages=opening.messages,
-            pinned=snapshot.pinned if snapshot else [],
-            placeholder="loading" if snapshot is None else "none" if snapshot.messages else "empty",
-            opening=script_data(data),
+        snapshot, target = opening.snapshot, opening.target
+        data: dict[str, Any] = {"board": self._site.board, "snapshot": snapshot}
+        words = self._words
+        if target is not None:
+            data["target"] = target.id
+            words = words | self._words_about(target)
+        if target is not None and opening.around is not None:
+            data["history"] = [
+                {"place": {"before": target.id + 1}, "page": opening.around.until},
+                {"place": {"after": target.id}, "page": opening.around.after},
+            ]
+        placeholder = "none" if snapshot.messages else "empty"
+        return self._render(data, words, opening.rows(), snapshot.pinned, target, placeholder)
+
+    def without_messages(self, target_id: int | None = None) -> str:
+        """Return the document for when the database is unavailable: the script then goes on trying."""
+        data: dict[str, Any] = {"board": self._site.board, "snapshot": None}
+        if target_id is not None:
+            data["target"] = target_id
+        return self._render(data, self._words, [], [], None, "loading")
+
+    def _render(
+        self,
+        data: dict[str, Any],
+        words: dict[str, str],
+        rows: Sequence[wire.Message | None],
+        pinned: Sequence[wire.Message],
+        target: wire.Message | None,
+        placeholder: str,
+    ) -> str:
+        return self._site.render(
+            "board.html",
+            **words,
+            rows=rows,
+            pinned=pinned,
+            target=target,
+            placeholder=placeholder,
+            modules=self._site.assets.modules("main.js"),
+            opening=Markup(to_json(data).decode().translate(_UNSAFE)),  # noqa: S704 - escaped just now
         )
+
+    def _words_about(self, message: wire.Message) -> dict[str, str]:
+        author = message.author or "Anonymous"
+        return {
+            "page_title": f"{excerpt(message.text, TITLE_LENGTH)} · {self._site.board.title}",
+            "heading": f"{author} on {self._site.board.title}",
+            "description": excerpt(message.text, DESCRIPTION_LENGTH),
+        }

@@ -18,6 +18,7 @@ import pytest
 import websockets
 
 from paidchat.storage import queries
+from tests.support.assets import asset
 from tests.support.board_client import http_client
 from tests.support.following import following
 from tests.support.network.raw_socket import CLOSE, PING, TEXT, Frame, raw_socket
@@ -124,7 +125,7 @@ async def test_any_other_origin_is_403(board: Served, origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api/nothing", "/api/messages", "/healthz", "/api/feed/", "/style.css", "/sandbox"]
+    "path", ["/", "/api/nothing", "/api/messages", "/healthz", "/api/feed/", asset("style.css"), "/sandbox"]
 )
 @pytest.mark.any_database
 async def test_a_socket_elsewhere_is_refused(board: Served, path: str) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from paidchat.api.problems import CODES, TITLES
+from tests.support.assets import asset
 from tests.support.board_client import faithful_client, http_client, post, start
 from tests.support.network.raw_http import RawHttp, exchange, handshake
 from tests.support.served import Served, served_board
@@ -38,8 +39,8 @@ def same(get: httpx.Response, head: httpx.Response) -> None:
 
 READ = [
     "/",
-    "/style.css",
-    "/favicon.svg",
+    asset("style.css"),
+    asset("favicon.svg"),
     "/api/board",
     "/api/messages",
     "/api/messages?limit=1",
@@ -127,7 +128,7 @@ METHODS = [
     ("/docs", "GET, HEAD"),
     ("/docs/assets/swagger-ui.css", "GET, HEAD"),
     ("/", "GET, HEAD"),
-    ("/style.css", "GET, HEAD"),
+    (asset("style.css"), "GET, HEAD"),
     ("/sandbox", "GET, HEAD"),
     ("/sandbox/", "GET, HEAD"),
     ("/sandbox/pay/unknown", "GET, HEAD, POST"),

@@ -2,9 +2,11 @@
 
 import gzip
 
+import brotli
 import httpx
 import pytest
 
+from tests.support.assets import asset
 from tests.support.board_client import http_client
 from tests.support.network.raw_http import exchange
 from tests.support.served import Served
@@ -60,7 +62,7 @@ CODINGS: list[tuple[list[str], bool]] = [
 ]
 
 
-@pytest.mark.parametrize("path", ["/style.css", "/api/messages", "/api/messages?limit=2"])
+@pytest.mark.parametrize("path", ["/docs/assets/swagger-ui.css", "/api/messages", "/api/messages?limit=2"])
 @pytest.mark.parametrize(("lines", "compressed"), CODINGS, ids=[" / ".join(lines) or "none" for lines, _ in CODINGS])
 async def test_gzip_is_sent_to_who_wants_it(board: Served, path: str, lines: list[str], compressed: bool) -> None:
     """A file or a page of messages comes compressed if the client prefers that, is the same, and says so in Vary."""
@@ -73,8 +75,39 @@ async def test_gzip_is_sent_to_who_wants_it(board: Served, path: str, lines: lis
     assert int(answer.headers["content-length"]) == len(answer.body)
 
 
+# Lines of Accept-Encoding, and what then comes where there is Brotli too (RFC 7932): that only for those who name it.
+WITH_BROTLI: list[tuple[list[str], str | None]] = [
+    ([], None),
+    (["gzip, deflate, br, zstd"], "br"),
+    (["BR"], "br"),
+    (["gzip", "br;q=1"], "br"),
+    (["*;q=0, br;q=0.001"], "br"),
+    (["br;q=0.5, gzip"], "gzip"),
+    (["br;q=0, gzip;q=0.1"], "gzip"),
+    (["br;q=0.5, identity"], None),
+    (["br;q=0"], None),
+    (["*"], "gzip"),
+    (["identity;q=0"], "gzip"),
+    (["brotli"], None),
+]
+
+
+@pytest.mark.parametrize("path", [asset("style.css"), "/"])
+async def test_brotli_is_sent_to_who_names_it(board: Served, path: str) -> None:
+    """A file or a document of the page comes in Brotli, in gzip or as it is, and is the same."""
+    plain = await exchange(board, f"GET {path} HTTP/1.1\r\nHost: board\r\n\r\n".encode())
+    decode = {"br": brotli.decompress, "gzip": gzip.decompress}
+    for lines, coding in WITH_BROTLI:
+        fields = "".join(f"Accept-Encoding: {line}\r\n" for line in lines)
+        answer = await exchange(board, f"GET {path} HTTP/1.1\r\nHost: board\r\n{fields}\r\n".encode())
+        assert answer.headers.get("content-encoding") == coding, lines
+        assert (decode[coding](answer.body) if coding else answer.body) == plain.body
+        assert "Accept-Encoding" in answer.headers["vary"]
+        assert int(answer.headers["content-length"]) == len(answer.body)
+
+
 @pytest.mark.parametrize(
-    "path", ["/", "/main.js", "/favicon.svg", "/docs/assets/swagger-ui-bundle.js", "/api/messages"]
+    "path", ["/", asset("main.js"), asset("favicon.svg"), "/docs/assets/swagger-ui-bundle.js", "/api/messages"]
 )
 async def test_a_tag_that_codings_share_is_weak(client: httpx.AsyncClient, path: str) -> None:
     """Compressed and as it is, a file has ETags that differ or are weak."""
@@ -93,7 +126,7 @@ async def test_a_picture_is_not_compressed_again(client: httpx.AsyncClient) -> N
     assert not {"content-encoding", "vary"} & set(answer.headers)
 
 
-TAGGED = ["/", "/style.css", "/docs/assets/favicon.png", "/api/messages", "/api/messages?limit=1"]
+TAGGED = ["/", asset("style.css"), "/docs/assets/favicon.png", "/api/messages", "/api/messages?limit=1"]
 
 
 def tag_lines(tag: str) -> list[list[str]]:
@@ -171,7 +204,7 @@ IGNORED = {
 }
 
 
-@pytest.mark.parametrize("path", ["/style.css", "/api/messages", "/api/board", "/docs/assets/favicon.png", "/"])
+@pytest.mark.parametrize("path", [asset("style.css"), "/api/messages", "/api/board", "/docs/assets/favicon.png", "/"])
 async def test_other_wishes_are_ignored(client: httpx.AsyncClient, path: str) -> None:
     """A part, another time, type or language can't be had; the whole comes instead (RFC 9110, section 14.2)."""
     answer = await client.get(path, headers=IGNORED)
@@ -183,16 +216,16 @@ async def test_other_wishes_are_ignored(client: httpx.AsyncClient, path: str) ->
 async def test_a_tag_counts_more_than_a_time(client: httpx.AsyncClient) -> None:
     """With If-None-Match, If-Modified-Since decides nothing (RFC 9110, section 13.1.3)."""
     headers = {"If-None-Match": '"other"', "If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}
-    assert (await client.get("/style.css", headers=headers)).status_code == 200
+    assert (await client.get(asset("style.css"), headers=headers)).status_code == 200
 
 
 async def test_types_are_our_own(client: httpx.AsyncClient) -> None:
     """What kind a file is does not depend on the machine; text says that it is UTF-8."""
     types = {
         "/": "text/html; charset=utf-8",
-        "/main.js": "text/javascript; charset=utf-8",
-        "/style.css": "text/css; charset=utf-8",
-        "/favicon.svg": "image/svg+xml",
+        asset("main.js"): "text/javascript; charset=utf-8",
+        asset("style.css"): "text/css; charset=utf-8",
+        asset("favicon.svg"): "image/svg+xml",
     }
     for path, media_type in types.items():
         assert (await client.get(path)).headers["content-type"] == media_type

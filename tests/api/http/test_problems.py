@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.assets import asset
 from tests.support.board_client import faithful_client, http_client
 from tests.support.served import Served
 
@@ -288,7 +289,7 @@ PECULIAR = [
     "/..%2f..%2fetc%2fpasswd",
     "/%2e%2e/%2e%2e/etc/passwd.txt",
     f"/{'a' * 3000}.html",
-    "/style.css/x",
+    asset("style.css/x"),
     "/types.d.ts",
     "/package.json",
     "/tsconfig.json",

@@ -138,6 +138,11 @@ def _head(line: str, *fields: str) -> Callable[[Words], Callable[[int], bytes]]:
 # Each route by its path, with text of the given size in place of `{}`.
 ADDRESSED: Final[dict[str, tuple[str, tuple[Words, ...]]]] = {
     "GET /": ("/?{}", (LETTERS, PARAMETERS)),
+    "GET /m/{message_id}": ("/m/{}", (DIGITS, LETTERS, ESCAPES)),
+    "GET /assets/": ("/assets/{}", (LETTERS, ESCAPES, lambda n: "0123456789abcdef/" + "../" * (n // 3))),
+    "GET /favicon.ico": ("/favicon.ico?{}", (LETTERS,)),
+    "GET /manifest.webmanifest": ("/manifest.webmanifest?{}", (LETTERS,)),
+    "GET /robots.txt": ("/robots.txt?{}", (LETTERS,)),
     "GET /api/board": ("/api/board?{}", (LETTERS,)),
     "GET /api/messages": ("/api/messages?after={}", (DIGITS, LETTERS, PARAMETERS, OTHERS, ESCAPES)),
     "GET /api/messages/{message_id}": ("/api/messages/{}", (DIGITS, LETTERS)),

@@ -16,7 +16,8 @@ SOURCE = Path(paidchat.__file__).parent
 LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
 # What middleware reads of a request's headers. One that isn't listed here fails the walk.
 READ_BY: Final[dict[str, set[str]]] = {
-    "Files": set(),  # in its own source, as the next one
+    "Assets": set(),  # in its own source, as the next two
+    "Files": set(),
     "Guard": set(),
     "ReadyAnswers": {"if-none-match"},
     "Shortcuts": {"content-encoding"},
@@ -75,18 +76,14 @@ def headers(app: FastAPI) -> set[str]:
     while hasattr(layer, "_app"):
         before_us.add(type(layer).__name__)
         layer = layer._app
-    layer = app.router.default
-    while layer is not None and not hasattr(layer, "directory"):
-        before_us.add(type(layer).__name__)
-        layer = getattr(layer, "app", None)
-    before_us.add(type(layer).__name__)
+    before_us |= {type(route.app).__name__ for route in app.routes if isinstance(route, Mount)}
     read = documented | READ_BY_THE_SERVER | set(_headers_in_source())
     return {f"header {name}" for name in read.union(*(READ_BY[name] for name in before_us))}
 
 
 def _headers_in_source() -> Iterator[str]:
     """Names of the request headers that are read: `….headers.get("name")`, `Headers(…).getlist("name")`."""
-    for call in _calls(SOURCE.glob("api/*.py")):
+    for call in _calls(path for folder in ("api", "pages") for path in SOURCE.glob(f"{folder}/*.py")):
         func = call.func
         if not isinstance(func, ast.Attribute) or func.attr not in {"get", "getlist"} or not call.args:
             continue

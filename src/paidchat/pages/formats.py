@@ -1,0 +1,78 @@
+"""Formats: times, prices and texts as documents show them. They are the same for every reader, so in UTC."""
+
+import re
+import unicodedata
+from datetime import datetime
+from typing import Final
+
+from markupsafe import Markup
+from pydantic_core import to_json
+
+from paidchat import wire
+from paidchat.pages.money import format_price
+
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_JOINER: Final = "\N{ZERO WIDTH JOINER}"
+
+
+def utc(time: datetime) -> str:
+    """Return a time of day in words, such as `09:05 UTC`."""
+    return f"{time:%H:%M} UTC"
+
+
+def day(time: datetime) -> str:
+    """Return the day of a time in words, such as `Nov 3, 2026`."""
+    return f"{_MONTHS[time.month - 1]} {time.day}, {time.year}"
+
+
+def iso(time: datetime) -> str:
+    """Return a time as it is written in JSON."""
+    return to_json(time).decode().strip('"')
+
+
+def price_of(message: wire.Message) -> str:
+    """Return what was paid for a message."""
+    return format_price(message.amount, message.currency)
+
+
+def author_of(message: wire.Message) -> str:
+    """Return the name that a message bears."""
+    return "Anonymous" if message.author is None else message.author
+
+
+def weight_of(message: wire.Message, price: wire.Price) -> int:
+    """Return the place of the highest tier that is not above the amount, counted from 0; the style grows with it.
+
+    Amounts in another currency than the board's can't be compared, so they weigh nothing.
+    """
+    if message.currency != price.currency:
+        return 0
+    return max(0, sum(tier.amount <= message.amount for tier in price.tiers) - 1)
+
+
+def spaceless(html: str) -> Markup:
+    """Return HTML without white space between tags, which would be nine nodes of the document in each message."""
+    return Markup(re.sub(r">\s+<", "><", html))  # noqa: S704 - what is in it was escaped before
+
+
+def excerpt(text: str, most: int) -> str:
+    """Return a text in one line of at most `most` code points, cut between words if it is longer."""
+    line = re.sub(r"\s+", " ", text)
+    if len(line) <= most:
+        return line
+    end = most - 1  # one for the ellipsis
+    space = line.rfind(" ", most // 2, end + 1)
+    if space > 0:
+        return f"{line[:space]}…"
+    while end > 1 and (_continues(line[end]) or line[end - 1] == _JOINER):
+        end -= 1
+    return f"{line[:end]}…"
+
+
+def _continues(character: str) -> bool:
+    """Tell whether a character belongs to the one before it: a mark, a variation selector, a joiner, a skin tone."""
+    return (
+        character == _JOINER
+        or unicodedata.category(character) in {"Mn", "Mc", "Me"}
+        or "\N{EMOJI MODIFIER FITZPATRICK TYPE-1-2}" <= character <= "\N{EMOJI MODIFIER FITZPATRICK TYPE-6}"
+    )
