@@ -10,8 +10,10 @@
   var RELOADED = "paidchat.reloaded";
   var script = document.currentScript;
 
-  if (isNewEnough() && script) start(script.getAttribute("data-page"));
-  else say(TOO_OLD);
+  if (isNewEnough() && script) {
+    scroll();
+    start(script.getAttribute("data-page"));
+  } else say(TOO_OLD);
 
   /** Whether the browser has everything the page needs, and is one of the supported versions. */
   function isNewEnough() {
@@ -54,6 +56,13 @@
   /** @param {unknown} thing */
   function isFunction(thing) {
     return typeof thing === "function";
+  }
+
+  /** Shows, before the first paint, what the page opens at: the message that its address leads to, else the newest. */
+  function scroll() {
+    var target = document.querySelector(".target");
+    if (target) target.scrollIntoView({ block: "center" });
+    else if (!location.hash) window.scrollTo(0, document.documentElement.scrollHeight);
   }
 
   /** @param {string | null} address of the page's module */

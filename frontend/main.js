@@ -1,17 +1,14 @@
 /** The page: creates its parts and passes events between them. */
 
-import { messageInHash, permalink, readReturn, withoutReturn } from "./ui/address.js";
-import { Api } from "./feed/api.js";
-import { backoff } from "./feed/backoff.js";
 import { Buyer } from "./buying/buyer.js";
 import { PaymentCard } from "./buying/card.js";
 import { Claims } from "./buying/claims.js";
 import { Composer } from "./buying/composer.js";
-import { Feed } from "./feed/feed.js";
-import { key, Memory } from "./ui/memory.js";
-import { Notice } from "./ui/notice.js";
-import { PageFrame } from "./ui/page.js";
+import { Api } from "./feed/api.js";
+import { backoff, Feed } from "./feed/feed.js";
 import { Reader } from "./reading/reader.js";
+import { messageAt, permalink, readReturn, withoutReturn } from "./ui/format.js";
+import { key, Memory, Notice, PageFrame } from "./ui/page.js";
 
 const TICK_MS = 20_000; // how often relative times are updated
 const INFO_RETRY = { baseMs: 1_000, capMs: 30_000 };
@@ -30,7 +27,7 @@ const announce = (words) => page.announce(words);
 const notice = new Notice(announce);
 const feed = new Feed({ location, onFrame: hear, onIndicator: showConnection, isOnline: () => navigator.onLine });
 const claims = new Claims({ device, onChange: () => reader.refresh() });
-const reader = new Reader({ api, page, notice, isMine: (message) => claims.isMine(message), onCopy: copyLink });
+const reader = new Reader({ api, page, notice, isMine: (message) => claims.isMine(message), onShare: share, onOpen: open });
 const composer = new Composer({
   onInput: (typed) => buyer.tell({ type: "typed", ...typed }),
   onSubmit: () => buyer.submit(),
@@ -45,7 +42,7 @@ const buyer = new Buyer({
   card,
   notice,
   goTo: (id, focus) => reader.goTo({ id, mark: "highlight", focus }),
-  onCopy: copyLink,
+  onCopy: share,
   onLeave: (url) => location.assign(url),
   later: (act, ms) => setTimeout(act, ms),
 });
@@ -61,13 +58,19 @@ function start() {
   addEventListener("unhandledrejection", sayBroken);
   const back = readReturn(location.search);
   if (back) history.replaceState(history.state, "", withoutReturn(location));
+  const opening = readOpening();
   history.scrollRestoration = "manual"; // the list is still empty when the browser would restore the scroll position
-  void configure();
+  if (opening) configureFor(opening.board);
+  else void configure();
+  if (opening?.snapshot) {
+    reader.takeOver(opening.snapshot, opening.history);
+    feed.begin(opening.snapshot);
+  }
   buyer.open(back);
-  if (!back) void followHash();
+  if (!back) void follow();
   feed.start();
   setInterval(tick, TICK_MS);
-  addEventListener("hashchange", followHash);
+  addEventListener("popstate", follow); // a new hash is one, too
   addEventListener("online", wake);
   addEventListener("offline", () => feed.doubt());
   addEventListener("pagehide", () => feed.suspend());
@@ -105,15 +108,35 @@ async function configure(attempt = 0) {
     configuring = setTimeout(() => void configure(attempt + 1), backoff(attempt, INFO_RETRY));
     return;
   }
+  configureFor(info);
+}
+
+/** @param {BoardInfo} info */
+function configureFor(info) {
   configured = true;
   page.configure(info, tab.read("banner") === "closed");
   composer.configure(info);
+  reader.configure(info);
+}
+
+/**
+ * What the server wrote into the document: the board's settings, and the snapshot that the document shows.
+ *
+ * @returns {Opening | null} null if there is none
+ */
+function readOpening() {
+  const data = document.getElementById("opening")?.textContent;
+  return data ? JSON.parse(data) : null;
 }
 
 /** @param {Frame} frame */
 function hear(frame) {
   switch (frame.type) {
+    case "viewers":
+      page.showViewers(frame.count);
+      break;
     case "snapshot":
+    case "resumed":
     case "message.posted":
     case "message.removed":
     case "message.restored":
@@ -155,24 +178,45 @@ function tick() {
   buyer.tell({ type: "ticked" });
 }
 
-async function followHash() {
-  const id = messageInHash(location.hash);
+/** Goes to the message that the address leads to. */
+async function follow() {
+  const id = messageAt(location);
   if (id === null) return;
   const { kind } = await reader.goTo({ id, mark: "target", focus: true });
   if (kind === "removed") notice.show("That message was taken off the board.");
   if (kind === "unknown") notice.show("That link doesn’t lead to a message.");
   if (kind !== "failed") return;
-  const action = { label: "Try again", act: () => void followHash() };
+  const action = { label: "Try again", act: () => void follow() };
   notice.show("That message couldn’t be loaded.", { tone: "error", action });
 }
 
-/** @param {number} id */
-async function copyLink(id) {
-  const { clipboard } = /** @type {{ clipboard?: Clipboard }} */ (navigator); // undefined over plain HTTP
-  const copied = await clipboard?.writeText(permalink(location.href, id)).then(
+/** @param {number} id of a message, whose address the page takes */
+function open(id) {
+  history.pushState(null, "", permalink(id));
+  void follow();
+}
+
+/**
+ * Shares the link of a message by the browser's own means, or else copies it.
+ *
+ * @param {number} id
+ */
+async function share(id) {
+  const url = location.origin + permalink(id);
+  // Both are undefined over plain HTTP.
+  /** @typedef {{ clipboard?: Clipboard, share?: (data: { url: string }) => Promise<void> }} Offered */
+  const { clipboard, share: native } = /** @type {Offered} */ (/** @type {unknown} */ (navigator));
+  if (native) {
+    const shared = await native.call(navigator, { url }).then(
+      () => true,
+      (/** @type {unknown} */ error) => error instanceof DOMException && error.name === "AbortError", // the reader changed their mind
+    );
+    if (shared) return;
+  }
+  const copied = await clipboard?.writeText(url).then(
     () => true,
     () => false, // not permitted
   );
-  if (!copied) history.replaceState(history.state, "", `#m${id}`);
+  if (!copied) history.replaceState(history.state, "", permalink(id));
   notice.show(copied ? "Link copied." : "The link is in the address bar; copy it from there.");
 }

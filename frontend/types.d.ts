@@ -43,6 +43,17 @@ interface BoardInfo {
   max_text_length: number;
   max_author_length: number;
   test_mode: boolean;
+  /** whether addresses in texts are shown as links; a server of an earlier version does not say */
+  links?: boolean;
+}
+
+/** What the server writes into the document, as JSON in `<script id="opening">`. */
+interface Opening {
+  board: BoardInfo;
+  /** what the document shows; null if the database was away */
+  snapshot: SnapshotFrame | null;
+  /** at the address of a message that is not in the snapshot: the pages around it */
+  history?: { place: Place; page: Page }[];
 }
 
 /** One page of history, oldest first, read when the log was at `seq`. */
@@ -51,6 +62,12 @@ interface Page {
   seq: number;
   epoch: string;
   has_more: boolean;
+}
+
+/** The response of `GET /api/pinned`: highest amount first, then newest. */
+interface PinnedPage extends Page {
+  /** the server's time */
+  now: string;
 }
 
 /** Which page to read: before an id, after one, or the newest if neither is given. */
@@ -84,11 +101,13 @@ type EntryFrame =
   | { type: "message.removed"; seq: number; message_id: number; reason: string }
   | { type: "message.withheld"; seq: number; message_id: number };
 
-type BoardFrame = SnapshotFrame | EntryFrame;
+type ResumedFrame = { type: "resumed"; epoch: string; seq: number; now?: string };
+
+type BoardFrame = SnapshotFrame | ResumedFrame | EntryFrame;
 
 type Frame =
   | BoardFrame
-  | { type: "resumed"; epoch: string; seq: number; now?: string }
+  | { type: "viewers"; count: number }
   | { type: "payment.updated"; payment: Payment }
   | { type: "heartbeat"; seq: number }
   | { type: "error"; code: string; detail: string; payment_id?: string };
@@ -107,6 +126,21 @@ interface Word {
   message: Message | null;
 }
 
+/** What is pinned, highest amount first, then newest. */
+interface Pins {
+  messages: readonly Message[];
+  /** more may be pinned than these */
+  more: boolean;
+  /** the highest id among those that had no room */
+  cut: number;
+}
+
+/** The server's time, in epoch milliseconds, when a clock that never jumps showed `at`. */
+interface Clock {
+  server: number;
+  at: number;
+}
+
 interface Board {
   /** null until something was read */
   epoch: string | null;
@@ -118,9 +152,16 @@ interface Board {
   gaps: readonly Span[];
   /** by message id */
   words: ReadonlyMap<number, Word>;
+  pins: Pins;
+  /** null until the server has sent its time */
+  clock: Clock | null;
 }
 
-type Row = { kind: "message"; message: Message } | { kind: "gap"; gap: Span };
+type Row =
+  | { kind: "message"; message: Message }
+  | { kind: "gap"; gap: Span }
+  /** as `Date.toDateString` has it */
+  | { kind: "day"; day: string };
 
 /** A message to scroll to, how to mark it, and whether to focus it. */
 interface Target {
@@ -132,7 +173,7 @@ interface Target {
 /** The result of scrolling to a message. */
 type Found = { kind: "shown"; message: Message } | { kind: "removed" | "unknown" | "failed" };
 
-// --- the connection (connection.js) -----------------------------------------------------------------
+// --- the connection (feed.js) -----------------------------------------------------------------
 
 /** How far the log has been read. */
 interface Cursor {
@@ -405,7 +446,7 @@ interface TrackerParts {
 }
 
 interface ClaimsParts {
-  device: import("./ui/memory.js").Memory;
+  device: import("./ui/page.js").Memory;
   /** the set of own messages changed */
   onChange: () => void;
 }
@@ -414,11 +455,11 @@ interface BuyerParts {
   api: Pick<import("./feed/api.js").Api, "createPayment" | "payment" | "message">;
   feed: Pick<import("./feed/feed.js").Feed, "watch" | "unwatch">;
   /** stores the tab's draft and payment */
-  tab: import("./ui/memory.js").Memory;
+  tab: import("./ui/page.js").Memory;
   claims: import("./buying/claims.js").Claims;
   composer: Pick<import("./buying/composer.js").Composer, "fill" | "hold" | "showErrors" | "focus" | "focused">;
   card: Pick<import("./buying/card.js").PaymentCard, "render">;
-  notice: Pick<import("./ui/notice.js").Notice, "show" | "hide">;
+  notice: Pick<import("./ui/page.js").Notice, "show" | "hide">;
   /** scrolls to the message and highlights it */
   goTo: (id: number, focus: boolean) => Promise<Found>;
   /** copies the link of the message */
@@ -431,19 +472,28 @@ interface BuyerParts {
 interface ReaderParts {
   api: import("./feed/api.js").Api;
   page: import("./ui/page.js").PageFrame;
-  notice: import("./ui/notice.js").Notice;
+  notice: import("./ui/page.js").Notice;
   isMine: (message: Message) => boolean;
-  /** copies the link of a message */
-  onCopy: (id: number) => void;
+  /** shares the link of a message */
+  onShare: (id: number) => void;
+  /** goes to a message, and gives the page its address */
+  onOpen: (id: number) => void;
 }
 
-interface ViewParts {
-  isMine: (message: Message) => boolean;
+interface ViewParts extends Pick<ReaderParts, "isMine" | "onShare" | "onOpen"> {
   /** reads a gap */
   onGap: (gap: Span) => void;
-  /** copies the link of a message */
-  onCopy: (id: number) => void;
-  onScroll: (atEnd: boolean) => void;
+  /** `nearEdge`: the list's end is near, and the board has more messages there */
+  onScroll: (place: { atEnd: boolean; nearEdge: boolean }) => void;
+}
+
+/** What the rows of messages depend on, beside the messages. */
+interface Look {
+  isMine: (message: Message) => boolean;
+  /** null until it is known */
+  price: BoardInfo["price"] | null;
+  /** whether addresses in texts are shown as links */
+  links: boolean;
 }
 
 interface ComposerParts {

@@ -1,6 +1,6 @@
 /** The payment card: shows a buyer the state of the payment. */
 
-import { onClick, part, setText } from "../ui/elements.js";
+import { onClick, part, setText } from "../ui/page.js";
 
 /** @type {Action[]} */
 const ACTIONS = ["show", "copy", "retry", "dismiss"];

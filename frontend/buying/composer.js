@@ -1,6 +1,6 @@
 /** The composer: the form for writing a message, with its counter, errors and button. */
 
-import { part, setText } from "../ui/elements.js";
+import { part, setText } from "../ui/page.js";
 import { payLabel } from "../ui/format.js";
 import { authorProblem, countCodePoints, textProblem } from "./text.js";
 

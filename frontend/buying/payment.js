@@ -1,6 +1,6 @@
 /** A payment as the page follows it, and the text of its card. Pure; card.js draws it. */
 
-import { backoff } from "../feed/backoff.js";
+import { backoff } from "../feed/feed.js";
 import { clip } from "./text.js";
 
 const LONG_WAIT_MS = 20_000;

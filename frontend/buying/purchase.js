@@ -1,6 +1,6 @@
 /** The purchase: everything about buying in one tab, as a pure reducer. buyer.js performs its effects. */
 
-import { isWebAddress } from "../ui/address.js";
+import { isWebAddress } from "../ui/format.js";
 import { abandonIntent, clearPosted, content, draftFrom, intend, refill, same } from "./draft.js";
 import {
   differ,

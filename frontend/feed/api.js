@@ -53,6 +53,11 @@ export class Api {
     return this.#call(`/api/messages/${id}`);
   }
 
+  /** @returns {Promise<PinnedPage>} */
+  pinned() {
+    return this.#call("/api/pinned");
+  }
+
   /**
    * @param {string} id
    * @returns {Promise<Payment>}

@@ -1,55 +1,115 @@
 /** The board's view: draws the state of board.js as a list, and keeps the reader's place in it. */
 
-import { rows } from "./board.js";
-import { copyOf, onClick, part, setText } from "../ui/elements.js";
-import { exactTime, formatPrice, relativeTime } from "../ui/format.js";
+import { extent, find, pinnedMs, rows } from "./board.js";
+import { dayRow, freshen, gapRow, itemOf, messageRow, offerRest, pinRow, TabStop, toggleRest } from "./row.js";
+import { part } from "../ui/page.js";
 
 const END_PX = 96; // this close to the end, the list follows new messages
+const MOST_DRAWN = 300; // messages; with more, each key press and frame takes longer (3,000: 33 ms a key)
+const DAY = "day "; // begins the keys of days
 const QUIET_MS = 1_000; // how long assistive technology does not read out a list that is being filled
+const SCROLL_KEYS = new Set(["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End"]);
+const HELD_MS = 10_000; // how long the reader stays with a highlighted message while others arrive
 
-/** The list of messages. All user-written text goes through `textContent`. */
+/** The list of messages, and of those that are pinned. All user-written text goes through `textContent`. */
 export class BoardView {
   #list = part("#board", HTMLOListElement);
   #log = part("#log", HTMLElement);
+  #pinned = part("#pinned", HTMLElement);
+  #pins = part("#pins", HTMLOListElement);
+  #tabStop = new TabStop(this.#list, { back: "ArrowUp", on: "ArrowDown" });
+  #pinStop = new TabStop(this.#pins, { back: "ArrowLeft", on: "ArrowRight", focusable: "a" });
   /** @type {Map<string, HTMLElement>} */
   #items = new Map(); // by row key
-  /** @type {WeakMap<Element, Message>} */
-  #drawn = new WeakMap(); // what an item shows
+  /** @type {Map<Element, Message>} */
+  #drawn = new Map(); // what the items show
+  /** @type {number | null} */
+  #first = null; // the id of the topmost message in the list
+  #hidden = { above: false, below: false }; // whether the board has messages beyond those in the list
   #atEnd = true;
+  #heldUntil = 0;
   #range = 0; // how far the page could be scrolled when last measured
+  #width = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #quiet;
+  /** @type {Look} */
+  #look;
   #parts;
 
   /** @param {ViewParts} parts */
   constructor(parts) {
     this.#parts = parts;
-    addEventListener("scroll", () => parts.onScroll(this.#measureEnd()), { passive: true });
+    this.#look = { isMine: parts.isMine, price: null, links: false };
+    this.#list.addEventListener("click", (event) => this.#press(event));
+    this.#pins.addEventListener("click", (event) => this.#press(event));
+    addEventListener("scroll", () => this.#scrolled(), { passive: true });
     addEventListener("resize", () => this.#followEnd());
-    new ResizeObserver(() => this.#followEnd()).observe(document.body);
+    for (const kind of ["wheel", "touchmove"]) addEventListener(kind, () => (this.#heldUntil = 0), { passive: true });
+    addEventListener("keydown", ({ key }) => SCROLL_KEYS.has(key) && (this.#heldUntil = 0));
+    new ResizeObserver(() => this.#resized()).observe(document.body);
   }
 
   /** Whether the reader is at the end of the list, so that it follows new messages. */
   get atEnd() {
-    return this.#atEnd;
+    return this.#atEnd && performance.now() >= this.#heldUntil;
+  }
+
+  /** The id of the topmost visible message; null at the end of the list. */
+  get place() {
+    return this.atEnd ? null : idOf(this.#topItem());
+  }
+
+  /** Whether the board has messages above those in the list. */
+  get hidesOlder() {
+    return this.#hidden.above;
+  }
+
+  /** @param {BoardInfo} info with what rows look like */
+  configure({ price, links = true }) {
+    this.#look = { ...this.#look, price, links };
+    this.refresh();
   }
 
   /**
    * Draws the board and keeps the reader's place: at the end if the reader was there, else at the topmost visible message.
    *
    * @param {Board} board
-   * @param {{ news: boolean }} options `news`: the added messages were posted just now and should be read out
+   * @param {{ news: boolean, around?: number | undefined }} options `news`: the added messages were posted just now and
+   *   should be read out; `around`: a message to have in the list
    */
-  render(board, { news }) {
+  render(board, { news, around }) {
     if (!news) this.#hush();
-    const anchor = this.#atEnd ? null : this.#topItem();
+    const anchor = this.atEnd ? null : this.#topItem(board);
     const top = anchor?.getBoundingClientRect().top ?? 0;
     const hadFocus = this.#list.contains(document.activeElement);
-    this.#reconcile(rows(board));
+    const place = around ?? (this.atEnd ? null : idOf(anchor));
+    const first = around === undefined ? this.#first : null;
+    const span = extent(board, { most: MOST_DRAWN, place, first });
+    this.#first = board.messages[span.from]?.id ?? null;
+    this.#hidden = { above: span.from > 0, below: span.to < board.messages.length };
+    this.#reconcile(rows(board, span));
+    this.#tabStop.settle();
     if (hadFocus && document.activeElement === document.body) this.#log.focus({ preventScroll: true });
     if (anchor?.isConnected) scrollBy({ top: anchor.getBoundingClientRect().top - top, behavior: "instant" });
     this.#followEnd();
     this.setBusy(false);
+  }
+
+  /**
+   * Draws what is pinned.
+   *
+   * @param {Board} board
+   * @param {number} at by the clock that the board's pins are counted by
+   */
+  renderPins(board, at) {
+    const standing = new Map([...this.#pins.children].map((item) => [idOf(item), /** @type {HTMLElement} */ (item)]));
+    const items = board.pins.messages.map((message) =>
+      pinRow(message, standing.get(message.id), this.#look, pinnedMs(board, message, at)),
+    );
+    const same = items.length === this.#pins.children.length && items.every((item, index) => item === this.#pins.children[index]);
+    if (!same) this.#pins.replaceChildren(...items);
+    this.#pinned.hidden = items.length === 0;
+    this.#pinStop.settle();
   }
 
   /** @param {boolean} busy whether more of the list is loading */
@@ -57,92 +117,86 @@ export class BoardView {
     this.#log.setAttribute("aria-busy", String(busy));
   }
 
-  /** Goes to the newest message. */
+  /** Goes to the newest message, which must be drawn next. */
   scrollToEnd() {
     this.#atEnd = true;
+    this.#heldUntil = 0;
     this.#followEnd();
   }
 
   /** @param {Target} target in the list, to scroll to and mark */
   reveal({ id, mark, focus }) {
-    for (const marked of this.#list.querySelectorAll(`.${mark}`)) marked.classList.remove(mark);
+    for (const marked of document.querySelectorAll(`#board .${mark}`)) marked.classList.remove(mark);
     const item = document.getElementById(`m${id}`);
     item?.classList.add(mark);
     item?.scrollIntoView({ block: "center", behavior: "instant" });
     this.#range = scrollRange();
     this.#measureEnd();
+    if (mark === "highlight") this.#heldUntil = performance.now() + HELD_MS;
     if (focus) item?.focus({ preventScroll: true });
   }
 
-  /** Updates the relative times and the marks on own messages. */
+  /** Updates what time changes in the rows, and the marks on own messages. */
   refresh() {
-    for (const item of this.#items.values()) {
-      const message = this.#drawn.get(item);
-      if (message) this.#freshen(item, message);
-    }
+    for (const [item, message] of this.#drawn) freshen(/** @type {HTMLElement} */ (item), message, this.#look);
+    for (const [key, item] of this.#items) if (key.startsWith(DAY)) dayRow(key.slice(DAY.length), item);
+  }
+
+  /** @param {MouseEvent} event on a control of a row */
+  #press(event) {
+    const item = itemOf(event.target);
+    const control = event.target instanceof Element ? event.target.closest("a, button") : null;
+    const id = idOf(item);
+    if (!item || !control) return;
+    if (control.matches(".gap button")) this.#parts.onGap({ from: Number(item.dataset["from"]), to: Number(item.dataset["to"]) });
+    if (control.matches(".copy") && id !== null) this.#parts.onShare(id);
+    if (control.matches(".more")) toggleRest(item);
+    const elsewhere = event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+    if (!control.matches(".when, .pin") || id === null || elsewhere) return;
+    event.preventDefault();
+    this.#parts.onOpen(id);
   }
 
   /** @param {Row[]} wanted */
   #reconcile(wanted) {
     const keep = new Map(wanted.map((row) => [rowKey(row), row]));
+    if (this.#items.size === 0) this.#dropStrangers(wanted);
     for (const [key, item] of this.#items) {
       if (keep.has(key)) continue;
       item.remove();
+      this.#drawn.delete(item);
       this.#items.delete(key);
     }
-    if (this.#items.size === 0) this.#clear();
     let next = this.#list.firstElementChild;
+    /** @type {HTMLElement[]} */
+    const added = [];
     for (const [key, row] of keep) {
       const item = this.#items.get(key) ?? this.#create(row);
+      if (!this.#items.has(key) && row.kind === "message") added.push(item);
       this.#items.set(key, item);
       if (item === next) next = next.nextElementSibling;
       else this.#list.insertBefore(item, next);
     }
+    offerRest(added);
   }
 
-  /** Removes what the server has drawn. */
-  #clear() {
-    this.#list.replaceChildren();
-    document.querySelector("#pinned")?.remove();
+  /**
+   * Removes what the server has drawn and is not wanted; the rest is taken over.
+   *
+   * @param {Row[]} wanted
+   */
+  #dropStrangers(wanted) {
+    const ids = new Set(wanted.map((row) => (row.kind === "message" ? row.message.id : 0)));
+    for (const item of this.#list.querySelectorAll(".message, .day, .gap")) if (!ids.has(idOf(item) ?? -1)) item.remove();
   }
 
   /** @param {Row} row */
   #create(row) {
-    if (row.kind === "message") return this.#createMessage(row.message);
-    const item = copyOf("#gap-template");
-    onClick("button", () => this.#parts.onGap(row.gap), item);
+    if (row.kind === "gap") return gapRow(row.gap);
+    if (row.kind === "day") return dayRow(row.day);
+    const item = messageRow(row.message, this.#look);
+    this.#drawn.set(item, row.message);
     return item;
-  }
-
-  /** @param {Message} message */
-  #createMessage(message) {
-    const item = copyOf("#message-template");
-    this.#drawn.set(item, message);
-    item.id = `m${message.id}`;
-    item.dataset["id"] = String(message.id);
-    const author = part(".author", HTMLElement, item);
-    author.classList.toggle("anonymous", message.author === null);
-    setText(author, message.author ?? "Anonymous");
-    setText(part(".words", HTMLElement, item), message.text);
-    setText(part(".amount", HTMLElement, item), formatPrice(message.amount, message.currency));
-    const link = part(".when", HTMLAnchorElement, item);
-    link.href = `#m${message.id}`;
-    link.title = exactTime(message.posted_at);
-    part("time", HTMLTimeElement, item).dateTime = message.posted_at;
-    onClick(".copy", () => this.#parts.onCopy(message.id), item);
-    this.#freshen(item, message);
-    return item;
-  }
-
-  /**
-   * @param {HTMLElement} item
-   * @param {Message} message
-   */
-  #freshen(item, message) {
-    const mine = this.#parts.isMine(message);
-    item.classList.toggle("mine", mine);
-    part(".yours", HTMLElement, item).hidden = !mine;
-    setText(part("time", HTMLTimeElement, item), relativeTime(message.posted_at, Date.now()));
   }
 
   /** Stops assistive technology from reading out the whole list while it is filled. */
@@ -152,22 +206,41 @@ export class BoardView {
     this.#quiet = setTimeout(() => this.#log.setAttribute("aria-live", "polite"), QUIET_MS);
   }
 
+  #scrolled() {
+    this.#measureEnd();
+    const { top, bottom } = this.#list.getBoundingClientRect();
+    const { above, below } = this.#hidden;
+    this.#parts.onScroll({
+      atEnd: this.atEnd,
+      nearEdge: !this.atEnd && ((above && top > -innerHeight) || (below && bottom < 2 * innerHeight)),
+    });
+  }
+
+  #resized() {
+    if (this.#width !== innerWidth) offerRest([...this.#drawn.keys()].map((item) => /** @type {HTMLElement} */ (item)));
+    this.#width = innerWidth;
+    this.#followEnd();
+  }
+
   /** Stays at the end, if the reader was there, after something was added or resized (keyboard, growing text box). */
   #followEnd() {
-    if (this.#atEnd) scrollTo({ top: scrollRange(), behavior: "instant" });
+    if (this.atEnd) scrollTo({ top: scrollRange(), behavior: "instant" });
     this.#range = scrollRange();
   }
 
   /** Updates `atEnd`. A scroll together with a new size comes from the browser, so it does not leave the end. */
   #measureEnd() {
     const resized = this.#range !== scrollRange();
-    if (!resized || !this.#atEnd) this.#atEnd = scrollRange() - scrollY <= END_PX;
+    if (!resized || !this.#atEnd) this.#atEnd = !this.#hidden.below && scrollRange() - scrollY <= END_PX;
     if (resized) this.#followEnd();
-    return this.#atEnd;
   }
 
-  /** The first item that is at least partly visible. */
-  #topItem() {
+  /**
+   * The first message that is at least partly visible.
+   *
+   * @param {Board} [board] which must have it
+   */
+  #topItem(board) {
     const items = this.#list.children;
     let [low, high] = [0, items.length];
     while (low < high) {
@@ -175,8 +248,21 @@ export class BoardView {
       if ((items[middle]?.getBoundingClientRect().bottom ?? 0) <= 0) low = middle + 1;
       else high = middle;
     }
-    return items[low] ?? null;
+    for (; low < items.length; low += 1) {
+      const id = idOf(items[low] ?? null);
+      if (id !== null && (!board || find(board, id))) return items[low] ?? null;
+    }
+    return null;
   }
+}
+
+/**
+ * @param {Element | null} item
+ * @returns {number | null} the id of the message that it shows
+ */
+function idOf(item) {
+  const id = item instanceof HTMLElement ? item.dataset["id"] : undefined;
+  return id === undefined ? null : Number(id);
 }
 
 /** How far the page can be scrolled, in CSS pixels. */
@@ -190,5 +276,6 @@ function scrollRange() {
  * @param {Row} row
  */
 function rowKey(row) {
-  return row.kind === "message" ? `${row.message.id} ${row.message.posted_at}` : `${row.gap.from}-${row.gap.to}`;
+  if (row.kind === "message") return `${row.message.id} ${row.message.posted_at}`;
+  return row.kind === "day" ? DAY + row.day : `${row.gap.from}-${row.gap.to}`;
 }

@@ -1,19 +1,24 @@
-/** Formats prices and times in the page's language. */
+/** Prices, times and addresses, to and from text. Pure. */
 
-const LANGUAGE = "en"; // the page's own, so that sentences don't mix two languages
+// The document's language, so that sentences don't mix two. There is no document in tests.
+const LANGUAGE = globalThis.document?.documentElement.lang || "en";
 
 // Stripe's minor units, https://docs.stripe.com/currencies: ISK and UGX count as two-decimal there, unlike in ISO 4217.
 const ZERO_DECIMAL = new Set("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split(" "));
 const THREE_DECIMAL = new Set("bhd jod kwd omr tnd".split(" "));
 
+const RETURN_PARAMETERS = ["payment", "cancelled"]; // what checkout adds to the address
+
+const ADDRESS = /https?:\/\/[^\s\p{Default_Ignorable_Code_Point}<>"\\^`{|}]+/giu;
+const PUNCTUATION = ".,:;!?'\")]*_~’”»…。、，！？）」";
+
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
-const relative = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: "always", style: "short" });
-const sameYear = new Intl.DateTimeFormat(LANGUAGE, { day: "numeric", month: "short" });
-const otherYear = new Intl.DateTimeFormat(LANGUAGE, { day: "numeric", month: "short", year: "numeric" });
+const clock = new Intl.DateTimeFormat(LANGUAGE, { timeStyle: "short" });
 const exact = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "full", timeStyle: "long" });
+const aroundToday = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: "auto" });
 
 /**
  * @param {number} amount in Stripe's minor units
@@ -44,21 +49,50 @@ export function payLabel(price, taxBehavior) {
   return taxBehavior === "exclusive" ? `${label} + tax` : label;
 }
 
+/** @param {string} time whose time of day is wanted, on the reader's clock */
+export function timeOfDay(time) {
+  return clock.format(Date.parse(time));
+}
+
 /**
- * How long ago, in short form; the date if it is a week old or more.
+ * A day on the reader's calendar: "Today", "Yesterday" or the date.
  *
  * @param {string} time
  * @param {number} now
  */
-export function relativeTime(time, now) {
-  const then = Date.parse(time);
-  const age = now - then;
-  if (age < MINUTE_MS) return "just now"; // also if this device's clock is slow
-  if (age < HOUR_MS) return relative.format(-Math.floor(age / MINUTE_MS), "minute");
-  if (age < DAY_MS) return relative.format(-Math.floor(age / HOUR_MS), "hour");
-  if (age < 7 * DAY_MS) return relative.format(-Math.floor(age / DAY_MS), "day");
-  const format = new Date(then).getFullYear() === new Date(now).getFullYear() ? sameYear : otherYear;
-  return format.format(then);
+export function dayName(time, now) {
+  const [then, today] = [new Date(time), new Date(now)];
+  const days = Math.round((startOfDay(then) - startOfDay(today)) / DAY_MS);
+  const year = then.getFullYear() === today.getFullYear() ? {} : /** @type {const} */ ({ year: "numeric" });
+  const format = { weekday: "long", month: "long", day: "numeric", ...year };
+  if (days < -1 || days > 0) {
+    return new Intl.DateTimeFormat(LANGUAGE, /** @type {Intl.DateTimeFormatOptions} */ (format)).format(then);
+  }
+  const name = aroundToday.format(days, "day");
+  return name.charAt(0).toLocaleUpperCase(LANGUAGE) + name.slice(1);
+}
+
+/**
+ * @param {number} ms
+ * @returns {string} such as "5 min", rounded up
+ */
+export function timeLeft(ms) {
+  if (ms > 2 * DAY_MS) return inUnit(Math.ceil(ms / DAY_MS), "day");
+  if (ms > 2 * HOUR_MS) return inUnit(Math.ceil(ms / HOUR_MS), "hour");
+  return inUnit(Math.ceil(ms / MINUTE_MS), "minute");
+}
+
+/** @param {Date} time */
+function startOfDay(time) {
+  return new Date(time.getFullYear(), time.getMonth(), time.getDate()).getTime();
+}
+
+/**
+ * @param {number} value
+ * @param {"day" | "hour" | "minute"} unit
+ */
+function inUnit(value, unit) {
+  return new Intl.NumberFormat(LANGUAGE, { style: "unit", unit, unitDisplay: "short" }).format(value);
 }
 
 /** @param {string} time to format in full, in the reader's time zone */
@@ -72,4 +106,102 @@ export function exactTime(time) {
  */
 export function windowTitle(title, unread) {
   return unread > 0 ? `(${unread > 99 ? "99+" : unread}) ${title}` : title;
+}
+
+// --- addresses -------------------------------------------------------------------------------------------
+
+/**
+ * What checkout added to the URL when it sent the buyer back; null if nothing.
+ *
+ * @param {string} search the query, `?` included
+ * @returns {{ id: string, stage: "returned" | "cancelled" } | null}
+ */
+export function readReturn(search) {
+  const parameters = new URLSearchParams(search);
+  const paid = parameters.get("payment");
+  if (paid) return { id: paid, stage: "returned" };
+  const cancelled = parameters.get("cancelled");
+  return cancelled ? { id: cancelled, stage: "cancelled" } : null;
+}
+
+/**
+ * Path, query and hash without checkout's parameters; the rest is unchanged.
+ *
+ * @param {{ pathname: string, search: string, hash: string }} location
+ */
+export function withoutReturn({ pathname, search, hash }) {
+  const kept = search
+    .slice(1)
+    .split("&")
+    .filter((pair) => !RETURN_PARAMETERS.some((name) => new URLSearchParams(pair).has(name)))
+    .join("&");
+  return pathname + (kept && `?${kept}`) + hash;
+}
+
+/**
+ * The message that an address leads to: `/m/123`, or `#m123` on any page.
+ *
+ * @param {{ pathname: string, hash: string }} location
+ * @returns {number | null}
+ */
+export function messageAt({ pathname, hash }) {
+  const match = /^#m([1-9]\d{0,14})$/.exec(hash) ?? /^\/m\/([1-9]\d{0,14})$/.exec(pathname);
+  return match ? Number(match[1]) : null;
+}
+
+/** @param {number} id of the message that this path leads to */
+export function permalink(id) {
+  return `/m/${id}`;
+}
+
+/**
+ * A text in parts, of which those with an `href` are links: http and https addresses of a named host, without user-info.
+ * The parts together are the text, and the words of a link are exactly its address. tests/support/links.json has the cases.
+ *
+ * @param {string} text
+ * @returns {{ text: string, href?: string }[]}
+ */
+export function linked(text) {
+  /** @type {{ text: string, href?: string }[]} */
+  const parts = [];
+  let end = 0;
+  for (const match of text.matchAll(ADDRESS)) {
+    const address = withoutPunctuation(match[0]);
+    if (/[\p{L}\p{N}_]$/u.test(text.slice(0, match.index)) || !isLinkable(address)) continue;
+    if (match.index > end) parts.push({ text: text.slice(end, match.index) });
+    parts.push({ text: address, href: address });
+    end = match.index + address.length;
+  }
+  if (end < text.length) parts.push({ text: text.slice(end) });
+  return parts;
+}
+
+/** @param {string} address */
+function isLinkable(address) {
+  const host = /^https?:\/\/([a-z\d.-]+)(:\d{1,5})?(?:[/?#]|$)/i.exec(address)?.[1];
+  const labels = host?.split(".") ?? [];
+  return labels.length > 1 && labels.every((label) => /^[a-z\d]/i.test(label) && /[a-z\d]$/i.test(label)) && isWebAddress(address);
+}
+
+/**
+ * The address without the punctuation of the sentence around it. A closing bracket stays if it was opened in the address.
+ *
+ * @param {string} address
+ */
+function withoutPunctuation(address) {
+  let end = address.length;
+  for (; end > 0 && PUNCTUATION.includes(address.charAt(end - 1)); end -= 1) {
+    const closed = address.slice(0, end);
+    if (closed.endsWith(")") && closed.split("(").length >= closed.split(")").length) break;
+  }
+  return address.slice(0, end);
+}
+
+/** @param {string} address to send a buyer to */
+export function isWebAddress(address) {
+  try {
+    return ["http:", "https:"].includes(new URL(address).protocol);
+  } catch {
+    return false;
+  }
 }

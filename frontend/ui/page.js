@@ -1,6 +1,5 @@
-/** The page around the board: title, connection, demo banner, pill, and the placeholder for an empty board. */
+/** The page around the board: what it shows, and what it keeps in the browser. */
 
-import { onClick, part, setText } from "./elements.js";
 import { formatPrice, windowTitle } from "./format.js";
 
 /** @type {Record<Indicator, string>} */
@@ -11,11 +10,13 @@ const CONNECTION = {
   offline: "Offline",
   refused: "Refused by the server; trying again in a few minutes",
 };
+const PASSING_MS = 3_000; // how long a notice that only tells is shown
 const OLDER = { none: "", some: "Load older", loading: "Loading…", failed: "Couldn’t load older messages. Try again" };
 
 /** Draws everything except the board, the card, the notice and the composer. */
 export class PageFrame {
   #connection = part("#connection", HTMLElement);
+  #viewers = part("#viewers", HTMLElement);
   #banner = part("#demo-banner", HTMLElement);
   #pill;
   #older;
@@ -41,7 +42,8 @@ export class PageFrame {
     // Older messages start to load a little before the button becomes visible.
     this.#nearOlder = new IntersectionObserver(
       (entries) => {
-        if (entries.at(-1)?.isIntersecting && this.#older.dataset["state"] === "some") onOlder();
+        const passing = document.activeElement === this.#older; // the Tab key brought it into view
+        if (entries.at(-1)?.isIntersecting && this.#older.dataset["state"] === "some" && !passing) onOlder();
       },
       { rootMargin: "300px 0px 0px" },
     );
@@ -54,7 +56,6 @@ export class PageFrame {
    * @param {boolean} bannerClosed
    */
   configure(info, bannerClosed) {
-    this.#title = info.title;
     this.#price = formatPrice(info.price.amount, info.price.currency);
     this.showUnread(this.#unread);
     this.showPlaceholder(this.#waitingFor);
@@ -69,10 +70,16 @@ export class PageFrame {
     setText(this.#connection, CONNECTION[indicator]);
   }
 
-  /** @param {number} count of new messages below the visible part */
-  showPill(count) {
-    this.#pill.hidden = count === 0;
-    setText(this.#pill, count === 1 ? "1 new message" : `${count} new messages`);
+  /** @param {{ atEnd: boolean, below: number }} place of the reader, and how many new messages are below it */
+  showPill({ atEnd, below }) {
+    this.#pill.hidden = atEnd;
+    setText(this.#pill, below === 0 ? "Latest" : `${below} new`);
+  }
+
+  /** @param {number} count of people who watch the board, this one among them */
+  showViewers(count) {
+    this.#viewers.hidden = count < 2;
+    setText(this.#viewers, `${new Intl.NumberFormat(document.documentElement.lang).format(count)} watching`);
   }
 
   /** @param {number} count of messages that arrived while the page was hidden */
@@ -99,7 +106,7 @@ export class PageFrame {
     this.#tryNow.hidden = kind !== "failed";
     const words = {
       loading: "Opening the board…",
-      empty: emptyBoard(this.#price),
+      empty: this.#price === null ? "Nothing here yet." : `Nothing here yet. Be the first: ${this.#price} puts your words on the board.`,
       failed: "The board can’t be reached right now. This page will keep trying.",
       none: "",
     };
@@ -123,12 +130,166 @@ export class PageFrame {
   }
 }
 
+/** Shows notices; a new one replaces the last. One that only tells goes away by itself, unless it is being read. */
+export class Notice {
+  #box = part("#notice", HTMLElement);
+  #text = part("#notice-text", HTMLElement);
+  #countdown = part("#notice-countdown", HTMLElement);
+  #button;
+  /** @type {(() => void) | undefined} */
+  #act;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #ticking;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #leaving;
+  #passing = false; // it goes away by itself
+  #announce;
+
+  /** @param {(words: string) => void} announce */
+  constructor(announce) {
+    this.#announce = announce;
+    onClick("#notice-close", () => this.hide());
+    this.#button = onClick("#notice-action", () => {
+      this.hide();
+      this.#act?.();
+    });
+    for (const kind of ["pointerenter", "focusin"]) this.#box.addEventListener(kind, () => clearTimeout(this.#leaving));
+    for (const kind of ["pointerleave", "focusout"]) this.#box.addEventListener(kind, () => this.#leaveSoon());
+  }
+
+  /**
+   * @param {string} text
+   * @param {NoticeOptions} [options]
+   */
+  show(text, { tone = "info", action, waitMs } = {}) {
+    this.hide();
+    this.#box.hidden = false;
+    this.#box.dataset["tone"] = tone;
+    setText(this.#text, text);
+    this.#button.hidden = !action;
+    setText(this.#button, action?.label ?? "");
+    this.#act = action?.act;
+    if (waitMs !== undefined) this.#countDown(Date.now() + waitMs);
+    this.#passing = tone === "info" && !action && waitMs === undefined;
+    this.#leaveSoon();
+    this.#announce(text);
+  }
+
+  hide() {
+    clearInterval(this.#ticking);
+    clearTimeout(this.#leaving);
+    this.#passing = false;
+    setText(this.#countdown, "");
+    setText(this.#text, "");
+    this.#box.hidden = true;
+  }
+
+  #leaveSoon() {
+    clearTimeout(this.#leaving);
+    if (this.#passing) this.#leaving = setTimeout(() => this.hide(), PASSING_MS);
+  }
+
+  /** @param {number} until */
+  #countDown(until) {
+    const tick = () => {
+      const seconds = Math.ceil((until - Date.now()) / 1000);
+      if (seconds <= 0) this.hide();
+      else setText(this.#countdown, seconds < 120 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`);
+    };
+    this.#ticking = setInterval(tick, 1000);
+    tick();
+  }
+}
+
 /**
- * The invitation to write the first message. The snapshot may arrive before the price is known.
- *
- * @param {string | null} price
+ * JSON values by name. If the browser refuses to store them (private windows, full disks), they are kept until the page
+ * closes.
  */
-function emptyBoard(price) {
-  if (price === null) return "Nothing here yet.";
-  return `Nothing here yet. Be the first: ${price} puts your words on the board.`;
+export class Memory {
+  /** @type {Map<string, string>} */
+  #fallback = new Map();
+  #storage;
+
+  /** @param {() => Storage} storage a getter, because even reading `window.localStorage` may throw */
+  constructor(storage) {
+    this.#storage = storage;
+  }
+
+  /**
+   * @param {string} name
+   * @returns {unknown} the last value written; null if there is none, or it is not JSON
+   */
+  read(name) {
+    const kept = this.#fallback.get(name) ?? "null";
+    try {
+      return JSON.parse(this.#storage().getItem(key(name)) ?? kept);
+    } catch {
+      return JSON.parse(kept);
+    }
+  }
+
+  /**
+   * @param {string} name
+   * @param {unknown} value null removes it
+   */
+  write(name, value) {
+    const text = JSON.stringify(value);
+    this.#fallback.set(name, text);
+    try {
+      if (value === null) this.#storage().removeItem(key(name));
+      else this.#storage().setItem(key(name), text);
+    } catch {
+      // kept in the fallback
+    }
+  }
+}
+
+/** @param {string} name */
+export function key(name) {
+  return `paidchat.${name}`;
+}
+
+// --- elements of the document ----------------------------------------------------------------------------
+
+/**
+ * @template {Element} T
+ * @param {string} selector
+ * @param {new () => T} kind the class that it must have
+ * @param {ParentNode} [parent]
+ * @returns {T}
+ */
+export function part(selector, kind, parent = document) {
+  const found = parent.querySelector(selector);
+  if (!(found instanceof kind)) throw new TypeError(`the page has no ${kind.name} ${selector}`);
+  return found;
+}
+
+/**
+ * @param {string} selector
+ * @param {() => void} act
+ * @param {ParentNode} [parent]
+ */
+export function onClick(selector, act, parent) {
+  const button = part(selector, HTMLButtonElement, parent);
+  button.addEventListener("click", act);
+  return button;
+}
+
+/**
+ * A fresh copy of the one element in a `<template>`.
+ *
+ * @param {string} selector
+ */
+export function copyOf(selector) {
+  return part("li", HTMLLIElement, document.importNode(part(selector, HTMLTemplateElement).content, true));
+}
+
+/**
+ * Sets the text only if it differs, so that nothing is repainted or announced twice.
+ *
+ * @param {Element} target
+ * @param {string} text
+ */
+export function setText(target, text) {
+  if (target.textContent !== text) target.textContent = text;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Claims } from "../../frontend/buying/claims.js";
-import { Memory } from "../../frontend/ui/memory.js";
+import { Memory } from "../../frontend/ui/page.js";
 import { message, storageOn } from "./samples.js";
 
 /** A device with one store, on which tabs are opened. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { advance, connecting, feedUrl, indicator, initialConnection, live, lost } from "../../frontend/feed/connection.js";
+import { advance, backoff, connecting, feedUrl, indicator, initialConnection, live, lost } from "../../frontend/feed/feed.js";
 import { message, payment } from "./samples.js";
 
 const half = () => 0.5; // no jitter
@@ -118,4 +118,19 @@ test("the feed is on the page's own host, over TLS if the page is, with the curs
     feedUrl({ protocol: "https:", host: "b.example" }, { epoch: "a&b", seq: 7 }),
     "wss://b.example/api/feed?after=7&epoch=a%26b",
   );
+});
+
+const OPTIONS = { baseMs: 1_000, capMs: 30_000 };
+
+test("the delay doubles from one attempt to the next until the cap", () => {
+  const delays = [0, 1, 2, 3, 4, 5, 6, 60].map((attempt) => backoff(attempt, { ...OPTIONS, random: () => 0.5 }));
+  assert.deepEqual(delays, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+});
+
+test("the jitter spreads a delay between half and one and a half of its step", () => {
+  assert.equal(backoff(3, { ...OPTIONS, random: () => 0 }), 4_000);
+  assert.equal(backoff(3, { ...OPTIONS, random: () => 1 }), 12_000);
+  const drawn = Array.from({ length: 1_000 }, () => backoff(3, OPTIONS));
+  assert.ok(Math.min(...drawn) >= 4_000 && Math.max(...drawn) <= 12_000);
+  assert.ok(new Set(drawn).size > 500, "a crowd must not march in step");
 });

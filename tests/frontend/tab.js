@@ -3,7 +3,7 @@
 import { Api } from "../../frontend/feed/api.js";
 import { Buyer } from "../../frontend/buying/buyer.js";
 import { Claims } from "../../frontend/buying/claims.js";
-import { Memory } from "../../frontend/ui/memory.js";
+import { Memory } from "../../frontend/ui/page.js";
 import { storageOn, Watches } from "./samples.js";
 
 /** One device, with what it stores for all its tabs. */

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from markupsafe import Markup
 from pydantic_core import to_json
 
 from paidchat import wire
@@ -12,8 +13,13 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 
 def utc(time: datetime) -> str:
-    """Return a time in words, such as `Nov 3, 2026, 09:05 UTC`."""
-    return f"{_MONTHS[time.month - 1]} {time.day}, {time.year}, {time:%H:%M} UTC"
+    """Return a time of day in words, such as `09:05 UTC`."""
+    return f"{time:%H:%M} UTC"
+
+
+def day(time: datetime) -> str:
+    """Return the day of a time in words, such as `Nov 3, 2026`."""
+    return f"{_MONTHS[time.month - 1]} {time.day}, {time.year}"
 
 
 def iso(time: datetime) -> str:
@@ -24,3 +30,23 @@ def iso(time: datetime) -> str:
 def price_of(message: wire.Message) -> str:
     """Return what was paid for a message."""
     return format_price(message.amount, message.currency)
+
+
+def author_of(message: wire.Message) -> str:
+    """Return the name that a message bears."""
+    return "Anonymous" if message.author is None else message.author
+
+
+def weight_of(message: wire.Message, price: wire.Price) -> int:
+    """Return the place of the highest tier that is not above the amount, counted from 0; the style grows with it.
+
+    Amounts in another currency than the board's can't be compared, so they weigh nothing.
+    """
+    if message.currency != price.currency:
+        return 0
+    return max(0, sum(tier.amount <= message.amount for tier in price.tiers) - 1)
+
+
+def spaceless(html: str) -> Markup:
+    """Return HTML without white space between tags, which would be nine nodes of the document in each message."""
+    return Markup(re.sub(r">\s+<", "><", html))  # noqa: S704 - what is in it was escaped before

@@ -1,6 +1,7 @@
 """The site: what all pages are made of, which is the board's settings, the assets and the templates."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ from paidchat import wire
 from paidchat.excerpt import excerpt
 from paidchat.pages.assets import Assets, Tree, files_in
 from paidchat.pages.engine import TEMPLATES, environment
-from paidchat.pages.formats import iso, price_of, utc
+from paidchat.pages.formats import author_of, day, iso, price_of, spaceless, utc, weight_of
 
 LANGUAGE: Final = "en"
 
@@ -31,7 +32,10 @@ class Site:
         self._watches = watches
         self._versions = _versions((frontend, TEMPLATES))
         self._templates = environment(watches=watches)
-        self._templates.filters |= {"excerpt": excerpt, "iso": iso, "price": price_of, "utc": utc}
+        self._templates.filters |= {"day": day, "excerpt": excerpt, "iso": iso, "spaceless": spaceless, "utc": utc}
+        self._templates.filters |= {"author": author_of, "price": price_of}
+        self._templates.filters["weight"] = partial(weight_of, price=board.price)
+        self._templates.globals["one_price"] = len(board.price.tiers) == 1  # then no message shows what it cost
 
     def refresh(self) -> bool:
         """Return whether files had changed and were read again. 50 files take 0.4 ms to look at."""

@@ -64,13 +64,22 @@ async def test_the_board_is_in_the_document(tiered: tuple[Served, httpx.AsyncCli
     drawn = [as_drawn(message, "$1") for message in posted]
     drawn += [as_drawn(anonymous, "$5"), as_drawn(highest, "$20")]
     assert shown(document.one("ol", id="board")) == drawn
-    assert shown(document.one("ol", id="pins")) == [drawn[-1], drawn[-2]]
-    ids = [element.attributes["id"] for element in document.all("li", class_="message") if "id" in element.attributes]
-    assert sorted(ids) == sorted([f"m{row['id']}" for row in drawn] + [f"p{row['id']}" for row in drawn[-2:]])
+    pins = [
+        (pin.attributes["data-weight"], pin.one("a").attributes["href"], pin.one("span", class_="amount").text)
+        for pin in document.one("ol", id="pins").all("li")
+    ]
+    assert pins == [("2", drawn[-1]["link"], "$20"), ("1", drawn[-2]["link"], "$5")]
+    rows = [row for row in document.all("li", class_="message") if "id" in row.attributes]
+    assert [row.attributes["id"] for row in rows] == [f"m{row['id']}" for row in drawn]
+    assert [row.attributes["data-weight"] for row in rows] == ["0"] * len(posted) + ["1", "2"]
+    assert all("hidden" not in row.one("span", class_="amount").attributes for row in rows)
     assert document.one("title").text == document.one("h1").text == 'Board of <Ink> & "Co"'
     assert document.one("button", id="pay").text == "Pay $1 and send"
     time = document.one("ol", id="board").one("li", id=f"m{highest['id']}").one("time")
-    assert re.fullmatch(r"[A-Z][a-z]{2} \d{1,2}, \d{4}, \d\d:\d\d UTC", time.text)
+    assert re.fullmatch(r"\d\d:\d\d UTC", time.text)
+    days = [item.text for item in document.one("ol", id="board").all("li", class_="day")]
+    assert days
+    assert all(re.fullmatch(r"[A-Z][a-z]{2} \d{1,2}, \d{4}", day) for day in days)
     assert "hidden" in document.one("div", id="placeholder").attributes
 
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Memory } from "../../frontend/ui/memory.js";
+import { Memory } from "../../frontend/ui/page.js";
 import { storageOn } from "./samples.js";
 
 test("a value comes back as written, under the page's own prefix, until it is removed", () => {

@@ -3,7 +3,7 @@ import test from "node:test";
 
 import { Api, NoAnswerError } from "../../frontend/feed/api.js";
 import { emptyBoard, rows } from "../../frontend/reading/board.js";
-import { History } from "../../frontend/reading/history.js";
+import { History } from "../../frontend/reading/reader.js";
 import { message, page } from "./samples.js";
 import { BoardServer } from "./server.js";
 
