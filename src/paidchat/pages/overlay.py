@@ -3,6 +3,7 @@
 Its script reads the query, so the document is the same whatever is asked. A malformed parameter counts as absent.
 """
 
+from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
@@ -39,13 +40,18 @@ class Overlay:
     """The document of one board."""
 
     def __init__(self, settings: Settings) -> None:
-        engine = environment()
-        engine.globals["asset"] = asset
-        html = engine.get_template("overlay.html").render(title=settings.title, modules=MODULES)
-        etag = f'"{sha256(html.encode()).hexdigest()[:32]}-{wire.VERSION}"'
-        self._document = Ready(html.encode(), etag, is_page=True, media_type="text/html; charset=utf-8")
+        self._title = settings.title
         policy = content_security_policy(settings, settings.frame_ancestors)
         self._policy = (b"content-security-policy", policy.encode())
+
+    @cached_property
+    def _document(self) -> Ready:
+        """The document, made for the first who asks."""
+        engine = environment()
+        engine.globals["asset"] = asset
+        html = engine.get_template("overlay.html").render(title=self._title, modules=MODULES).encode()
+        etag = f'"{sha256(html).hexdigest()[:32]}-{wire.VERSION}"'
+        return Ready(html, etag, is_page=True, media_type="text/html; charset=utf-8")
 
     def answer(self, headers: Headers) -> Response:
         """Return the response to a request with these headers."""
