@@ -29,7 +29,6 @@ addEventListener("online", () => feed.wake());
 addEventListener("keydown", (event) => {
   if (event.key === "m" && !event.repeat) chime.toggle();
 });
-document.documentElement.dataset["overlay"] = "started";
 
 /** @param {Frame} frame */
 function hear(frame) {

@@ -86,7 +86,8 @@ class Walk:
 
     def _stream(self) -> None:
         self._overlay.go_to(f"{self.url.rstrip('/')}/overlay")
-        self._overlay.expect("document.documentElement.dataset.overlay === 'started'", "the started overlay")
+        read = "performance.getEntriesByType('resource').some(({name}) => name.endsWith('/api/board'))"
+        self._overlay.expect(read, "an overlay that is live and has read the tiers")
         for element in ("documentElement", "body"):
             color = f"getComputedStyle(document.{element}).backgroundColor"
             self._overlay.expect(f"{color} === 'rgba(0, 0, 0, 0)'", f"a transparent {element}")

@@ -1,5 +1,6 @@
 """Formats: times and prices as documents show them. They are the same for every reader, so in UTC."""
 
+import re
 from datetime import datetime
 from typing import Final
 

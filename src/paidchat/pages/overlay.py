@@ -20,17 +20,25 @@ SCRIPT: Final = "overlay/overlay.js"
 
 
 class Overlay:
-    """The document of one board."""
+    """The document of one board, made for the first who asks, and again when the assets change."""
 
     def __init__(self, settings: Settings, site: Site) -> None:
-        html = site.render("overlay.html", script=site.assets.address(SCRIPT), modules=site.assets.modules(SCRIPT))
-        etag = f'"{sha256(html.encode()).hexdigest()[:32]}-{wire.VERSION}"'
-        self._document = Ready(html.encode(), etag, is_page=True, media_type="text/html; charset=utf-8")
+        self._site = site
+        self._digest = ""  # of the assets that the document leads to
+        self._document: Ready
         policy = content_security_policy(settings, settings.frame_ancestors)
         self._policy = (b"content-security-policy", policy.encode())
 
     def answer(self, headers: Headers) -> Response:
         """Return the response to a request with these headers."""
+        if self._digest != (digest := self._site.assets.tree.digest):
+            self._digest, self._document = digest, self._made()
         answer = self._document.answer(headers)
         answer.raw_headers = [*answer.raw_headers, self._policy]
         return answer
+
+    def _made(self) -> Ready:
+        assets = self._site.assets
+        html = self._site.render("overlay.html", script=assets.address(SCRIPT), modules=assets.modules(SCRIPT))
+        etag = f'"{sha256(html.encode()).hexdigest()[:32]}-{wire.VERSION}"'
+        return Ready(html.encode(), etag, is_page=True, media_type="text/html; charset=utf-8")

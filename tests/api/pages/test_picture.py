@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from paidchat.pages import gallery
 from paidchat.pages.layout import SIZES, fit
@@ -199,3 +199,14 @@ def test_what_the_fonts_can_show() -> None:
     for text in NOT_SHOWN:
         assert not artist.can_write(text), text
     assert len(artist.draw(Sign(NO_GLYPHS, "A live board"))) > 2_000
+
+
+@pytest.mark.any_database
+def test_without_fribidi_letters_from_right_to_left_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine on which Pillow can't order them, their messages have the board's picture; all others are drawn."""
+    monkeypatch.setattr(features, "check", lambda _: False)
+    artist = Artist()
+    assert not any(artist.can_write(text) for text in ("שלום", "مرحبا", "Hello שלום"))
+    card = Card("שלום", "Hello, Привет, é\u0323", "Ada", "$1", 0)
+    assert artist.shows(card)
+    assert len(artist.draw(card)) > 3_000
