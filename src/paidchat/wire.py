@@ -146,6 +146,12 @@ class BoardInfo(Shape):
     max_text_length: int = Field(description="In code points.")
     max_author_length: int = Field(description="In code points.")
     test_mode: bool = Field(description="True if no real money is charged.")
+    terms_url: str | None = Field(description="The address of the operator's terms: http or https. Null if not set.")
+    privacy_url: str | None = Field(description="The address of their privacy policy: http or https. Null if not set.")
+    contact: str | None = Field(
+        description="Where to reach the operator: an e-mail address, or an http or https address. Null if not set."
+    )
+    links: bool = Field(description="Whether to show http and https addresses in texts as links.")
 
 
 class Received(Shape):

@@ -119,6 +119,10 @@ def board_info(settings: Settings) -> Ready:
         max_text_length=MAX_TEXT_LENGTH,
         max_author_length=MAX_AUTHOR_LENGTH,
         test_mode=not settings.livemode,
+        terms_url=settings.terms_url,
+        privacy_url=settings.privacy_url,
+        contact=settings.contact,
+        links=settings.links == "on",
     )
     body = info.encode()
     return Ready(body, f'"{sha256(body).hexdigest()[:16]}-{wire.VERSION}"')

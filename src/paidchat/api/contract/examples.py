@@ -58,6 +58,10 @@ BOARD: Final[Json] = {
     "max_text_length": 500,
     "max_author_length": 50,
     "test_mode": True,
+    "terms_url": "https://example.com/terms",
+    "privacy_url": "https://example.com/privacy",
+    "contact": "hello@example.com",
+    "links": True,
 }
 STRIPE_EVENT: Final[Json] = {
     "id": "evt_1QabcdEFGHijkl",
