@@ -234,6 +234,13 @@ class Heartbeat(Shape):
     seq: int = Field(description="Where the log stands.")
 
 
+class Viewers(Shape):
+    """How many watch the board, in all processes: approximately."""
+
+    type: Literal["viewers"] = "viewers"
+    count: int = Field(description="Exact up to 100, then rounded to two digits.")
+
+
 class FeedError(Shape):
     """What was wrong with a frame that the client sent."""
 
@@ -249,4 +256,4 @@ class FeedError(Shape):
 
 
 Frame = Snapshot | Resumed | MessagePosted | MessageRemoved | MessageRestored | MessageWithheld
-Frame |= PaymentUpdated | Heartbeat | FeedError
+Frame |= PaymentUpdated | Heartbeat | Viewers | FeedError

@@ -107,6 +107,7 @@ FRAMES: Final[dict[str, list[Json]]] = {
     "MessageWithheld": [{"type": "message.withheld", "seq": 1024, "message_id": 1024}],
     "PaymentUpdated": [{"type": "payment.updated", "payment": FULFILLED}],
     "Heartbeat": [{"type": "heartbeat", "seq": 1027}],
+    "Viewers": [{"type": "viewers", "count": 12}],
     "FeedError": [
         {
             "type": "error",
