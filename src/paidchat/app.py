@@ -27,6 +27,7 @@ from paidchat.api.pinned import read_pinned
 from paidchat.api.ready import KeptPage, board_info, read_newest, ready_info
 from paidchat.api.shortcuts import ReadyAnswers, Shortcuts
 from paidchat.feed.admission import ConnectionLimit
+from paidchat.feed.audience import Audience
 from paidchat.feed.feed import Feed
 from paidchat.observability import configure_logging
 from paidchat.pages.assets import ASSETS_PATH
@@ -131,6 +132,8 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
         await feed.open()
         parts.background.start("paidchat:feed.tailer", feed.run)
         parts.background.start("paidchat:feed.keepalive", feed.keep_alive)
+        audience = Audience(parts.database, feed)
+        parts.background.start("paidchat:feed.audience", audience.run)
         listener = None
         if parts.database.backend == "postgresql":
             from paidchat.storage.listener import Listener  # noqa: PLC0415 - it imports asyncpg, see `Database`
@@ -146,6 +149,7 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
             fulfilment=parts.fulfilment,
             reconciler=parts.reconciler,
             feed=feed,
+            audience=audience,
             listener=listener,
             connection_limit=ConnectionLimit(settings.max_viewers, settings.max_viewers_per_client),
             newest_page=KeptPage(parts.database, feed, read_newest),

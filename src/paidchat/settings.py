@@ -1,12 +1,20 @@
 """Settings: one frozen object, read from the environment (and `.env`) once and passed in. Never a global."""
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    SettingsConfigDict,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -15,6 +23,11 @@ from paidchat.storage import postgres_url
 
 WEBHOOK_PATH = "/stripe/webhook"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# A public e-mail address whose every character may stand in a mailto: address as it is (RFC 6068, section 2).
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = re.compile(rf"[A-Za-z0-9.!$'*+=_~-]+@(?:{_LABEL}\.)+[A-Za-z](?:[A-Za-z0-9-]{{0,61}}[A-Za-z0-9])")
+_OF_THE_TOOLS = {"PAIDCHAT_CHROMIUM"}  # read by ./dev, which may also start a server
+_SWITCHES = {"0": "off", "no": "off", "false": "off", "1": "on", "yes": "on", "true": "on"}
 
 
 class SettingsError(Exception):
@@ -64,8 +77,33 @@ def _site_url(value: str) -> str:
     return value
 
 
+def _link(value: str) -> str | None:
+    """Return the address of a page elsewhere, which may have a query and a fragment; None for an empty one."""
+    if value and (_web_origin(value) is None or re.search(r"[\s\x00-\x1f\x7f]", value)):
+        raise ValueError("must be the address of a page: http:// or https://, e.g. https://example.com/terms")
+    return value or None
+
+
+def _contact(value: str) -> str | None:
+    """Return an e-mail address or the address of a page; None for an empty one."""
+    if not value or _EMAIL.fullmatch(value):
+        return value or None
+    try:
+        return _link(value)
+    except ValueError:
+        raise ValueError("must be an e-mail address, or an http:// or https:// address of a page") from None
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 SiteUrl = Annotated[str, AfterValidator(_site_url)]
+Link = Annotated[str | None, AfterValidator(_link)]
+Contact = Annotated[str | None, AfterValidator(_contact)]
+
+
+def _switch(value: object) -> str:
+    """Return `on` or `off` for the words that people use for these; any other word in lower case."""
+    word = str(value).strip().lower()
+    return _SWITCHES.get(word, word)
 
 
 def _env(name: str, default: Any = ..., **constraints: Any) -> Any:
@@ -94,6 +132,10 @@ class Settings(BaseSettings):
     tiers: str = _env("PAIDCHAT_TIERS", "off")
     product_name: str = _env("PAIDCHAT_PRODUCT_NAME", "One message of your choosing", min_length=1, max_length=250)
     title: str = _env("PAIDCHAT_TITLE", "paidchat", min_length=1, max_length=80)
+    terms_url: Link = _env("PAIDCHAT_TERMS_URL", None)
+    privacy_url: Link = _env("PAIDCHAT_PRIVACY_URL", None)
+    contact: Contact = _env("PAIDCHAT_CONTACT", None)
+    links: Literal["on", "off"] = _env("PAIDCHAT_LINKS", "on")
     automatic_tax: Literal["off", "exclusive", "inclusive"] = _env("PAIDCHAT_AUTOMATIC_TAX", "off")
     checkout_minutes: int = _env("PAIDCHAT_CHECKOUT_MINUTES", 60, ge=30, le=1440)
     admin_token: SecretStr | None = _env("PAIDCHAT_ADMIN_TOKEN", None)
@@ -115,14 +157,16 @@ class Settings(BaseSettings):
         """Parse `a, b` as a list of two."""
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
+    @field_validator("links", mode="before")
+    @classmethod
+    def _read_switch(cls, value: object) -> str:
+        return _switch(value)
+
     @field_validator("automatic_tax", mode="before")
     @classmethod
-    def _read_switch(cls, value: object) -> object:
-        word = str(value).strip().lower()
-        return {"": "off", "0": "off", "no": "off", "false": "off"}.get(
-            word,
-            {"1": "exclusive", "yes": "exclusive", "true": "exclusive", "on": "exclusive"}.get(word, word),
-        )
+    def _read_tax(cls, value: object) -> str:
+        word = _switch(value)
+        return {"": "off", "on": "exclusive"}.get(word, word)
 
     @field_validator("database_url")
     @classmethod
@@ -306,6 +350,20 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = [_line(problem) for problem in error.errors(include_input=False, include_url=False)]
         raise SettingsError("\n".join(lines)) from None
+
+
+def unknown_variables() -> list[str]:
+    """Return a warning for each `PAIDCHAT_*` variable, in the environment or in `.env`, that is not a setting."""
+    known = {str(field.validation_alias) for field in Settings.model_fields.values()} | _OF_THE_TOOLS
+    sources = EnvSettingsSource(Settings), DotEnvSettingsSource(Settings)
+    given = {name.upper() for source in sources for name in source.env_vars}
+    unknown = sorted(name for name in given - known if name.startswith("PAIDCHAT_"))
+    return [f"{name} is not a setting{_similar(name, known)}" for name in unknown]
+
+
+def _similar(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.8)
+    return f"; did you mean {near[0]}?" if near else "."
 
 
 def _line(problem: Any) -> str:

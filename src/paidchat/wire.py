@@ -146,6 +146,12 @@ class BoardInfo(Shape):
     max_text_length: int = Field(description="In code points.")
     max_author_length: int = Field(description="In code points.")
     test_mode: bool = Field(description="True if no real money is charged.")
+    terms_url: str | None = Field(description="The address of the operator's terms: http or https. Null if not set.")
+    privacy_url: str | None = Field(description="The address of their privacy policy: http or https. Null if not set.")
+    contact: str | None = Field(
+        description="Where to reach the operator: an e-mail address, or an http or https address. Null if not set."
+    )
+    links: bool = Field(description="Whether to show http and https addresses in texts as links.")
 
 
 class Received(Shape):
@@ -228,6 +234,13 @@ class Heartbeat(Shape):
     seq: int = Field(description="Where the log stands.")
 
 
+class Viewers(Shape):
+    """How many watch the board, in all processes: approximately."""
+
+    type: Literal["viewers"] = "viewers"
+    count: int = Field(description="Exact up to 100, then rounded to two digits.")
+
+
 class FeedError(Shape):
     """What was wrong with a frame that the client sent."""
 
@@ -243,4 +256,4 @@ class FeedError(Shape):
 
 
 Frame = Snapshot | Resumed | MessagePosted | MessageRemoved | MessageRestored | MessageWithheld
-Frame |= PaymentUpdated | Heartbeat | FeedError
+Frame |= PaymentUpdated | Heartbeat | Viewers | FeedError

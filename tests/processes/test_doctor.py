@@ -21,7 +21,7 @@ from tests.support.rows import opened
 from tests.support.served import SECRET, free_port, paidchat, served_board
 from tests.support.transactions import transaction
 
-SUBJECTS = ("database", "key", "public URL", "Stripe", "clock", "webhook endpoint", "tax")
+SUBJECTS = ("settings", "tiers", "database", "key", "public URL", "Stripe", "clock", "webhook endpoint", "tax")
 URL = "https://chat.example.com"
 
 
@@ -70,6 +70,15 @@ def test_bad_settings_are_listed(cluster: Cluster) -> None:
     assert done.returncode != 0
     assert "PAIDCHAT_PRICE_AMOUNT" in done.stderr
     assert "PAIDCHAT_RATE_LIMIT" in done.stderr
+
+
+def test_settings_that_do_not_exist_are_a_warning(cluster: Cluster) -> None:
+    """A misspelt variable is named, with the setting that was probably meant; the tiers are listed as they are."""
+    done = paidchat("doctor", **cluster.environment, PAIDCHAT_TIER="1:0", PAIDCHAT_TIERS="1:0,5:300")
+    assert done.returncode == 0, done.stdout
+    assert levels(done.stdout)["settings"] == "warning"
+    assert "PAIDCHAT_TIER is not a setting; did you mean PAIDCHAT_TIERS?" in done.stdout
+    assert "tiers: 100 usd pins nothing, 500 usd pins for 300 s" in done.stdout
 
 
 @pytest.fixture

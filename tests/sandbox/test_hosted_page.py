@@ -146,14 +146,16 @@ async def test_paying_an_expired_session(bench: Bench) -> None:
 
 
 async def test_hostile_names_are_text(bench: Bench) -> None:
-    """A product's name and the URLs are escaped; nothing on the page is inline."""
+    """A product's name, its description and the URLs are escaped; nothing on the page is inline."""
     name = "<img src=x onerror=alert(1)>\"'{total}"
-    line = {"price_data": {"currency": "usd", "unit_amount": 100, "product_data": {"name": name}}}
+    described = {"name": name, "description": "</small><script>alert(2)</script>"}
+    line = {"price_data": {"currency": "usd", "unit_amount": 100, "product_data": described}}
     created = await bench.create(line_items=[line], cancel_url='http://board.example/"><script>')
     answer = await bench.http.get(f"/pay/{created.id}")
     page = Page(answer)
     assert "img" not in page.tags
     assert name in page.text
+    assert described["description"] in page.text
     assert page.links["cancel"] == 'http://board.example/"><script>'
     assert page.inline == 0
     policy = answer.headers["content-security-policy"]

@@ -179,7 +179,10 @@ async def test_verbs_a_state_forbids(bench: Bench) -> None:
 
 
 async def test_line_items(bench: Bench) -> None:
-    """Line items are available in their own list and by expansion, with the price made from `price_data`."""
+    """Line items are available in their own list and by expansion, with price and product made from `price_data`.
+
+    A line's description is the product's name, and the product has a description of its own, as at Stripe.
+    """
     created = await bench.create(
         line_items=[
             {
@@ -188,7 +191,7 @@ async def test_line_items(bench: Bench) -> None:
                     "currency": "EUR",
                     "unit_amount": 100,
                     "tax_behavior": "exclusive",
-                    "product_data": {"name": "A message"},
+                    "product_data": {"name": "A message", "description": "Hello, world!"},
                 },
             },
             {"price_data": {"currency": "eur", "unit_amount": 5, "product_data": {"name": "A star"}}},
@@ -202,7 +205,11 @@ async def test_line_items(bench: Bench) -> None:
     ]
     assert lines[0].price is not None
     assert (lines[0].price.unit_amount, lines[0].price.tax_behavior) == (100, "exclusive")
+    products = (await bench.session(created.id, "line_items.data.price.product"))["line_items"]["data"]
+    described = [(line["price"]["product"]["name"], line["price"]["product"]["description"]) for line in products]
+    assert described == [("A message", "Hello, world!"), ("A star", None)]
     expanded = await bench.session(created.id, "line_items")
+    assert expanded["line_items"]["data"][0]["price"]["product"] == products[0]["price"]["product"]["id"]
     assert [line["id"] for line in expanded["line_items"]["data"]] == [line.id for line in lines]
     assert "line_items" not in await bench.session(created.id)
 

@@ -67,6 +67,11 @@ FIELDS = {
         metadata nickname object product recurring tax_behavior tiers_mode transform_quantity
         type unit_amount unit_amount_decimal
     """,
+    "product": """
+        active created default_price description id images livemode marketing_features metadata
+        name object package_dimensions shippable statement_descriptor tax_code tax_details type
+        unit_label updated url
+    """,
     "webhook_endpoint": """
         api_version application created description enabled_events id livemode metadata object
         status url
@@ -94,13 +99,14 @@ async def test_every_object_is_whole(bench: Bench, receiver: Receiver) -> None:
     await bench.do(created.id, "refund_partial")
     await bench.do(created.id, "dispute")
     receiver.wait_for("charge.dispute.created")
-    session = await bench.session(created.id, "payment_intent.latest_charge", "line_items")
+    session = await bench.session(created.id, "payment_intent.latest_charge", "line_items.data.price.product")
     answers = {
         "checkout.session": session,
         "payment_intent": session["payment_intent"],
         "charge": session["payment_intent"]["latest_charge"],
         "item": session["line_items"]["data"][0],
         "price": session["line_items"]["data"][0]["price"],
+        "product": session["line_items"]["data"][0]["price"]["product"],
         "refund": await _first(bench, "/refunds"),
         "dispute": await _first(bench, "/disputes"),
         "event": receiver.arrivals[0].event,

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from paidchat.pricing import Tier
-from paidchat.settings import Settings, SettingsError, is_loopback, load_settings
+from paidchat.settings import Settings, SettingsError, is_loopback, load_settings, unknown_variables
 
 GOOD = {
     "PAIDCHAT_PUBLIC_URL": "https://chat.example.com",
@@ -53,6 +53,7 @@ def test_the_defaults_are_those_of_the_contract(load: Load) -> None:
     assert settings.admin_token is None
     assert settings.stripe_api_base is None
     assert settings.allowed_origins == ()
+    assert (settings.terms_url, settings.privacy_url, settings.contact, settings.links) == (None, None, None, "on")
     assert settings.page_url == "https://chat.example.com"
 
 
@@ -142,6 +143,25 @@ BAD = [
     ),
     ("PAIDCHAT_PRODUCT_NAME", ""),
     ("PAIDCHAT_TITLE", ""),
+    *(
+        (name, value)
+        for name in ("PAIDCHAT_TERMS_URL", "PAIDCHAT_PRIVACY_URL", "PAIDCHAT_CONTACT")
+        for value in (
+            *("javascript:alert(1)", "data:text/html,x", "mailto:a@example.com", "ftp://example.com", "//example.com"),
+            *("/terms", "example.com/terms", "https://", "https:///terms", "https://user:word@example.com/"),
+            *("https://example.com/a b", "https://example.com/\n", "https://exa\tmple.com/", " https://example.com"),
+            *("https://example.com:99999/", "https://example.com\\@other.example.com/"),
+        )
+    ),
+    *(
+        ("PAIDCHAT_CONTACT", value)
+        for value in ("@", "me@", "@example.com", "me@localhost", "a@b@example.com", "me @example.com", "me@-a.com")
+    ),
+    ("PAIDCHAT_CONTACT", "me@example.com?bcc=you@example.com"),
+    ("PAIDCHAT_CONTACT", "me@example.com,you@example.com"),
+    ("PAIDCHAT_TERMS_URL", "me@example.com"),
+    ("PAIDCHAT_LINKS", "maybe"),
+    ("PAIDCHAT_LINKS", ""),
     ("PAIDCHAT_AUTOMATIC_TAX", "maybe"),
     ("PAIDCHAT_CHECKOUT_MINUTES", "29"),
     ("PAIDCHAT_CHECKOUT_MINUTES", "1441"),
@@ -451,6 +471,49 @@ def test_this_machine_is_told_from_others(address: str, here: bool) -> None:
 def test_automatic_tax_is_a_switch(load: Load, written: str, meant: str) -> None:
     """Automatic tax is off, exclusive or inclusive; a plain "on" means exclusive."""
     assert load(PAIDCHAT_AUTOMATIC_TAX=written).automatic_tax == meant
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://example.com", "http://example.com:8080/a/", "https://example.com/legal?lang=de#terms", "https://[::1]/"],
+)
+def test_a_page_elsewhere_is_kept_as_it_is(load: Load, address: str) -> None:
+    """Terms, privacy policy and contact may be any http or https address, and are not changed."""
+    settings = load(PAIDCHAT_TERMS_URL=address, PAIDCHAT_PRIVACY_URL=address, PAIDCHAT_CONTACT=address)
+    assert (settings.terms_url, settings.privacy_url, settings.contact) == (address, address, address)
+
+
+@pytest.mark.parametrize("address", ["me@example.com", "o'brien+board@mail.example.co.uk", "a_b-c.d@x-1.example"])
+def test_a_contact_may_be_an_e_mail_address(load: Load, address: str) -> None:
+    """The contact may also be an e-mail address."""
+    assert load(PAIDCHAT_CONTACT=address).contact == address
+
+
+def test_an_empty_address_is_none(load: Load) -> None:
+    """Terms, privacy policy and contact that are set to nothing are not set."""
+    settings = load(PAIDCHAT_TERMS_URL="", PAIDCHAT_PRIVACY_URL="", PAIDCHAT_CONTACT="")
+    assert (settings.terms_url, settings.privacy_url, settings.contact) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("off", "off"), ("OFF", "off"), ("false", "off"), ("0", "off"), ("on", "on"), ("yes", "on")]
+)
+def test_links_are_a_switch(load: Load, written: str, meant: str) -> None:
+    """Links in messages are on or off, in the usual words."""
+    assert load(PAIDCHAT_LINKS=written).links == meant
+
+
+def test_variables_that_are_no_setting_are_named(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A misspelt variable, in the environment or in `.env`, is named, with the setting that was probably meant."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("PAIDCHAT_PRICE=1\nPAIDCHAT_TITLE=Ours\nOTHER=2\n")
+    load(PAIDCHAT_PRISE_AMOUNT="200", PAIDCHAT_WHATEVER="3", PAIDCHAT_CHROMIUM="/usr/bin/chromium", PAIDCHATTER="4")
+    monkeypatch.delenv("PAIDCHAT_TEST_DATABASE_URL", raising=False)
+    assert unknown_variables() == [
+        "PAIDCHAT_PRICE is not a setting; did you mean PAIDCHAT_PRICE_AMOUNT?",
+        "PAIDCHAT_PRISE_AMOUNT is not a setting; did you mean PAIDCHAT_PRICE_AMOUNT?",
+        "PAIDCHAT_WHATEVER is not a setting.",
+    ]
 
 
 def test_the_currency_is_lower_case(load: Load) -> None:

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 from paidchat.api.ready import KeptPage, Ready
 from paidchat.background import Supervisor
 from paidchat.feed.admission import ConnectionLimit
+from paidchat.feed.audience import Audience
 from paidchat.feed.feed import Feed
 from paidchat.observability import Metrics
 from paidchat.payments.checkout import Checkout
@@ -32,6 +33,7 @@ class Services(Struct, frozen=True):
     fulfilment: Fulfilment
     reconciler: Reconciler
     feed: Feed
+    audience: Audience
     listener: "Listener | None"  # None on SQLite, where there are no other processes
     connection_limit: ConnectionLimit
     newest_page: KeptPage

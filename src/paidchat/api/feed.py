@@ -92,6 +92,7 @@ async def follow(websocket: WebSocket, services: TheServices) -> None:
     connection.owner = Conversation(subscriber, services, client)
     try:
         await services.feed.join(subscriber, after=after, epoch=epoch)
+        services.audience.welcome(subscriber)
     except BaseException:
         subscriber.drop()
         raise

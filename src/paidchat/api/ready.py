@@ -124,6 +124,10 @@ def board_info(settings: Settings) -> wire.BoardInfo:
         max_text_length=MAX_TEXT_LENGTH,
         max_author_length=MAX_AUTHOR_LENGTH,
         test_mode=not settings.livemode,
+        terms_url=settings.terms_url,
+        privacy_url=settings.privacy_url,
+        contact=settings.contact,
+        links=settings.links == "on",
     )
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from paidchat import proxies
-from paidchat.settings import WEBHOOK_PATH, Settings, is_loopback
+from paidchat.settings import WEBHOOK_PATH, Settings, is_loopback, unknown_variables
 from paidchat.storage import schema, sqlite_library
 from paidchat.storage.database import Database, DatabaseUnavailable
 from paidchat.storage.sessions import REMEDY, SessionNotKept
@@ -49,6 +49,8 @@ class Finding:
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Check everything, one by one. Changes nothing, here or at Stripe."""
+    yield _settings()
+    yield _tiers(settings)
     yield await _database(settings)
     if settings.database_url.startswith("sqlite"):
         yield _sqlite()
@@ -63,6 +65,23 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield await _tax(settings, gateway, reach)
     finally:
         await gateway.close()
+
+
+def _settings() -> Finding:
+    unknown = unknown_variables()
+    if unknown:
+        return Finding(Level.WARNING, "settings", " ".join(unknown), "Correct or remove it: the README lists them all.")
+    return Finding(Level.OK, "settings", "valid, and every PAIDCHAT_* variable is known")
+
+
+def _tiers(settings: Settings) -> Finding:
+    """List what a payer can choose, in the currency's minor units as in the settings."""
+    words = [
+        f"{tier.amount} {settings.price_currency}"
+        + (f" pins for {tier.pinned_seconds} s" if tier.pinned_seconds else " pins nothing")
+        for tier in settings.price_tiers
+    ]
+    return Finding(Level.OK, "tiers", ", ".join(words))
 
 
 async def _database(settings: Settings) -> Finding:

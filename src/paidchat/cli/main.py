@@ -320,9 +320,10 @@ def _check_database(settings: "Settings") -> None:
 
 
 def _warn(settings: "Settings") -> None:
+    from paidchat.settings import unknown_variables
     from paidchat.storage import sqlite_library
 
-    for warning in settings.warnings:
+    for warning in (*settings.warnings, *unknown_variables()):
         log.warning("settings.doubtful", warning=warning)
     if settings.database_url.startswith("sqlite") and sqlite_library.has_wal_reset_bug():
         log.warning("sqlite.outdated", warning=f"SQLite {sqlite_library.words()}", remedy=sqlite_library.REMEDY)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, assert_never
 
 import structlog
@@ -79,6 +79,11 @@ class Feed:
     def viewers(self) -> int:
         """The number of subscribers."""
         return len(self._following)
+
+    @property
+    def subscribers(self) -> Collection[Subscriber]:
+        """Those that have caught up."""
+        return self._following
 
     async def reach(self, after: int | None, epoch: str | None) -> None:
         """Wait a while for what whoever resumes may know of already.

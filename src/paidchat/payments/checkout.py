@@ -192,6 +192,7 @@ class Checkout:
                 self._settings,
                 payment_id,
                 self._board_tag,
+                wanted.text,
                 price,
                 session_expires_at,
                 pinned_seconds=tier.pinned_seconds,

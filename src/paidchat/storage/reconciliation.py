@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from paidchat.domain import UNSETTLED, PaymentStatus
 from paidchat.records import PaymentRecord
-from paidchat.storage import clock
+from paidchat.storage import audience, clock
 from paidchat.storage.inbox import stripe_event
 from paidchat.storage.queries import insert_into, payment, select_payments, sweep
 from paidchat.storage.rows import payment_record
@@ -79,7 +79,7 @@ def mark_asked(connection: Connection, payment_ids: Collection[str]) -> None:
 
 
 def prune(connection: Connection, *, closed_kept: timedelta, unpaid_kept: timedelta, events_kept: timedelta) -> int:
-    """Delete old payments that were never paid, and old events; returns the number of payments deleted.
+    """Delete old payments that were never paid, and other old rows; returns the number of payments deleted.
 
     A payment is deleted `closed_kept` after Stripe said that no money will come, or if it has only expired by our
     clock, `unpaid_kept` after it was created.
@@ -93,4 +93,5 @@ def prune(connection: Connection, *, closed_kept: timedelta, unpaid_kept: timede
     gone = connection.execute(delete(payment).where(unpaid, before))
     old = stripe_event.c.received_at < clock.moment(backend, -events_kept)
     connection.execute(delete(stripe_event).where(old))
+    audience.prune(connection)
     return gone.rowcount

@@ -192,6 +192,17 @@ class StripeEvent(SQLModel, table=True):
     received_at: datetime = Field(sa_type=UTCDateTime)
 
 
+class Audience(SQLModel, table=True):
+    """How many viewers a process has. Each process writes only its own row, while it has any."""
+
+    __tablename__ = "audience"
+    __table_args__ = (CheckConstraint("viewers >= 0", name="audience_viewers"),)
+
+    process: str = Field(primary_key=True, sa_type=Text)  # a random id, new at each start
+    viewers: int
+    seen_at: datetime = Field(sa_type=UTCDateTime)  # by the database's clock
+
+
 def table(model: type[SQLModel]) -> Table:
     """Return a model's table, for statements written in Core."""
     return SQLModel.metadata.tables[str(model.__tablename__)]

@@ -5,16 +5,29 @@ See docs.stripe.com/api/checkout/sessions/create. No other module reads them.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 
+from paidchat.excerpt import excerpt
 from paidchat.pricing import Price
 from paidchat.settings import Settings
 from paidchat.stripe.events import BOARD_METADATA_KEY, PAYMENT_METADATA_KEY, PINNED_METADATA_KEY
 
+LONGEST_DESCRIPTION: Final = 200  # characters; Stripe takes 40,000, but a buyer is to see the whole page
+
 
 def session_params(
-    settings: Settings, payment_id: str, board_tag: str, price: Price, expires_at: datetime, *, pinned_seconds: int = 0
+    settings: Settings,
+    payment_id: str,
+    board_tag: str,
+    text: str,
+    price: Price,
+    expires_at: datetime,
+    *,
+    pinned_seconds: int = 0,
 ) -> dict[str, object]:
     """Return the parameters of a payment's Checkout Session.
+
+    Stripe's page shows the beginning of the message's text below the product's name.
 
     URLs come from the settings only, since anyone can send any Host header. The metadata says how long the message is
     to be pinned, so that a payment that is lost with the database can be adopted as it was promised.
@@ -25,7 +38,7 @@ def session_params(
     price_data: dict[str, object] = {
         "currency": price.currency,
         "unit_amount": price.amount,
-        "product_data": {"name": settings.product_name},
+        "product_data": {"name": settings.product_name, "description": excerpt(text, LONGEST_DESCRIPTION)},
     }
     params: dict[str, object] = {
         "mode": "payment",

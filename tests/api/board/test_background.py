@@ -22,11 +22,11 @@ from tests.support.following import Follower, following
 from tests.support.served import Served, served_board
 from tests.support.webhooks import completed, deliver, paid
 
-TAILER, KEEPALIVE = "paidchat:feed.tailer", "paidchat:feed.keepalive"
+TAILER, KEEPALIVE, AUDIENCE = "paidchat:feed.tailer", "paidchat:feed.keepalive", "paidchat:feed.audience"
 RECONCILER, LISTENER = "paidchat:reconciler", "paidchat:listener"
 ALWAYS = {
-    "sqlite": {TAILER, KEEPALIVE, RECONCILER},
-    "postgresql": {TAILER, KEEPALIVE, RECONCILER, LISTENER},
+    "sqlite": {TAILER, KEEPALIVE, AUDIENCE, RECONCILER},
+    "postgresql": {TAILER, KEEPALIVE, AUDIENCE, RECONCILER, LISTENER},
 }
 SANDBOX = {"sandbox courier", "sandbox clock"}
 SOURCES = str(Path(paidchat.__file__).parent)

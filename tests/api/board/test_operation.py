@@ -52,6 +52,10 @@ async def test_the_board_describes_itself(client: httpx.AsyncClient) -> None:
         "max_text_length": 500,
         "max_author_length": 50,
         "test_mode": True,
+        "terms_url": None,
+        "privacy_url": None,
+        "contact": None,
+        "links": True,
     }
 
 
@@ -74,8 +78,10 @@ async def test_fast_successes_need_not_be_logged(tmp_path: Path, log_requests: s
 @pytest.mark.any_database
 @pytest.mark.parametrize("tax", ["exclusive", "inclusive"])
 async def test_the_description_follows_the_settings(tmp_path: Path, tax: str) -> None:
-    """Title, price and tax come from the operator's settings."""
+    """Title, price, tax, and what lets people trust the board, come from the operator's settings."""
     options: dict[str, Any] = {"price_amount": 250, "price_currency": "EUR", "title": "Ours", "automatic_tax": tax}
+    trust = {"terms_url": "https://example.com/terms", "privacy_url": "http://example.com", "contact": "a@example.com"}
+    options |= {**trust, "links": "off"}
     with served_board(tmp_path, **options) as served:
         async with http_client(served) as client:
             described = (await client.get("/api/board")).json()
@@ -83,6 +89,8 @@ async def test_the_description_follows_the_settings(tmp_path: Path, tax: str) ->
     tiers = [{"amount": 250, "pinned_seconds": 0}]
     assert described["price"] == {"amount": 250, "currency": "eur", "tiers": tiers}
     assert described["tax_behavior"] == tax
+    assert {name: described[name] for name in trust} == trust
+    assert described["links"] is False
 
 
 async def test_healthz_says_ok(client: httpx.AsyncClient) -> None:

@@ -42,6 +42,7 @@ FRAMES = {
     "message.withheld",
     "payment.updated",
     "heartbeat",
+    "viewers",
     "error",
     "watch",
 }

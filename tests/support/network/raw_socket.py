@@ -11,6 +11,7 @@ from typing import NamedTuple
 from tests.support.served import Served
 
 TEXT, CLOSE, PING = 0x1, 0x8, 0x9  # RFC 6455, section 5.2
+ABOUT_VIEWERS = b'{"type":"viewers"'
 
 
 class Frame(NamedTuple):
@@ -28,11 +29,17 @@ class RawSocket:
         self.writer = writer
 
     async def frame(self) -> Frame:
-        """Return the server's next frame (its frames are never masked).
+        """Return the server's next frame that is not about viewers, which may come at any time.
 
         Raises:
             asyncio.IncompleteReadError, ConnectionError: the connection ended.
         """
+        while (frame := await self._frame()).opcode == TEXT and frame.payload.startswith(ABOUT_VIEWERS):
+            pass
+        return frame
+
+    async def _frame(self) -> Frame:
+        """Return the server's next frame; its frames are never masked."""
         first, length = await self.reader.readexactly(2)
         if length in {126, 127}:
             length = int.from_bytes(await self.reader.readexactly(2 if length == 126 else 8))

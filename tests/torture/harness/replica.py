@@ -42,7 +42,7 @@ class Replica:
             self._take_entry(kind, frame)
         elif kind == "payment.updated":
             self._check_payment(frame["payment"])
-        elif kind != "heartbeat":
+        elif kind not in {"heartbeat", "viewers"}:
             self._complain(f"unexpected: {frame}")
 
     def differences(self, page: Iterable[Json]) -> list[str]:

@@ -10,6 +10,7 @@ from paidchat.api import feed as endpoint
 from paidchat.api.contract import responses as contract
 from paidchat.api.contract.examples import EPOCH, FRAMES, Json
 from paidchat.api.contract.openapi import schemas_of, tidy
+from paidchat.feed.audience import BEAT_S
 from paidchat.feed.feed import MAX_WATCHES
 from paidchat.feed.newest import SNAPSHOT_MESSAGES
 from paidchat.feed.reading import REPLAY_ENTRIES
@@ -39,6 +40,7 @@ LIMITS: Final = {
 }
 TIMING: Final = {
     "heartbeatSeconds": HEARTBEAT_S,
+    "viewersSeconds": BEAT_S,
     "pingSeconds": PING_INTERVAL_S,
     "pongSeconds": PING_TIMEOUT_S,
     "silenceSeconds": SILENCE_S,
@@ -53,6 +55,10 @@ _NAMES: Final = {  # of the document's messages: title, and when it comes
     "MessageWithheld": ("Message withheld", "A log entry of a resume whose message is off the board by now."),
     "PaymentUpdated": ("Payment updated", "Sent only to subscribers that watch the payment; it has no `seq`."),
     "Heartbeat": ("Heartbeat", f"After {HEARTBEAT_S} s without another frame."),
+    "Viewers": (
+        "Viewers",
+        f"How many watch, without `seq`: once after the first frame, then at most every {BEAT_S} s, when it changed.",
+    ),
     "FeedError": ("Error", "About a frame of the client's."),
     "Watch": ("Watch a payment", "The one frame that a client may send."),
 }
@@ -109,7 +115,7 @@ def asyncapi(public_url: str | None) -> Json:
                 "title": "Follow the board",
                 "summary": "What the server sends.",
                 "description": "First a snapshot or resumed, then every log entry in order. In between, updates of "
-                "watched payments, heartbeats, and errors about the client's own frames.",
+                "watched payments, heartbeats, the number of viewers, and errors about the client's own frames.",
                 "messages": _references(frames),
             },
             "watch": {

@@ -58,6 +58,10 @@ BOARD: Final[Json] = {
     "max_text_length": 500,
     "max_author_length": 50,
     "test_mode": True,
+    "terms_url": "https://example.com/terms",
+    "privacy_url": "https://example.com/privacy",
+    "contact": "hello@example.com",
+    "links": True,
 }
 STRIPE_EVENT: Final[Json] = {
     "id": "evt_1QabcdEFGHijkl",
@@ -103,6 +107,7 @@ FRAMES: Final[dict[str, list[Json]]] = {
     "MessageWithheld": [{"type": "message.withheld", "seq": 1024, "message_id": 1024}],
     "PaymentUpdated": [{"type": "payment.updated", "payment": FULFILLED}],
     "Heartbeat": [{"type": "heartbeat", "seq": 1027}],
+    "Viewers": [{"type": "viewers", "count": 12}],
     "FeedError": [
         {
             "type": "error",

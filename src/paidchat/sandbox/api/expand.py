@@ -11,6 +11,7 @@ _NAMED = {
     ("checkout.session", "payment_intent"): "payment_intent",
     ("payment_intent", "latest_charge"): "charge",
     ("charge", "payment_intent"): "payment_intent",
+    ("price", "product"): "product",
     ("refund", "charge"): "charge",
     ("refund", "payment_intent"): "payment_intent",
     ("dispute", "charge"): "charge",
@@ -44,6 +45,8 @@ def _expand(store: Store, body: Json, fields: list[str], param: str) -> None:
         body[field] = list_object(store.private(body["id"])["lines"], f"/v1/checkout/sessions/{body['id']}/line_items")
     elif (body["object"], field) == ("charge", "refunds"):
         body[field] = _refunds(store, body["id"])
+    elif (body["object"], field) == ("item", "price"):
+        pass  # always the whole object, with fields of its own to expand
     elif (body["object"], field) in _NAMED:
         _replace(store, body, field, _NAMED[body["object"], field])
     else:

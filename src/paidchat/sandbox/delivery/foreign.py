@@ -2,6 +2,7 @@
 
 import secrets
 
+from paidchat.sandbox.ids import new_id
 from paidchat.sandbox.objects.checkout import checkout_session, customer_details, line_item
 from paidchat.sandbox.objects.payment import Method, charge, dispute, payment_intent, refund, succeeded
 from paidchat.sandbox.shapes import Json
@@ -48,7 +49,7 @@ def _sale(kind: str, *, created: int) -> tuple[Json, Json, Json]:
         "client_reference_id": f"order-{order}",
         "metadata": {"order_id": order},
     }
-    lines = [line_item({"price_data": price}, created=created)]
+    lines = [line_item({"price_data": price}, new_id("prod_"), created=created)]
     session = checkout_session(params, created=created, public_url="", lines=lines)
     intent = payment_intent(session, {"metadata": {"order_id": order}}, created=created)
     paid = succeeded(charge(intent, _METHOD, email=_EMAIL, created=created))

@@ -9,7 +9,7 @@ from paidchat.sandbox.delivery.events import BY_ITSELF, Cause
 from paidchat.sandbox.errors import ApiError, StateError
 from paidchat.sandbox.lifecycle.state import State
 from paidchat.sandbox.money import MINIMUM, MULTIPLE_OF, is_currency
-from paidchat.sandbox.objects.checkout import checkout_session, line_item
+from paidchat.sandbox.objects.checkout import checkout_session, line_item, product
 from paidchat.sandbox.parts import Parts
 from paidchat.sandbox.shapes import Json
 from paidchat.sandbox.tax import load_tax
@@ -155,12 +155,15 @@ def create_session(parts: Parts, params: Json, api_version: str) -> Json:
     _check_tax(parts, given)
     given["expires_at"] = _expiry(given, now)
     given["payment_method_types"] = _methods(given)
-    lines = [line_item(line, created=now) for line in given["line_items"]]
+    products = [product(line["price_data"]["product_data"], created=now) for line in given["line_items"]]
+    lines = [line_item(line, made["id"], created=now) for line, made in zip(given["line_items"], products, strict=True)]
     session = checkout_session(given, created=now, public_url=parts.settings.public_url, lines=lines)
     _check_total(session)
     private = {"lines": lines, "intent": given.get("payment_intent_data", {}), "api_version": api_version}
     due = session["expires_at"] + parts.clock.advance_s
     parts.store.insert(session, session=session["id"], private=private, due=due)
+    for made in products:
+        parts.store.insert(made, session=session["id"])
     return session
 
 

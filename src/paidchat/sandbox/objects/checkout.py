@@ -1,4 +1,4 @@
-"""The objects of a checkout session as the API returns them: session, line item, price."""
+"""The objects of a checkout session as the API returns them: session, line item, price, product."""
 
 from paidchat.sandbox.ids import new_id
 from paidchat.sandbox.shapes import NO_ADDRESS, Json
@@ -106,8 +106,11 @@ def customer_details(email: str | None, *, country: str | None = None) -> Json:
     }
 
 
-def line_item(params: Json, *, created: int) -> Json:
-    """Return one line of a session, tax not yet known; `params` is one element of `line_items`."""
+def line_item(params: Json, product_id: str, *, created: int) -> Json:
+    """Return one line of a session, tax not yet known; `params` is one element of `line_items`.
+
+    Its description is the product's name; the product has its own.
+    """
     price_data = params["price_data"]
     quantity = params.get("quantity", 1)
     amount = price_data["unit_amount"] * quantity
@@ -122,12 +125,38 @@ def line_item(params: Json, *, created: int) -> Json:
         "currency": price_data["currency"],
         "description": price_data["product_data"]["name"],
         "metadata": params.get("metadata", {}),
-        "price": _price(price_data, created=created),
+        "price": _price(price_data, product_id, created=created),
         "quantity": quantity,
     }
 
 
-def _price(price_data: Json, *, created: int) -> Json:
+def product(params: Json, *, created: int) -> Json:
+    """Return the product of a line; `params` is its `product_data`."""
+    return {
+        "id": new_id("prod_"),
+        "object": "product",
+        "active": False,  # as its price
+        "created": created,
+        "default_price": None,
+        "description": params.get("description"),
+        "images": params.get("images", []),
+        "livemode": False,
+        "marketing_features": [],
+        "metadata": params.get("metadata", {}),
+        "name": params["name"],
+        "package_dimensions": None,
+        "shippable": None,
+        "statement_descriptor": None,
+        "tax_code": params.get("tax_code"),
+        "tax_details": None,
+        "type": "service",
+        "unit_label": params.get("unit_label"),
+        "updated": created,
+        "url": None,
+    }
+
+
+def _price(price_data: Json, product_id: str, *, created: int) -> Json:
     return {
         "id": new_id("price_"),
         "object": "price",
@@ -140,7 +169,7 @@ def _price(price_data: Json, *, created: int) -> Json:
         "lookup_key": None,
         "metadata": {},
         "nickname": None,
-        "product": new_id("prod_"),
+        "product": product_id,
         "recurring": None,
         "tax_behavior": price_data.get("tax_behavior", "unspecified"),
         "tiers_mode": None,

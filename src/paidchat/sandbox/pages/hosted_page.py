@@ -88,7 +88,9 @@ class _HostedPage:
         lines = self._parts.store.private(session["id"])["lines"]
         if session["payment_intent"] is None:
             apply_tax(session, lines, load_tax(self._parts.store))  # to show the buyer the tax in advance
-        page = pay_page(session, lines, form, error, base_path(request))
+        products = self._parts.store.of_session(session["id"], "product")
+        descriptions = {product["id"]: product["description"] for product in products}
+        page = pay_page(session, lines, descriptions, form, error, base_path(request))
         return _page(page)
 
 

@@ -10,13 +10,24 @@ _BANK_DEBIT = """
 <label class="choice"><input type="radio" name="method" value="bank_debit" id="method-bank-debit"{checked}>
 <span><b>Bank debit</b> <small>takes days; settle it in the panel</small></span></label>
 """
-_LINE = '<div class="line"><dt>{name}</dt><dd>{amount}</dd></div>'
-_LINES = '<div class="line"><dt>{name} &times; {quantity}</dt><dd>{amount}</dd></div>'
+_LINE = '<div class="line"><dt>{name}{description}</dt><dd>{amount}</dd></div>'
+_LINES = '<div class="line"><dt>{name} &times; {quantity}{description}</dt><dd>{amount}</dd></div>'
+_DESCRIPTION = '<small class="description" dir="auto">{description}</small>'
 _ROW = '<div class="line{extra}"><dt>{name}</dt><dd>{amount}</dd></div>'
 
 
-def pay_page(session: Json, lines: list[Json], form: dict[str, str], error: str | None, base: str) -> Markup:
-    """Return the form with the buyer's earlier entries; `base` is the path prefix of the sandbox."""
+def pay_page(
+    session: Json,
+    lines: list[Json],
+    descriptions: dict[str, str | None],
+    form: dict[str, str],
+    error: str | None,
+    base: str,
+) -> Markup:
+    """Return the form with the buyer's earlier entries.
+
+    `descriptions` are those of the products, by their ids; `base` is the path prefix of the sandbox.
+    """
     method = form.get("method", "card")
     takes = session["payment_method_types"]
     alert = html('<p class="alert" role="alert" id="error">{error}</p>', error=error) if error else Markup("")
@@ -28,7 +39,7 @@ def pay_page(session: Json, lines: list[Json], form: dict[str, str], error: str 
     body = html(
         template("pay.html"),
         alert=alert,
-        lines=_amounts(session, lines),
+        lines=_amounts(session, lines, descriptions),
         total=in_words(session["amount_total"], session["currency"]),
         card=form.get("card", _DEFAULT_CARD),
         email=form.get("email") or session["customer_email"] or DEFAULT_EMAIL,
@@ -64,13 +75,14 @@ def _whole(title: str, body: Markup, base: str, *, script: str | None = None) ->
     return html(template("page.html"), title=title, body=body, base=base, scripts=scripts)
 
 
-def _amounts(session: Json, lines: list[Json]) -> Markup:
+def _amounts(session: Json, lines: list[Json], descriptions: dict[str, str | None]) -> Markup:
     currency = session["currency"]
     rows = [
         html(
             _LINES if line["quantity"] > 1 else _LINE,
             name=line["description"],
             quantity=line["quantity"],
+            description=_description(descriptions.get(line["price"]["product"])),
             amount=in_words(line["amount_subtotal"], currency),
         )
         for line in lines
@@ -82,3 +94,7 @@ def _amounts(session: Json, lines: list[Json]) -> Markup:
         rows.append(html(_ROW, extra="", name="Tax, included" if included else "Tax", amount=in_words(tax, currency)))
     rows.append(html(_ROW, extra=" total", name="Total", amount=in_words(session["amount_total"], currency)))
     return join(rows)
+
+
+def _description(words: str | None) -> Markup:
+    return html(_DESCRIPTION, description=words) if words else Markup("")
