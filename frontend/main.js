@@ -3,10 +3,8 @@
 import { messageInHash, permalink, readReturn, withoutReturn } from "./ui/address.js";
 import { Api } from "./feed/api.js";
 import { backoff } from "./feed/backoff.js";
-import { Buyer } from "./buying/buyer.js";
-import { PaymentCard } from "./buying/card.js";
-import { Claims } from "./buying/claims.js";
-import { Composer } from "./buying/composer.js";
+import { Buyer, Claims } from "./buying/buyer.js";
+import { Composer, PaymentCard } from "./buying/composer.js";
 import { Feed } from "./feed/feed.js";
 import { key, Memory } from "./ui/memory.js";
 import { Notice } from "./ui/notice.js";

@@ -152,7 +152,7 @@ interface Connection {
 
 type Indicator = "connecting" | "live" | "reconnecting" | "offline" | "refused";
 
-// --- buying (draft.js, payment.js, purchase.js) -----------------------------------------------------
+// --- buying (text.js, payment.js, purchase.js) -----------------------------------------------------
 
 /** A message's content: as typed in a draft, elsewhere as the server stores it. */
 interface Content {
@@ -389,9 +389,9 @@ interface BuyerParts {
   feed: Pick<import("./feed/feed.js").Feed, "watch" | "unwatch">;
   /** stores the tab's draft and payment */
   tab: import("./ui/memory.js").Memory;
-  claims: import("./buying/claims.js").Claims;
+  claims: import("./buying/buyer.js").Claims;
   composer: Pick<import("./buying/composer.js").Composer, "fill" | "hold" | "showErrors" | "focus" | "focused">;
-  card: Pick<import("./buying/card.js").PaymentCard, "render">;
+  card: Pick<import("./buying/composer.js").PaymentCard, "render">;
   notice: Pick<import("./ui/notice.js").Notice, "show" | "hide">;
   /** scrolls to the message and highlights it */
   goTo: (id: number, focus: boolean) => Promise<Found>;

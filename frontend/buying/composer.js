@@ -1,6 +1,6 @@
-/** The composer: the form for writing a message, with its counter, errors and button. */
+/** What stands at the end of the page: the form for writing a message, and the card with the state of the payment. */
 
-import { part, setText } from "../ui/elements.js";
+import { onClick, part, setText } from "../ui/elements.js";
 import { payLabel } from "../ui/format.js";
 import { authorProblem, countCodePoints, textProblem } from "./text.js";
 
@@ -133,5 +133,39 @@ export class Composer {
     if (price) setText(this.#pay, sending ? "Opening checkout…" : payLabel(price, tax_behavior ?? null));
     this.#pay.disabled = !price || this.#holds.size > 0;
     this.#form.setAttribute("aria-busy", String(sending));
+  }
+}
+
+/** @type {Action[]} */
+const ACTIONS = ["show", "copy", "retry", "dismiss"];
+
+/** Draws the card that payment.js describes. */
+export class PaymentCard {
+  #card = part("#payment-card", HTMLElement);
+  #title = part("#payment-title", HTMLElement);
+  #text = part("#payment-text", HTMLElement);
+  #buttons;
+  #announce;
+
+  /** @param {CardParts} parts */
+  constructor({ onAction, announce }) {
+    this.#announce = announce;
+    this.#buttons = ACTIONS.map((action) => ({
+      action,
+      button: onClick(`[data-action="${action}"]`, () => onAction(action), this.#card),
+    }));
+  }
+
+  /** @param {Card | null} card */
+  render(card) {
+    this.#card.hidden = card === null;
+    const { status = "", tone = "", title = "", text = "", actions = [] } = card ?? {};
+    const changed = this.#title.textContent !== title;
+    this.#card.dataset["status"] = status;
+    this.#card.dataset["tone"] = tone;
+    setText(this.#title, title);
+    setText(this.#text, text);
+    for (const { action, button } of this.#buttons) button.hidden = !actions.includes(action);
+    if (card && changed) this.#announce(`${title}. ${text}`);
   }
 }

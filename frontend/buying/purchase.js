@@ -1,23 +1,28 @@
 /** The purchase: everything about buying in one tab, as a pure reducer. buyer.js performs its effects. */
 
 import { isWebAddress } from "../ui/address.js";
-import { abandonIntent, clearPosted, content, draftFrom, intend, refill, same } from "./draft.js";
 import {
   differ,
   drop,
   find,
+  follow,
   followStored,
   holding,
   holds,
   isAwaited,
+  isForgettable,
+  isSpent,
   makeOwn,
+  mayBePaid,
   memories,
   onCard,
   own,
+  pollDelay,
   stored,
+  told,
   update,
-} from "./followed.js";
-import { follow, isForgettable, isSpent, mayBePaid, pollDelay, told } from "./payment.js";
+} from "./payment.js";
+import { abandonIntent, clearPosted, content, draftFrom, intend, refill, same } from "./text.js";
 
 /** @typedef {[Purchase, PurchaseEffect[]]} Step the state after an event, and what is to be done */
 /** @typedef {PurchaseEvent["type"]} Type */

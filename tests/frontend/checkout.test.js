@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Api } from "../../frontend/feed/api.js";
-import { randomUuid, requestPayment } from "../../frontend/buying/checkout.js";
+import { randomUuid, requestPayment } from "../../frontend/buying/buyer.js";
 import { noPurchase, reduce } from "../../frontend/buying/purchase.js";
 import { payment } from "./samples.js";
 import { BoardServer } from "./server.js";

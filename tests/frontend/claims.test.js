@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Claims } from "../../frontend/buying/claims.js";
+import { Claims } from "../../frontend/buying/buyer.js";
 import { Memory } from "../../frontend/ui/memory.js";
 import { message, storageOn } from "./samples.js";
 

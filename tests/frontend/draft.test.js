@@ -9,7 +9,7 @@ import {
   intend,
   refill,
   same,
-} from "../../frontend/buying/draft.js";
+} from "../../frontend/buying/text.js";
 import { payment } from "./samples.js";
 
 /** @param {string} text */

@@ -3,10 +3,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { same } from "../../frontend/buying/draft.js";
-import { holds, onCard } from "../../frontend/buying/followed.js";
-import { isSpent, mayBePaid } from "../../frontend/buying/payment.js";
+import { holds, isSpent, mayBePaid, onCard } from "../../frontend/buying/payment.js";
 import { noPurchase, reduce } from "../../frontend/buying/purchase.js";
+import { same } from "../../frontend/buying/text.js";
 import { message, payment, seeded } from "./samples.js";
 
 const WALKS = 400;

@@ -1,8 +1,7 @@
 /** A tab without a browser: the real Buyer on stores of its own, with a form, a card and a notice that only remember. */
 
 import { Api } from "../../frontend/feed/api.js";
-import { Buyer } from "../../frontend/buying/buyer.js";
-import { Claims } from "../../frontend/buying/claims.js";
+import { Buyer, Claims } from "../../frontend/buying/buyer.js";
 import { Memory } from "../../frontend/ui/memory.js";
 import { storageOn, Watches } from "./samples.js";
 
