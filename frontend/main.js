@@ -4,7 +4,7 @@ import { messageInHash, permalink, readReturn, withoutReturn } from "./ui/addres
 import { Api } from "./feed/api.js";
 import { backoff } from "./feed/backoff.js";
 import { Buyer, Claims } from "./buying/buyer.js";
-import { Composer, PaymentCard } from "./buying/composer.js";
+import { Composer, PaymentCard, PurchaseList } from "./buying/composer.js";
 import { Feed } from "./feed/feed.js";
 import { key, Memory } from "./ui/memory.js";
 import { Notice } from "./ui/notice.js";
@@ -27,11 +27,19 @@ const page = new PageFrame({
 const announce = (words) => page.announce(words);
 const notice = new Notice(announce);
 const feed = new Feed({ location, onFrame: hear, onIndicator: showConnection, isOnline: () => navigator.onLine });
-const claims = new Claims({ device, onChange: () => reader.refresh() });
+const claims = new Claims({ api, device, onChange: showOwn });
 const reader = new Reader({ api, page, notice, isMine: (message) => claims.isMine(message), onCopy: copyLink });
 const composer = new Composer({
   onInput: (typed) => buyer.tell({ type: "typed", ...typed }),
   onSubmit: () => buyer.submit(),
+  readPins: () => api.pinned(),
+});
+const list = new PurchaseList({
+  onOpen: () => {
+    buyer.list(); // what is written meanwhile changes it
+    void claims.review();
+  },
+  onRewrite: (id) => buyer.tell({ type: "acted", action: "rewrite", id }),
 });
 const card = new PaymentCard({ onAction: (action) => buyer.tell({ type: "acted", action }), announce });
 const buyer = new Buyer({
@@ -41,7 +49,10 @@ const buyer = new Buyer({
   claims,
   composer,
   card,
+  list,
   notice,
+  showPending: (pending) => reader.showPending(pending),
+  onConfigure: () => void configure(),
   goTo: (id, focus) => reader.goTo({ id, mark: "highlight", focus }),
   onCopy: copyLink,
   onLeave: (url) => location.assign(url),
@@ -106,6 +117,13 @@ async function configure(attempt = 0) {
   configured = true;
   page.configure(info, tab.read("banner") === "closed");
   composer.configure(info);
+  buyer.tell({ type: "configured", amounts: info.price.tiers.map(({ amount }) => amount) });
+}
+
+/** The messages of one's own changed. */
+function showOwn() {
+  reader.refresh();
+  buyer.list();
 }
 
 /** @param {Frame} frame */

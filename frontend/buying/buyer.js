@@ -1,12 +1,13 @@
 /** Buying a message: passes events to purchase.js, performs the effects that come back, and keeps what the device remembers. */
 
 import { NoAnswerError, ProblemError } from "../feed/api.js";
-import { storedFrom } from "./payment.js";
+import { differ, excerpt, storedFrom } from "./payment.js";
 import { noPurchase, reduce } from "./purchase.js";
 import { draftFrom } from "./text.js";
 
 const LEAVING_MS = 15_000; // if the browser has not reached checkout by then, the button works again
 const MOST_MINE = 500;
+const MOST_LISTED = 20; // and asked for when the list is opened
 const MOST_PAYMENTS = 15; // the feed watches 16, one of which may be new
 const IN_PROGRESS_MS = 35_000; // the server gives up an attempt that died after 30 s
 const IN_PROGRESS_STEP_MS = 1_000;
@@ -47,9 +48,11 @@ export class Buyer {
         this.tell({ type: "heard", payment: frame.payment });
         break;
       case "message.removed": // a refund or dispute changes the payment as well
+        this.#parts.claims.moved(frame.message_id, { gone: frame.reason });
         if (frame.reason === "moderated") this.tell({ type: "moderated", messageId: frame.message_id });
         break;
       case "message.restored":
+        this.#parts.claims.moved(frame.message.id, { gone: null });
         this.tell({ type: "restored", messageId: frame.message.id });
         break;
       case "error":
@@ -65,9 +68,16 @@ export class Buyer {
 
   /** @param {PurchaseEvent} event */
   tell(event) {
+    const { followed } = this.#purchase;
     const [purchase, effects] = reduce(this.#purchase, event, { now: Date.now(), chance: Math.random() });
     this.#purchase = purchase;
     for (const effect of effects) this.#perform(effect);
+    if (purchase.followed !== followed) this.list();
+  }
+
+  /** Draws the list of what was paid for on this device. */
+  list() {
+    this.#parts.list.render(this.#purchase, this.#parts.claims.newest());
   }
 
   /** @param {PurchaseEffect} effect */
@@ -95,6 +105,10 @@ export class Buyer {
         return composer.hold(effect.reason, effect.on);
       case "card":
         return card.render(effect.card);
+      case "pending":
+        return this.#parts.showPending(effect.pending);
+      case "configure":
+        return this.#parts.onConfigure();
       case "notice":
         return effect.notice ? this.#say(effect.notice) : notice.hide();
       case "correct":
@@ -185,7 +199,44 @@ export class Claims {
   /** @param {Message} message paid for on this device */
   add(message) {
     this.#read();
-    if (!this.isMine(message)) this.#mine.push({ id: message.id, posted_at: message.posted_at });
+    const { id, posted_at, text } = message;
+    if (!this.isMine(message)) this.#mine.push({ id, posted_at, text: excerpt(text), gone: null });
+    this.#write();
+  }
+
+  /** @returns {Own[]} newest first */
+  newest() {
+    return this.#mine.slice(-MOST_LISTED).reverse();
+  }
+
+  /**
+   * @param {number} id of a message of which there is news
+   * @param {Partial<Own>} news
+   */
+  moved(id, news) {
+    this.#read();
+    const own = this.#mine.find((one) => one.id === id);
+    if (!own || !differ({ ...own, ...news }, own)) return;
+    Object.assign(own, news);
+    this.#write();
+  }
+
+  /** Asks the server what became of the newest, because nobody tells a page that is not open. */
+  async review() {
+    await Promise.all(this.newest().map((own) => this.#ask(own)));
+  }
+
+  /** @param {Own} own */
+  async #ask({ id, posted_at }) {
+    try {
+      const message = await this.#parts.api.message(id);
+      if (message.posted_at === posted_at) this.moved(id, { text: excerpt(message.text), gone: null });
+    } catch (error) {
+      if (error instanceof ProblemError && error.status === 410) this.moved(id, { gone: error.reason ?? "moderated" });
+    }
+  }
+
+  #write() {
     this.#parts.device.write("mine", this.#mine.slice(-MOST_MINE));
     this.reread();
   }

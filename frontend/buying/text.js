@@ -113,11 +113,11 @@ function graphemes(text) {
  * @param {number} max code points
  */
 export function textProblem(text, max) {
-  if (isLongerThan(text, MAX_RAW_TEXT_LENGTH)) return tooLong(countCodePoints(text) - max);
+  if (isLongerThan(text, MAX_RAW_TEXT_LENGTH)) return tooLong("message", countCodePoints(text) - max);
   if (clean(text) === "") return "Write a message first.";
   const lines = clean(text).split(LINE_BREAK).length;
   if (lines > MAX_LINES) return `That is ${lines} lines; at most ${MAX_LINES} are allowed.`;
-  return sharedProblem(text, max);
+  return sharedProblem("message", text, max);
 }
 
 /**
@@ -127,34 +127,38 @@ export function textProblem(text, max) {
  * @param {number} max
  */
 export function authorProblem(author, max) {
-  if (isLongerThan(author, MAX_RAW_AUTHOR_LENGTH)) return "This name is much too long.";
+  if (isLongerThan(author, MAX_RAW_AUTHOR_LENGTH)) return "The name is much too long.";
   if (clean(author) === "") return null;
   if (LINE_BREAK.test(clean(author))) return "A name must be on one line.";
-  return sharedProblem(author, max) ?? (hasHidden(clean(author)) ? "There is an invisible character in the name." : null);
-}
-
-/** @param {number} over code points */
-function tooLong(over) {
-  return `Too long by ${over} ${over === 1 ? "character" : "characters"}.`;
+  return sharedProblem("name", author, max) ?? (hasHidden(clean(author)) ? "There is an invisible character in the name." : null);
 }
 
 /**
+ * @param {"message" | "name"} what
+ * @param {number} over code points
+ */
+function tooLong(what, over) {
+  return `The ${what} is too long by ${over} ${over === 1 ? "character" : "characters"}.`;
+}
+
+/**
+ * @param {"message" | "name"} what
  * @param {string} raw
  * @param {number} max
  */
-function sharedProblem(raw, max) {
+function sharedProblem(what, raw, max) {
   const text = clean(raw);
   const over = countCodePoints(raw) - max;
-  if (over > 0) return tooLong(over);
+  if (over > 0) return tooLong(what, over);
   if (raw.includes("\t")) return "Tabs can’t be posted; use spaces.";
-  if (CONTROL.test(raw.replaceAll("\r\n", "\n"))) return "There is an invisible control character in it.";
-  if (NOT_TEXT.test(raw)) return "There is a broken character in it.";
+  if (CONTROL.test(raw.replaceAll("\r\n", "\n"))) return `There is an invisible control character in the ${what}.`;
+  if (NOT_TEXT.test(raw)) return `There is a broken character in the ${what}.`;
   if (DIRECTION_CONTROL.test(raw)) return "Characters that override the text direction can’t be posted.";
   if (ANNOTATION.test(raw)) return "Annotation characters can’t be posted.";
-  if (!VISIBLE.test(text)) return "It has no visible characters yet.";
+  if (!VISIBLE.test(text)) return `The ${what} has no visible characters yet.`;
   if (hasTooManyMarks(text)) return "Too many accents are stacked on one letter.";
   const untagged = text.replace(TAG_SEQUENCE, TAG_BASE);
-  if (TAG.test(untagged)) return "There is an invisible tag character in it.";
+  if (TAG.test(untagged)) return `There is an invisible tag character in the ${what}.`;
   if (longestRun(untagged, VARIATION_SELECTOR) > 1) return "There are several variation selectors in a row.";
   if (longestRun(untagged, DEFAULT_IGNORABLE) > MAX_IGNORABLE) return "There are too many invisible characters in a row.";
   return null;
@@ -222,10 +226,16 @@ function hasHidden(author) {
  */
 export function draftFrom(stored) {
   if (typeof stored?.text !== "string" || typeof stored.author !== "string") {
-    return { text: "", author: "", intent: null };
+    return { text: "", author: "", amount: null, intent: null };
   }
   const { text, author, intent } = stored;
-  return { text, author, intent: typeof intent?.key === "string" ? intent : null };
+  const kept = typeof intent?.key === "string" ? { ...intent, amount: amountFrom(intent) } : null;
+  return { text, author, amount: amountFrom(stored), intent: kept };
+}
+
+/** @param {{ amount?: unknown }} stored */
+function amountFrom({ amount }) {
+  return typeof amount === "number" ? amount : null;
 }
 
 /**
@@ -239,21 +249,22 @@ export function content(draft) {
 }
 
 /**
- * The draft with an intent to pay for exactly its content: the one it has, or a new one.
+ * The draft with an intent to pay this amount for exactly its content: the one it has, or a new one.
  *
  * @param {Draft} draft
  * @param {() => string} newKey
  * @returns {Draft & { intent: Intent }}
  */
 export function intend(draft, newKey) {
-  const wanted = content(draft);
-  const intent = draft.intent && same(draft.intent, wanted) ? draft.intent : { key: newKey(), ...wanted };
-  return { ...draft, intent };
+  const wanted = { ...content(draft), amount: draft.amount };
+  const { intent } = draft;
+  const isKnown = intent && same(intent, wanted) && intent.amount === wanted.amount;
+  return { ...draft, intent: isKnown ? intent : { key: newKey(), ...wanted } };
 }
 
 /**
- * The draft after an intent ended without a post: paying for the same content again needs a new intent. An intent that is
- * known to belong to another payment for the same content stays.
+ * The draft after an intent ended without a post: paying for the same content again needs a new intent. An intent for
+ * another amount, or known to belong to another payment for the same content, stays.
  *
  * @param {Draft} draft
  * @param {Payment} ended
@@ -261,21 +272,31 @@ export function intend(draft, newKey) {
  */
 export function abandonIntent(draft, ended) {
   const { intent } = draft;
-  if (!intent || !same(intent, ended)) return draft;
+  if (!intent || !same(intent, ended) || (intent.amount ?? ended.amount) !== ended.amount) return draft;
   return intent.payment === undefined || intent.payment === ended.id ? { ...draft, intent: null } : draft;
 }
 
 /**
- * The draft after a payment's message was posted: the text is cleared if it is still that message, the name is kept for
- * the next one, and the intent is dropped.
+ * The draft after a payment's message was posted: its text is taken out, and the intent is dropped.
  *
  * @param {Draft} draft
  * @param {Payment} payment
  * @returns {Draft}
  */
 export function clearPosted(draft, payment) {
-  const text = clean(draft.text) === payment.text ? "" : draft.text;
-  return { ...abandonIntent(draft, payment), text };
+  return takeOut(abandonIntent(draft, payment), payment);
+}
+
+/**
+ * The draft without the text that is being posted, if it still holds that text. The name is kept for the next one; the
+ * amount is not, so that nobody pays more for the next one unasked.
+ *
+ * @param {Draft} draft
+ * @param {Pick<Content, "text">} posted
+ * @returns {Draft}
+ */
+export function takeOut(draft, posted) {
+  return clean(draft.text) === posted.text ? { ...draft, text: "", amount: null } : draft;
 }
 
 /**
@@ -288,7 +309,7 @@ export function clearPosted(draft, payment) {
  */
 export function refill(draft, payment) {
   if (clean(draft.text) !== "") return draft;
-  return { ...draft, text: payment.text, author: payment.author ?? draft.author };
+  return { ...draft, text: payment.text, author: payment.author ?? draft.author, amount: payment.amount };
 }
 
 /**

@@ -74,6 +74,11 @@ export class Reader {
     }
   }
 
+  /** @param {Content | null} pending a message that is about to be posted */
+  showPending(pending) {
+    this.#view.showPending(pending);
+  }
+
   /** Goes to the newest message. */
   goToEnd() {
     this.#view.scrollToEnd();

@@ -5,6 +5,7 @@ import { copyOf, onClick, part, setText } from "../ui/elements.js";
 import { exactTime, formatPrice, relativeTime } from "../ui/format.js";
 
 const END_PX = 96; // this close to the end, the list follows new messages
+const STAY_MS = 10_000; // how long the page stays with a message that was just paid for, however many follow
 const QUIET_MS = 1_000; // how long assistive technology does not read out a list that is being filled
 
 /** The list of messages. All user-written text goes through `textContent`. */
@@ -19,6 +20,11 @@ export class BoardView {
   #range = 0; // how far the page could be scrolled when last measured
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #quiet;
+  #placed = 0; // where the page was last scrolled to by this view
+  /** @type {HTMLElement | null} */
+  #kept = null; // the message just paid for, which does not scroll out of view for a while
+  /** @type {{ item: HTMLElement, content: Content, isPosted: boolean } | null} */
+  #pending = null; // a message that is about to be posted
   #parts;
 
   /** @param {ViewParts} parts */
@@ -70,8 +76,39 @@ export class BoardView {
     item?.classList.add(mark);
     item?.scrollIntoView({ block: "center", behavior: "instant" });
     this.#range = scrollRange();
+    this.#placed = scrollY;
+    this.#kept = null;
     this.#measureEnd();
+    if (item && mark === "highlight") this.#keep(item);
     if (focus) item?.focus({ preventScroll: true });
+  }
+
+  /** @param {HTMLElement} item to stay with for a while, unless the reader scrolls */
+  #keep(item) {
+    this.#kept = item;
+    setTimeout(() => {
+      if (this.#kept !== item) return;
+      this.#kept = null;
+      this.#followEnd();
+    }, STAY_MS);
+  }
+
+  /**
+   * Shows a message that is about to be posted, at the end of the list, until it is drawn there itself.
+   *
+   * @param {Content | null} content null removes it
+   */
+  showPending(content) {
+    this.#pending?.item.remove();
+    this.#pending = null;
+    if (!content) return;
+    const item = copyOf("#pending-template");
+    drawAuthor(item, content);
+    setText(part(".words", HTMLElement, item), content.text);
+    this.#hush();
+    this.#list.append(item);
+    this.#pending = { item, content, isPosted: false };
+    this.scrollToEnd();
   }
 
   /** Updates the relative times and the marks on own messages. */
@@ -97,6 +134,7 @@ export class BoardView {
       if (item === next) next = next.nextElementSibling;
       else this.#list.insertBefore(item, next);
     }
+    if (this.#pending?.isPosted) this.showPending(null);
   }
 
   /** @param {Row} row */
@@ -113,9 +151,7 @@ export class BoardView {
     this.#drawn.set(item, message);
     item.id = `m${message.id}`;
     item.dataset["id"] = String(message.id);
-    const author = part(".author", HTMLElement, item);
-    author.classList.toggle("anonymous", message.author === null);
-    setText(author, message.author ?? "Anonymous");
+    drawAuthor(item, message);
     setText(part(".words", HTMLElement, item), message.text);
     setText(part(".amount", HTMLElement, item), formatPrice(message.amount, message.currency));
     const link = part(".when", HTMLAnchorElement, item);
@@ -124,6 +160,8 @@ export class BoardView {
     part("time", HTMLTimeElement, item).dateTime = message.posted_at;
     onClick(".copy", () => this.#parts.onCopy(message.id), item);
     this.#freshen(item, message);
+    const { text, author } = this.#pending?.content ?? {};
+    if (this.#pending && text === message.text && author === message.author) this.#pending.isPosted = true;
     return item;
   }
 
@@ -147,13 +185,23 @@ export class BoardView {
 
   /** Stays at the end, if the reader was there, after something was added or resized (keyboard, growing text box). */
   #followEnd() {
-    if (this.#atEnd) scrollTo({ top: scrollRange(), behavior: "instant" });
+    if (this.#atEnd) scrollTo({ top: Math.min(scrollRange(), this.#keptTop()), behavior: "instant" });
     this.#range = scrollRange();
+    this.#placed = scrollY;
+  }
+
+  /** How far the page can be scrolled before the message just paid for leaves the screen. */
+  #keptTop() {
+    if (!this.#kept?.isConnected) return Infinity;
+    const top = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
+    return this.#kept.getBoundingClientRect().top + scrollY - top;
   }
 
   /** Updates `atEnd`. A scroll together with a new size comes from the browser, so it does not leave the end. */
   #measureEnd() {
     const resized = this.#range !== scrollRange();
+    if (!resized && Math.abs(scrollY - this.#placed) > 1) this.#kept = null; // the reader scrolled
+    if (this.#kept?.isConnected && this.#atEnd) return true;
     if (!resized || !this.#atEnd) this.#atEnd = scrollRange() - scrollY <= END_PX;
     if (resized) this.#followEnd();
     return this.#atEnd;
@@ -170,6 +218,16 @@ export class BoardView {
     }
     return items[low] ?? null;
   }
+}
+
+/**
+ * @param {HTMLElement} item
+ * @param {Pick<Message, "author">} message
+ */
+function drawAuthor(item, message) {
+  const author = part(".author", HTMLElement, item);
+  author.classList.toggle("anonymous", message.author === null);
+  setText(author, message.author ?? "Anonymous");
 }
 
 /** How far the page can be scrolled, in CSS pixels. */

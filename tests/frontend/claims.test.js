@@ -18,6 +18,7 @@ class Device {
   open() {
     let changes = 0;
     const claims = new Claims({
+      api: { message: () => Promise.reject(new Error("nobody asks")) },
       device: new Memory(() => storageOn(this.#store)),
       onChange: () => (changes += 1),
     });
