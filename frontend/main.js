@@ -1,9 +1,7 @@
 /** The page: creates its parts and passes events between them. */
 
-import { Buyer } from "./buying/buyer.js";
-import { PaymentCard } from "./buying/card.js";
-import { Claims } from "./buying/claims.js";
-import { Composer } from "./buying/composer.js";
+import { Buyer, Claims } from "./buying/buyer.js";
+import { Composer, PaymentCard, PurchaseList } from "./buying/composer.js";
 import { Api } from "./feed/api.js";
 import { backoff, Feed } from "./feed/feed.js";
 import { Reader } from "./reading/reader.js";
@@ -26,11 +24,19 @@ const page = new PageFrame({
 const announce = (words) => page.announce(words);
 const notice = new Notice(announce);
 const feed = new Feed({ location, onFrame: hear, onIndicator: showConnection, isOnline: () => navigator.onLine });
-const claims = new Claims({ device, onChange: () => reader.refresh() });
+const claims = new Claims({ api, device, onChange: showOwn });
 const reader = new Reader({ api, page, notice, isMine: (message) => claims.isMine(message), onShare: share, onOpen: open });
 const composer = new Composer({
   onInput: (typed) => buyer.tell({ type: "typed", ...typed }),
   onSubmit: () => buyer.submit(),
+  readPins: () => api.pinned(),
+});
+const list = new PurchaseList({
+  onOpen: () => {
+    buyer.list(); // what is written meanwhile changes it
+    void claims.review();
+  },
+  onRewrite: (id) => buyer.tell({ type: "acted", action: "rewrite", id }),
 });
 const card = new PaymentCard({ onAction: (action) => buyer.tell({ type: "acted", action }), announce });
 const buyer = new Buyer({
@@ -40,7 +46,10 @@ const buyer = new Buyer({
   claims,
   composer,
   card,
+  list,
   notice,
+  showPending: (pending) => reader.showPending(pending),
+  onConfigure: () => void configure(),
   goTo: (id, focus) => reader.goTo({ id, mark: "highlight", focus }),
   onCopy: share,
   onLeave: (url) => location.assign(url),
@@ -117,6 +126,13 @@ function configureFor(info) {
   page.configure(info, tab.read("banner") === "closed");
   composer.configure(info);
   reader.configure(info);
+  buyer.tell({ type: "configured", amounts: info.price.tiers.map(({ amount }) => amount) });
+}
+
+/** The messages of one's own changed. */
+function showOwn() {
+  reader.refresh();
+  buyer.list();
 }
 
 /**

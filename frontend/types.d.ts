@@ -45,6 +45,10 @@ interface BoardInfo {
   test_mode: boolean;
   /** whether addresses in texts are shown as links; a server of an earlier version does not say */
   links?: boolean;
+  /** the operator's pages, and an address of a page or an e-mail address; absent on earlier servers */
+  terms_url?: string | null;
+  privacy_url?: string | null;
+  contact?: string | null;
 }
 
 /** What the server writes into the document, as JSON in `<script id="opening">`. */
@@ -89,6 +93,8 @@ interface Problem {
   detail: string;
   code: string;
   request_id: string;
+  /** with 410: why the message is off the board */
+  reason?: string;
   errors?: FieldError[];
 }
 
@@ -219,7 +225,7 @@ interface OverlayQueue {
   freeAt: number;
 }
 
-// --- buying (draft.js, payment.js, purchase.js) -----------------------------------------------------
+// --- buying (text.js, payment.js, purchase.js) -----------------------------------------------------
 
 /** A message's content: as typed in a draft, elsewhere as the server stores it. */
 interface Content {
@@ -228,11 +234,13 @@ interface Content {
 }
 
 /**
- * The intent to post one text. However often it is clicked, retried or reloaded, its key (the Idempotency-Key) makes the
- * server return the same payment.
+ * The intent to pay an amount for one text. However often it is clicked, retried or reloaded, its key (the
+ * Idempotency-Key) makes the server return the same payment.
  */
 interface Intent extends Content {
   key: string;
+  /** null for the board's lowest */
+  amount: number | null;
   /** the payment's id, once the server has sent it */
   payment?: string;
 }
@@ -240,6 +248,8 @@ interface Intent extends Content {
 interface Draft {
   text: string;
   author: string;
+  /** the one chosen; null for the board's lowest */
+  amount: number | null;
   /** the last one sent; kept while the text differs, so that typing the same text again continues the same payment */
   intent: Intent | null;
 }
@@ -266,12 +276,16 @@ interface Followed extends Stored {
   role: "own" | "kept" | "other";
   /** null until the server has sent it */
   payment: Payment | null;
+  /** what it is for, as soon as that is known */
+  content: Content | null;
   /** the server does not know the id */
   missing: boolean;
   /** posted, but taken off the board since */
   removed: boolean;
   /** whether its message is being read, or has been read and marked as one's own */
   arrival: "none" | "going" | "done";
+  /** its text was taken out of the form, because it may be on its way */
+  takenOut: boolean;
   /** its text was put back into the form; once only, so that a buyer can then clear it */
   refilled: boolean;
   /** how often the server was asked for it */
@@ -281,6 +295,8 @@ interface Followed extends Stored {
 /** Everything about buying in one tab. */
 interface Purchase {
   draft: Draft;
+  /** those that the board offers, ascending; null until the server has sent them */
+  amounts: readonly number[] | null;
   /**
    * The intent being started, until the browser has left for checkout; `again` if it replaces one that had ended, `leaving`
    * once the server has sent the payment.
@@ -309,10 +325,15 @@ type StartEvent =
   /** the server's answer to an intent; `key` is a new one, in case this payment has ended without a post */
   { type: "started"; payment: Payment; key: string } | { type: "refused"; refusal: Refusal };
 
+/** What is in the form. */
+type Typed = Pick<Draft, "text" | "author" | "amount">;
+
 type PurchaseEvent =
   /** the page was opened, with what is stored in the tab and on the device; `back` if the buyer came from checkout */
   | { type: "opened"; draft: Draft; own: Stored | null; kept: Stored[]; back: Pick<Stored, "id" | "stage"> | null }
-  | { type: "typed"; text: string; author: string }
+  /** the server sent the amounts that can be chosen */
+  | { type: "configured"; amounts: number[] }
+  | ({ type: "typed" } & Typed)
   /** the pay button was pressed; `key` for a new intent */
   | { type: "submitted"; key: string }
   | StartEvent
@@ -334,8 +355,8 @@ type PurchaseEvent =
   | { type: "found"; id: string; found: Found }
   /** a message was taken off the board, though its payment stands, or is on it again */
   | { type: "moderated" | "restored"; messageId: number }
-  /** a button of the card was pressed */
-  | { type: "acted"; action: Action }
+  /** a button was pressed: of the card, or of the payment with this id in the list of them */
+  | { type: "acted"; action: Action; id?: string }
   /** another tab changed what the device remembers */
   | { type: "shared"; kept: Stored[] };
 
@@ -353,6 +374,10 @@ type PurchaseEffect =
   /** disable the pay button for a reason, or remove that reason */
   | { type: "hold"; reason: Hold; on: boolean }
   | { type: "card"; card: Card | null }
+  /** show a message at the end of the board that is about to be posted; null removes it */
+  | { type: "pending"; pending: Content | null }
+  /** ask the server for the amounts again; the event `configured` follows */
+  | { type: "configure" }
   /** null hides it */
   | { type: "notice"; notice: NoticeWords | null }
   /** show the server's errors beside the fields, or else as a notice */
@@ -377,12 +402,12 @@ interface Moment {
   chance: number;
 }
 
-type Action = "show" | "copy" | "retry" | "dismiss";
+type Action = "show" | "copy" | "rewrite" | "dismiss";
 
 /** The content of the payment card. */
 interface Card {
   status: PaymentStatus | "unknown";
-  tone: "waiting" | "good" | "bad";
+  tone: "waiting" | "good" | "bad" | "calm";
   title: string;
   text: string;
   actions: Action[];
@@ -392,6 +417,22 @@ interface Card {
 interface Own {
   id: number;
   posted_at: string;
+  /** its beginning; absent if an earlier version of the page stored it */
+  text?: string;
+  /** why it is off the board, as far as this page has heard; null if it is on it */
+  gone?: string | null;
+}
+
+/** A line of the list of what was paid for on this device. */
+interface Purchased {
+  /** the beginning of the message; null if it is not known */
+  text: string | null;
+  /** a payment's status, or why the message is off the board */
+  state: string;
+  /** of a message that is on the board */
+  messageId: number | null;
+  /** of a payment whose text can be put back into the form */
+  rewritable: string | null;
 }
 
 // --- what is drawn ----------------------------------------------------------------------------------
@@ -446,6 +487,7 @@ interface TrackerParts {
 }
 
 interface ClaimsParts {
+  api: Pick<import("./feed/api.js").Api, "message">;
   device: import("./ui/page.js").Memory;
   /** the set of own messages changed */
   onChange: () => void;
@@ -456,12 +498,17 @@ interface BuyerParts {
   feed: Pick<import("./feed/feed.js").Feed, "watch" | "unwatch">;
   /** stores the tab's draft and payment */
   tab: import("./ui/page.js").Memory;
-  claims: import("./buying/claims.js").Claims;
+  claims: import("./buying/buyer.js").Claims;
   composer: Pick<import("./buying/composer.js").Composer, "fill" | "hold" | "showErrors" | "focus" | "focused">;
-  card: Pick<import("./buying/card.js").PaymentCard, "render">;
+  card: Pick<import("./buying/composer.js").PaymentCard, "render">;
+  list: Pick<import("./buying/composer.js").PurchaseList, "render">;
   notice: Pick<import("./ui/page.js").Notice, "show" | "hide">;
   /** scrolls to the message and highlights it */
   goTo: (id: number, focus: boolean) => Promise<Found>;
+  /** shows a message at the end of the board that is about to be posted; null removes it */
+  showPending: (pending: Content | null) => void;
+  /** asks the server for the board's settings again */
+  onConfigure: () => void;
   /** copies the link of the message */
   onCopy: (id: number) => void;
   /** sends the browser to checkout */
@@ -497,9 +544,17 @@ interface Look {
 }
 
 interface ComposerParts {
-  onInput: (typed: { text: string; author: string }) => void;
+  onInput: (typed: Typed) => void;
+  /** what is pinned now, for a buyer who chose an amount that pins */
+  readPins: () => Promise<PinnedPage>;
   /** called only if the page finds no errors in the form */
   onSubmit: () => void;
+}
+
+interface ListParts {
+  onOpen: () => void;
+  /** put the text of a payment back into the form */
+  onRewrite: (paymentId: string) => void;
 }
 
 interface CardParts {

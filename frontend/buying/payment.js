@@ -1,12 +1,12 @@
-/** A payment as the page follows it, and the text of its card. Pure; card.js draws it. */
+/** Payments as the page follows them: what each one means for the buyer, and which of them holds the button. Pure. */
 
 import { backoff } from "../feed/feed.js";
-import { clip } from "./text.js";
+import { clean, clip, content, same } from "./text.js";
 
 const LONG_WAIT_MS = 20_000;
 const POLL_PENDING = { baseMs: 2_000, capMs: 30_000 };
 const POLL_PROCESSING = { baseMs: 30_000, capMs: 300_000 }; // banks take days
-const QUOTE = "{message}";
+const QUOTE = "{message}"; // in a card's words
 const QUOTE_LENGTH = 60;
 
 /**
@@ -23,9 +23,11 @@ export function follow(id, stage, since) {
     dismissed: null,
     role: "own",
     payment: null,
+    content: null,
     missing: false,
     removed: false,
     arrival: "none",
+    takenOut: false,
     refilled: false,
     asked: 0,
   };
@@ -57,7 +59,7 @@ export function told(followed, payment) {
   const overtaken =
     (payment.status === "pending" && before !== "pending") ||
     (payment.status === "processing" && before !== "pending" && before !== "processing");
-  return overtaken ? followed : { ...followed, payment, missing: false };
+  return overtaken ? followed : { ...followed, payment, content: payment, missing: false };
 }
 
 /**
@@ -111,44 +113,51 @@ export function pollDelay(followed, attempt, random = Math.random) {
  */
 export function cardFor(followed, now) {
   if (!followed || isForgettable(followed)) return null;
-  const { payment, missing, removed, stage, since } = followed;
+  const { payment, content, missing, removed, stage, since } = followed;
   const status = payment?.status ?? "pending";
-  if (missing) return UNKNOWN;
   if (status === "pending" && stage !== "returned") return null;
-  if (status === "pending" && now - since >= LONG_WAIT_MS) return STILL_PENDING;
-  if (status === "fulfilled" && removed) return REMOVED;
-  const [tone, title, text, ...actions] = CARDS[status];
-  return { status, tone, title, text: text.replace(QUOTE, () => quote(payment?.text ?? "")), actions };
+  const isLate = status === "pending" && now - since >= LONG_WAIT_MS;
+  const words = missing ? UNKNOWN : isLate ? STILL_PENDING : status === "fulfilled" && removed ? REMOVED : CARDS[status];
+  const [tone, title, text, ...actions] = words;
+  const subject = content ? quote(content.text) : "Your message";
+  return { status: missing ? "unknown" : status, tone, title, text: text.replace(QUOTE, () => subject), actions };
 }
 
 /**
- * The beginning of a message, in quotation marks and with its own direction.
+ * The beginning of a message on one line.
  *
  * @param {string} text
  */
-function quote(text) {
+export function excerpt(text) {
   const line = text.replaceAll(/\s+/gu, " ");
   const start = clip(line, QUOTE_LENGTH);
-  return `“\u2068${start === line ? line : `${start}…`}\u2069”`;
+  return start === line ? line : `${start}…`;
 }
 
-/** @type {Record<PaymentStatus, [Card["tone"], string, string, ...Action[]]>} */
+/** @param {string} text whose beginning is put in quotation marks, with its own direction */
+function quote(text) {
+  return `“\u2068${excerpt(text)}\u2069”`;
+}
+
+/** @typedef {[Card["tone"], string, string, ...Action[]]} Words tone, title and text of a card, and its buttons */
+
+/** @type {Record<PaymentStatus, Words>} */
 const CARDS = {
   pending: [
     "waiting",
     "Thank you!",
-    "Your payment is being confirmed, and your message will appear here automatically. No need to pay again.",
+    `Your payment is being confirmed. ${QUOTE} will then be on the board by itself. No need to pay again.`,
   ],
   processing: [
     "waiting",
     "Waiting for your bank",
-    `This payment method can take several working days. ${QUOTE} will be posted automatically once the payment arrives. No need to pay again.`,
+    `${QUOTE} will be posted by itself once the payment arrives, which can take several working days. No need to pay again.`,
     "dismiss",
   ],
   fulfilled: [
     "good",
     "Your message is on the board",
-    "Thank you! It is marked as yours on this device.",
+    `Thank you! ${QUOTE} is marked as yours on this device.`,
     "show",
     "copy",
     "dismiss",
@@ -156,54 +165,226 @@ const CARDS = {
   failed: [
     "bad",
     "Your bank refused the payment",
-    "Nothing was charged and nothing was posted. Your text is kept, so you can try again.",
-    "retry",
+    `Nothing was charged, and ${QUOTE} was not posted. You can change it and pay again.`,
+    "rewrite",
     "dismiss",
   ],
   expired: [
-    "bad",
+    "calm",
     "The checkout has expired",
-    "No payment arrived in time, so nothing was posted. Your text is kept, so you can try again. If the payment still arrives, the message will be posted automatically.",
-    "retry",
+    `${QUOTE} was not posted, because no payment arrived in time. You can pay again; if the money still arrives, it will be posted by itself.`,
+    "rewrite",
     "dismiss",
   ],
   refunded: [
-    "bad",
+    "calm",
     "Your payment was refunded",
-    "The money is going back to the card or account you paid with, and the message is not on the board.",
+    `${QUOTE} is not on the board, and the money is going back to the card or account you paid with.`,
     "dismiss",
   ],
   disputed: [
-    "bad",
+    "calm",
     "Your payment is disputed",
-    "The payment was disputed with the bank, so the message is off the board.",
+    `The payment was disputed with the bank, so ${QUOTE} is off the board until that is decided.`,
     "dismiss",
   ],
 };
 
-/** @type {Card} */
-const STILL_PENDING = {
-  status: "pending",
-  tone: "waiting",
-  title: "Still being confirmed",
-  text: "This is taking longer than usual. Your message will be posted once the payment is confirmed, even if you close this page. No need to pay again.",
-  actions: [],
-};
+/** @type {Words} */
+const STILL_PENDING = [
+  "waiting",
+  "Still being confirmed",
+  `This is taking longer than usual. ${QUOTE} will be posted once the payment is confirmed, even if you close this page. No need to pay again.`,
+];
 
-/** @type {Card} */
-const UNKNOWN = {
-  status: "unknown",
-  tone: "bad",
-  title: "We can’t find that payment",
-  text: "The link may be incomplete, or it may belong to another board. If you paid here, your message will still be posted.",
-  actions: ["dismiss"],
-};
+/** @type {Words} */
+const UNKNOWN = [
+  "bad",
+  "We can’t find that payment",
+  "The link may be incomplete, or it may belong to another board. If you paid here, your message will still be posted.",
+  "dismiss",
+];
 
-/** @type {Card} */
-const REMOVED = {
-  status: "fulfilled",
-  tone: "bad",
-  title: "Your message is off the board",
-  text: "It was posted, but has since been taken down.",
-  actions: ["dismiss"],
-};
+/** @type {Words} */
+const REMOVED = [
+  "calm",
+  "Your message was taken off the board",
+  `${QUOTE} was posted, but has since been taken down by the people who run this board.`,
+  "dismiss",
+];
+
+/**
+ * The payment that this tab sent the buyer to, or was returned to.
+ *
+ * @param {Purchase} state
+ */
+export function own(state) {
+  return state.followed.find(({ role }) => role === "own");
+}
+
+/** @param {Followed} followed */
+export function isAwaited(followed) {
+  return mayBePaid(followed) || (followed.payment?.status === "fulfilled" && followed.arrival === "none");
+}
+
+/**
+ * @param {Purchase} state
+ * @param {string} id
+ */
+export function find(state, id) {
+  return state.followed.find((followed) => followed.id === id);
+}
+
+/**
+ * @param {Purchase} state
+ * @param {string} id
+ * @param {Partial<Followed>} change
+ * @returns {Purchase}
+ */
+export function update(state, id, change) {
+  return { ...state, followed: state.followed.map((one) => (one.id === id ? { ...one, ...change } : one)) };
+}
+
+/**
+ * @param {Purchase} state
+ * @param {string} id
+ * @returns {Purchase}
+ */
+export function drop(state, id) {
+  return { ...state, followed: state.followed.filter((followed) => followed.id !== id) };
+}
+
+/** @param {Stored} stored */
+export function followStored({ id, stage, since, dismissed }) {
+  return { ...follow(id, stage, since), dismissed };
+}
+
+/**
+ * Makes a payment this tab's own; the one that was stays followed.
+ *
+ * @param {Purchase} state
+ * @param {Followed} followed
+ * @returns {Purchase}
+ */
+export function makeOwn(state, followed) {
+  const known = find(state, followed.id);
+  const { payment, content } = followed.payment || !known ? followed : known;
+  /** @type {(other: Followed) => Followed} */
+  const keep = (other) => (other.role === "own" ? { ...other, role: "kept" } : other);
+  const others = state.followed.filter(({ id }) => id !== followed.id).map(keep);
+  return { ...state, followed: [...others, { ...followed, role: "own", payment, content: content ?? followed.content }] };
+}
+
+/**
+ * What is stored about a payment; null once its message is marked, or if the server does not know it.
+ *
+ * @param {Followed | undefined} followed
+ * @returns {Stored | null}
+ */
+export function stored(followed) {
+  if (!followed || followed.missing || followed.arrival === "done") return null;
+  const { id, stage, since, dismissed } = followed;
+  return { id, stage, since, dismissed };
+}
+
+/**
+ * What the device must remember or may forget. Another tab's payments are stored by that tab.
+ *
+ * @param {Purchase} before
+ * @param {Purchase} after
+ * @returns {PurchaseEffect[]}
+ */
+export function memories(before, after) {
+  /** @type {PurchaseEffect[]} */
+  const effects = [];
+  for (const { id } of before.followed) {
+    if (stored(find(before, id)) && !stored(find(after, id))) effects.push({ type: "forget", id });
+  }
+  for (const one of after.followed) {
+    const record = stored(one);
+    if (record && one.role !== "other" && differ(stored(find(before, one.id)), record)) {
+      effects.push({ type: "remember", stored: record });
+    }
+  }
+  return effects;
+}
+
+/**
+ * @param {unknown} a
+ * @param {unknown} b both made of JSON
+ */
+export function differ(a, b) {
+  return JSON.stringify(a) !== JSON.stringify(b);
+}
+
+/**
+ * The card, and the payment that it is about: the tab's own, else the one that holds the button, else the newest kept.
+ *
+ * @param {Purchase} state
+ * @returns {{ followed: Followed, card: Card } | null}
+ */
+export function onCard(state) {
+  const held = holding(state);
+  const newestFirst = [...state.followed].reverse();
+  const candidates = newestFirst.filter(({ role }) => role === "own");
+  candidates.push(...newestFirst.filter((followed) => followed === held));
+  candidates.push(...newestFirst.filter(({ role }) => role === "kept"));
+  for (const followed of candidates) {
+    const card = isUnclear(followed) ? null : cardFor(followed, state.now);
+    if (!card || (followed !== held && followed.dismissed === card.status)) continue;
+    const isFree = clean(state.draft.text) === ""; // or another text would be lost
+    const actions = card.actions.filter((action) => action !== "rewrite" || isFree);
+    return { followed, card: { ...card, actions } };
+  }
+  return null;
+}
+
+/**
+ * The payment that may be in progress for the text in the form, so that nobody pays twice. That may be any text until the
+ * server has sent the payment that the buyer comes back from.
+ *
+ * @param {Purchase} state
+ */
+export function holding({ followed, draft }) {
+  return followed.find((one) => mayBePaid(one) && (one.content ? same(content(draft), one.content) : !isUnclear(one)));
+}
+
+/**
+ * The message that will be on the board in a moment, as far as the buyer knows; a bank debit takes days.
+ *
+ * @param {Purchase} state
+ * @returns {Content | null}
+ */
+export function publishing({ followed }) {
+  const coming = followed.findLast(({ role, stage, missing, dismissed, takenOut, payment, arrival }) => {
+    if (role === "other" || missing) return false;
+    if (payment?.status === "fulfilled") return role === "own" && takenOut && dismissed === null && arrival !== "done";
+    return stage === "returned" && (payment?.status ?? "pending") === "pending";
+  });
+  return coming?.content ? { text: coming.content.text, author: coming.content.author } : null;
+}
+
+/**
+ * Whether there is nothing to say about a payment before the server has sent it: only a buyer who comes back is waiting.
+ *
+ * @param {Followed} followed
+ */
+function isUnclear({ role, dismissed, payment, missing }) {
+  return !payment && !missing && (role !== "own" || dismissed !== null);
+}
+
+/**
+ * Why the button can't be pressed.
+ *
+ * @param {Purchase} state
+ * @returns {Hold[]}
+ */
+export function holds(state) {
+  /** @type {[Hold, boolean][]} */
+  const reasons = [
+    ["sending", state.sending !== null],
+    ["held", holding(state) !== undefined],
+    ["limited", state.limited],
+  ];
+  return reasons.flatMap(([reason, on]) => (on ? reason : []));
+}

@@ -1,30 +1,36 @@
 /** The purchase: everything about buying in one tab, as a pure reducer. buyer.js performs its effects. */
 
 import { isWebAddress } from "../ui/format.js";
-import { abandonIntent, clearPosted, content, draftFrom, intend, refill, same } from "./draft.js";
 import {
   differ,
   drop,
   find,
+  follow,
   followStored,
   holding,
   holds,
   isAwaited,
+  isForgettable,
+  isSpent,
   makeOwn,
+  mayBePaid,
   memories,
   onCard,
   own,
+  pollDelay,
+  publishing,
   stored,
+  told,
   update,
-} from "./followed.js";
-import { follow, isForgettable, isSpent, mayBePaid, pollDelay, told } from "./payment.js";
+} from "./payment.js";
+import { abandonIntent, clearPosted, content, draftFrom, intend, refill, same, takeOut } from "./text.js";
 
 /** @typedef {[Purchase, PurchaseEffect[]]} Step the state after an event, and what is to be done */
 /** @typedef {PurchaseEvent["type"]} Type */
 
 /** @returns {Purchase} before the page is opened */
 export function noPurchase() {
-  return { draft: draftFrom(null), sending: null, limited: false, followed: [], now: 0 };
+  return { draft: draftFrom(null), amounts: null, sending: null, limited: false, followed: [], now: 0 };
 }
 
 /**
@@ -49,12 +55,22 @@ const STEPS = {
     let next = { ...state, draft, followed: kept.map((one) => ({ ...followStored(one), role: "kept" })) };
     if (stored) next = makeOwn(next, followStored(stored));
     if (back) next = makeOwn(next, follow(back.id, back.stage, state.now));
+    const { intent } = draft;
+    const intended = intent?.payment === undefined ? undefined : find(next, intent.payment);
+    if (intent && intended) next = takeFrom(update(next, intended.id, { content: intent }), intended.id);
     const effects = polls(next, (followed) => followed.role === "own" || mayBePaid(followed));
     return [next, back?.stage === "cancelled" ? [{ type: "notice", notice: CANCELLED }, ...effects] : effects];
   },
 
-  typed(state, { text, author }) {
-    const next = { ...state, draft: { ...state.draft, text, author } };
+  configured(state, { amounts }) {
+    const { amount } = state.draft;
+    const next = settleAmount({ ...state, amounts });
+    const lost = amount !== next.draft.amount && amount !== amounts[0];
+    return [next, lost ? [{ type: "notice", notice: OTHER_AMOUNTS }] : []];
+  },
+
+  typed(state, { text, author, amount }) {
+    const next = { ...state, draft: { ...state.draft, text, author, amount } };
     const shown = onCard(next);
     // Whoever writes the next message has seen that the last one was posted.
     return [shown?.card.status === "fulfilled" && text !== "" ? close(next, shown.followed) : next, []];
@@ -79,7 +95,7 @@ const STEPS = {
     const intent = draft.intent?.key === sending.intent.key ? { ...draft.intent, payment: id } : draft.intent;
     const shown = onCard(state)?.followed;
     const read = shown?.payment && isSpent(shown.payment.status) ? close(state, shown) : state;
-    const next = makeOwn(read, { ...follow(id, "opened", state.now), payment });
+    const next = makeOwn(read, { ...follow(id, "opened", state.now), payment, content: payment });
     return [
       { ...next, draft: { ...draft, intent }, sending: { ...sending, leaving: true } },
       [{ type: "leave", url }],
@@ -118,8 +134,8 @@ const STEPS = {
   moderated: (state, { messageId }) => [setRemoved(state, messageId, true), []],
   restored: (state, { messageId }) => [setRemoved(state, messageId, false), []],
 
-  acted(state, { action }) {
-    const followed = onCard(state)?.followed;
+  acted(state, { action, id }) {
+    const followed = id === undefined ? onCard(state)?.followed : find(state, id);
     if (!followed) return [state, []];
     const { payment } = followed;
     switch (action) {
@@ -128,9 +144,9 @@ const STEPS = {
         return [state, payment && payment.message_id !== null ? [{ type: action, messageId: payment.message_id }] : []];
       case "dismiss":
         return [close(state, followed), []];
-      case "retry": {
-        const draft = payment ? refill(state.draft, payment) : state.draft;
-        return [close({ ...state, draft }, followed), [{ type: "focus" }]];
+      case "rewrite": {
+        const next = payment ? putBack(state, payment) : state;
+        return [close(next, followed), [{ type: "focus" }]];
       }
     }
   },
@@ -180,8 +196,12 @@ function refuse(state, refusal) {
   switch (refusal.kind) {
     case "conflict":
       return sendAgain(state, refusal.key);
-    case "invalid":
-      return [next, [{ type: "correct", errors: refusal.errors, detail: refusal.detail }]];
+    case "invalid": {
+      const { errors, detail } = refusal;
+      if (!errors.some(({ field }) => field === "amount")) return [next, [{ type: "correct", errors, detail }]];
+      const draft = { ...next.draft, amount: null };
+      return [{ ...next, draft }, [{ type: "notice", notice: OTHER_AMOUNTS }, { type: "configure" }]];
+    }
     case "limited": {
       const { waitMs } = refusal;
       const notice = /** @type {NoticeWords} */ ({ text: REFUSALS.limited, tone: "error", waitMs });
@@ -207,7 +227,8 @@ function hear(state, payment) {
   const before = find(state, payment.id);
   const after = before && told(before, payment);
   if (!after || after === before) return [state, []]; // not ours, or late
-  const next = giveBack(update(state, after.id, after), after, payment);
+  const taken = takeFrom(update(state, after.id, after), after.id);
+  const next = giveBack(taken, after, payment);
   const wasPending = (before.payment?.status ?? "pending") === "pending";
   const paidAfterAll = after.stage === "cancelled" && wasPending && payment.status !== "pending";
   /** @type {PurchaseEffect[]} */
@@ -218,6 +239,41 @@ function hear(state, payment) {
   const quiet = after.role !== "own" || after.dismissed !== null;
   effects.push({ type: quiet ? "read" : "highlight", id: after.id, messageId: payment.message_id });
   return [update({ ...next, draft }, after.id, { arrival: "going" }), effects];
+}
+
+/**
+ * Takes the text of a payment that may be in progress out of the form, where it would look unsent; once only, so that what
+ * is typed later stays.
+ *
+ * @param {Purchase} state
+ * @param {string} id
+ * @returns {Purchase}
+ */
+function takeFrom(state, id) {
+  const followed = find(state, id);
+  if (!followed?.content || followed.role === "other" || followed.takenOut || !mayBePaid(followed)) return state;
+  const isIt = same(content(state.draft), followed.content);
+  const draft = isIt ? takeOut(state.draft, followed.content) : state.draft;
+  return update({ ...state, draft }, id, { takenOut: true });
+}
+
+/**
+ * @param {Purchase} state
+ * @param {Payment} payment whose text is put back into the form, if that is empty
+ * @returns {Purchase}
+ */
+function putBack(state, payment) {
+  return settleAmount({ ...state, draft: refill(state.draft, payment) });
+}
+
+/**
+ * @param {Purchase} state
+ * @returns {Purchase} with the lowest amount chosen if the one in the draft is no other that is offered
+ */
+function settleAmount(state) {
+  const { amounts, draft } = state;
+  const offered = draft.amount === null || !amounts || amounts.slice(1).includes(draft.amount);
+  return offered ? state : { ...state, draft: { ...draft, amount: null } };
 }
 
 /**
@@ -236,7 +292,7 @@ function giveBack(state, followed, payment) {
   const cancelled = role === "own" && stage === "cancelled" && (spent || payment.status === "pending");
   const ended = spent && payment.message_id === null && !isForgettable(followed);
   if (refilled || followed.dismissed === payment.status || !(cancelled || ended)) return next;
-  return update({ ...next, draft: refill(next.draft, payment) }, id, { refilled: true });
+  return update(putBack(next, payment), id, { refilled: true });
 }
 
 /**
@@ -252,7 +308,7 @@ function close(state, followed) {
   const ended = payment?.status === "refunded" || payment?.status === "disputed";
   if (!payment || missing || ended || arrival === "done") return drop(state, id);
   const paying = mayBePaid(followed) && same(content(state.draft), payment);
-  const draft = paying ? { ...state.draft, text: "" } : state.draft;
+  const draft = paying ? takeOut(state.draft, payment) : state.draft;
   return update({ ...state, draft }, id, { dismissed: payment.status });
 }
 
@@ -296,7 +352,8 @@ function changes(before, after) {
   const effects = [];
   const { draft } = after;
   if (differ(draft, before.draft)) effects.push({ type: "save", draft });
-  if (draft.text !== before.draft.text || draft.author !== before.draft.author) effects.push({ type: "fill", draft });
+  const { text, author, amount } = before.draft;
+  if (draft.text !== text || draft.author !== author || draft.amount !== amount) effects.push({ type: "fill", draft });
   const record = stored(own(after));
   if (differ(stored(own(before)), record)) effects.push({ type: "keep", stored: record });
   for (const { id } of before.followed) if (!find(after, id)) effects.push({ type: "unwatch", id });
@@ -306,6 +363,8 @@ function changes(before, after) {
   for (const reason of holds(after)) if (!holds(before).includes(reason)) effects.push({ type: "hold", reason, on: true });
   const card = onCard(after)?.card ?? null;
   if (differ(onCard(before)?.card ?? null, card)) effects.push({ type: "card", card });
+  const pending = publishing(after);
+  if (differ(publishing(before), pending)) effects.push({ type: "pending", pending });
   return effects;
 }
 
@@ -318,11 +377,18 @@ function changes(before, after) {
 function isDone(event, effect) {
   if (event.type === "typed") return effect.type === "fill";
   if (event.type !== "opened") return false;
-  return effect.type === "save" || (effect.type === "remember" && event.kept.some((one) => !differ(one, effect.stored)));
+  if (effect.type === "save") return !differ(effect.draft, event.draft);
+  return effect.type === "remember" && event.kept.some((one) => !differ(one, effect.stored));
 }
 
 /** @type {NoticeWords} */
 const CANCELLED = { text: "Payment cancelled, nothing was charged. Your text is kept.", tone: "info" };
+
+/** @type {NoticeWords} */
+const OTHER_AMOUNTS = {
+  text: "The board’s amounts have changed, so the lowest one is chosen now. Nothing was charged.",
+  tone: "info",
+};
 
 const REFUSALS = {
   limited: "Too many payments were started from here. You can try again in",

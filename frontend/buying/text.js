@@ -1,6 +1,7 @@
 /**
- * The rules for what may be posted, the same as the server's, which has the final say. Both use one generated table of
- * characters. Only NFC is the browser's own; it leaves characters that it doesn't know unchanged.
+ * What is being written: the rules for what may be posted, the same as the server's, which has the final say; then the draft,
+ * and the intent to pay for it. Pure. Both sides read one generated table of characters. Only NFC is the browser's own; it
+ * leaves characters that it doesn't know unchanged.
  */
 
 import * as unicode from "./unicode.js";
@@ -112,11 +113,11 @@ function graphemes(text) {
  * @param {number} max code points
  */
 export function textProblem(text, max) {
-  if (isLongerThan(text, MAX_RAW_TEXT_LENGTH)) return tooLong(countCodePoints(text) - max);
+  if (isLongerThan(text, MAX_RAW_TEXT_LENGTH)) return tooLong("message", countCodePoints(text) - max);
   if (clean(text) === "") return "Write a message first.";
   const lines = clean(text).split(LINE_BREAK).length;
   if (lines > MAX_LINES) return `That is ${lines} lines; at most ${MAX_LINES} are allowed.`;
-  return sharedProblem(text, max);
+  return sharedProblem("message", text, max);
 }
 
 /**
@@ -126,34 +127,38 @@ export function textProblem(text, max) {
  * @param {number} max
  */
 export function authorProblem(author, max) {
-  if (isLongerThan(author, MAX_RAW_AUTHOR_LENGTH)) return "This name is much too long.";
+  if (isLongerThan(author, MAX_RAW_AUTHOR_LENGTH)) return "The name is much too long.";
   if (clean(author) === "") return null;
   if (LINE_BREAK.test(clean(author))) return "A name must be on one line.";
-  return sharedProblem(author, max) ?? (hasHidden(clean(author)) ? "There is an invisible character in the name." : null);
-}
-
-/** @param {number} over code points */
-function tooLong(over) {
-  return `Too long by ${over} ${over === 1 ? "character" : "characters"}.`;
+  return sharedProblem("name", author, max) ?? (hasHidden(clean(author)) ? "There is an invisible character in the name." : null);
 }
 
 /**
+ * @param {"message" | "name"} what
+ * @param {number} over code points
+ */
+function tooLong(what, over) {
+  return `The ${what} is too long by ${over} ${over === 1 ? "character" : "characters"}.`;
+}
+
+/**
+ * @param {"message" | "name"} what
  * @param {string} raw
  * @param {number} max
  */
-function sharedProblem(raw, max) {
+function sharedProblem(what, raw, max) {
   const text = clean(raw);
   const over = countCodePoints(raw) - max;
-  if (over > 0) return tooLong(over);
+  if (over > 0) return tooLong(what, over);
   if (raw.includes("\t")) return "Tabs can’t be posted; use spaces.";
-  if (CONTROL.test(raw.replaceAll("\r\n", "\n"))) return "There is an invisible control character in it.";
-  if (NOT_TEXT.test(raw)) return "There is a broken character in it.";
+  if (CONTROL.test(raw.replaceAll("\r\n", "\n"))) return `There is an invisible control character in the ${what}.`;
+  if (NOT_TEXT.test(raw)) return `There is a broken character in the ${what}.`;
   if (DIRECTION_CONTROL.test(raw)) return "Characters that override the text direction can’t be posted.";
   if (ANNOTATION.test(raw)) return "Annotation characters can’t be posted.";
-  if (!VISIBLE.test(text)) return "It has no visible characters yet.";
+  if (!VISIBLE.test(text)) return `The ${what} has no visible characters yet.`;
   if (hasTooManyMarks(text)) return "Too many accents are stacked on one letter.";
   const untagged = text.replace(TAG_SEQUENCE, TAG_BASE);
-  if (TAG.test(untagged)) return "There is an invisible tag character in it.";
+  if (TAG.test(untagged)) return `There is an invisible tag character in the ${what}.`;
   if (longestRun(untagged, VARIATION_SELECTOR) > 1) return "There are several variation selectors in a row.";
   if (longestRun(untagged, DEFAULT_IGNORABLE) > MAX_IGNORABLE) return "There are too many invisible characters in a row.";
   return null;
@@ -211,4 +216,106 @@ function hasHidden(author) {
     if (isJoiner && JOINED_LETTER.test(previous) && JOINED_LETTER.test(next)) return false;
     return !(character === ZWJ && JOINED_SYMBOL.test(previous) && JOINED_SYMBOL.test(next));
   });
+}
+
+/**
+ * The draft that this tab stored; an empty one if there is none, or something else is stored.
+ *
+ * @param {any} stored
+ * @returns {Draft}
+ */
+export function draftFrom(stored) {
+  if (typeof stored?.text !== "string" || typeof stored.author !== "string") {
+    return { text: "", author: "", amount: null, intent: null };
+  }
+  const { text, author, intent } = stored;
+  const kept = typeof intent?.key === "string" ? { ...intent, amount: amountFrom(intent) } : null;
+  return { text, author, amount: amountFrom(stored), intent: kept };
+}
+
+/** @param {{ amount?: unknown }} stored */
+function amountFrom({ amount }) {
+  return typeof amount === "number" ? amount : null;
+}
+
+/**
+ * What is sent for a draft.
+ *
+ * @param {Draft} draft
+ * @returns {Content}
+ */
+export function content(draft) {
+  return { text: clean(draft.text), author: clean(draft.author) || null };
+}
+
+/**
+ * The draft with an intent to pay this amount for exactly its content: the one it has, or a new one.
+ *
+ * @param {Draft} draft
+ * @param {() => string} newKey
+ * @returns {Draft & { intent: Intent }}
+ */
+export function intend(draft, newKey) {
+  const wanted = { ...content(draft), amount: draft.amount };
+  const { intent } = draft;
+  const isKnown = intent && same(intent, wanted) && intent.amount === wanted.amount;
+  return { ...draft, intent: isKnown ? intent : { key: newKey(), ...wanted } };
+}
+
+/**
+ * The draft after an intent ended without a post: paying for the same content again needs a new intent. An intent for
+ * another amount, or known to belong to another payment for the same content, stays.
+ *
+ * @param {Draft} draft
+ * @param {Payment} ended
+ * @returns {Draft}
+ */
+export function abandonIntent(draft, ended) {
+  const { intent } = draft;
+  if (!intent || !same(intent, ended) || (intent.amount ?? ended.amount) !== ended.amount) return draft;
+  return intent.payment === undefined || intent.payment === ended.id ? { ...draft, intent: null } : draft;
+}
+
+/**
+ * The draft after a payment's message was posted: its text is taken out, and the intent is dropped.
+ *
+ * @param {Draft} draft
+ * @param {Payment} payment
+ * @returns {Draft}
+ */
+export function clearPosted(draft, payment) {
+  return takeOut(abandonIntent(draft, payment), payment);
+}
+
+/**
+ * The draft without the text that is being posted, if it still holds that text. The name is kept for the next one; the
+ * amount is not, so that nobody pays more for the next one unasked.
+ *
+ * @param {Draft} draft
+ * @param {Pick<Content, "text">} posted
+ * @returns {Draft}
+ */
+export function takeOut(draft, posted) {
+  return clean(draft.text) === posted.text ? { ...draft, text: "", amount: null } : draft;
+}
+
+/**
+ * The draft, filled from a payment that ended without a post if this tab has no text of its own (for example because the
+ * buyer came back in another tab).
+ *
+ * @param {Draft} draft
+ * @param {Payment} payment
+ * @returns {Draft}
+ */
+export function refill(draft, payment) {
+  if (clean(draft.text) !== "") return draft;
+  return { ...draft, text: payment.text, author: payment.author ?? draft.author, amount: payment.amount };
+}
+
+/**
+ * @param {Content} a
+ * @param {Content} b
+ */
+export function same(a, b) {
+  return a.text === b.text && a.author === b.author;
 }

@@ -14,6 +14,7 @@ export class ProblemError extends Error {
     this.status = status;
     this.code = problem.code ?? "unknown";
     this.errors = problem.errors ?? [];
+    this.reason = problem.reason ?? null;
     this.retryAfterMs = retryAfterMs;
   }
 }
@@ -53,7 +54,7 @@ export class Api {
     return this.#call(`/api/messages/${id}`);
   }
 
-  /** @returns {Promise<PinnedPage>} */
+  /** @returns {Promise<PinnedPage>} what is pinned now */
   pinned() {
     return this.#call("/api/pinned");
   }
@@ -67,15 +68,15 @@ export class Api {
   }
 
   /**
-   * @param {Content} content
+   * @param {Content & { amount: number | null }} intended null for the lowest amount
    * @param {string} key the Idempotency-Key: the same key and content always name the same payment
    * @returns {Promise<Payment>}
    */
-  createPayment({ text, author }, key) {
+  createPayment({ text, author, amount }, key) {
     return this.#call("/api/payments", {
       method: "POST",
       headers: { "Content-Type": "application/json", "Idempotency-Key": key },
-      body: JSON.stringify(author === null ? { text } : { text, author }),
+      body: JSON.stringify({ text, author: author ?? undefined, amount: amount ?? undefined }), // undefined is left out
     });
   }
 

@@ -1,9 +1,8 @@
 /** The stream overlay: shows new messages one after the other, for a browser source in a streaming program. */
 
 import { Api } from "../feed/api.js";
-import { backoff } from "../feed/backoff.js";
-import { Feed } from "../feed/feed.js";
-import { part, setText } from "../ui/elements.js";
+import { backoff, Feed } from "../feed/feed.js";
+import { part, setText } from "../ui/page.js";
 import { formatPrice } from "../ui/format.js";
 import { Chime } from "./chime.js";
 import { advance, emptyQueue, levelOf, nextChange, PAUSE_MS, readOptions, receive } from "./queue.js";

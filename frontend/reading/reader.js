@@ -112,6 +112,12 @@ export class Reader {
     }
   }
 
+  /** @param {Content | null} pending a message that is about to be posted */
+  showPending(pending) {
+    this.#view.showPending(pending);
+    if (pending) this.#draw(); // the list may end before the board does
+  }
+
   /** Goes to the newest message. */
   goToEnd() {
     this.#view.scrollToEnd();

@@ -1,7 +1,7 @@
 /** The board's view: draws the state of board.js as a list, and keeps the reader's place in it. */
 
 import { extent, find, pinnedMs, rows } from "./board.js";
-import { dayRow, freshen, gapRow, itemOf, messageRow, offerRest, pinRow, TabStop, toggleRest } from "./row.js";
+import { dayRow, freshen, gapRow, itemOf, messageRow, offerRest, pendingRow, pinRow, TabStop, toggleRest } from "./row.js";
 import { part } from "../ui/page.js";
 
 const END_PX = 96; // this close to the end, the list follows new messages
@@ -34,6 +34,8 @@ export class BoardView {
   #quiet;
   /** @type {Look} */
   #look;
+  /** @type {{ item: HTMLElement, content: Content, isPosted: boolean } | null} */
+  #pending = null; // a message that is about to be posted
   #parts;
 
   /** @param {ViewParts} parts */
@@ -136,6 +138,22 @@ export class BoardView {
     if (focus) item?.focus({ preventScroll: true });
   }
 
+  /**
+   * Shows a message that is about to be posted, at the end of the list, until it is drawn there itself.
+   *
+   * @param {Content | null} content null removes it
+   */
+  showPending(content) {
+    this.#pending?.item.remove();
+    this.#pending = null;
+    if (!content) return;
+    const item = pendingRow(content);
+    this.#hush();
+    this.#list.append(item);
+    this.#pending = { item, content, isPosted: false };
+    this.scrollToEnd();
+  }
+
   /** Updates what time changes in the rows, and the marks on own messages. */
   refresh() {
     for (const [item, message] of this.#drawn) freshen(/** @type {HTMLElement} */ (item), message, this.#look);
@@ -178,6 +196,7 @@ export class BoardView {
       else this.#list.insertBefore(item, next);
     }
     offerRest(added);
+    if (this.#pending?.isPosted) this.showPending(null);
   }
 
   /**
@@ -187,15 +206,19 @@ export class BoardView {
    */
   #dropStrangers(wanted) {
     const ids = new Set(wanted.map((row) => (row.kind === "message" ? row.message.id : 0)));
-    for (const item of this.#list.querySelectorAll(".message, .day, .gap")) if (!ids.has(idOf(item) ?? -1)) item.remove();
+    const drawn = this.#list.querySelectorAll(".message:not(.pending), .day, .gap");
+    for (const item of drawn) if (!ids.has(idOf(item) ?? -1)) item.remove();
   }
 
   /** @param {Row} row */
   #create(row) {
     if (row.kind === "gap") return gapRow(row.gap);
     if (row.kind === "day") return dayRow(row.day);
+    const { text, author } = row.message;
     const item = messageRow(row.message, this.#look);
     this.#drawn.set(item, row.message);
+    const pending = this.#pending;
+    if (pending?.content.text === text && pending.content.author === author) pending.isPosted = true;
     return item;
   }
 

@@ -39,6 +39,22 @@ export function formatPrice(amount, currency) {
 }
 
 /**
+ * @param {number} seconds
+ * @returns {string} in at most two units, such as "5 min" or "1 hr 30 min"
+ */
+export function formatDuration(seconds) {
+  const parts = [];
+  let rest = seconds;
+  for (const [unit, length] of /** @type {const} */ ([["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]])) {
+    const count = Math.floor(rest / length);
+    rest -= count * length;
+    const format = new Intl.NumberFormat(LANGUAGE, { style: "unit", unit, unitDisplay: "short" });
+    if (count > 0) parts.push(format.format(count));
+  }
+  return parts.slice(0, 2).join(" ");
+}
+
+/**
  * What the pay button says.
  *
  * @param {{ amount: number, currency: string }} price

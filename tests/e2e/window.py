@@ -58,6 +58,11 @@ class Window:
         """Every message on the board, oldest first."""
         return self.page.locator("#board li.message")
 
+    @property
+    def publishing(self) -> Locator:
+        """The message that is about to be on the board."""
+        return self.page.locator("#board > li.pending:last-child")
+
     def message(self, text: str) -> Locator:
         """Return the messages with exactly this text."""
         exact = re.compile(rf"^{re.escape(text)}$")
@@ -84,14 +89,18 @@ class Window:
         await self.page.wait_for_url(CHECKOUT)
         return Checkout(self.page)
 
-    async def expect_arrival(self, text: str) -> None:
-        """Check what a buyer sees when the message has arrived: it is highlighted, marked as own, visible, focused."""
+    async def expect_arrival(self, text: str, *, focused: bool = True) -> None:
+        """Check what a buyer sees when the message has arrived: it is highlighted, marked as own, visible.
+
+        It is focused unless the buyer is writing.
+        """
         message = self.message(text)
         await expect(message).to_have_count(1)
         await expect(message).to_contain_class("highlight")
         await expect(message).to_contain_class("mine")
         await expect(message).to_be_in_viewport()
-        await expect(message).to_be_focused()
+        if focused:
+            await expect(message).to_be_focused()
 
     async def overflow(self) -> int:
         """Return by how many pixels the page is wider than the screen."""

@@ -11,15 +11,15 @@ test.after(() => server.stop());
 
 const lastRequest = () => server.requests.at(-1);
 
-test("a payment is created with its key, and with the name only if there is one", async () => {
+test("a payment is created with its key, and with name and amount only if there are any", async () => {
   server.answer = () => ({ status: 201, body: payment() });
-  assert.deepEqual(await api.createPayment({ text: "hi", author: null }, "key-0123456789abcdef"), payment());
+  assert.deepEqual(await api.createPayment({ text: "hi", author: null, amount: null }, "key-0123456789abcdef"), payment());
   assert.equal(lastRequest()?.method, "POST");
   assert.equal(lastRequest()?.url, "/api/payments");
   assert.equal(lastRequest()?.headers["idempotency-key"], "key-0123456789abcdef");
   assert.deepEqual(lastRequest()?.body, { text: "hi" });
-  await api.createPayment({ text: "hi", author: "Ada" }, "key-0123456789abcdef");
-  assert.deepEqual(lastRequest()?.body, { text: "hi", author: "Ada" });
+  await api.createPayment({ text: "hi", author: "Ada", amount: 500 }, "key-0123456789abcdef");
+  assert.deepEqual(lastRequest()?.body, { text: "hi", author: "Ada", amount: 500 });
 });
 
 test("pages are requested by cursor and limit, payments by an id that can't change the path", async () => {

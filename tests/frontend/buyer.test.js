@@ -102,10 +102,10 @@ test("a posted message is highlighted, marked as one's own on the device, and it
   await until(() => before.left);
   assert.deepEqual([before.left, ...before.holds], ["https://checkout.example/c/1", "sending"]);
   const tab = device.open(host, { back: BACK, store: before.store });
-  assert.equal(tab.form.text, "hello");
+  assert.deepEqual([tab.form.text, tab.pending], ["", "hello"], "it is on its way, and does not look unsent");
   await until(() => tab.claims.isMine(message(7)));
   assert.deepEqual(tab.highlighted, [7]);
-  assert.equal(tab.form.text, "");
+  assert.deepEqual([tab.form.text, tab.pending], ["", null]);
   assert.deepEqual(tab.claims.payments(), []);
   assert.equal(device.open(host, { store: tab.store }).status, null);
 });
@@ -131,7 +131,9 @@ test("a bank debit whose card was dismissed does not look unsent, and its messag
   const first = device.open(host, { back: BACK });
   first.type("hello");
   await until(() => first.status === "processing");
-  assert.ok(first.holds.has("held"));
+  assert.deepEqual([first.form.text, first.holds.size], ["", 0]);
+  first.type("hello");
+  assert.ok(first.holds.has("held"), "nobody pays twice for the same text");
   first.buyer.tell({ type: "acted", action: "dismiss" });
   assert.deepEqual([first.status, first.form.text, first.holds.size], [null, "", 0]);
 
@@ -190,7 +192,7 @@ test("the card says when a moderator takes the message down, and when it is back
   tab.buyer.hear({ type: "message.restored", seq: 9, message: message(7) });
   titles.push(tab.card?.title);
   const posted = "Your message is on the board";
-  assert.deepEqual(titles, [posted, posted, "Your message is off the board", posted]);
+  assert.deepEqual(titles, [posted, posted, "Your message was taken off the board", posted]);
 });
 
 test("if the browser refuses to store anything, a payment is followed all the same", async (context) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Api } from "../../frontend/feed/api.js";
-import { randomUuid, requestPayment } from "../../frontend/buying/checkout.js";
+import { randomUuid, requestPayment } from "../../frontend/buying/buyer.js";
 import { noPurchase, reduce } from "../../frontend/buying/purchase.js";
 import { payment } from "./samples.js";
 import { BoardServer } from "./server.js";
@@ -33,7 +33,7 @@ class Purchaser {
 
   /** @param {string} text */
   constructor(text) {
-    this.#tell({ type: "typed", text, author: "" });
+    this.#tell({ type: "typed", text, author: "", amount: null });
   }
 
   /** Presses the button, and requests payments until there is nothing more to request: returns the last effects. */
@@ -151,7 +151,13 @@ test("after a payment that ended unpaid comes a new one, with a new key", async 
     const [first, second] = sentKeys();
     assert.notEqual(first, second);
     assert.equal(sentKeys().length, 2);
-    assert.deepEqual(buyer.saved?.intent, { key: second, text: "hello", author: null, payment: "pay-2" });
+    assert.deepEqual(buyer.saved?.intent, {
+      key: second,
+      text: "hello",
+      author: null,
+      amount: null,
+      payment: "pay-2",
+    });
   }
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Claims } from "../../frontend/buying/claims.js";
+import { Claims } from "../../frontend/buying/buyer.js";
 import { Memory } from "../../frontend/ui/page.js";
 import { message, storageOn } from "./samples.js";
 
@@ -18,6 +18,7 @@ class Device {
   open() {
     let changes = 0;
     const claims = new Claims({
+      api: { message: () => Promise.reject(new Error("nobody asks")) },
       device: new Memory(() => storageOn(this.#store)),
       onChange: () => (changes += 1),
     });

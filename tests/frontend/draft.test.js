@@ -9,7 +9,7 @@ import {
   intend,
   refill,
   same,
-} from "../../frontend/buying/draft.js";
+} from "../../frontend/buying/text.js";
 import { payment } from "./samples.js";
 
 /** @param {string} text */
@@ -64,13 +64,13 @@ test("an intent is only ended by its own payment, not by another one for the sam
 test("posting clears the posted text, keeps the name and drops the intent", () => {
   const draft = intend(typed("hello", "Ada"), keys());
   const after = clearPosted(draft, payment({ text: "hello", author: "Ada" }));
-  assert.deepEqual(after, { text: "", author: "Ada", intent: null });
+  assert.deepEqual(after, { text: "", author: "Ada", amount: null, intent: null });
 });
 
 test("posting leaves another text alone, but the posted intent can't be tried again", () => {
   const draft = { ...intend(typed("hello"), keys()), text: "the next one" };
   const after = clearPosted(draft, payment({ text: "hello" }));
-  assert.deepEqual(after, { text: "the next one", author: "", intent: null });
+  assert.deepEqual(after, { text: "the next one", author: "", amount: null, intent: null });
 });
 
 test("another payment's post does not drop this tab's intent", () => {
@@ -80,8 +80,8 @@ test("another payment's post does not drop this tab's intent", () => {
 
 test("an empty draft is filled from the payment that ended without a post, one with a text is not", () => {
   const unposted = payment({ text: "hello", author: "Ada" });
-  assert.deepEqual(refill(typed(" ", "Bob"), unposted), typed("hello", "Ada"));
-  assert.deepEqual(refill(typed("", "Bob"), payment({ text: "hello" })), typed("hello", "Bob"));
+  assert.deepEqual(refill(typed(" ", "Bob"), unposted), { ...typed("hello", "Ada"), amount: 100 });
+  assert.deepEqual(refill(typed("", "Bob"), payment({ text: "hello", amount: 500 })), { ...typed("hello", "Bob"), amount: 500 });
   assert.deepEqual(refill(typed("mine"), unposted), typed("mine"));
 });
 
@@ -95,7 +95,7 @@ test("a stored draft comes back complete, and garbage in the store is an empty d
   const draft = intend(typed("hello", "Ada"), keys());
   assert.deepEqual(draftFrom(JSON.parse(JSON.stringify(draft))), draft);
   for (const rubbish of [null, undefined, 7, "x", {}, { text: 1, author: "" }, []]) {
-    assert.deepEqual(draftFrom(rubbish), { text: "", author: "", intent: null });
+    assert.deepEqual(draftFrom(rubbish), { text: "", author: "", amount: null, intent: null });
   }
   assert.equal(draftFrom({ text: "a", author: "", intent: { key: 5 } }).intent, null);
 });

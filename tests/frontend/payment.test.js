@@ -15,7 +15,7 @@ const STATUSES = ["pending", "processing", "fulfilled", "failed", "expired", "re
  * @returns {Followed}
  */
 function followed(stage, status, change = {}) {
-  return { ...follow("pay-1", stage, 0), payment: status && payment({ status }), ...change };
+  return { ...follow("pay-1", stage, 0), payment: status && payment({ status }), content: status && payment(), ...change };
 }
 
 test("every status shows its own card to a buyer who came back from checkout", () => {
@@ -70,20 +70,29 @@ test("an abandoned checkout that ended is forgotten, one that the buyer came bac
 test("an unknown payment and a removed message have their own cards", () => {
   assert.equal(cardFor(followed("returned", null, { missing: true }), 0)?.status, "unknown");
   const removed = cardFor(followed("returned", "fulfilled", { removed: true }), 0);
-  assert.equal(removed?.tone, "bad");
+  assert.equal(removed?.tone, "calm");
   assert.ok(!removed?.actions.includes("show"));
 });
 
 test("only a refused or expired payment offers to try again", () => {
   for (const status of STATUSES) {
-    const retry = cardFor(followed("returned", status), 0)?.actions.includes("retry");
+    const retry = cardFor(followed("returned", status), 0)?.actions.includes("rewrite");
     assert.equal(retry, status === "failed" || status === "expired", status);
   }
 });
 
-test("the card that waits for a bank quotes the start of the message, cut between graphemes and in its own direction", () => {
+test("every card says which message it is about; only a payment that failed is an alarm", () => {
+  for (const status of STATUSES) {
+    const card = cardFor(followed("returned", status), 0);
+    assert.match(card?.text ?? "", /“\u2068hello\u2069”/u, status);
+    assert.equal(card?.tone === "bad", status === "failed", status);
+  }
+  assert.match(cardFor(followed("returned", null), 0)?.text ?? "", /Your message will then be/);
+});
+
+test("the message is quoted by its start, cut between graphemes and in its own direction", () => {
   const text = (/** @type {string} */ words) =>
-    cardFor({ ...follow("pay-1", "returned", 0), payment: payment({ status: "processing", text: words }) }, 0)?.text;
+    cardFor(told(follow("pay-1", "returned", 0), payment({ status: "processing", text: words })), 0)?.text;
   assert.match(text("two\nlines & $& more") ?? "", /“\u2068two lines & \$& more\u2069”/u);
   assert.match(text("👩‍👩‍👧‍👦".repeat(20)) ?? "", /“\u2068(👩‍👩‍👧‍👦){8}…\u2069”/u);
 });

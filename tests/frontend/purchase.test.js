@@ -9,17 +9,20 @@ import { message, payment } from "./samples.js";
 /** @typedef {[string, Event[], string[]]} Row what is shown, events of which the last counts, and what is done then */
 
 const URL = "https://checkout.example/c/1";
+const AMOUNTS = [100, 500, 2000];
+/** @type {Intent} */
+const INTENT = { key: "key-1", text: "hello", author: null, amount: null, payment: "pay-1" };
 /** @type {PaymentStatus[]} */
 const STATUSES = ["pending", "processing", "fulfilled", "failed", "expired", "refunded", "disputed"];
 
 /**
  * The page is opened with what is stored.
  *
- * @param {{ text?: string, own?: Stored, kept?: Stored[], back?: Stage }} [stored]
+ * @param {{ text?: string, amount?: number | null, intent?: Intent | null, own?: Stored, kept?: Stored[], back?: Stage }} [stored]
  * @returns {Event}
  */
-function opened({ text = "", own, kept = [], back } = {}) {
-  const draft = { text, author: "", intent: null };
+function opened({ text = "", amount = null, intent = null, own, kept = [], back } = {}) {
+  const draft = { text, author: "", amount, intent };
   return { type: "opened", draft, own: own ?? null, kept, back: back ? { id: "pay-1", stage: back } : null };
 }
 
@@ -47,14 +50,16 @@ const polled = (status, missing = false) => ({ type: "polled", id: "pay-1", paym
 const started = (status, change) => ({ type: "started", payment: paid(status, change), key: "key-2" });
 /** @type {(refusal: Refusal) => Event} */
 const refused = (refusal) => ({ type: "refused", refusal });
-/** @type {(text: string) => Event} */
-const typed = (text) => ({ type: "typed", text, author: "" });
+/** @type {(text: string, amount?: number | null) => Event} */
+const typed = (text, amount = null) => ({ type: "typed", text, author: "", amount });
 /** @type {(kind: Found["kind"]) => Event} */
 const found = (kind) => ({ type: "found", id: "pay-1", found: kind === "shown" ? { kind, message: message(7) } : { kind } });
 /** @type {(action: Action) => Event} */
 const acted = (action) => ({ type: "acted", action });
 /** @type {(at: number) => Event} */
 const ticked = (at) => ({ type: "ticked", at });
+/** @type {(...amounts: number[]) => Event} */
+const configured = (...amounts) => ({ type: "configured", amounts });
 /** @type {Event} */
 const submitted = { type: "submitted", key: "key-1" };
 const writing = [opened(), typed("hello")];
@@ -110,14 +115,15 @@ const TABLE = [
     ],
   ],
   [
-    "starting: what is on its way is not paid again",
+    "starting: what is on its way is not paid again, and its text leaves the form",
     [...sending, started("processing")],
     [
+      'save "" key-1',
+      'fill ""',
       "keep pay-1 returned",
       "watch pay-1",
       "remember pay-1 returned",
       "enable sending",
-      "disable held",
       "card: Waiting for your bank",
       "poll pay-1 after 0",
     ],
@@ -191,6 +197,69 @@ const TABLE = [
   ["starting: a late answer is ignored", [...sending, { type: "came back" }, started("pending")], []],
 
   [
+    "amounts: one key per intent, which is text, name and amount",
+    [...sending, refused({ kind: "unanswered" }), typed("hello", 500), { type: "submitted", key: "key-2" }],
+    ['save "hello" for 500 key-2 for 500', "disable sending", "no notice", "start key-2 for 500"],
+  ],
+  [
+    "amounts: the same amount again is the same intent",
+    [...writing, typed("hello", 500), submitted, refused({ kind: "down" }), typed("hello", 500), { type: "submitted", key: "key-2" }],
+    ["disable sending", "no notice", "start key-1 for 500"],
+  ],
+  [
+    "amounts: the one that was chosen is kept over a reload",
+    [opened({ text: "hello", amount: 500 }), configured(100, 500, 2000)],
+    [],
+  ],
+  [
+    "amounts: if it is no longer offered then, the page says so and takes the lowest",
+    [opened({ text: "hello", amount: 500 }), configured(200, 1000)],
+    ['save "hello"', 'fill "hello"', "notice: The board’s amounts have changed"],
+  ],
+  [
+    "amounts: if it has become the lowest, there is nothing to say",
+    [opened({ text: "hello", amount: 500 }), configured(500, 1000)],
+    ['save "hello"', 'fill "hello"'],
+  ],
+  [
+    "amounts: if the server no longer offers it, the board is asked again",
+    [...writing, typed("hello", 500), submitted, refused({ kind: "invalid", errors: [{ field: "amount", message: "" }], detail: "" })],
+    ['save "hello" key-1 for 500', 'fill "hello"', "enable sending", "notice: The board’s amounts have changed", "configure"],
+  ],
+  [
+    "amounts: and the same text for the lowest is another intent",
+    [
+      ...writing,
+      typed("hello", 500),
+      submitted,
+      refused({ kind: "invalid", errors: [{ field: "amount", message: "" }], detail: "" }),
+      configured(200),
+      { type: "submitted", key: "key-2" },
+    ],
+    ['save "hello" key-2', "disable sending", "no notice", "start key-2"],
+  ],
+  [
+    "amounts: cancelling brings it back, in a tab without a draft too",
+    [opened({ back: "cancelled" }), heard("pending", { amount: 500 })],
+    ['save "hello" for 500', 'fill "hello" for 500'],
+  ],
+  [
+    "amounts: the lowest is none of its own",
+    [opened({ back: "cancelled" }), heard("pending", { amount: 100 })],
+    ['save "hello"', 'fill "hello"'],
+  ],
+  [
+    "amounts: nobody pays more for the next message unasked",
+    [opened({ text: "hello", amount: 500, back: "returned" }), heard("pending", { amount: 500 })],
+    ['save ""', 'fill ""', "enable held", "card: Thank you!", 'publishing "hello"'],
+  ],
+  [
+    "amounts: a text that is being paid for can't be paid for with another amount",
+    [...waiting, typed("hello", 500)],
+    ['save "hello" for 500', "disable held"],
+  ],
+
+  [
     "returned: the payment is watched, asked for, remembered, and holds the button",
     [opened({ text: "hello", back: "returned" })],
     [
@@ -203,31 +272,54 @@ const TABLE = [
       "poll pay-1 after 0",
     ],
   ],
-  ["returned: no click gets through", [...waiting, submitted], []],
-  ["returned: it is asked for again", waiting, ["poll pay-1 after 2000"]],
+  [
+    "returned: once it is known what was paid for, that leaves the form for the board, and it is asked for again",
+    waiting,
+    ['save ""', 'fill ""', "enable held", "card: Thank you!", 'publishing "hello"', "poll pay-1 after 2000"],
+  ],
+  [
+    "returned: in the tab where it was written, that is known at once",
+    [opened({ text: "hello", intent: INTENT, back: "returned" })],
+    [
+      'save "" key-1 pay-1',
+      "keep pay-1 returned",
+      "watch pay-1",
+      "remember pay-1 returned",
+      "card: Thank you!",
+      'publishing "hello"',
+      "poll pay-1 after 0",
+    ],
+  ],
+  [
+    "returned: another text in the form stays",
+    [opened({ text: "more", intent: INTENT, back: "returned" }), polled("pending")],
+    ["poll pay-1 after 2000"],
+  ],
+  ["returned: the same text can be typed again and stays, but no click gets through", [...waiting, typed("hello"), submitted], []],
+  ["returned: it stays when there is news, too", [...waiting, typed("hello"), heard("processing")], ["card: Waiting for your bank", "nothing is being published"]],
   ["returned: less and less often", [...waiting, polled("pending")], ["poll pay-1 after 4000"]],
   ["returned: also without an answer", [...waiting, polled(null)], ["poll pay-1 after 4000"]],
   ["returned: after a long wait the card says so", [...waiting, ticked(21_000)], ["card: Still being confirmed"]],
-  ["returned: another text can be sent", [...waiting, typed("more")], ['save "more"', "enable held"]],
+  ["returned: another text can be sent", [...waiting, typed("more")], ['save "more"']],
   [
     "returned: a second payment for the same text can't",
     [...waiting, typed("more"), typed(" hello ")],
     ['save " hello "', "disable held"],
   ],
   [
-    "returned: an expired checkout is said, and gives the button back",
+    "returned: an expired checkout is said, and gives the text back",
     [...waiting, heard("expired")],
-    ["enable held", "card: The checkout has expired"],
+    ['save "hello"', 'fill "hello"', "card: The checkout has expired", "nothing is being published"],
   ],
   [
     "returned: so is a payment that was refunded instead of posted",
     [...waiting, heard("refunded")],
-    ["enable held", "card: Your payment was refunded"],
+    ['save "hello"', 'fill "hello"', "card: Your payment was refunded", "nothing is being published"],
   ],
   [
     "returned: money that arrives after all is posted",
     [...waiting, heard("expired"), heard("fulfilled")],
-    ['save ""', 'fill ""', "card: Your message is on the board", "highlight 7"],
+    ['save ""', 'fill ""', "card: Your message is on the board", 'publishing "hello"', "highlight 7"],
   ],
   [
     "returned: an unknown payment is said to be, and not remembered",
@@ -237,7 +329,7 @@ const TABLE = [
   [
     "returned: until it turns out to be known",
     [opened({ back: "returned" }), polled(null, true), heard("pending")],
-    ["keep pay-1 returned", "remember pay-1 returned", "card: Thank you!"],
+    ["keep pay-1 returned", "remember pay-1 returned", "card: Thank you!", 'publishing "hello"'],
   ],
 
   [
@@ -270,7 +362,7 @@ const TABLE = [
   [
     "cancelled: if it was paid after all, “nothing was charged” goes",
     [opened({ text: "hello", back: "cancelled" }), heard("processing")],
-    ["disable held", "card: Waiting for your bank", "no notice"],
+    ['save ""', 'fill ""', "card: Waiting for your bank", "no notice"],
   ],
   [
     "cancelled: a late answer does not give the text back",
@@ -284,9 +376,9 @@ const TABLE = [
   ],
 
   [
-    "posted: the draft is cleared, and the message highlighted",
+    "posted: the message is highlighted, in place of the one that was being published",
     posted,
-    ['save ""', 'fill ""', "enable held", "card: Your message is on the board", "highlight 7"],
+    ["card: Your message is on the board", "highlight 7"],
   ],
   ["posted: once, however often it is reported", [...posted, heard("fulfilled"), polled("fulfilled")], []],
   [
@@ -297,7 +389,7 @@ const TABLE = [
   [
     "posted: the message is marked as mine, and the payment forgotten",
     [...posted, found("shown")],
-    ["keep nothing", "forget pay-1", "mark 7"],
+    ["keep nothing", "forget pay-1", "nothing is being published", "mark 7"],
   ],
   [
     "posted: if the message can't be read, the payment stays remembered, and the next report is followed",
@@ -308,12 +400,12 @@ const TABLE = [
   [
     "posted: a message that was taken down is said to be",
     [...posted, found("removed")],
-    ["keep nothing", "forget pay-1", "card: Your message is off the board"],
+    ["keep nothing", "forget pay-1", "card: Your message was taken off the board", "nothing is being published"],
   ],
   [
     "posted: also while the card is open",
     [...posted, found("shown"), { type: "moderated", messageId: 7 }],
-    ["card: Your message is off the board"],
+    ["card: Your message was taken off the board"],
   ],
   [
     "posted: and when it is back",
@@ -349,17 +441,27 @@ const TABLE = [
       "keep pay-1 returned, dismissed while fulfilled",
       "remember pay-1 returned, dismissed while fulfilled",
       "no card",
+      "nothing is being published",
     ],
   ],
   ["posted: the card shows", [...posted, acted("show")], ["show 7"]],
   ["posted: the card copies", [...posted, acted("copy")], ["copy 7"]],
 
-  ["by bank: the card waits", byBank, ["card: Waiting for your bank"]],
+  ["by bank: the card waits", byBank, ["card: Waiting for your bank", "nothing is being published"]],
   ["by bank: it is asked for rarely", [...byBank, polled("processing")], ["poll pay-1 after 60000"]],
   ["by bank: a late answer changes nothing", [...byBank, heard("pending")], []],
   [
-    "by bank: when the card is dismissed, the text does not look unsent",
+    "by bank: when the card is dismissed, that is remembered",
     [...byBank, acted("dismiss")],
+    [
+      "keep pay-1 returned, dismissed while processing",
+      "remember pay-1 returned, dismissed while processing",
+      "no card",
+    ],
+  ],
+  [
+    "by bank: if the text was typed again, it does not look unsent then",
+    [...byBank, typed("hello"), acted("dismiss")],
     [
       'save ""',
       'fill ""',
@@ -394,9 +496,9 @@ const TABLE = [
     ['save "hello"', 'fill "hello"', "card: Your bank refused the payment"],
   ],
   [
-    "by bank: a refusal gives the button back",
+    "by bank: a refusal gives the text back",
     [...byBank, heard("failed")],
-    ["enable held", "card: Your bank refused the payment"],
+    ['save "hello"', 'fill "hello"', "card: Your bank refused the payment"],
   ],
   [
     "by bank: the same text can then be sent",
@@ -418,7 +520,7 @@ const TABLE = [
   ],
   [
     "by bank: Try again",
-    [...byBank, heard("failed"), typed(""), acted("retry")],
+    [...byBank, heard("failed"), typed(""), acted("rewrite")],
     [
       'save "hello"',
       'fill "hello"',
@@ -553,7 +655,8 @@ const done = (events) => play(events).effects.map(inShort);
  * @param {Event[]} events
  */
 function play(events) {
-  let purchase = noPurchase();
+  /** @type {Purchase} */
+  let purchase = { ...noPurchase(), amounts: AMOUNTS };
   /** @type {PurchaseEffect[]} */
   let effects = [];
   for (const { at = purchase.now, ...event } of events) {
@@ -562,6 +665,9 @@ function play(events) {
   return { purchase, effects };
 }
 
+/** @param {number | null} amount */
+const inWords = (amount) => (amount === null ? "" : `for ${amount}`);
+
 /**
  * @param {PurchaseEffect} effect
  * @returns {string}
@@ -569,11 +675,12 @@ function play(events) {
 function inShort(effect) {
   switch (effect.type) {
     case "save": {
-      const { text, intent } = effect.draft;
-      return [`save "${text}"`, ...(intent ? [intent.key, intent.payment ?? ""] : [])].join(" ").trim();
+      const { text, intent, amount } = effect.draft;
+      const paid = intent ? [intent.key, intent.payment ?? "", inWords(intent.amount)] : [];
+      return [`save "${text}"`, inWords(amount), ...paid].filter((part) => part !== "").join(" ");
     }
     case "fill":
-      return `fill "${effect.draft.text}"`;
+      return `fill "${effect.draft.text}" ${inWords(effect.draft.amount)}`.trim();
     case "keep":
     case "remember": {
       const { id, stage, dismissed } = effect.stored ?? { id: "nothing", stage: "", dismissed: null };
@@ -589,6 +696,10 @@ function inShort(effect) {
       return `${effect.on ? "disable" : "enable"} ${effect.reason}`;
     case "card":
       return effect.card ? `card: ${effect.card.title}` : "no card";
+    case "pending":
+      return effect.pending ? `publishing "${effect.pending.text}"` : "nothing is being published";
+    case "configure":
+      return "configure";
     case "notice": {
       if (!effect.notice) return "no notice";
       const { text, retry, waitMs } = effect.notice;
@@ -598,7 +709,7 @@ function inShort(effect) {
     case "correct":
       return `correct: ${effect.detail}`;
     case "start":
-      return `start ${effect.intent.key}`;
+      return `start ${effect.intent.key} ${inWords(effect.intent.amount)}`.trim();
     case "leave":
       return `leave to ${effect.url}`;
     case "wait":

@@ -3,16 +3,16 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { same } from "../../frontend/buying/draft.js";
-import { holds, onCard } from "../../frontend/buying/followed.js";
-import { isSpent, mayBePaid } from "../../frontend/buying/payment.js";
+import { holds, isSpent, mayBePaid, onCard } from "../../frontend/buying/payment.js";
 import { noPurchase, reduce } from "../../frontend/buying/purchase.js";
+import { same } from "../../frontend/buying/text.js";
 import { message, payment, seeded } from "./samples.js";
 
 const WALKS = 400;
 const STEPS = 120;
 const FIRST_SEED = 1;
 const TEXTS = ["", "hello", "more"];
+const OFFERS = [[100, 500, 2000], [100, 500], [100]]; // amounts, which may change at any time
 
 /** The server, and what the device stores. */
 class World {
@@ -57,8 +57,9 @@ class World {
   request(intent) {
     const id = this.keys.get(intent.key) ?? `pay-${this.next()}`;
     this.keys.set(intent.key, id);
-    const known = this.payments.get(id) ?? payment({ id, text: intent.text, author: intent.author });
-    assert.ok(same(known, intent), "a key always has the same content");
+    const known = this.payments.get(id) ?? payment({ id, text: intent.text, author: intent.author, amount: intent.amount ?? 100 });
+    const isSame = same(known, intent) && known.amount === (intent.amount ?? 100);
+    assert.ok(isSame, "a key always has the same content and amount");
     this.payments.set(id, known);
     return known;
   }
@@ -118,7 +119,7 @@ class Tab {
   constructor(world, store, back) {
     this.#world = world;
     this.store = store;
-    const draft = store.draft ?? { text: "", author: "", intent: null };
+    const draft = store.draft ?? { text: "", author: "", amount: null, intent: null };
     this.tell({ type: "opened", draft, own: store.own, kept: [...world.remembered.values()], back });
   }
 
@@ -209,9 +210,14 @@ class Tab {
     if (before.draft.text !== "" && this.form !== before.draft.text) {
       const isIt = (/** @type {Payment | null} */ one) => one?.text === before.draft.text;
       const posted = [...this.#world.payments.values()].some((one) => isIt(one) && one.message_id !== null);
-      const onItsWay = before.followed.some((one) => isIt(one.payment) && one.payment?.status === "processing");
-      const dismissed = event.type === "acted" && event.action === "dismiss" && onItsWay;
-      assert.ok(posted || dismissed, "the draft is cleared only when posted, or when its bank debit was dismissed");
+      const onItsWay = purchase.followed.some((one) => isIt(one.payment) && mayBePaid(one));
+      assert.ok(posted || onItsWay, "the draft is cleared only when its message is posted, or on its way");
+    }
+    const { amount } = purchase.draft;
+    assert.ok(amount === null || (purchase.amounts ?? [amount]).includes(amount), "only what is offered is chosen");
+    for (const { role, content, takenOut, ...rest } of purchase.followed) {
+      if (role === "other" || !content || !mayBePaid({ role, content, takenOut, ...rest })) continue;
+      assert.ok(takenOut, "what is on its way does not look unsent");
     }
     for (const { id, role, arrival, payment } of purchase.followed) {
       const posted = arrival === "going" && before.followed.find((one) => one.id === id)?.arrival !== "going";
@@ -229,6 +235,7 @@ class Tab {
       () => this.form && this.tell({ type: "submitted", key: `key-${world.next()}` }),
       () => this.tell({ type: "woke" }),
       () => this.tell({ type: "ticked" }),
+      () => this.tell({ type: "configured", amounts: world.pick(OFFERS) ?? [] }),
       () => this.tell({ type: "shared", kept: [...world.remembered.values()] }),
       () => this.#reopen(this.store),
       () => this.#reopen({ draft: null, own: null }),
@@ -280,8 +287,10 @@ class Tab {
 
   /** @param {string} text */
   #type(text) {
+    const amounts = this.purchase.amounts ?? [];
+    const amount = this.#world.pick([null, ...amounts.slice(1)]) ?? null;
     this.form = text;
-    this.tell({ type: "typed", text, author: "" });
+    this.tell({ type: "typed", text, author: "", amount });
   }
 
   /** @param {string} id */
@@ -301,6 +310,7 @@ class Tab {
   #refuse() {
     /** @type {Refusal[]} */
     const refusals = [{ kind: "unanswered" }, { kind: "down" }, { kind: "broken" }, { kind: "limited", waitMs: 1 }];
+    if (this.starting?.amount) refusals.push({ kind: "invalid", errors: [{ field: "amount", message: "" }], detail: "" });
     const refusal = this.#world.pick(refusals);
     this.starting = null;
     if (refusal?.kind === "limited") this.waiting = true;

@@ -1,8 +1,8 @@
 /** A tab without a browser: the real Buyer on stores of its own, with a form, a card and a notice that only remember. */
 
 import { Api } from "../../frontend/feed/api.js";
-import { Buyer } from "../../frontend/buying/buyer.js";
-import { Claims } from "../../frontend/buying/claims.js";
+import { Buyer, Claims } from "../../frontend/buying/buyer.js";
+import { listed } from "../../frontend/buying/composer.js";
 import { Memory } from "../../frontend/ui/page.js";
 import { storageOn, Watches } from "./samples.js";
 
@@ -30,12 +30,17 @@ export class Device {
 
 /** What a person would see in a tab. */
 export class Tab {
-  form = { text: "", author: "" };
+  /** @type {Typed} */
+  form = { text: "", author: "", amount: null };
   /** @type {Set<Hold>} */
   holds = new Set();
   /** @type {Card | null} */
   card = null;
   notice = "";
+  /** @type {string | null} the message shown as about to be posted */
+  pending = null;
+  /** @type {Purchased[]} what was paid for on the device */
+  bought = [];
   /** @type {string | null} */
   left = null;
   /** @type {number[]} the ids of highlighted messages */
@@ -56,20 +61,23 @@ export class Tab {
         if (!deviceStore) throw new DOMException("denied", "SecurityError");
         return storageOn(values);
       });
-    this.claims = new Claims({ device: memory(deviceStore ?? new Map()), onChange: () => {} });
+    this.claims = new Claims({ api, device: memory(deviceStore ?? new Map()), onChange: () => this.buyer.list() });
     this.buyer = new Buyer({
       api,
       feed: this.feed,
       tab: memory(store),
       claims: this.claims,
       composer: {
-        fill: ({ text, author }) => (this.form = { text, author }),
+        fill: ({ text, author, amount }) => (this.form = { text, author, amount }),
         hold: (reason, on) => void (on ? this.holds.add(reason) : this.holds.delete(reason)),
         showErrors: () => false,
         focus: () => {},
         focused: false,
       },
       card: { render: (card) => (this.card = card) },
+      list: { render: (purchase, own) => void (this.bought = listed(purchase, own)) },
+      showPending: (pending) => void (this.pending = pending?.text ?? null),
+      onConfigure: () => {},
       notice: { show: (text) => (this.notice = text), hide: () => (this.notice = "") },
       goTo: async (id) => {
         this.highlighted.push(id);

@@ -26,8 +26,8 @@ test("code points are counted after NFC and trimming, not UTF-16 units", () => {
 
 test("500 code points are accepted and 501 refused, whatever their size in UTF-16", () => {
   assert.equal(textProblem("😀".repeat(500), 500), null);
-  assert.equal(textProblem("😀".repeat(501), 500), "Too long by 1 character.");
-  assert.equal(textProblem("x".repeat(510), 500), "Too long by 10 characters.");
+  assert.equal(textProblem("😀".repeat(501), 500), "The message is too long by 1 character.");
+  assert.equal(textProblem("x".repeat(510), 500), "The message is too long by 10 characters.");
   assert.equal(textProblem(`  ${"e\u0301".repeat(500)}  `, 500), null);
 });
 
@@ -48,7 +48,7 @@ test("twenty lines are accepted and twenty-one refused; U+2028 and U+2029 break 
 test("a name is one line of at most 50 code points", () => {
   assert.equal(authorProblem("Ada", 50), null);
   assert.equal(authorProblem("a".repeat(50), 50), null);
-  assert.match(authorProblem("a".repeat(51), 50) ?? "", /Too long by 1/);
+  assert.match(authorProblem("a".repeat(51), 50) ?? "", /^The name is too long by 1 /);
   for (const lineBreak of ["\n", "\u2028", "\u2029"]) {
     assert.match(authorProblem(`a${lineBreak}b`, 50) ?? "", /one line/);
   }
@@ -73,7 +73,7 @@ test("joined emoji, direction marks and private use characters are accepted", ()
 
 test("texts without visible characters are refused", () => {
   for (const text of ["\u200b", "\ufeff", "\u2060\u200d", "\u115f\u1160", "\u3164", "\uffa0", "\u2800\u2800", "\u0301"]) {
-    assert.equal(textProblem(text, 500), "It has no visible characters yet.", JSON.stringify(text));
+    assert.equal(textProblem(text, 500), "The message has no visible characters yet.", JSON.stringify(text));
     assert.notEqual(authorProblem(text, 50), null, JSON.stringify(text));
   }
 });
