@@ -1,8 +1,8 @@
 /** The board's view: draws the state of board.js as a list, and keeps the reader's place in it. */
 
 import { extent, find, pinnedMs, rows } from "./board.js";
-import { dayRow, freshen, gapRow, itemOf, messageRow, offerRest, pendingRow, pinRow, TabStop, toggleRest } from "./row.js";
-import { part } from "../ui/page.js";
+import { dayRow, freshen, gapRow, itemOf, messageRow, offerRest, pinRow, TabStop, toggleRest } from "./row.js";
+import { copyOf, part, setText } from "../ui/page.js";
 
 const END_PX = 96; // this close to the end, the list follows new messages
 const MOST_DRAWN = 300; // messages; with more, each key press and frame takes longer (3,000: 33 ms a key)
@@ -32,10 +32,10 @@ export class BoardView {
   #width = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #quiet;
-  /** @type {Look} */
-  #look;
   /** @type {{ item: HTMLElement, content: Content, isPosted: boolean } | null} */
   #pending = null; // a message that is about to be posted
+  /** @type {Look} */
+  #look;
   #parts;
 
   /** @param {ViewParts} parts */
@@ -147,7 +147,11 @@ export class BoardView {
     this.#pending?.item.remove();
     this.#pending = null;
     if (!content) return;
-    const item = pendingRow(content);
+    const item = copyOf("#pending-template");
+    const author = part(".author", HTMLElement, item);
+    author.classList.toggle("anonymous", content.author === null);
+    setText(author, content.author ?? "Anonymous");
+    setText(part(".words", HTMLElement, item), content.text);
     this.#hush();
     this.#list.append(item);
     this.#pending = { item, content, isPosted: false };
@@ -206,19 +210,17 @@ export class BoardView {
    */
   #dropStrangers(wanted) {
     const ids = new Set(wanted.map((row) => (row.kind === "message" ? row.message.id : 0)));
-    const drawn = this.#list.querySelectorAll(".message:not(.pending), .day, .gap");
-    for (const item of drawn) if (!ids.has(idOf(item) ?? -1)) item.remove();
+    for (const item of this.#list.querySelectorAll(".message:not(.pending), .day, .gap")) if (!ids.has(idOf(item) ?? -1)) item.remove();
   }
 
   /** @param {Row} row */
   #create(row) {
     if (row.kind === "gap") return gapRow(row.gap);
     if (row.kind === "day") return dayRow(row.day);
-    const { text, author } = row.message;
     const item = messageRow(row.message, this.#look);
     this.#drawn.set(item, row.message);
-    const pending = this.#pending;
-    if (pending?.content.text === text && pending.content.author === author) pending.isPosted = true;
+    const { text, author } = this.#pending?.content ?? {};
+    if (this.#pending && text === row.message.text && author === row.message.author) this.#pending.isPosted = true;
     return item;
   }
 

@@ -6,6 +6,7 @@ the other's tree. It then serves the file that it has, but not to be kept.
 """
 
 import asyncio
+import os
 import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -38,7 +39,9 @@ class Tree:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._bodies = {path.relative_to(directory).as_posix(): path.read_bytes() for path in files_in(directory)}
+        start = len(str(directory)) + 1
+        self._bodies = {file.path[start:].replace(os.sep, "/"): Path(file).read_bytes() for file in files_in(directory)}
+        self._modules: dict[str, list[str]] = {}
         digest = sha256()
         for name, body in sorted(self._bodies.items()):
             digest.update(b"%d %s %d " % (len(name), name.encode(), len(body)) + body)
@@ -50,6 +53,11 @@ class Tree:
 
     def modules(self, entry: str) -> list[str]:
         """Return a module and all that it imports, directly or not, in the order in which browsers find them."""
+        if entry not in self._modules:
+            self._modules[entry] = self._imported_by(entry)
+        return self._modules[entry]
+
+    def _imported_by(self, entry: str) -> list[str]:
         found = [entry]
         for name in found:
             body = self._bodies.get(name, b"").decode()
@@ -58,15 +66,15 @@ class Tree:
         return found
 
 
-def files_in(directory: Path) -> Iterator[Path]:
+def files_in(directory: Path | str) -> "Iterator[os.DirEntry[str]]":
     """Yield the files of a folder and of its subfolders, without those that are only for development."""
-    for path in directory.iterdir():
-        if path.name.startswith(".") or path.name == "node_modules":
+    for entry in os.scandir(directory):
+        if entry.name.startswith(".") or entry.name == "node_modules":
             continue
-        if path.is_dir():
-            yield from files_in(path)
-        elif path.suffix in MEDIA_TYPES:
-            yield path
+        if entry.is_dir():
+            yield from files_in(entry.path)
+        elif Path(entry.name).suffix in MEDIA_TYPES:
+            yield entry
 
 
 class Assets:

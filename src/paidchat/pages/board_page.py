@@ -11,6 +11,7 @@ That is `<script type="application/json" id="opening">`, with
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final
 
@@ -30,11 +31,7 @@ _UNSAFE: Final = str.maketrans({character: f"\\u{ord(character):04x}" for charac
 
 
 class BoardPage:
-    """Renders the board's document.
-
-    Attributes:
-        version: names all that it is made of but the messages: settings, template, assets and language.
-    """
+    """Renders the board's document."""
 
     def __init__(self, site: Site) -> None:
         price = format_price(site.board.price.amount, site.board.price.currency)
@@ -48,7 +45,11 @@ class BoardPage:
             "invitation": f"Nothing here yet. Be the first: {price} puts your words on the board.",
             "pay_label": f"{label} + tax" if site.board.tax_behavior == "exclusive" else label,
         }
-        self.version = f"{sha256(self.without_messages().encode()).hexdigest()[:16]}-{LANGUAGE}"
+
+    @cached_property
+    def version(self) -> str:
+        """What names all that it is made of but the messages: settings, template, assets and language."""
+        return f"{sha256(self.without_messages().encode()).hexdigest()[:16]}-{LANGUAGE}"
 
     def render(self, opening: Opening) -> str:
         """Return the document."""

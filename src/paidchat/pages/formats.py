@@ -12,6 +12,10 @@ from paidchat.pages.money import format_price
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
+# What is no character in XML 1.0 (section 2.2), and controls, which it discourages. The rules for texts refuse these,
+# but the title comes from the settings, and a row may be older than the rules.
+_NOT_XML: Final = re.compile("[^\t\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 
 def utc(time: datetime) -> str:
     """Return a time of day in words, such as `09:05 UTC`."""
@@ -51,3 +55,8 @@ def weight_of(message: wire.Message, price: wire.Price) -> int:
 def spaceless(html: str) -> Markup:
     """Return HTML without white space between tags, which would be nine nodes of the document in each message."""
     return Markup(re.sub(r">\s+<", "><", html))  # noqa: S704 - what is in it was escaped before
+
+
+def xml_text(text: str) -> str:
+    """Return a text with U+FFFD in place of what XML can't have."""
+    return _NOT_XML.sub("\ufffd", text)

@@ -1,19 +1,17 @@
 """The site: what all pages are made of, which is the board's settings, the assets and the templates."""
 
+import os
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from paidchat import wire
-from paidchat.excerpt import excerpt
 from paidchat.pages.assets import Assets, Tree, files_in
 from paidchat.pages.engine import TEMPLATES, environment
-from paidchat.pages.formats import author_of, day, iso, price_of, spaceless, utc, weight_of
 
 LANGUAGE: Final = "en"
 
-Versions = dict[Path, tuple[int, int]]  # modification time and size of each file
+Versions = dict[str, tuple[int, int]]  # modification time and size of each file
 
 
 class Site:
@@ -32,10 +30,6 @@ class Site:
         self._watches = watches
         self._versions = _versions((frontend, TEMPLATES))
         self._templates = environment(watches=watches)
-        self._templates.filters |= {"day": day, "excerpt": excerpt, "iso": iso, "spaceless": spaceless, "utc": utc}
-        self._templates.filters |= {"author": author_of, "price": price_of}
-        self._templates.filters["weight"] = partial(weight_of, price=board.price)
-        self._templates.globals["one_price"] = len(board.price.tiers) == 1  # then no message shows what it cost
 
     def refresh(self) -> bool:
         """Return whether files had changed and were read again. 50 files take 0.4 ms to look at."""
@@ -48,12 +42,13 @@ class Site:
     def render(self, template: str, **values: Any) -> str:
         """Return a document."""
         names = {"asset": self.assets.address, "board": self.board, "language": LANGUAGE, "site": self}
+        names["one_price"] = len(self.board.price.tiers) == 1  # then no message shows what it cost
         return self._templates.get_template(template).render(names, **values)
 
 
 def _versions(directories: Iterable[Path]) -> Versions:
-    found = {}
-    for path in (path for directory in directories for path in files_in(directory)):
-        status = path.stat()
-        found[path] = (status.st_mtime_ns, status.st_size)
-    return found
+    return {file.path: _version(file.stat()) for directory in directories for file in files_in(directory)}
+
+
+def _version(status: os.stat_result) -> tuple[int, int]:
+    return status.st_mtime_ns, status.st_size
