@@ -50,7 +50,7 @@ interface BoardInfo {
 }
 
 /** The response of `GET /api/pinned`: highest amount first, then newest; at most 20. */
-interface Pinned {
+interface PinnedPage {
   messages: Message[];
   has_more: boolean;
 }
@@ -476,7 +476,7 @@ interface ViewParts {
 interface ComposerParts {
   onInput: (typed: Typed) => void;
   /** what is pinned now, for a buyer who chose an amount that pins */
-  readPins: () => Promise<Pinned>;
+  readPins: () => Promise<PinnedPage>;
   /** called only if the page finds no errors in the form */
   onSubmit: () => void;
 }

@@ -249,7 +249,7 @@ function showLink(selector, address) {
 /**
  * What a new pin would do if as many are pinned as are shown: those with the highest amounts, the newest first.
  *
- * @param {Pinned} pins
+ * @param {PinnedPage} pins
  * @param {{ amount: number, currency: string }} price of the new one
  * @returns {string} empty if there is room
  */

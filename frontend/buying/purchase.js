@@ -58,16 +58,13 @@ const STEPS = {
     const { intent } = draft;
     const intended = intent?.payment === undefined ? undefined : find(next, intent.payment);
     if (intent && intended) next = takeFrom(update(next, intended.id, { content: intent }), intended.id);
-    const effects = polls(next, (followed) => followed.role === "own" || mayBePaid(followed));
-    return [next, back?.stage === "cancelled" ? [{ type: "notice", notice: CANCELLED }, ...effects] : effects];
+    const [settled, effects] = settleAmount(next);
+    if (back?.stage === "cancelled") effects.push({ type: "notice", notice: CANCELLED });
+    effects.push(...polls(settled, (followed) => followed.role === "own" || mayBePaid(followed)));
+    return [settled, effects];
   },
 
-  configured(state, { amounts }) {
-    const { amount } = state.draft;
-    const next = settleAmount({ ...state, amounts });
-    const lost = amount !== next.draft.amount && amount !== amounts[0];
-    return [next, lost ? [{ type: "notice", notice: OTHER_AMOUNTS }] : []];
-  },
+  configured: (state, { amounts }) => settleAmount({ ...state, amounts }),
 
   typed(state, { text, author, amount }) {
     const next = { ...state, draft: { ...state.draft, text, author, amount } };
@@ -263,17 +260,20 @@ function takeFrom(state, id) {
  * @returns {Purchase}
  */
 function putBack(state, payment) {
-  return settleAmount({ ...state, draft: refill(state.draft, payment) });
+  return settleAmount({ ...state, draft: refill(state.draft, payment) })[0];
 }
 
 /**
+ * Takes the lowest amount if the one in the draft is no other that is offered, and says so if it is not offered at all.
+ *
  * @param {Purchase} state
- * @returns {Purchase} with the lowest amount chosen if the one in the draft is no other that is offered
+ * @returns {Step}
  */
 function settleAmount(state) {
   const { amounts, draft } = state;
-  const offered = draft.amount === null || !amounts || amounts.slice(1).includes(draft.amount);
-  return offered ? state : { ...state, draft: { ...draft, amount: null } };
+  if (draft.amount === null || !amounts || amounts.slice(1).includes(draft.amount)) return [state, []];
+  const isLowest = draft.amount === amounts[0];
+  return [{ ...state, draft: { ...draft, amount: null } }, isLowest ? [] : [{ type: "notice", notice: OTHER_AMOUNTS }]];
 }
 
 /**

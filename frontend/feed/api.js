@@ -54,7 +54,7 @@ export class Api {
     return this.#call(`/api/messages/${id}`);
   }
 
-  /** @returns {Promise<Pinned>} what is pinned now */
+  /** @returns {Promise<PinnedPage>} what is pinned now */
   pinned() {
     return this.#call("/api/pinned");
   }
