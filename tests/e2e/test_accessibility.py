@@ -1,18 +1,22 @@
 """Accessibility: screen readers, small screens and dark mode; no axe violations, and nothing is cut off."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
 from playwright.async_api import Page, expect
 
-from tests.e2e.backstage import Backstage
+from tests.e2e.backstage import Backstage, backstage_of
 from tests.e2e.conftest import Windows
 from tests.e2e.window import DECLINED_CARD
-from tests.support.served import Served
+from tests.support.served import Served, served_board
 
 OPTIONS = {"rules": {"target-size": {"enabled": True}}}  # WCAG 2.2, which axe leaves out unless asked
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 NARROW = {"width": 320, "height": 640}
+WIDTHS: dict[int, Scheme] = {320: "light", 390: "dark", 1280: "dark"}
 LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
 
 
@@ -43,6 +47,35 @@ async def test_the_waiting_card_is_accessible(windows: Windows) -> None:
     await expect_accessible(buyer.page)
 
 
+async def test_buying_is_accessible_on_every_screen(windows: Windows, tmp_path: Path) -> None:
+    """The amounts, the message being published, a refusal and the list have no axe violations, at any width."""
+    with served_board(tmp_path, tiers="1:0,5:300,20:1800") as board:
+        buyer = await windows.open(url=board.url)
+        async with backstage_of(board) as backstage:
+            for number in range(20):
+                await backstage.post(f"On top {number}", amount=500)
+            await buyer.write("Bought for axe", "Ada")
+            await buyer.page.get_by_role("radio", name="$5,").check()
+            await expect(buyer.page.locator("#pins-note")).not_to_be_empty()
+            await _expect_accessible_at_every_width(buyer.page)
+            await buyer.page.get_by_role("radio", name="$1,").check()
+            checkout = await buyer.go_to_checkout("Bought for axe", "Ada")
+            session = checkout.session
+            await backstage.set_faults(webhook={"drop": "all"}, api={"hang_s": 60})
+            await checkout.pay_by_bank_debit()
+            await expect(buyer.publishing).to_be_visible()
+            await buyer.write("Bought for axe", "Ada")
+            await expect(buyer.page.locator("#pay-reason")).not_to_be_empty()
+            await _expect_accessible_at_every_width(buyer.page)
+            await backstage.clear_faults()
+            await backstage.act(session, "settle_fail")
+            await expect(buyer.card).to_have_attribute("data-status", "failed")
+            await buyer.page.get_by_role("button", name="Your messages").click()
+            await expect(buyer.page.get_by_role("dialog").get_by_role("listitem")).to_have_count(1)
+            await _expect_accessible_at_every_width(buyer.page)
+        await buyer.page.close()
+
+
 async def test_the_hosted_page_is_accessible(windows: Windows) -> None:
     """The checkout page has no axe violations, also when it says why a card was declined."""
     buyer = await windows.open()
@@ -65,13 +98,22 @@ async def test_a_narrow_screen_needs_no_sideways_scrolling(windows: Windows, bac
     assert await buyer.overflow() <= 0
 
 
-async def expect_accessible(page: Page) -> None:
-    """Check a page with axe, in light and dark."""
-    for scheme in SCHEMES:
+async def expect_accessible(page: Page, schemes: Sequence[Scheme] = SCHEMES) -> None:
+    """Check a page with axe, in these colour schemes."""
+    for scheme in schemes:
         await page.emulate_media(color_scheme=scheme)
         await _wait_for_stillness(page)
         results = await Axe().run(page, options=OPTIONS)
         assert results.violations_count == 0, f"{scheme}: {results.generate_report()}"
+
+
+async def _expect_accessible_at_every_width(page: Page) -> None:
+    for width, scheme in WIDTHS.items():
+        await page.set_viewport_size({"width": width, "height": 700})
+        await expect_accessible(page, [scheme])
+    await page.emulate_media(forced_colors="active")
+    await expect_accessible(page, ["dark"])
+    await page.emulate_media(forced_colors="none")
 
 
 async def _wait_for_stillness(page: Page) -> None:

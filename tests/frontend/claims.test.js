@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Claims } from "../../frontend/buying/buyer.js";
+import { NoAnswerError, ProblemError } from "../../frontend/feed/api.js";
 import { Memory } from "../../frontend/ui/page.js";
 import { message, storageOn } from "./samples.js";
 
@@ -14,11 +15,15 @@ class Device {
     this.#store = store;
   }
 
-  /** A tab. */
-  open() {
+  /**
+   * A tab.
+   *
+   * @param {(id: number) => Promise<Message>} [answer] the server's, if it is asked for a message
+   */
+  open(answer = () => Promise.reject(new Error("nobody asks"))) {
     let changes = 0;
     const claims = new Claims({
-      api: { message: () => Promise.reject(new Error("nobody asks")) },
+      api: { message: answer },
       device: new Memory(() => storageOn(this.#store)),
       onChange: () => (changes += 1),
     });
@@ -88,6 +93,24 @@ test("a message is stored once, and beyond 500 the oldest are dropped", () => {
   assert.ok(claims.isMine(message(1)));
   claims.add(message(501));
   assert.ok(!claims.isMine(message(1)) && claims.isMine(message(2)) && claims.isMine(message(501)));
+});
+
+test("what became of a message is remembered with it, as it is heard and as it is asked for", async () => {
+  const device = new Device();
+  const { claims } = device.open();
+  for (const id of [1, 2, 3]) claims.add(message(id, { text: `message ${id} `.repeat(20) }));
+  claims.moved(1, { gone: "moderated" });
+  claims.moved(9, { gone: "moderated" });
+  const states = () => device.open().claims.newest().map(({ id, gone }) => [id, gone]);
+  assert.deepEqual(states(), [[3, null], [2, null], [1, "moderated"]]);
+  assert.match(claims.newest()[0]?.text ?? "", /^message 3 .{1,50}…$/);
+  const later = device.open(async (id) => {
+    if (id === 1) return message(1);
+    if (id === 3) throw new NoAnswerError();
+    throw new ProblemError(410, { reason: "refunded" }, null);
+  });
+  await later.claims.review();
+  assert.deepEqual(states(), [[3, null], [2, "refunded"], [1, null]]);
 });
 
 test("garbage in the device's store is ignored", () => {

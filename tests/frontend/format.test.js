@@ -5,6 +5,7 @@ import test from "node:test";
 import {
   dayName,
   exactTime,
+  formatDuration,
   formatPrice,
   isWebAddress,
   linked,
@@ -31,6 +32,11 @@ test("whole amounts show no decimals, others show all of the currency's", () => 
   assert.equal(formatPrice(150, "usd"), "$1.50");
   assert.equal(formatPrice(199, "eur"), "€1.99");
   assert.equal(formatPrice(123456, "gbp"), "£1,234.56");
+});
+
+test("a duration has at most two units", () => {
+  const words = [30, 60, 300, 3_600, 5_400, 86_400, 604_800, 90_061].map(formatDuration);
+  assert.deepEqual(words, ["30 sec", "1 min", "5 min", "1 hr", "1 hr 30 min", "1 day", "7 days", "1 day 1 hr"]);
 });
 
 test("minor units are Stripe's: none for yen, three decimals for dinar, two for króna", () => {

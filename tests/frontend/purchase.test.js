@@ -217,6 +217,11 @@ const TABLE = [
     ['save "hello"', 'fill "hello"', "notice: The board’s amounts have changed"],
   ],
   [
+    "amounts: the same if the server's page came with the amounts",
+    [configured(200, 1000), opened({ text: "hello", amount: 500 })],
+    ['save "hello"', 'fill "hello"', "notice: The board’s amounts have changed"],
+  ],
+  [
     "amounts: if it has become the lowest, there is nothing to say",
     [opened({ text: "hello", amount: 500 }), configured(500, 1000)],
     ['save "hello"', 'fill "hello"'],
