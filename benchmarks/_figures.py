@@ -38,3 +38,17 @@ OVER_PROCESSES = "webhook, PostgreSQL, shared out"
 ACROSS_PROCESSES = f"webhook to the last of {FEW:,} of another process"
 OVERLOADED, RECOVERED = "webhook under ten times the load", "10 s after the overload: slowest, and failed"
 PAY_TO_SEEN = "from Pay to seen in another window"
+COLD, WARM = "cold", "warm"  # the first visit, and the next one
+VISITS = (COLD, WARM)
+ROUND_TRIP_MS = 562
+LOADED = {visit: f"page: requests, {visit}" for visit in VISITS}  # count, and kib of all their responses
+FIRST_MESSAGE = {visit: f"page: first message on {ROUND_TRIP_MS} ms round trips, {visit}" for visit in VISITS}
+POSTED_WHILE_READING = "page: 50 posts a second while reading"
+FRAMES, ELEMENTS, JUMP = (f"{POSTED_WHILE_READING}, {what}" for what in ("frames a second", "DOM nodes", "jump in px"))
+READ = 3_000  # messages
+KEY_PRESS = f"page: key press with {READ:,} messages read"
+MOBILE, DESKTOP = "mobile", "desktop"
+CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
+LIGHTHOUSE = {
+    (form, category): f"page: Lighthouse, {form}, {category}" for form in (MOBILE, DESKTOP) for category in CATEGORIES
+}

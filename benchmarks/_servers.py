@@ -35,17 +35,18 @@ class Server:
 
 
 @contextlib.contextmanager
-def board(store: Store, checkout: Path = ROOT) -> Iterator[Server]:
-    """Run a checkout's board on a database, beside a sandbox on the load's core."""
+def board(store: Store, checkout: Path = ROOT, *, host: str = "127.0.0.1") -> Iterator[Server]:
+    """Run a checkout's board on a database, beside a sandbox on the load's core; its pages are at `http://{host}`."""
     port, stripe_port = free_port(), free_port()
     url, stripe = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{stripe_port}"
+    public = f"http://{host}:{port}"
     with tempfile.TemporaryDirectory() as folder:
         webhook = ("--webhook-url", f"{url}/stripe/webhook", "--webhook-secret", SECRET)
         sandbox = ("sandbox", "--port", str(stripe_port), "--data", folder, *webhook)
         serve = ("serve", "--port", str(port))
         with (
             paidchat(checkout, *sandbox, core=LOAD_CORE),
-            paidchat(checkout, *serve, core=SERVER_CORE, **settings(store, url, stripe)) as process,
+            paidchat(checkout, *serve, core=SERVER_CORE, **settings(store, public, stripe)) as process,
         ):
             yield Server(port, process, store, stripe)
 

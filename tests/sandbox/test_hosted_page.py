@@ -119,13 +119,15 @@ async def test_paying_twice_pays_once(bench: Bench, receiver: Receiver) -> None:
 
 async def test_closed_sessions_show_the_way_back(bench: Bench) -> None:
     """Paid, processing and expired sessions show a page with a link back; unknown ones are 404."""
-    for verb, words, back in (
+    for verbs, words, back in (
         ("pay", "already been paid", "payment=p1"),
         ("pay_later", "takes days", "payment=p1"),
+        ("pay_later settle_fail", "refused the debit", "payment=p1"),
         ("expire", "expired", "cancelled=p1"),
     ):
         created = await bench.create()
-        await bench.do(created.id, verb)
+        for verb in verbs.split():
+            await bench.do(created.id, verb)
         answer = await bench.http.get(f"/pay/{created.id}")
         page = Page(answer)
         assert answer.status_code == 200

@@ -52,6 +52,9 @@ async def test_paying_with_picked_cards(bench: Bench, receiver: Receiver, page: 
     success = f"{bench.settings.public_url}/panel/live"
     created = await bench.create(success_url=success)
     await page.goto(str(created.url))
+    for width, height in ((1280, 800), (390, 844), (320, 640), (360, 740)):
+        await page.set_viewport_size({"width": width, "height": height})
+        await expect(page.get_by_role("button", name="Pay $1.00")).to_be_in_viewport(ratio=1)
     await accessible(page)
     await page.get_by_role("button", name="4000 0000 0000 0002").click()
     await expect(page.get_by_label("Card number")).to_have_value("4000 0000 0000 0002")

@@ -45,6 +45,31 @@ async def test_buttons_work(bench: Bench, receiver: Receiver) -> None:
     assert "no such event" in said(await press(bench, "/events/evt_unknown/resend"))
 
 
+async def test_what_a_session_is_for_and_how_far_it_has_come(bench: Bench) -> None:
+    """A session says what was bought, and a debit that the bank refused is neither paid nor on its way."""
+    seen = {}
+    for verbs in ([], ["pay"], ["pay_later"], ["pay_later", "settle"], ["pay_later", "settle_fail"], ["expire"]):
+        created = await bench.create(client_reference_id="9c1e4f0a-uuid")
+        for verb in verbs:
+            await bench.do(created.id, verb)
+        page = (await bench.http.get("/")).text
+        found = re.search(rf'<article class="session (\w+)" id="session-{created.id}">(.*?)</article>', page, re.DOTALL)
+        assert found is not None
+        assert "A message" in found[2]
+        assert ">9c1e4f0a-uuid<" not in found[2]
+        state = re.search(r'class="state">(.*?)<', found[2])
+        assert state is not None
+        seen[" ".join(verbs)] = (found[1], state[1])
+    assert seen == {
+        "": ("open", "open"),
+        "pay": ("paid", "paid"),
+        "pay_later": ("processing", "processing"),
+        "pay_later settle": ("paid", "paid"),
+        "pay_later settle_fail": ("failed", "debit failed"),
+        "expire": ("expired", "expired"),
+    }
+
+
 async def test_switches_work(bench: Bench) -> None:
     """Faults, clock and tax are set from their forms, shown as set, and cleared."""
     fields = {

@@ -43,6 +43,12 @@ class State:
         """The latest charge, which is the one that paid if any did; None until a buyer tries to pay."""
         return next(iter(self._store.of_session(self.session["id"], "charge")), None)
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the bank has refused the debit that the buyer ordered; the session stays complete and unpaid."""
+        is_failed = self.charge is not None and self.charge["status"] == "failed"
+        return self.session["status"] == "complete" and is_failed
+
     @cached_property
     def refunds(self) -> list[Json]:
         """All refunds, those that failed too."""

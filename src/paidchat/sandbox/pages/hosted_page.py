@@ -8,7 +8,7 @@ from paidchat.sandbox.api.forms import decode
 from paidchat.sandbox.errors import StateError, UnknownObjectError
 from paidchat.sandbox.lifecycle.cards import GOOD_CARD, InvalidCardNumberError, card_digits
 from paidchat.sandbox.lifecycle.payments import Outcome, pay_by_bank_debit, pay_by_card
-from paidchat.sandbox.lifecycle.state import find_session
+from paidchat.sandbox.lifecycle.state import State, find_session
 from paidchat.sandbox.pages.hosted_pages import closed_page, missing_page, pay_page
 from paidchat.sandbox.parts import Parts
 from paidchat.sandbox.shapes import Json
@@ -60,7 +60,8 @@ class _HostedPage:
         except UnknownObjectError:
             return _page(missing_page(base_path(request)), 404)
         if session["status"] != "open":
-            return _page(closed_page(session, return_url(session), base_path(request)))
+            refused = State(self._parts, session["id"]).is_refused
+            return _page(closed_page(session, return_url(session), base_path(request), refused=refused))
         return self._form(request, session, {}, None)
 
     async def submit(self, request: Request) -> Response:

@@ -50,13 +50,15 @@ def pay_page(
     return _whole("Pay " + in_words(session["amount_total"], session["currency"]), body, base, script="pay.js")
 
 
-def closed_page(session: Json, success_url: str, base: str) -> Markup:
-    """Return the page of a session that can no longer be paid, with a link back."""
+def closed_page(session: Json, success_url: str, base: str, *, refused: bool) -> Markup:
+    """Return the page of a session that can no longer be paid, with a link back; `refused` by the bank."""
     if session["status"] == "expired":
         title, text = "This page has expired", "Nothing was paid. Start again from the shop."
         url = session["cancel_url"]
     elif session["payment_status"] == "paid":
         title, text, url = "Paid", "This has already been paid.", success_url
+    elif refused:
+        title, text, url = "Refused", "The bank refused the debit, so nothing was paid.", success_url
     else:
         title, text, url = "On its way", "The bank debit has been ordered; it takes days to arrive.", success_url
     back = html('<a class="button" id="back" href="{url}">Go back</a>', url=url) if url else Markup("")

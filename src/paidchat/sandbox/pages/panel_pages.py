@@ -98,21 +98,38 @@ def _session(parts: Parts, session: Json, base: str) -> Markup:
     buttons = [
         html(_VERB, base=base, id=session["id"], verb=verb, words=words.get(verb, _WORDS[verb])) for verb in verbs
     ]
-    status = session["status"] if session["status"] != "complete" else session["payment_status"]
+    kind, words_of_state = _standing(state)
     page = '<a href="{base}/pay/{id}">Payment page</a>'
     return html(
         template("panel_session.html"),
         id=session["id"],
         short=session["id"][-8:],
-        state="processing" if status == "unpaid" else status,
-        kind="foreign" if private.get("foreign") else session["status"],
+        state=words_of_state,
+        kind="foreign" if private.get("foreign") else kind,
         amount=in_words(session["amount_total"], session["currency"]),
         created=_moment(session["created"]),
         reference=session["client_reference_id"] or "no reference",
+        bought=_bought(parts, session["id"], private.get("lines", [])),
         money=_money(state),
         page=html(page, base=base, id=session["id"]) if session["status"] == "open" else Markup(""),
         verbs=join(buttons),
     )
+
+
+def _standing(state: State) -> tuple[str, str]:
+    """Return how far a session has come: as the kind that sets its colour, and in words."""
+    status: str = state.session["status"]
+    if status != "complete":
+        return status, status
+    if state.session["payment_status"] == "paid":
+        return "paid", "paid"
+    return ("failed", "debit failed") if state.is_refused else ("processing", "processing")
+
+
+def _bought(parts: Parts, session_id: str, lines: list[Json]) -> str:
+    """Return what a session is for: what its products say of themselves, else their names."""
+    described = [product["description"] for product in parts.store.of_session(session_id, "product")]
+    return "; ".join([words for words in described if words] or [line["description"] for line in lines])
 
 
 def _money(state: State) -> str:
