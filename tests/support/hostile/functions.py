@@ -11,6 +11,8 @@ import structlog
 
 from paidchat.clients import client_id
 from paidchat.domain import InvalidText
+from paidchat.pages.atom import xml_text
+from paidchat.pages.layout import fit
 from paidchat.redaction import redact_event
 from paidchat.serving.heads import Head, Refused, end_of
 from paidchat.stripe.answers import digestible
@@ -191,6 +193,16 @@ def _texts() -> Iterator[tuple[str, Entry]]:
         yield f"author: {name}", Entry(make=make, work=_clean_author, size=REFUSED)
 
 
+def _laid_out() -> Iterator[tuple[str, Entry]]:
+    for name, make in {**TEXTS, "words": lambda n: "ab " * (n // 3), "lines": lambda n: "a\n" * (n // 2)}.items():
+        yield f"laid out: {name}", Entry(make=make, work=_lay_out, size=LET_IN)
+        yield f"in XML: {name}", Entry(make=make, work=xml_text, size=REFUSED)
+
+
+def _lay_out(text: str) -> None:
+    fit(text, 1_040, 320, lambda part, size: len(part) * size / 2)
+
+
 def _logged() -> Iterator[tuple[str, Entry]]:
     covers = frozenset(f"field {name}" for name in FIELDS)
     for name, make in WORDS.items():
@@ -241,4 +253,6 @@ def _heads() -> Iterator[tuple[str, Entry]]:
         yield f"end of a head: {name}", Entry(make=make, work=_find_end, size=HEAD)
 
 
-FUNCTIONS: Final[dict[str, Entry]] = dict(chain(_texts(), _logged(), _events(), _answers(), _addresses(), _heads()))
+FUNCTIONS: Final[dict[str, Entry]] = dict(
+    chain(_texts(), _laid_out(), _logged(), _events(), _answers(), _addresses(), _heads())
+)
