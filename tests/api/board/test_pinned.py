@@ -10,30 +10,24 @@ import pytest
 
 from tests.support.board_client import act, http_client, post, start, until_status
 from tests.support.following import following
-from tests.support.rows import first_sweep_over, opened, write_pinned
+from tests.support.rows import opened, write_pinned
 from tests.support.served import Served, free_port, served_board
 from tests.support.shapes import Json
-
-TOKEN = "token-of-the-administration"
-AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
-SHORT_S = 3
-TIERS = f"1:0,2:{SHORT_S},5:300,20:1800"
-SHORT, MIDDLE, LONG = 200, 500, 2000
+from tests.support.tiered import AUTHORIZED, LONG, MIDDLE, SHORT, TIERS, tiered_board, undisturbed
 
 
 @pytest.fixture
 def tiered(tmp_path: Path, backend: str) -> Iterator[Served]:
     """A board with tiers, one of them short."""
     del backend
-    with served_board(tmp_path, tiers=TIERS, admin_token=TOKEN, reconcile_seconds=3600) as served:
+    with tiered_board(tmp_path) as served:
         yield served
 
 
 @pytest.fixture
 async def client(tiered: Served) -> AsyncIterator[httpx.AsyncClient]:
     """A client of that board."""
-    await first_sweep_over(tiered.settings.database_url)
-    async with http_client(tiered) as http:
+    async with undisturbed(tiered) as http:
         yield http
 
 

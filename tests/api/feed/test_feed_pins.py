@@ -9,16 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.board_client import http_client, post
+from tests.support.board_client import post
 from tests.support.following import following, untimed
-from tests.support.rows import first_sweep_over, opened, write_pinned
-from tests.support.served import Served, served_board
+from tests.support.rows import opened, write_pinned
+from tests.support.served import Served
 from tests.support.shapes import Json
+from tests.support.tiered import AUTHORIZED, LONG, MIDDLE, SHORT, SHORT_S, tiered_board, undisturbed
 
-TOKEN = "token-of-the-administration"
-AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
-SHORT_S = 3
-SHORT, MIDDLE, LONG = 200, 500, 2000
 MINUTE = timedelta(minutes=1)
 
 
@@ -26,16 +23,14 @@ MINUTE = timedelta(minutes=1)
 def tiered(tmp_path: Path, backend: str) -> Iterator[Served]:
     """A board with tiers, one of them short."""
     del backend
-    tiers = f"1:0,2:{SHORT_S},5:300,20:1800"
-    with served_board(tmp_path, tiers=tiers, admin_token=TOKEN, reconcile_seconds=3600) as served:
+    with tiered_board(tmp_path) as served:
         yield served
 
 
 @pytest.fixture
 async def client(tiered: Served) -> AsyncIterator[httpx.AsyncClient]:
     """A client of that board."""
-    await first_sweep_over(tiered.settings.database_url)
-    async with http_client(tiered) as http:
+    async with undisturbed(tiered) as http:
         yield http
 
 
