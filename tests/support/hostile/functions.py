@@ -11,7 +11,7 @@ import structlog
 
 from paidchat.clients import client_id
 from paidchat.domain import InvalidText
-from paidchat.pages.atom import xml_text
+from paidchat.pages.formats import xml_text
 from paidchat.pages.layout import fit
 from paidchat.redaction import redact_event
 from paidchat.serving.heads import Head, Refused, end_of
