@@ -208,7 +208,8 @@ export class Reader {
   }
 
   #showPill() {
-    this.#parts.page.showPill({ atEnd: this.#view.atEnd, below: this.#below });
+    const { atEnd, seesEnd } = this.#view;
+    this.#parts.page.showPill({ atEnd: atEnd || (seesEnd && this.#below === 0), below: this.#below });
   }
 
   /** @param {Board} board */

@@ -56,6 +56,11 @@ export class BoardView {
     return this.#atEnd && performance.now() >= this.#heldUntil;
   }
 
+  /** Whether the end of the list is in view, also while the reader stays with a highlighted message. */
+  get seesEnd() {
+    return this.#atEnd;
+  }
+
   /** The id of the topmost visible message; null at the end of the list. */
   get place() {
     return this.atEnd ? null : idOf(this.#topItem());
