@@ -118,7 +118,7 @@ class Assets:
             raise HTTPException(404)
         headers = {"Cache-Control": caching}
         if caching != "no-store":
-            headers["ETag"] = f'W/"{sha256(body).hexdigest()[:32]}"'
+            headers["ETag"] = f'W/"{self.tree.digest}"'
         suffix = Path(name).suffix
         if suffix not in COMPRESSED:
             headers["Vary"] = "Accept-Encoding"
