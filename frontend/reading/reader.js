@@ -202,7 +202,8 @@ export class Reader {
   }
 
   #showPill() {
-    this.#parts.page.showPill({ atEnd: this.#view.atEnd, below: this.#below });
+    const atEnd = this.#view.atEnd || (this.#view.seesEnd && this.#below === 0);
+    this.#parts.page.showPill({ atEnd, below: this.#below });
   }
 
   /** @param {Board} board */

@@ -54,6 +54,11 @@ export class BoardView {
     return this.#atEnd && performance.now() >= this.#heldUntil;
   }
 
+  /** Whether the reader was at the end when last measured, even if a highlighted message now keeps the list in place. */
+  get seesEnd() {
+    return this.#atEnd;
+  }
+
   /** The id of the topmost visible message; null at the end of the list. */
   get place() {
     return this.atEnd ? null : idOf(this.#topItem());
@@ -129,7 +134,8 @@ export class BoardView {
     for (const marked of document.querySelectorAll(`#board .${mark}`)) marked.classList.remove(mark);
     const item = document.getElementById(`m${id}`);
     item?.classList.add(mark);
-    item?.scrollIntoView({ block: "center", behavior: "instant" });
+    const tall = (item?.offsetHeight ?? 0) > innerHeight / 2; // then its beginning is what to see
+    item?.scrollIntoView({ block: tall ? "start" : "center", behavior: "instant" });
     this.#range = scrollRange();
     this.#measureEnd();
     if (mark === "highlight") this.#heldUntil = performance.now() + HELD_MS;
