@@ -208,8 +208,8 @@ export class Reader {
   }
 
   #showPill() {
-    const { atEnd, seesEnd } = this.#view;
-    this.#parts.page.showPill({ atEnd: atEnd || (seesEnd && this.#below === 0), below: this.#below });
+    const atEnd = this.#view.atEnd || (this.#view.seesEnd && this.#below === 0);
+    this.#parts.page.showPill({ atEnd, below: this.#below });
   }
 
   /** @param {Board} board */

@@ -56,7 +56,7 @@ export class BoardView {
     return this.#atEnd && performance.now() >= this.#heldUntil;
   }
 
-  /** Whether the end of the list is in view, also while the reader stays with a highlighted message. */
+  /** Whether the reader was at the end when last measured, even if a highlighted message now keeps the list in place. */
   get seesEnd() {
     return this.#atEnd;
   }
@@ -136,7 +136,8 @@ export class BoardView {
     for (const marked of document.querySelectorAll(`#board .${mark}`)) marked.classList.remove(mark);
     const item = document.getElementById(`m${id}`);
     item?.classList.add(mark);
-    item?.scrollIntoView({ block: "center", behavior: "instant" });
+    const tall = (item?.offsetHeight ?? 0) > innerHeight / 2; // then its beginning is what to see
+    item?.scrollIntoView({ block: tall ? "start" : "center", behavior: "instant" });
     this.#range = scrollRange();
     this.#measureEnd();
     if (mark === "highlight") this.#heldUntil = performance.now() + HELD_MS;

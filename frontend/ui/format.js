@@ -30,12 +30,22 @@ export function formatPrice(amount, currency) {
   const decimals = ZERO_DECIMAL.has(code) ? 0 : THREE_DECIMAL.has(code) ? 3 : 2;
   const value = amount / 10 ** decimals;
   const digits = Number.isInteger(value) ? 0 : decimals;
-  return new Intl.NumberFormat(LANGUAGE, {
-    style: "currency",
-    currency,
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  }).format(value);
+  const name = code + digits;
+  const format = prices.get(name) ?? priceFormat(code, digits);
+  prices.set(name, format);
+  return format.format(value);
+}
+
+/** @type {Map<string, Intl.NumberFormat>} */
+const prices = new Map(); // making a format takes 0.1 ms, and each row has a price
+
+/**
+ * @param {string} currency
+ * @param {number} digits
+ */
+function priceFormat(currency, digits) {
+  const fraction = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(LANGUAGE, { style: "currency", currency, ...fraction });
 }
 
 /**

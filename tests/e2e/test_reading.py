@@ -132,6 +132,23 @@ async def test_texts_are_read_in_full_and_links_are_safe(windows: Windows, own_b
     assert abs(author - words) < 2
 
 
+async def test_a_buyer_stays_with_their_message(windows: Windows, own_board: Served) -> None:
+    """While others post, a buyer's own message stays in view; a pill counts the others, and scrolling ends it."""
+    buyer = await windows.open(url=own_board.url, viewport={"width": 800, "height": 500})
+    await (await buyer.go_to_checkout("Mine")).pay()
+    await buyer.expect_arrival("Mine")
+    pill = buyer.page.locator("#new-messages")
+    await expect(pill).to_be_hidden()
+    async with http_client(own_board) as client:
+        for number in range(15):
+            await post(client, f"Somebody else's, {number}")
+    await expect(pill).to_have_text("15 new")
+    await expect(buyer.message("Mine")).to_be_in_viewport()
+    await pill.click()
+    await expect(buyer.messages.last).to_be_in_viewport()
+    await expect(pill).to_be_hidden()
+
+
 async def test_the_keyboard_stops_once_in_the_list(windows: Windows, own_board: Served) -> None:
     """Tab reaches one message and its controls, and arrow keys the others; passing by loads nothing."""
     async with http_client(own_board) as client:
