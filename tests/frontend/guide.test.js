@@ -54,7 +54,7 @@ test("the client has fewer than a hundred lines", () => {
   assert.ok(SOURCE.trim().split("\n").length < 100);
 });
 
-test("it applies each entry, and after a lost connection resumes behind the last one and watches its payments again", async (context) => {
+test("it applies each entry, and after a lost connection resumes after the last one and watches its payments again", async (context) => {
   const { server, board, peer } = await started(context, (peer, connection) =>
     peer.send(connection === 1 ? snapshot() : { type: "resumed", epoch: EPOCH, seq: 8, now: NOW }),
   );
