@@ -4,8 +4,9 @@ import { Api } from "../feed/api.js";
 import { backoff, Feed } from "../feed/feed.js";
 import { part, setText } from "../ui/page.js";
 import { formatPrice } from "../ui/format.js";
+import { weightOf } from "../reading/board.js";
 import { Chime } from "./chime.js";
-import { advance, emptyQueue, levelOf, nextChange, PAUSE_MS, readOptions, receive } from "./queue.js";
+import { advance, emptyQueue, nextChange, PAUSE_MS, readOptions, receive } from "./queue.js";
 
 const RETRY = { baseMs: 1_000, capMs: 30_000 };
 const LONG = { characters: 120, lines: 6 }; // above which a text is set smaller
@@ -17,8 +18,8 @@ const api = new Api();
 const stage = part("#stage", HTMLElement);
 const feed = new Feed({ location, onFrame: hear, onIndicator: follow, isOnline: () => navigator.onLine });
 let queue = emptyQueue();
-/** @type {readonly Tier[]} */
-let tiers = [];
+/** @type {BoardInfo["price"] | null} */
+let price = null; // until the server has sent it
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 let attempt = 0;
@@ -90,7 +91,7 @@ function exceeds(text, { characters, lines }) {
 
 /** @param {Message} message */
 function level(message) {
-  return levelOf(message.amount, tiers);
+  return weightOf(message, price);
 }
 
 /**
@@ -104,7 +105,7 @@ function follow(indicator) {
 
 async function readTiers() {
   try {
-    tiers = (await api.board()).price.tiers;
+    price = (await api.board()).price;
     attempt = 0;
   } catch {
     setTimeout(readTiers, backoff(attempt++, RETRY));

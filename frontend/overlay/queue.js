@@ -85,16 +85,6 @@ export function nextChange(queue) {
 }
 
 /**
- * The tier of an amount: the highest that is not above it.
- *
- * @param {number} amount
- * @param {readonly Tier[]} tiers ascending
- */
-export function levelOf(amount, tiers) {
-  return Math.max(0, tiers.filter((tier) => tier.amount <= amount).length - 1);
-}
-
-/**
  * How long a message is on screen: longer for a higher tier and a longer text, shorter when many wait.
  *
  * @param {Message} message

@@ -4,19 +4,20 @@ import test from "node:test";
 import {
   advance,
   emptyQueue,
-  levelOf,
   MOST_WAITING,
   nextChange,
   PAUSE_MS,
   readOptions,
   receive,
 } from "../../frontend/overlay/queue.js";
+import { weightOf } from "../../frontend/reading/board.js";
 import { EPOCH, message, page, seeded } from "./samples.js";
 
 const PLAIN = readOptions("");
 const TIERS = [100, 500, 2000].map((amount) => ({ amount, pinned_seconds: 0 }));
+const PRICE = { amount: 100, currency: "usd", tiers: TIERS };
 /** @param {Message} shown */
-const level = ({ amount }) => levelOf(amount, TIERS);
+const level = (shown) => weightOf(shown, PRICE);
 
 /** @param {number[]} [ids] */
 function opened(ids = [1, 2]) {
@@ -99,11 +100,6 @@ test("a higher tier and a longer text stay longer, and all less when many wait",
   const shown = run(after(opened(), many)).map(({ ms }) => ms);
   assert.ok((shown[0] ?? 0) < (plain ?? 0) / 3);
   assert.equal(shown.at(-1), plain);
-});
-
-test("levels are those of the highest tier not above the amount", () => {
-  assert.deepEqual([1, 100, 499, 500, 1999, 2000, 9999].map((amount) => levelOf(amount, TIERS)), [0, 0, 0, 1, 1, 2, 2]);
-  assert.equal(levelOf(100, []), 0);
 });
 
 test("what costs less than the minimum is not shown", () => {
