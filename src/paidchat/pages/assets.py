@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from paidchat.api.files import COMPRESSED, MEDIA_TYPES, METHODS, name_in
 from paidchat.api.negotiation import is_not_modified, preferred_coding
 from paidchat.pages.codings import compress_once
+from paidchat.pages.comments import KINDS, without_comments
 
 ASSETS_PATH: Final = "/assets"
 FOR_GOOD: Final = "public, max-age=31536000, immutable"  # RFC 8246
@@ -32,7 +33,7 @@ _IMPORT: Final = re.compile(r"""^(?:import|export)\b(?:[^;"']*?\bfrom)?\s*["'](\
 
 
 class Tree:
-    """The files of a folder and its subfolders that browsers may ask for, as they were read.
+    """The files of a folder and its subfolders that browsers may ask for, as they are served.
 
     Attributes:
         digest: of all names and contents, in hexadecimal digits.
@@ -40,7 +41,7 @@ class Tree:
 
     def __init__(self, directory: Path) -> None:
         start = len(str(directory)) + 1
-        self._bodies = {file.path[start:].replace(os.sep, "/"): Path(file).read_bytes() for file in files_in(directory)}
+        self._bodies = {file.path[start:].replace(os.sep, "/"): _read(Path(file)) for file in files_in(directory)}
         self._modules: dict[str, list[str]] = {}
         digest = sha256()
         for name, body in sorted(self._bodies.items()):
@@ -75,6 +76,11 @@ def files_in(directory: Path | str) -> "Iterator[os.DirEntry[str]]":
             yield from files_in(entry.path)
         elif Path(entry.name).suffix in MEDIA_TYPES:
             yield entry
+
+
+def _read(path: Path) -> bytes:
+    body = path.read_bytes()
+    return without_comments(body) if path.suffix in KINDS else body
 
 
 class Assets:
