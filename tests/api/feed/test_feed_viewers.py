@@ -73,7 +73,10 @@ async def test_everyone_is_told_when_they_come_and_when_it_changes(quick: Served
 async def test_between_two_frames_there_is_a_beat(quick: Served) -> None:
     """However often people come and go, a connection is told at most once per beat, and the first time counts."""
     times: list[float] = []
-    async with following(quick) as steady, AsyncExitStack() as stack:
+    async with following(quick) as earlier, AsyncExitStack() as stack:
+        await earlier.receive_viewers()  # a beat has just begun
+        await asyncio.sleep(BEAT_S / 2)
+        steady = await stack.enter_async_context(following(quick))
 
         async def listen() -> None:
             while True:
@@ -81,6 +84,7 @@ async def test_between_two_frames_there_is_a_beat(quick: Served) -> None:
                 times.append(time.monotonic())
 
         listening = asyncio.create_task(listen())
+        await asyncio.sleep(0)
         for _ in range(12):
             await stack.enter_async_context(following(quick))
             await asyncio.sleep(BEAT_S / 4)

@@ -10,9 +10,9 @@ _BANK_DEBIT = """
 <label class="choice"><input type="radio" name="method" value="bank_debit" id="method-bank-debit"{checked}>
 <span><b>Bank debit</b> <small>takes days; settle it in the panel</small></span></label>
 """
-_LINE = '<div class="line"><dt>{name}{description}</dt><dd>{amount}</dd></div>'
-_LINES = '<div class="line"><dt>{name} &times; {quantity}{description}</dt><dd>{amount}</dd></div>'
-_DESCRIPTION = '<small class="description" dir="auto">{description}</small>'
+_LINE = '<div class="line"><dt>{name}</dt><dd>{amount}</dd>{description}</div>'
+_LINES = '<div class="line"><dt>{name} &times; {quantity}</dt><dd>{amount}</dd>{description}</div>'
+_DESCRIPTION = '<dd class="description" dir="auto">{description}</dd>'
 _ROW = '<div class="line{extra}"><dt>{name}</dt><dd>{amount}</dd></div>'
 
 
