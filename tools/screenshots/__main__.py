@@ -113,7 +113,7 @@ def take_states(names: list[str], folder: Path) -> list[str]:
                         print(file)
                 except (Error, AssertionError, httpx.HTTPError) as error:
                     failed.append(state.name)
-                    print(f"{state.name} could not be reached: {error}", file=sys.stderr)
+                    print(f"{state.name} could not be reached: {str(error).splitlines()[0]}", file=sys.stderr)
         browser.close()
     return failed
 

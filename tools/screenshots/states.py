@@ -57,9 +57,9 @@ def visit(page: Page, board: Board, path: str = "/") -> None:
 
 
 def write(page: Page, text: str = TEXT, author: str = AUTHOR) -> None:
-    """Fill in the composer."""
-    page.get_by_label("Display name").fill(author)
+    """Fill in the composer: the text first, since a small screen may show the rest only then."""
     page.get_by_label("Message", exact=True).fill(text)
+    page.get_by_label("Display name").fill(author)
 
 
 def press_pay(page: Page) -> None:
