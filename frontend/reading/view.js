@@ -4,6 +4,7 @@ import { rows } from "./board.js";
 import { copyOf, onClick, part, setText } from "../ui/elements.js";
 import { exactTime, formatPrice, relativeTime } from "../ui/format.js";
 
+const LOOKED_AT = 20; // of the newest messages, for the one that was about to be posted
 const END_PX = 96; // this close to the end, the list follows new messages
 const STAY_MS = 10_000; // how long the page stays with a message that was just paid for, however many follow
 const QUIET_MS = 1_000; // how long assistive technology does not read out a list that is being filled
@@ -23,7 +24,7 @@ export class BoardView {
   #placed = 0; // where the page was last scrolled to by this view
   /** @type {HTMLElement | null} */
   #kept = null; // the message just paid for, which does not scroll out of view for a while
-  /** @type {{ item: HTMLElement, content: Content, isPosted: boolean } | null} */
+  /** @type {{ item: HTMLElement, content: Content } | null} */
   #pending = null; // a message that is about to be posted
   #parts;
 
@@ -101,14 +102,27 @@ export class BoardView {
   showPending(content) {
     this.#pending?.item.remove();
     this.#pending = null;
-    if (!content) return;
+    if (!content || this.#shows(content)) return;
     const item = copyOf("#pending-template");
     drawAuthor(item, content);
     setText(part(".words", HTMLElement, item), content.text);
     this.#hush();
     this.#list.append(item);
-    this.#pending = { item, content, isPosted: false };
+    this.#pending = { item, content };
     this.scrollToEnd();
+  }
+
+  /**
+   * Whether the end of the list has a message like this one, other than those that are known to be the reader's own.
+   *
+   * @param {Content} content
+   */
+  #shows({ text, author }) {
+    const newest = [...this.#list.querySelectorAll(".message[data-id]:not(.mine)")].slice(-LOOKED_AT);
+    return newest.some((item) => {
+      const sameAuthor = item.querySelector(".author")?.textContent === (author ?? "Anonymous");
+      return sameAuthor && item.querySelector(".words")?.textContent === text;
+    });
   }
 
   /** Updates the relative times and the marks on own messages. */
@@ -134,7 +148,7 @@ export class BoardView {
       if (item === next) next = next.nextElementSibling;
       else this.#list.insertBefore(item, next);
     }
-    if (this.#pending?.isPosted) this.showPending(null);
+    if (this.#pending && this.#shows(this.#pending.content)) this.showPending(null);
   }
 
   /** @param {Row} row */
@@ -160,8 +174,6 @@ export class BoardView {
     part("time", HTMLTimeElement, item).dateTime = message.posted_at;
     onClick(".copy", () => this.#parts.onCopy(message.id), item);
     this.#freshen(item, message);
-    const { text, author } = this.#pending?.content ?? {};
-    if (this.#pending && text === message.text && author === message.author) this.#pending.isPosted = true;
     return item;
   }
 
