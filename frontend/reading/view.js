@@ -1,9 +1,10 @@
 /** The board's view: draws the state of board.js as a list, and keeps the reader's place in it. */
 
 import { extent, find, pinnedMs, rows } from "./board.js";
-import { dayRow, freshen, gapRow, itemOf, messageRow, offerRest, pinRow, TabStop, toggleRest } from "./row.js";
-import { copyOf, part, setText } from "../ui/page.js";
+import { dayRow, freshen, gapRow, itemOf, messageRow, offerRest, pendingRow, pinRow, TabStop, toggleRest } from "./row.js";
+import { part } from "../ui/page.js";
 
+const LOOKED_AT = 20; // of the newest messages, for the one that was about to be posted
 const END_PX = 96; // this close to the end, the list follows new messages
 const MOST_DRAWN = 300; // messages; with more, each key press and frame takes longer (3,000: 33 ms a key)
 const DAY = "day "; // begins the keys of days
@@ -32,7 +33,7 @@ export class BoardView {
   #width = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #quiet;
-  /** @type {{ item: HTMLElement, content: Content, isPosted: boolean } | null} */
+  /** @type {{ item: HTMLElement, content: Content } | null} */
   #pending = null; // a message that is about to be posted
   /** @type {Look} */
   #look;
@@ -152,16 +153,22 @@ export class BoardView {
   showPending(content) {
     this.#pending?.item.remove();
     this.#pending = null;
-    if (!content) return;
-    const item = copyOf("#pending-template");
-    const author = part(".author", HTMLElement, item);
-    author.classList.toggle("anonymous", content.author === null);
-    setText(author, content.author ?? "Anonymous");
-    setText(part(".words", HTMLElement, item), content.text);
+    if (!content || this.#shows(content)) return;
+    const item = pendingRow(content);
     this.#hush();
     this.#list.append(item);
-    this.#pending = { item, content, isPosted: false };
+    this.#pending = { item, content };
     this.scrollToEnd();
+  }
+
+  /**
+   * Whether the end of the list has a message like this one, other than those that are known to be the reader's own.
+   *
+   * @param {Content} content
+   */
+  #shows({ text, author }) {
+    const newest = [...this.#drawn].sort(([, one], [, other]) => other.id - one.id).slice(0, LOOKED_AT);
+    return newest.some(([item, message]) => !item.classList.contains("mine") && message.text === text && message.author === author);
   }
 
   /** Updates what time changes in the rows, and the marks on own messages. */
@@ -206,7 +213,7 @@ export class BoardView {
       else this.#list.insertBefore(item, next);
     }
     offerRest(added);
-    if (this.#pending?.isPosted) this.showPending(null);
+    if (this.#pending && this.#shows(this.#pending.content)) this.showPending(null);
   }
 
   /**
@@ -225,8 +232,6 @@ export class BoardView {
     if (row.kind === "day") return dayRow(row.day);
     const item = messageRow(row.message, this.#look);
     this.#drawn.set(item, row.message);
-    const { text, author } = this.#pending?.content ?? {};
-    if (this.#pending && text === row.message.text && author === row.message.author) this.#pending.isPosted = true;
     return item;
   }
 
