@@ -19,9 +19,7 @@ export function messageRow(message, look) {
   const item = isSame ? standing : copyOf("#message-template");
   item.id = `m${message.id}`;
   item.dataset["id"] = String(message.id);
-  const author = part(".author", HTMLElement, item);
-  author.classList.toggle("anonymous", message.author === null);
-  setText(author, message.author ?? "Anonymous");
+  showAuthor(item, message);
   const link = part(".when", HTMLAnchorElement, item);
   link.href = permalink(message.id);
   link.title = exactTime(message.posted_at);
@@ -45,6 +43,14 @@ export function freshen(item, message, look) {
   setText(part("time", HTMLTimeElement, item), timeOfDay(message.posted_at));
   weigh(item, message, look);
   showWords(part(".words", HTMLElement, item), message.text, look.links);
+}
+
+/** @param {Content} content of a message that is about to be posted */
+export function pendingRow(content) {
+  const item = copyOf("#pending-template");
+  showAuthor(item, content);
+  setText(part(".words", HTMLElement, item), content.text);
+  return item;
 }
 
 /** @param {Span} gap to be closed by its button */
@@ -201,6 +207,16 @@ function weigh(item, message, { price }) {
   setText(amount, formatPrice(message.amount, message.currency));
   const weight = String(weightOf(message, price));
   if (price && item.dataset["weight"] !== weight) item.dataset["weight"] = weight;
+}
+
+/**
+ * @param {HTMLElement} item
+ * @param {Pick<Message, "author">} message
+ */
+function showAuthor(item, { author }) {
+  const name = part(".author", HTMLElement, item);
+  name.classList.toggle("anonymous", author === null);
+  setText(name, author ?? "Anonymous");
 }
 
 /**

@@ -47,8 +47,8 @@ export class PageFrame {
       },
       { rootMargin: "300px 0px 0px" },
     );
-    this.#measure("--top", part(".top", HTMLElement));
-    this.#measure("--dock", part(".dock", HTMLElement));
+    this.#measure("scroll-padding-top", part(".top", HTMLElement));
+    this.#measure("scroll-padding-bottom", part(".dock", HTMLElement));
   }
 
   /**
@@ -119,7 +119,8 @@ export class PageFrame {
   }
 
   /**
-   * Gives the style sheet the height of a sticky bar, so that nothing scrolled to is hidden behind it.
+   * Keeps what is scrolled to clear of a sticky bar, whatever its height. (A custom property would be inherited by every
+   * element: with 3,000 messages, each line that the text box grew by took 200 ms.)
    *
    * @param {string} property
    * @param {HTMLElement} bar
