@@ -6,6 +6,7 @@ the other's tree. It then serves the file that it has, but not to be kept.
 """
 
 import asyncio
+import os
 import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -21,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from paidchat.api.files import COMPRESSED, MEDIA_TYPES, METHODS, name_in
 from paidchat.api.negotiation import is_not_modified, preferred_coding
 from paidchat.pages.codings import compress_once
+from paidchat.pages.comments import KINDS, without_comments
 
 ASSETS_PATH: Final = "/assets"
 FOR_GOOD: Final = "public, max-age=31536000, immutable"  # RFC 8246
@@ -31,14 +33,16 @@ _IMPORT: Final = re.compile(r"""^(?:import|export)\b(?:[^;"']*?\bfrom)?\s*["'](\
 
 
 class Tree:
-    """The files of a folder and its subfolders that browsers may ask for, as they were read.
+    """The files of a folder and its subfolders that browsers may ask for, as they are served.
 
     Attributes:
         digest: of all names and contents, in hexadecimal digits.
     """
 
     def __init__(self, directory: Path) -> None:
-        self._bodies = {path.relative_to(directory).as_posix(): path.read_bytes() for path in files_in(directory)}
+        start = len(str(directory)) + 1
+        self._bodies = {file.path[start:].replace(os.sep, "/"): _read(Path(file)) for file in files_in(directory)}
+        self._modules: dict[str, list[str]] = {}
         digest = sha256()
         for name, body in sorted(self._bodies.items()):
             digest.update(b"%d %s %d " % (len(name), name.encode(), len(body)) + body)
@@ -50,6 +54,11 @@ class Tree:
 
     def modules(self, entry: str) -> list[str]:
         """Return a module and all that it imports, directly or not, in the order in which browsers find them."""
+        if entry not in self._modules:
+            self._modules[entry] = self._imported_by(entry)
+        return self._modules[entry]
+
+    def _imported_by(self, entry: str) -> list[str]:
         found = [entry]
         for name in found:
             body = self._bodies.get(name, b"").decode()
@@ -58,15 +67,20 @@ class Tree:
         return found
 
 
-def files_in(directory: Path) -> Iterator[Path]:
+def files_in(directory: Path | str) -> "Iterator[os.DirEntry[str]]":
     """Yield the files of a folder and of its subfolders, without those that are only for development."""
-    for path in directory.iterdir():
-        if path.name.startswith(".") or path.name == "node_modules":
+    for entry in os.scandir(directory):
+        if entry.name.startswith(".") or entry.name == "node_modules":
             continue
-        if path.is_dir():
-            yield from files_in(path)
-        elif path.suffix in MEDIA_TYPES:
-            yield path
+        if entry.is_dir():
+            yield from files_in(entry.path)
+        elif Path(entry.name).suffix in MEDIA_TYPES:
+            yield entry
+
+
+def _read(path: Path) -> bytes:
+    body = path.read_bytes()
+    return without_comments(body) if path.suffix in KINDS else body
 
 
 class Assets:
@@ -110,7 +124,7 @@ class Assets:
             raise HTTPException(404)
         headers = {"Cache-Control": caching}
         if caching != "no-store":
-            headers["ETag"] = f'W/"{sha256(body).hexdigest()[:32]}"'
+            headers["ETag"] = f'W/"{self.tree.digest}"'
         suffix = Path(name).suffix
         if suffix not in COMPRESSED:
             headers["Vary"] = "Accept-Encoding"

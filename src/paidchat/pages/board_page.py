@@ -18,7 +18,7 @@ from markupsafe import Markup
 from pydantic_core import to_json
 
 from paidchat import wire
-from paidchat.pages.formats import excerpt
+from paidchat.excerpt import excerpt
 from paidchat.pages.money import format_price
 from paidchat.pages.opening import Opening
 from paidchat.pages.site import LANGUAGE, Site

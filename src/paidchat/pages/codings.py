@@ -8,7 +8,7 @@ import brotli
 
 Coding = Literal["br", "gzip", "identity"]
 
-QUICK: Final = 5  # Brotli's quality for what changes: 50 messages, 51 KB, become 3.6 KB in 2.7 ms; gzip's are 4.7 KB
+QUICK: Final = 5  # Brotli's quality for what changes: 50 messages, 51 KB, become 3.6 KB in 0.7 ms; in gzip 4.5
 BEST: Final = 11  # for what stays: 10 % smaller than the quick one, but 260 ms for all scripts together
 
 

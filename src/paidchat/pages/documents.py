@@ -16,7 +16,7 @@ from paidchat.pages.opening import read_opening
 from paidchat.pages.site import Site
 from paidchat.storage.database import Database
 
-MOST_KEPT: Final = 50  # documents of messages; each has about 150 KiB in all codings
+MOST_KEPT: Final = 50  # documents of messages; each has about 60 KiB in all codings
 
 
 class BoardDocuments:
@@ -45,7 +45,7 @@ class BoardDocuments:
 
         Raises:
             NotFound, Gone: there is no such message, or it has been removed.
-                DatabaseUnavailable: it cannot be read; see `without_messages`.
+            DatabaseUnavailable: it cannot be read; see `without_messages`.
         """
         try:
             document = await self._find(target_id).read()

@@ -1,7 +1,6 @@
-"""Formats: times, prices and texts as documents show them. They are the same for every reader, so in UTC."""
+"""Formats: times, prices, names and weights as documents show them. They are the same for every reader, so in UTC."""
 
 import re
-import unicodedata
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +11,6 @@ from paidchat import wire
 from paidchat.pages.money import format_price
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_JOINER: Final = "\N{ZERO WIDTH JOINER}"
 
 
 def utc(time: datetime) -> str:
@@ -53,26 +51,3 @@ def weight_of(message: wire.Message, price: wire.Price) -> int:
 def spaceless(html: str) -> Markup:
     """Return HTML without white space between tags, which would be nine nodes of the document in each message."""
     return Markup(re.sub(r">\s+<", "><", html))  # noqa: S704 - what is in it was escaped before
-
-
-def excerpt(text: str, most: int) -> str:
-    """Return a text in one line of at most `most` code points, cut between words if it is longer."""
-    line = re.sub(r"\s+", " ", text)
-    if len(line) <= most:
-        return line
-    end = most - 1  # one for the ellipsis
-    space = line.rfind(" ", most // 2, end + 1)
-    if space > 0:
-        return f"{line[:space]}…"
-    while end > 1 and (_continues(line[end]) or line[end - 1] == _JOINER):
-        end -= 1
-    return f"{line[:end]}…"
-
-
-def _continues(character: str) -> bool:
-    """Tell whether a character belongs to the one before it: a mark, a variation selector, a joiner, a skin tone."""
-    return (
-        character == _JOINER
-        or unicodedata.category(character) in {"Mn", "Mc", "Me"}
-        or "\N{EMOJI MODIFIER FITZPATRICK TYPE-1-2}" <= character <= "\N{EMOJI MODIFIER FITZPATRICK TYPE-6}"
-    )

@@ -45,7 +45,7 @@ class Opening:
             return list(newest)
         read = [*self.around.until.messages, *self.around.after.messages]
         later = [message for message in newest if message.id > read[-1].id]
-        has_gap = self.around.after.has_more and later and later[0].id > read[-1].id + 1
+        has_gap = later and later[0].id > read[-1].id + 1
         return [*read, *([None] if has_gap else []), *later]
 
 

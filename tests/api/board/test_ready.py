@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 from paidchat.feed.feed import Feed
 from paidchat.storage.tail import Tail
 from tests.support.board_client import http_client, post, start, stripe_session
+from tests.support.documents import parse, shown
 from tests.support.following import following
 from tests.support.rows import opened, write_messages
 from tests.support.served import Served, databases, served_board
@@ -43,6 +44,8 @@ async def texts(client: httpx.AsyncClient, etag: str | None = None, path: str = 
     """Read the newest page, or another one, with an ETag that must be out of date if there is one."""
     answer = await client.get(path, headers={"If-None-Match": etag} if etag else {})
     assert answer.status_code == 200
+    if path == "/":
+        return [row["text"] for row in shown(parse(answer.text).one("ol", id="board"))]
     return [message["text"] for message in answer.json()["messages"]]
 
 
@@ -51,7 +54,7 @@ async def etag_of(client: httpx.AsyncClient, path: str = "/api/messages") -> str
     return str((await client.get(path)).headers["etag"])
 
 
-@pytest.mark.parametrize("path", ["/api/messages", "/api/pinned"])
+@pytest.mark.parametrize("path", ["/api/messages", "/api/pinned", "/"])
 async def test_a_page_has_what_was_acknowledged_before(late: httpx.AsyncClient, path: str) -> None:
     """A page or 304 requested after a webhook's 200 contains its message, however late the feed is."""
     payments = [await start(late, f"Number {number}") for number in range(AT_ONCE)]

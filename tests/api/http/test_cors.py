@@ -144,5 +144,8 @@ async def test_the_page_is_locked_down(client: httpx.AsyncClient) -> None:
     assert "unsafe-inline" not in policy
     assert "unsafe-eval" not in policy
     assert "default-src 'none'" in policy
+    assert "manifest-src 'self'" in policy
+    assert "media-src 'self'" in policy
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
