@@ -260,7 +260,7 @@ export class BoardView {
   /** Stays at the end, if the reader was there, after something was added or resized (keyboard, growing text box). */
   #followEnd() {
     this.#stays = false;
-    if (this.#atEnd) {
+    if (this.#atEnd && this.#list.firstElementChild) {
       const [end, top] = [scrollRange(), this.#keptTop()];
       this.#stays = top < end - END_PX;
       scrollTo({ top: Math.min(end, top), behavior: "instant" });
