@@ -62,7 +62,7 @@
   function scroll() {
     var target = document.querySelector(".target");
     if (target) target.scrollIntoView({ block: "center" });
-    else if (!location.hash) window.scrollTo(0, document.documentElement.scrollHeight);
+    else if (!location.hash && document.querySelector(".message")) window.scrollTo(0, document.documentElement.scrollHeight);
   }
 
   /** @param {string | null} address of the page's module */

@@ -115,7 +115,6 @@ export class Reader {
   /** @param {Content | null} pending a message that is about to be posted */
   showPending(pending) {
     this.#view.showPending(pending);
-    if (pending) this.#draw(); // the list may end before the board does
   }
 
   /** Goes to the newest message. */
@@ -208,8 +207,7 @@ export class Reader {
   }
 
   #showPill() {
-    const atEnd = this.#view.atEnd || (this.#view.seesEnd && this.#below === 0);
-    this.#parts.page.showPill({ atEnd, below: this.#below });
+    this.#parts.page.showPill({ atEnd: this.#view.atEnd, below: this.#below });
   }
 
   /** @param {Board} board */

@@ -19,7 +19,7 @@ export function messageRow(message, look) {
   const item = isSame ? standing : copyOf("#message-template");
   item.id = `m${message.id}`;
   item.dataset["id"] = String(message.id);
-  drawAuthor(item, message);
+  showAuthor(item, message);
   const link = part(".when", HTMLAnchorElement, item);
   link.href = permalink(message.id);
   link.title = exactTime(message.posted_at);
@@ -48,19 +48,9 @@ export function freshen(item, message, look) {
 /** @param {Content} content of a message that is about to be posted */
 export function pendingRow(content) {
   const item = copyOf("#pending-template");
-  drawAuthor(item, content);
+  showAuthor(item, content);
   setText(part(".words", HTMLElement, item), content.text);
   return item;
-}
-
-/**
- * @param {HTMLElement} item
- * @param {Pick<Message, "author">} content
- */
-function drawAuthor(item, { author }) {
-  const name = part(".author", HTMLElement, item);
-  name.classList.toggle("anonymous", author === null);
-  setText(name, author ?? "Anonymous");
 }
 
 /** @param {Span} gap to be closed by its button */
@@ -217,6 +207,16 @@ function weigh(item, message, { price }) {
   setText(amount, formatPrice(message.amount, message.currency));
   const weight = String(weightOf(message, price));
   if (price && item.dataset["weight"] !== weight) item.dataset["weight"] = weight;
+}
+
+/**
+ * @param {HTMLElement} item
+ * @param {Pick<Message, "author">} message
+ */
+function showAuthor(item, { author }) {
+  const name = part(".author", HTMLElement, item);
+  name.classList.toggle("anonymous", author === null);
+  setText(name, author ?? "Anonymous");
 }
 
 /**

@@ -4,13 +4,12 @@ import { extent, find, pinnedMs, rows } from "./board.js";
 import { dayRow, freshen, gapRow, itemOf, messageRow, offerRest, pendingRow, pinRow, TabStop, toggleRest } from "./row.js";
 import { part } from "../ui/page.js";
 
-const LOOKED_AT = 20; // of the newest messages, for the one that was about to be posted
 const END_PX = 96; // this close to the end, the list follows new messages
+const LOOKED_AT = 20; // of the newest messages, for the one that was about to be posted
 const MOST_DRAWN = 300; // messages; with more, each key press and frame takes longer (3,000: 33 ms a key)
 const DAY = "day "; // begins the keys of days
 const QUIET_MS = 1_000; // how long assistive technology does not read out a list that is being filled
-const SCROLL_KEYS = new Set(["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End"]);
-const HELD_MS = 10_000; // how long the reader stays with a highlighted message while others arrive
+const STAY_MS = 10_000; // how long the page stays with a message that was just paid for, however many follow
 
 /** The list of messages, and of those that are pinned. All user-written text goes through `textContent`. */
 export class BoardView {
@@ -28,13 +27,16 @@ export class BoardView {
   #first = null; // the id of the topmost message in the list
   #hidden = { above: false, below: false }; // whether the board has messages beyond those in the list
   #atEnd = true;
-  #heldUntil = 0;
+  /** @type {HTMLElement | null} */
+  #kept = null; // the message just paid for, which does not scroll out of view for a while
+  #stays = false; // with it, though newer messages are below the visible part
+  #placed = 0; // where the page was last scrolled to by this view
+  /** @type {{ item: HTMLElement, content: Content } | null} */
+  #pending = null; // a message that is about to be posted
   #range = 0; // how far the page could be scrolled when last measured
   #width = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #quiet;
-  /** @type {{ item: HTMLElement, content: Content } | null} */
-  #pending = null; // a message that is about to be posted
   /** @type {Look} */
   #look;
   #parts;
@@ -47,24 +49,18 @@ export class BoardView {
     this.#pins.addEventListener("click", (event) => this.#press(event));
     addEventListener("scroll", () => this.#scrolled(), { passive: true });
     addEventListener("resize", () => this.#followEnd());
-    for (const kind of ["wheel", "touchmove"]) addEventListener(kind, () => (this.#heldUntil = 0), { passive: true });
-    addEventListener("keydown", ({ key }) => SCROLL_KEYS.has(key) && (this.#heldUntil = 0));
     new ResizeObserver(() => this.#resized()).observe(document.body);
   }
 
   /** Whether the reader is at the end of the list, so that it follows new messages. */
   get atEnd() {
-    return this.#atEnd && performance.now() >= this.#heldUntil;
+    return this.#atEnd && !this.#stays;
   }
 
-  /** Whether the reader was at the end when last measured, even if a highlighted message now keeps the list in place. */
-  get seesEnd() {
-    return this.#atEnd;
-  }
-
-  /** The id of the topmost visible message; null at the end of the list. */
+  /** The id of the topmost visible message, or of the one that the page stays with; null at the end of the list. */
   get place() {
-    return this.atEnd ? null : idOf(this.#topItem());
+    if (this.#atEnd) return this.#stays ? idOf(this.#kept) : null;
+    return idOf(this.#topItem());
   }
 
   /** Whether the board has messages above those in the list. */
@@ -87,10 +83,10 @@ export class BoardView {
    */
   render(board, { news, around }) {
     if (!news) this.#hush();
-    const anchor = this.atEnd ? null : this.#topItem(board);
+    const anchor = this.#atEnd ? null : this.#topItem(board);
     const top = anchor?.getBoundingClientRect().top ?? 0;
     const hadFocus = this.#list.contains(document.activeElement);
-    const place = around ?? (this.atEnd ? null : idOf(anchor));
+    const place = around ?? (this.#atEnd ? this.place : idOf(anchor));
     const first = around === undefined ? this.#first : null;
     const span = extent(board, { most: MOST_DRAWN, place, first });
     this.#first = board.messages[span.from]?.id ?? null;
@@ -128,21 +124,8 @@ export class BoardView {
   /** Goes to the newest message, which must be drawn next. */
   scrollToEnd() {
     this.#atEnd = true;
-    this.#heldUntil = 0;
+    this.#kept = null;
     this.#followEnd();
-  }
-
-  /** @param {Target} target in the list, to scroll to and mark */
-  reveal({ id, mark, focus }) {
-    for (const marked of document.querySelectorAll(`#board .${mark}`)) marked.classList.remove(mark);
-    const item = document.getElementById(`m${id}`);
-    item?.classList.add(mark);
-    const tall = (item?.offsetHeight ?? 0) > innerHeight / 2; // then its beginning is what to see
-    item?.scrollIntoView({ block: tall ? "start" : "center", behavior: "instant" });
-    this.#range = scrollRange();
-    this.#measureEnd();
-    if (mark === "highlight") this.#heldUntil = performance.now() + HELD_MS;
-    if (focus) item?.focus({ preventScroll: true });
   }
 
   /**
@@ -161,6 +144,21 @@ export class BoardView {
     this.scrollToEnd();
   }
 
+  /** @param {Target} target in the list, to scroll to and mark */
+  reveal({ id, mark, focus }) {
+    for (const marked of document.querySelectorAll(`#board .${mark}`)) marked.classList.remove(mark);
+    const item = document.getElementById(`m${id}`);
+    item?.classList.add(mark);
+    const tall = (item?.offsetHeight ?? 0) > innerHeight / 2; // then its beginning is what to see
+    item?.scrollIntoView({ block: tall ? "start" : "center", behavior: "instant" });
+    this.#range = scrollRange();
+    this.#placed = scrollY;
+    this.#kept = null;
+    this.#measureEnd();
+    if (item && mark === "highlight") this.#keep(item);
+    if (focus) item?.focus({ preventScroll: true });
+  }
+
   /**
    * Whether the end of the list has a message like this one, other than those that are known to be the reader's own.
    *
@@ -169,6 +167,16 @@ export class BoardView {
   #shows({ text, author }) {
     const newest = [...this.#drawn].sort(([, one], [, other]) => other.id - one.id).slice(0, LOOKED_AT);
     return newest.some(([item, message]) => !item.classList.contains("mine") && message.text === text && message.author === author);
+  }
+
+  /** @param {HTMLElement} item to stay with for a while, unless the reader scrolls */
+  #keep(item) {
+    this.#kept = item;
+    setTimeout(() => {
+      if (this.#kept !== item) return;
+      this.#kept = null;
+      this.#followEnd();
+    }, STAY_MS);
   }
 
   /** Updates what time changes in the rows, and the marks on own messages. */
@@ -212,8 +220,8 @@ export class BoardView {
       if (item === next) next = next.nextElementSibling;
       else this.#list.insertBefore(item, next);
     }
-    offerRest(added);
     if (this.#pending && this.#shows(this.#pending.content)) this.showPending(null);
+    offerRest(added);
   }
 
   /**
@@ -223,7 +231,7 @@ export class BoardView {
    */
   #dropStrangers(wanted) {
     const ids = new Set(wanted.map((row) => (row.kind === "message" ? row.message.id : 0)));
-    for (const item of this.#list.querySelectorAll(".message:not(.pending), .day, .gap")) if (!ids.has(idOf(item) ?? -1)) item.remove();
+    for (const item of this.#list.querySelectorAll("[data-id], .day, .gap")) if (!ids.has(idOf(item) ?? -1)) item.remove();
   }
 
   /** @param {Row} row */
@@ -260,13 +268,29 @@ export class BoardView {
 
   /** Stays at the end, if the reader was there, after something was added or resized (keyboard, growing text box). */
   #followEnd() {
-    if (this.atEnd) scrollTo({ top: scrollRange(), behavior: "instant" });
+    this.#stays = false;
+    if (this.#atEnd && this.#list.firstElementChild) {
+      const [end, top] = [scrollRange(), this.#keptTop()];
+      this.#stays = top < end - END_PX;
+      scrollTo({ top: Math.min(end, top), behavior: "instant" });
+    }
     this.#range = scrollRange();
+    this.#placed = scrollY;
   }
 
-  /** Updates `atEnd`. A scroll together with a new size comes from the browser, so it does not leave the end. */
+  /** How far the page can be scrolled before the message just paid for leaves the screen. */
+  #keptTop() {
+    if (!this.#kept?.isConnected) return Infinity;
+    const top = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
+    return this.#kept.getBoundingClientRect().top + scrollY - top;
+  }
+
+  /** Updates `#atEnd`. A scroll together with a new size comes from the browser, so it does not leave the end. */
   #measureEnd() {
     const resized = this.#range !== scrollRange();
+    if (!resized && Math.abs(scrollY - this.#placed) > 1) this.#kept = null; // the reader scrolled
+    if (this.#kept?.isConnected && this.#atEnd) return;
+    this.#stays = false;
     if (!resized || !this.#atEnd) this.#atEnd = !this.#hidden.below && scrollRange() - scrollY <= END_PX;
     if (resized) this.#followEnd();
   }

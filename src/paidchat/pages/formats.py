@@ -1,4 +1,4 @@
-"""Formats: times and prices as documents show them. They are the same for every reader, so in UTC."""
+"""Formats: times, prices, names and weights as documents show them. They are the same for every reader, so in UTC."""
 
 import re
 from datetime import datetime
