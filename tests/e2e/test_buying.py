@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 
 from tests.e2e.backstage import Backstage, backstage_of
 from tests.e2e.conftest import Windows
@@ -162,27 +162,21 @@ async def test_a_text_that_was_not_posted_can_be_had_back(windows: Windows, back
     await expect(buyer.text).to_be_focused()
 
 
-async def test_the_form_says_what_one_buys(windows: Windows) -> None:
+async def test_the_form_says_what_one_buys(windows: Windows, tmp_path: Path) -> None:
     """Public, permanent, through Stripe, refunds, who runs the board, and the pages that the operator has set."""
-    page = await (await windows.device()).new_page()
-
-    async def with_pages(route: Route) -> None:
-        info = await (await route.fetch()).json()
-        pages = {"terms_url": "https://example.com/terms", "privacy_url": None, "contact": "ada@example.com"}
-        await route.fulfill(json={**info, **pages})
-
-    await page.route("**/api/board", with_pages)
-    buyer = Window(page, windows.board.url)
-    await buyer.visit()
-    await expect(page.locator("#promise")).to_have_text(
-        re.compile(r"public and stays.*You pay paidchat through Stripe.*refunded", re.DOTALL)
-    )
-    await expect(page.get_by_role("link", name="Terms")).to_have_attribute("href", "https://example.com/terms")
-    await expect(page.get_by_role("link", name="Contact")).to_have_attribute("href", "mailto:ada@example.com")
-    await expect(page.locator("#privacy")).to_be_hidden()
-    await page.get_by_role("link", name="Skip to writing").press("Enter")
-    await expect(buyer.text).to_be_focused()
-    assert page.url == f"{buyer.board_url}/", "the hash stays free for a message's"
+    with served_board(tmp_path, terms_url="https://example.com/terms", contact="ada@example.com") as board:
+        buyer = await windows.open(url=board.url)
+        page = buyer.page
+        await expect(page.locator("#promise")).to_have_text(
+            re.compile(r"public and stays.*You pay paidchat through Stripe.*refunded", re.DOTALL)
+        )
+        await expect(page.get_by_role("link", name="Terms")).to_have_attribute("href", "https://example.com/terms")
+        await expect(page.get_by_role("link", name="Contact")).to_have_attribute("href", "mailto:ada@example.com")
+        await expect(page.locator("#privacy")).to_be_hidden()
+        await page.get_by_role("link", name="Skip to writing").press("Enter")
+        await expect(buyer.text).to_be_focused()
+        assert page.url == f"{buyer.board_url}/", "the hash stays free for a message's"
+        await page.close()
 
 
 @pytest.mark.parametrize("phone", PHONES)
