@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
 from playwright.async_api import Page, expect
 
@@ -47,6 +48,7 @@ async def test_the_waiting_card_is_accessible(windows: Windows) -> None:
     await expect_accessible(buyer.page)
 
 
+@pytest.mark.long
 async def test_buying_is_accessible_on_every_screen(windows: Windows, tmp_path: Path) -> None:
     """The amounts, the message being published, a refusal and the list have no axe violations, at any width."""
     with served_board(tmp_path, tiers="1:0,5:300,20:1800") as board:

@@ -8,6 +8,7 @@ from playwright.async_api import Page, expect
 
 from tests.e2e.backstage import Backstage, backstage_of
 from tests.e2e.conftest import Windows
+from tests.e2e.test_accessibility import expect_accessible
 from tests.e2e.window import Window
 from tests.support.served import Served, free_port, served_board
 
@@ -164,7 +165,7 @@ async def test_a_text_that_was_not_posted_can_be_had_back(windows: Windows, back
 
 async def test_the_form_says_what_one_buys(windows: Windows, tmp_path: Path) -> None:
     """Public, permanent, through Stripe, refunds, who runs the board, and the pages that the operator has set."""
-    with served_board(tmp_path, terms_url="https://example.com/terms", contact="ada@example.com") as board:
+    with served_board(tmp_path, tiers=TIERS, terms_url="https://example.com/terms", contact="ada@example.com") as board:
         buyer = await windows.open(url=board.url)
         page = buyer.page
         await expect(page.locator("#promise")).to_have_text(
@@ -173,6 +174,7 @@ async def test_the_form_says_what_one_buys(windows: Windows, tmp_path: Path) -> 
         await expect(page.get_by_role("link", name="Terms")).to_have_attribute("href", "https://example.com/terms")
         await expect(page.get_by_role("link", name="Contact")).to_have_attribute("href", "mailto:ada@example.com")
         await expect(page.locator("#privacy")).to_be_hidden()
+        await expect_accessible(page)
         await page.get_by_role("link", name="Skip to writing").press("Enter")
         await expect(buyer.text).to_be_focused()
         assert page.url == f"{buyer.board_url}/", "the hash stays free for a message's"

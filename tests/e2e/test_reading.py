@@ -10,8 +10,9 @@ from typing import Any
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.e2e.conftest import Windows
-from tests.e2e.test_accessibility import expect_accessible
+from tests.e2e.test_accessibility import SCHEMES, expect_accessible
 from tests.support.board_client import act, http_client, post, start
+from tests.support.rows import opened, write_messages
 from tests.support.served import Served, served_board
 
 TIERS = "1:0,5:4,20:600,50:600,100:600,200:600"
@@ -93,10 +94,10 @@ async def test_every_weight_is_accessible(windows: Windows, tmp_path: Path) -> N
         async with http_client(board) as client:
             for amount in (100, 500, 2000, 5000, 10_000, 20_000):
                 await post(client, f"Paid {amount}, see https://example.org/", author="Ann", amount=amount)
-        for forced in ("none", "active"):
+        for forced, schemes in (("none", SCHEMES), ("active", SCHEMES[:1])):
             reader = await windows.open(url=board.url, viewport={"width": 320, "height": 640}, forced_colors=forced)
             assert await reader.messages.evaluate_all("all => all.map((one) => one.dataset.weight)") == list("012345")
-            await expect_accessible(reader.page)
+            await expect_accessible(reader.page, schemes)
             assert await reader.overflow() <= 0
             await reader.page.close()
 
@@ -147,13 +148,13 @@ async def test_a_buyer_stays_with_their_message(windows: Windows, own_board: Ser
     await pill.click()
     await expect(buyer.messages.last).to_be_in_viewport()
     await expect(pill).to_be_hidden()
+    await buyer.page.close()
 
 
 async def test_the_keyboard_stops_once_in_the_list(windows: Windows, own_board: Served) -> None:
     """Tab reaches one message and its controls, and arrow keys the others; passing by loads nothing."""
-    async with http_client(own_board) as client:
-        for number in range(60):
-            await post(client, f"Number {number}")
+    async with opened(own_board.settings.database_url) as database:
+        await write_messages(database, 60)
     reader = await windows.open(url=own_board.url, viewport={"width": 800, "height": 500})
     keyboard = reader.page.keyboard
     await reader.text.focus()

@@ -50,7 +50,7 @@ class Postgres:
             url = self.create_database()
             # A test's own loop may be running in this thread.
             with ThreadPoolExecutor(1) as thread:
-                thread.submit(asyncio.run, _migrate(url)).result()
+                thread.submit(asyncio.run, migrate_at(url)).result()
             self._template = make_url(url).database
         name = f"paidchat_{uuid.uuid4().hex}"
         self.psql(f'CREATE DATABASE "{name}" TEMPLATE "{self._template}"')
@@ -87,6 +87,7 @@ class Postgres:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-async def _migrate(url: str) -> None:
+async def migrate_at(url: str) -> None:
+    """Create our tables in a database."""
     async with Database(url) as database:
         await migrate(database)

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from paidchat.sandbox import SandboxSettings
 from paidchat.serving.server import Server, server_config
 from paidchat.settings import Settings
 from tests.support.forking import Forked, launcher
-from tests.support.postgres import Postgres
+from tests.support.postgres import Postgres, migrate_at
 
 START_TIMEOUT_S = 30
 COMMAND_TIMEOUT_S = 60
@@ -93,6 +94,7 @@ class Databases:
     def __init__(self) -> None:
         self._postgres: Postgres | None = None
         self._urls: dict[Path, str] = {}
+        self._template: bytes | None = None  # a migrated file
         self.by_backend = False  # whether the test that runs now says on which
 
     @contextlib.contextmanager
@@ -107,10 +109,23 @@ class Databases:
     def url_for(self, data: Path) -> str:
         """Return the URL of a folder's database."""
         if self._postgres is None or not self.by_backend:
-            return f"sqlite:///{data / 'paidchat.db'}"
+            return f"sqlite:///{self._file_in(data)}"
         if data not in self._urls:
             self._urls[data] = self._postgres.create_migrated()
         return self._urls[data]
+
+    def _file_in(self, data: Path) -> Path:
+        """Return a folder's database file, which is there from the start: migrating it takes 30 ms, copying it none."""
+        file = data / "paidchat.db"
+        if self._template is None:
+            with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
+                migrated = Path(folder) / "paidchat.db"
+                thread.submit(asyncio.run, migrate_at(f"sqlite:///{migrated}")).result()  # this thread may have a loop
+                self._template = migrated.read_bytes()
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_bytes(self._template)
+        return file
 
 
 databases = Databases()

@@ -156,6 +156,7 @@ async def test_every_task_has_a_name_that_is_tested(served: Served, backend: str
         assert await restarts(client) == dict.fromkeys(ALWAYS[backend], 0)
 
 
+@pytest.mark.long
 async def test_killed_tasks_cost_nobody_a_message(served: Served, backend: str) -> None:
     """Each is killed twice under load: every paid message is posted and delivered in order, and heartbeats continue."""
     async with http_client(served) as client, following(served) as follower:

@@ -28,11 +28,12 @@ CHANGES: list[Json] = [
 ]
 EVERYTHING = {name: value for change in CHANGES for name, value in change.items()}
 # All at once, on both databases; those that another of them could hide also alone.
+ALONE = (pytest.mark.any_database, pytest.mark.long)  # one change, to find which of everything breaks a promise
 CASES = [
     pytest.param(EVERYTHING, id="everything"),
-    *(pytest.param(change, id=str(change), marks=pytest.mark.any_database) for change in CHANGES[:3]),
-    pytest.param({"tiers": "1:7,3:60,5:60,7:3600"}, id="tiers", marks=pytest.mark.any_database),
-    pytest.param({"tiers": "off"}, id="no tiers", marks=pytest.mark.any_database),
+    *(pytest.param(change, id=str(change), marks=ALONE) for change in CHANGES[:3]),
+    pytest.param({"tiers": "1:7,3:60,5:60,7:3600"}, id="tiers", marks=ALONE),
+    pytest.param({"tiers": "off"}, id="no tiers", marks=ALONE),
 ]
 PINNED_S = 300
 PROMISED: Json = {"tiers": f"1:0,5:{PINNED_S}"}

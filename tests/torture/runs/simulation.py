@@ -41,7 +41,7 @@ from tests.torture.order import Order
 from tests.torture.table import Row
 
 NAME = "simulation"
-LONG, SHORT, BATCH = 2_000, 5, 100  # simulations; Hypothesis runs a third more of its own
+LONG, SHORT, BATCH = 2_000, 3, 100  # simulations; Hypothesis runs a third more of its own
 MOST_PAYMENTS = 4
 MOST_SESSIONS = 2  # of one payment
 LONG_STEPS, SHORT_STEPS = 40, 18
