@@ -10,7 +10,7 @@ from tests.e2e.backstage import Backstage, backstage_of
 from tests.e2e.conftest import Windows
 from tests.e2e.test_accessibility import expect_accessible
 from tests.e2e.window import Window
-from tests.support.served import Served, free_port, served_board
+from tests.support.served import free_port, served_board
 
 TIERS = "1:0,5:300,20:1800"
 PHONES = {"small": (320, 640), "upright": (390, 844), "landscape": (667, 375)}
@@ -79,26 +79,6 @@ async def test_one_amount_is_no_choice(windows: Windows) -> None:
     buyer = await windows.open()
     await expect(buyer.pay_button).to_be_enabled()
     await expect(buyer.page.locator("#amounts")).to_be_hidden()
-
-
-async def test_a_buyer_stays_with_the_message(windows: Windows, own_board: Served) -> None:
-    """However many messages follow, the buyer's stays on the screen, until the buyer scrolls."""
-    async with backstage_of(own_board) as backstage:
-        for number in range(15):
-            await backstage.post(f"Before {number}")
-        buyer = await windows.open(url=own_board.url, viewport={"width": 390, "height": 700})
-        await (await buyer.go_to_checkout("Mine on a busy board")).pay()
-        await buyer.expect_arrival("Mine on a busy board")
-        for number in range(15):
-            await backstage.post(f"After {number}")
-        await expect(buyer.message("After 14")).to_have_count(1)
-        await expect(buyer.message("Mine on a busy board")).to_be_in_viewport()
-        await expect(buyer.message("After 14")).not_to_be_in_viewport()
-        await buyer.page.mouse.move(100, 300)
-        await buyer.page.mouse.wheel(0, 10_000)
-        await expect(buyer.message("After 14")).to_be_in_viewport()
-        await backstage.post("The newest")
-        await expect(buyer.message("The newest")).to_be_in_viewport()
 
 
 async def test_what_was_paid_for_is_listed(windows: Windows, backstage: Backstage) -> None:

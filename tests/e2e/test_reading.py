@@ -148,6 +148,9 @@ async def test_a_buyer_stays_with_their_message(windows: Windows, own_board: Ser
     await pill.click()
     await expect(buyer.messages.last).to_be_in_viewport()
     await expect(pill).to_be_hidden()
+    async with http_client(own_board) as client:
+        await post(client, "The newest")
+    await expect(buyer.message("The newest")).to_be_in_viewport()
     await buyer.page.close()
 
 
