@@ -39,11 +39,14 @@ export class PageFrame {
       this.#banner.hidden = true;
       onBannerClosed();
     });
-    // Older messages start to load a little before the button becomes visible.
+    // Older messages start to load a little before the button becomes visible, unless the Tab key brought it into view.
+    let passed = false;
+    this.#older.addEventListener("focus", () => (passed = true));
     this.#nearOlder = new IntersectionObserver(
       (entries) => {
-        const passing = document.activeElement === this.#older; // the Tab key brought it into view
-        if (entries.at(-1)?.isIntersecting && this.#older.dataset["state"] === "some" && !passing) onOlder();
+        const isNear = entries.at(-1)?.isIntersecting ?? false;
+        if (isNear && this.#older.dataset["state"] === "some" && !passed) onOlder();
+        if (!isNear) passed = false;
       },
       { rootMargin: "300px 0px 0px" },
     );
