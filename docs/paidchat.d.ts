@@ -9,13 +9,21 @@ export type components = {
          * @description What a page needs to know before anyone types.
          */
         BoardInfo: {
+            /** @description Where to reach the operator: an e-mail address, or an http or https address. Null if not set. */
+            contact: string | null;
+            /** @description Whether to show http and https addresses in texts as links. */
+            links: boolean;
             /** @description In code points. */
             max_author_length: number;
             /** @description In code points. */
             max_text_length: number;
             price: components["schemas"]["Price"];
+            /** @description The address of their privacy policy: http or https. Null if not set. */
+            privacy_url: string | null;
             /** @description Whether tax is added to the price or included in it; null if none is charged. */
             tax_behavior: ("exclusive" | "inclusive") | null;
+            /** @description The address of the operator's terms: http or https. Null if not set. */
+            terms_url: string | null;
             /** @description True if no real money is charged. */
             test_mode: boolean;
             /** @description The board's name. */
@@ -312,6 +320,16 @@ export type components = {
             pinned_seconds: number;
         };
         /**
+         * Viewers
+         * @description How many watch the board, in all processes: approximately.
+         */
+        Viewers: {
+            /** @description Exact up to 100, then rounded to two digits. */
+            count: number;
+            /** @constant */
+            type: "viewers";
+        };
+        /**
          * Watch
          * @description Tell me how this payment stands, now and at each change.
          */
@@ -349,6 +367,7 @@ export type Reason = components['schemas']['Reason'];
 export type Resumed = components['schemas']['Resumed'];
 export type Snapshot = components['schemas']['Snapshot'];
 export type Tier = components['schemas']['Tier'];
+export type Viewers = components['schemas']['Viewers'];
 export type Watch = components['schemas']['Watch'];
 /** What the feed sends. */
-export type Frame = Snapshot | Resumed | MessagePosted | MessageRemoved | MessageRestored | MessageWithheld | PaymentUpdated | Heartbeat | FeedError;
+export type Frame = Snapshot | Resumed | MessagePosted | MessageRemoved | MessageRestored | MessageWithheld | PaymentUpdated | Heartbeat | Viewers | FeedError;
