@@ -1,6 +1,6 @@
 """Fixtures of the browser tests: one real Chromium, a new context for each window, and a witness in each of them."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,11 @@ class Windows:
         await window.visit(path)
         return window
 
+    async def leave(self, url: str) -> None:
+        """Close the pages of a board."""
+        for page in [page for context in self.contexts for page in context.pages if page.url.startswith(url)]:
+            await page.close()
+
     def expect_note(self, pattern: str) -> None:
         """Tell the witnesses to ignore errors that the test provokes."""
         for witness in self.witnesses:
@@ -93,7 +98,8 @@ async def backstage(board: Served) -> AsyncIterator[Backstage]:
 
 
 @pytest.fixture
-def own_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A new, empty board for this test."""
+async def own_board(windows: Windows, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """A new, empty board for this test, which stops once no page follows it any more."""
     with served_board(tmp_path_factory.mktemp("own")) as served:
         yield served
+        await windows.leave(served.url)

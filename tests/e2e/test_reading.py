@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.e2e.conftest import Windows
@@ -88,6 +89,7 @@ async def test_what_is_pinned_stands_on_top_for_its_time(windows: Windows, tmp_p
         await reader.page.close()
 
 
+@pytest.mark.long
 async def test_every_weight_is_accessible(windows: Windows, tmp_path: Path) -> None:
     """Messages of every amount, pinned and in the list, have no axe violations, in light, dark and forced colours."""
     with served_board(tmp_path, tiers=TIERS) as board:
@@ -198,6 +200,7 @@ async def test_sharing_is_native_or_copies_and_the_toast_goes(windows: Windows, 
     await expect(reader.notice).to_be_hidden()
 
 
+@pytest.mark.long
 async def test_the_list_stays_small_and_still_while_thousands_arrive(windows: Windows, own_board: Served) -> None:
     """While 3,000 messages arrive, a reader of old ones stays in place, the document small, and keys fast."""
     device = await windows.device(viewport={"width": 800, "height": 600})

@@ -303,7 +303,7 @@ async def reconnecting(served: Served, until: int, give_up_after: int) -> list[d
 
 async def test_nothing_is_missed_over_reconnects(tmp_path: Path) -> None:
     """However often they reconnect while messages are posted, subscribers see every entry once, in order."""
-    total = 200
+    total = 100
 
     async def post_all(database: Database) -> None:
         for _ in range(total // 2):
@@ -323,8 +323,8 @@ async def test_nothing_is_missed_between_snapshot_and_following(tmp_path: Path) 
     """A subscriber that connects while messages are posted gets a snapshot at n and then n + 1, n + 2 and so on."""
     with served_board(tmp_path) as served:
         async with opened(served.settings.database_url) as database:
-            posting = asyncio.create_task(_post_steadily(database, 150))
-            await asyncio.gather(*(_follow_on(served, 150) for _ in range(12)))
+            posting = asyncio.create_task(_post_steadily(database, 80))
+            await asyncio.gather(*(_follow_on(served, 80) for _ in range(12)))
             await posting
 
 
