@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import Windows
 from tests.support.served import free_port, process
 
 
+@pytest.mark.long
 async def test_the_demo_works_by_either_name_of_the_machine(windows: Windows, tmp_path: Path) -> None:
     """Opened as 127.0.0.1 the demo is live, and a payment that returns to localhost is highlighted there."""
     port = free_port()

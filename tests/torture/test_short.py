@@ -17,7 +17,7 @@ from tests.torture.table import Row, table
 # Other tests look for what these look for, in tests/api, tests/storage and tests/processes; `./dev torture` has them.
 ONLY_LONG = {
     *("writers", "database-restarts", "storage-faults", "stalled", "shutdown", "task-kills", "hardening"),
-    *("forgeries", "lost-events", "overtaking", "viewers", "kills"),
+    *("forgeries", "lost-events", "overtaking", "viewers", "kills", "simulation"),
 }
 RUNS = tuple(run for run in command.RUNS if run not in ONLY_LONG)
 # The others take longer, or are only noticed after several rounds: `./dev torture --sabotage all`.

@@ -118,6 +118,7 @@ async def test_both_ways_are_logged_and_counted_alike(tmp_path: Path, path: str)
             assert counted((await client.get("/metrics")).text) == before + 4
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("path", PATHS)
 async def test_any_number_of_requests_may_be_sent_ahead(quiet: Served, path: str) -> None:
     """Requests sent all at once are answered one by one, in order, also to a client that reads only afterwards."""

@@ -265,6 +265,7 @@ async def test_the_limit_holds_by_a_wrong_clock(tmp_path: Path, clock: BoardCloc
 # --- all of it --------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_restarts_by_other_clocks_lose_and_double_nothing(tmp_path: Path, clock: BoardClock) -> None:
     """A board that is restarted with one wrong clock after another posts each paid message once."""
     port, paid, gone = free_port(), [], []

@@ -197,7 +197,7 @@ async def test_an_expanded_intent_is_an_intent(tmp_path: Path) -> None:
 
 
 @pytest.mark.any_database
-@pytest.mark.parametrize("field", ["id", "status", "livemode", "payment_status"])
+@pytest.mark.parametrize("field", [pytest.param("id", marks=pytest.mark.long), "status", "livemode", "payment_status"])
 async def test_sessions_that_cannot_be_read_keep_nothing_from_the_others(tmp_path: Path, field: str) -> None:
     """However many sessions lack a field, the reconciler asks about all others, without backing off."""
     payers, poisoned = 12, set[str]()
