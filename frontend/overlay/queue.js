@@ -2,7 +2,7 @@
 
 export const PAUSE_MS = 500; // between two messages
 export const MOST_WAITING = 500;
-const LEAST_MS = 4_000; // on screen, if nobody waits
+const LEAST_MS = 4_000; // how long a message stays on screen at the least, when no others wait
 const LEVEL_MS = 2_000; // more for each tier
 const CHARACTER_MS = 45; // more for each character: a reader's pace
 const CALM = 3; // so many may wait before messages are shown for a shorter time

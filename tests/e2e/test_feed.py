@@ -55,7 +55,7 @@ async def test_a_restart_loses_and_doubles_nothing(windows: Windows, tmp_path: P
 
 
 async def test_the_place_of_who_reads_back_is_kept(windows: Windows, backstage: Backstage) -> None:
-    """The page stays put for a reader who has scrolled up; a pill leads back to the newest, and counts new messages."""
+    """New messages do not move a reader who has scrolled up; a pill counts them, and leads to the newest."""
     await _fill(backstage, 20)
     reader = await windows.open(viewport={"width": 800, "height": 400})
     await expect(reader.messages.last).to_be_in_viewport()

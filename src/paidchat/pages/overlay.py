@@ -20,7 +20,7 @@ SCRIPT: Final = "overlay/overlay.js"
 
 
 class Overlay:
-    """The document of one board, made for the first who asks, and again when the assets change."""
+    """The document of one board: made at the first request, and again when the assets change."""
 
     def __init__(self, settings: Settings, site: Site) -> None:
         self._site = site

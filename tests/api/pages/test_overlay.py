@@ -1,4 +1,4 @@
-"""/overlay: who may frame it, what is in it, and that its address changes nothing about the document."""
+"""/overlay: which origins may frame it, what it contains, and that its query does not change the document."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def framed(tmp_path: Path) -> Iterator[Served]:
 
 
 def ancestors_in(policy: str) -> list[str]:
-    """Return who may frame a page with this policy."""
+    """Return the sources that a policy allows to frame the page."""
     [directive] = [part.split() for part in policy.split(";") if part.strip().startswith("frame-ancestors ")]
     return directive[1:]
 
