@@ -40,6 +40,7 @@ async def test_a_board_with_messages_is_accessible(windows: Windows, backstage: 
     await expect_accessible(buyer.page)
 
 
+@pytest.mark.long
 async def test_the_waiting_card_is_accessible(windows: Windows) -> None:
     """The card of a payment in progress has no axe violations."""
     buyer = await windows.open()
@@ -78,6 +79,7 @@ async def test_buying_is_accessible_on_every_screen(windows: Windows, tmp_path: 
         await buyer.page.close()
 
 
+@pytest.mark.long
 async def test_the_hosted_page_is_accessible(windows: Windows) -> None:
     """The checkout page has no axe violations, also when it says why a card was declined."""
     buyer = await windows.open()

@@ -1,11 +1,13 @@
 """The API's documentation in a browser."""
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from tests.e2e.witness import Witness
 from tests.support.served import Served
 
 
+@pytest.mark.long
 async def test_swagger_ui_renders_without_a_network(browser: Browser, board: Served) -> None:
     """/docs shows the API in Swagger UI, loads nothing from other hosts and logs no errors."""
     async with await browser.new_context() as context:

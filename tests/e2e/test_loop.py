@@ -1,5 +1,6 @@
 """The whole flow, as people use it: write, pay, come back, and everybody sees the message."""
 
+import pytest
 from playwright.async_api import expect
 
 from tests.e2e.backstage import Backstage
@@ -37,6 +38,7 @@ async def test_the_composer_is_ready_for_the_next_message(windows: Windows) -> N
     assert "payment=" not in buyer.page.url
 
 
+@pytest.mark.long
 async def test_every_window_has_one_order(windows: Windows, backstage: Backstage) -> None:
     """Messages are in the order in which they were paid, in the buyer's window as in any other."""
     buyer, watcher = await windows.open(), await windows.open()

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.async_api import expect
 
 from tests.e2e.backstage import Backstage
@@ -19,6 +20,7 @@ async def test_a_declined_card_can_be_followed_by_a_good_one(windows: Windows) -
     await buyer.expect_arrival("Declined, then paid")
 
 
+@pytest.mark.long
 async def test_insufficient_funds_post_nothing(windows: Windows) -> None:
     """A card with insufficient funds leaves the buyer at checkout with that reason, and posts nothing."""
     buyer, watcher = await windows.open(), await windows.open()
@@ -141,6 +143,7 @@ async def test_a_bank_debit_outlives_its_tab(windows: Windows, backstage: Backst
     await expect(buyer.card).to_be_hidden()
 
 
+@pytest.mark.long
 async def test_a_dismissed_bank_debit_never_looks_unsent(windows: Windows, backstage: Backstage) -> None:
     """Dismissing the card empties the composer, a reload shows no card, and the message is marked when it is posted."""
     buyer = await windows.open()
@@ -159,6 +162,7 @@ async def test_a_dismissed_bank_debit_never_looks_unsent(windows: Windows, backs
     await expect(buyer.card).to_have_attribute("data-status", "fulfilled")
 
 
+@pytest.mark.long
 async def test_a_dismissed_bank_debit_that_is_refused_gives_the_text_back(
     windows: Windows, backstage: Backstage
 ) -> None:
@@ -185,6 +189,7 @@ async def test_a_tab_closed_at_checkout_is_not_missed(windows: Windows, backstag
     await expect(buyer.text).to_have_value("")
 
 
+@pytest.mark.long
 async def test_an_expired_checkout_can_be_repeated(windows: Windows, backstage: Backstage) -> None:
     """An expired checkout says so with a link back, and the same text starts a new one."""
     buyer = await windows.open()

@@ -66,6 +66,7 @@ async def test_each_text_has_its_own_direction(windows: Windows, backstage: Back
     assert await reader.message("Hello to all").locator(".text").evaluate(direction) == "ltr"
 
 
+@pytest.mark.long
 async def test_500_characters_are_the_most(windows: Windows) -> None:
     """501 characters cannot be sent and the page says by how many it is too long; 500 can, an emoji counting as one."""
     buyer = await windows.open()
@@ -96,6 +97,7 @@ async def test_nothing_cannot_be_sent(windows: Windows) -> None:
     assert buyer.page.url == f"{buyer.board_url}/"
 
 
+@pytest.mark.long
 async def test_what_turns_text_around_cannot_be_sent(windows: Windows) -> None:
     """A character that overrides the text direction is refused with an explanation, in the text and in the name."""
     buyer = await windows.open()

@@ -53,6 +53,7 @@ async def hanging(cluster: Cluster, client: httpx.AsyncClient, seconds: int) -> 
         await client.delete(faults)
 
 
+@pytest.mark.long
 async def test_what_is_paid_through_either_is_posted_once(apart: Cluster, clients: list[httpx.AsyncClient]) -> None:
     """Of twenty payments started, paid and looked up through both, each has one session and one message."""
     texts = [f"Apart {uuid.uuid4()}" for _ in range(PAYMENTS)]

@@ -145,6 +145,7 @@ def limited(data: Path, port: int, soft: int, hard: int, **more: str) -> Iterato
                 board.kill()
 
 
+@pytest.mark.long
 def test_the_limit_of_descriptors_is_raised(tmp_path: Path) -> None:
     """A process raises its soft limit as far as it may, and logs nothing if that is enough."""
     port = free_port()
@@ -154,6 +155,7 @@ def test_the_limit_of_descriptors_is_raised(tmp_path: Path) -> None:
         assert "descriptors." not in lines_of(board)
 
 
+@pytest.mark.long
 def test_too_few_descriptors_are_named(tmp_path: Path) -> None:
     """A process that can't have enough for its viewers warns at startup, and logs when it refuses connections."""
     port = free_port()

@@ -40,6 +40,7 @@ IN_ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 IN_LATIN_1 = {"PYTHONIOENCODING": "latin-1"}
 
 
+@pytest.mark.long
 async def test_a_locale_that_lacks_a_character_costs_no_command(tmp_path: Path) -> None:
     """If the locale cannot encode an arrow or an emoji, a command prints an escape instead and does its work."""
     there = {**NOWHERE, "PAIDCHAT_DATABASE_URL": f"sqlite:///{tmp_path / 'paidchat.db'}"}

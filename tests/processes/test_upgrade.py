@@ -214,6 +214,7 @@ class Audience:
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.long
 async def test_old_and_new_serve_side_by_side(make_programs: MakePrograms, postgres_url: str) -> None:
     """In a compatible upgrade under load the old program stays ready and can restart; nothing is lost or duplicated."""
     programs = make_programs(postgres_url, EARLIER)

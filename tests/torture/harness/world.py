@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.http_client import NO_TLS
 from tests.support.served import SECRET, free_port
 from tests.support.shapes import Json
 from tests.torture.harness.processes import Launcher, Process, launching
@@ -205,7 +206,7 @@ async def made_world(
 
 def _client(url: str) -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=200, keepalive_expiry=2)
-    return httpx.AsyncClient(base_url=url, trust_env=False, timeout=20, limits=limits)
+    return httpx.AsyncClient(base_url=url, verify=NO_TLS, trust_env=False, timeout=20, limits=limits)
 
 
 async def _migrate(world: World) -> None:
