@@ -3,17 +3,13 @@
  * a classic script without modern syntax, so that old browsers can parse it.
  */
 (function () {
-  var BROWSERS = "Chrome or Edge 105, Firefox 115, Safari 16, or anything newer";
-  var TOO_OLD = "This board needs a newer browser: " + BROWSERS + ".";
-  var NOT_STARTED =
-    "This page couldn’t start. Please reload it. If that doesn’t help, it may need a newer browser: " + BROWSERS + ".";
   var RELOADED = "paidchat.reloaded";
   var script = document.currentScript;
 
   if (isNewEnough() && script) {
     scroll();
     start(script.getAttribute("data-page"));
-  } else say(TOO_OLD);
+  } else say("This board needs a newer browser: Chrome or Edge 105, Firefox 115, Safari 16, or anything newer.");
 
   /** Whether the browser has everything the page needs, and is one of the supported versions. */
   function isNewEnough() {
@@ -73,7 +69,10 @@
     page.onload = page.onerror = function () {
       if (document.documentElement.getAttribute("data-page") === "started") forgetReload();
       else if (mayReload()) location.reload();
-      else say(NOT_STARTED);
+      else
+        say(
+          "This page couldn’t start. Please reload it. If that doesn’t help, it may need a newer browser: Chrome or Edge 105, Firefox 115, Safari 16, or anything newer."
+        );
     };
     document.head.appendChild(page);
   }
@@ -100,8 +99,10 @@
     }
   }
 
-  /** @param {string} words */
-  function say(words) {
+  /** @param {string} english to be shown in the document's language, as words.js would */
+  function say(english) {
+    var table = document.getElementById("words");
+    var words = (table && JSON.parse(String(table.textContent))[english]) || english;
     var placeholder = find("placeholder");
     placeholder.setAttribute("data-kind", "stopped");
     placeholder.setAttribute("role", "alert");

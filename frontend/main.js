@@ -5,7 +5,7 @@ import { Composer, PaymentCard, PurchaseList } from "./buying/composer.js";
 import { Api } from "./feed/api.js";
 import { backoff, Feed } from "./feed/feed.js";
 import { Reader } from "./reading/reader.js";
-import { messageAt, permalink, readReturn, withoutReturn } from "./ui/format.js";
+import { messageAt, permalink, readReturn, say, withoutReturn } from "./ui/format.js";
 import { key, Memory, Notice, PageFrame } from "./ui/page.js";
 
 const TICK_MS = 20_000; // how often relative times are updated
@@ -94,8 +94,8 @@ function start() {
 function sayBroken() {
   if (saidBroken) return;
   saidBroken = true;
-  const action = { label: "Reload", act: () => location.reload() };
-  notice.show("This page ran into an error. It may not work properly until you reload it.", { tone: "error", action });
+  const action = { label: say("Reload"), act: () => location.reload() };
+  notice.show(say("This page ran into an error. It may not work properly until you reload it."), { tone: "error", action });
 }
 
 /**
@@ -199,11 +199,11 @@ async function follow() {
   const id = messageAt(location);
   if (id === null) return;
   const { kind } = await reader.goTo({ id, mark: "target", focus: true });
-  if (kind === "removed") notice.show("That message was taken off the board.");
-  if (kind === "unknown") notice.show("That link doesn’t lead to a message.");
+  if (kind === "removed") notice.show(say("That message was taken off the board."));
+  if (kind === "unknown") notice.show(say("That link doesn’t lead to a message."));
   if (kind !== "failed") return;
-  const action = { label: "Try again", act: () => void follow() };
-  notice.show("That message couldn’t be loaded.", { tone: "error", action });
+  const action = { label: say("Try again"), act: () => void follow() };
+  notice.show(say("That message couldn’t be loaded."), { tone: "error", action });
 }
 
 /** @param {number} id of a message, whose address the page takes */
@@ -234,5 +234,5 @@ async function share(id) {
     () => false, // not permitted
   );
   if (!copied) history.replaceState(history.state, "", permalink(id));
-  notice.show(copied ? "Link copied." : "The link is in the address bar; copy it from there.");
+  notice.show(copied ? say("Link copied.") : say("The link is in the address bar; copy it from there."));
 }

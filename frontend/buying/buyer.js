@@ -1,6 +1,7 @@
 /** Buying a message: passes events to purchase.js, performs the effects that come back, and keeps what the device remembers. */
 
 import { NoAnswerError, ProblemError } from "../feed/api.js";
+import { say } from "../ui/format.js";
 import { differ, excerpt, storedFrom } from "./payment.js";
 import { noPurchase, reduce } from "./purchase.js";
 import { draftFrom } from "./text.js";
@@ -138,7 +139,7 @@ export class Buyer {
 
   /** @param {NoticeWords} words */
   #say({ text, tone, retry, waitMs }) {
-    const action = retry && { action: { label: "Try again", act: () => this.submit() } };
+    const action = retry && { action: { label: say("Try again"), act: () => this.submit() } };
     this.#parts.notice.show(text, { tone, ...action, ...(waitMs !== undefined && { waitMs }) });
   }
 

@@ -1,7 +1,7 @@
 /** What stands at the end of the page: the form, the card with the state of the payment, and the list of what was bought. */
 
 import { copyOf, onClick, part, setText } from "../ui/page.js";
-import { formatDuration, formatPrice, payLabel } from "../ui/format.js";
+import { formatDuration, formatPrice, payLabel, say } from "../ui/format.js";
 import { differ, excerpt } from "./payment.js";
 import { authorProblem, clean, countCodePoints, textProblem } from "./text.js";
 
@@ -166,7 +166,7 @@ export class Composer {
       const chip = copyOf("#amount-template");
       part("input", HTMLInputElement, chip).value = String(amount);
       setText(part(".price", HTMLElement, chip), formatPrice(amount, currency));
-      const buys = pinned_seconds === 0 ? "on the board" : `${formatDuration(pinned_seconds)} on top`;
+      const buys = pinned_seconds === 0 ? say("on the board") : say("{time} on top", { time: formatDuration(pinned_seconds) });
       setText(part(".buys", HTMLElement, chip), `, ${buys}`);
       return chip;
     });
@@ -226,7 +226,7 @@ export class Composer {
     const sending = this.#holds.has("sending");
     const { price, tax_behavior = null } = this.#info ?? {};
     const chosen = price && { ...price, amount: this.#amount ?? price.amount };
-    if (chosen) setText(this.#pay, sending ? "Opening checkout…" : payLabel(chosen, tax_behavior));
+    if (chosen) setText(this.#pay, sending ? say("Opening checkout…") : payLabel(chosen, tax_behavior));
     this.#pay.disabled = !price || this.#holds.size > 0;
     setText(this.#reason, this.#holds.has("held") ? HELD : this.#holds.has("limited") ? LIMITED : "");
     this.#form.setAttribute("aria-busy", String(sending));
@@ -256,13 +256,13 @@ function showLink(selector, address) {
 export function pinsNote({ messages, has_more }, { amount, currency }) {
   const least = messages.at(-1)?.amount ?? 0;
   if (messages.length < MOST_PINNED && !has_more) return "";
-  const count = `${messages.length} messages are on top already`;
-  if (amount >= least) return `${count}; yours takes the place of the last one.`;
-  return `${count}, for ${formatPrice(least, currency)} or more; yours joins them once enough of them have ended.`;
+  const values = { count: messages.length, price: formatPrice(least, currency) };
+  if (amount >= least) return say("{count} messages are on top already; yours takes the place of the last one.", values);
+  return say("{count} messages are on top already, for {price} or more; yours joins them once enough of them have ended.", values);
 }
 
-const HELD = "This message is being paid for already, so it can’t be paid for again.";
-const LIMITED = "Too many payments were started from here; the button works again in a moment.";
+const HELD = say("This message is being paid for already, so it can’t be paid for again.");
+const LIMITED = say("Too many payments were started from here; the button works again in a moment.");
 
 /** Draws the card that payment.js describes. */
 export class PaymentCard {
@@ -328,14 +328,14 @@ export function listed({ followed, draft }, own) {
 
 /** What the list says about each. */
 const STATES = {
-  pending: "Being confirmed",
-  processing: "Waiting for your bank; it will be posted by itself",
-  fulfilled: "On the board",
-  failed: "Refused by your bank; nothing was charged",
-  expired: "Not paid in time, and not posted",
-  refunded: "Refunded, and not on the board",
-  disputed: "Off the board: the payment is disputed",
-  moderated: "Taken off the board by the people who run it",
+  pending: say("Being confirmed"),
+  processing: say("Waiting for your bank; it will be posted by itself"),
+  fulfilled: say("On the board"),
+  failed: say("Refused by your bank; nothing was charged"),
+  expired: say("Not paid in time, and not posted"),
+  refunded: say("Refunded, and not on the board"),
+  disputed: say("Off the board: the payment is disputed"),
+  moderated: say("Taken off the board by the people who run it"),
 };
 
 /** The list of what was paid for on this device, in a dialog. */
@@ -368,8 +368,8 @@ export class PurchaseList {
   #draw({ text, state, messageId, rewritable }) {
     const item = copyOf("#purchase-template");
     item.dataset["state"] = state;
-    setText(part(".quote", HTMLElement, item), text ?? "A message");
-    setText(part(".state", HTMLElement, item), STATES[/** @type {keyof typeof STATES} */ (state)] ?? "Off the board");
+    setText(part(".quote", HTMLElement, item), text ?? say("A message"));
+    setText(part(".state", HTMLElement, item), STATES[/** @type {keyof typeof STATES} */ (state)] ?? say("Off the board"));
     const link = part("a", HTMLAnchorElement, item);
     link.hidden = messageId === null;
     link.href = `#m${messageId}`;

@@ -1,6 +1,7 @@
 /** Payments as the page follows them: what each one means for the buyer, and which of them holds the button. Pure. */
 
 import { backoff } from "../feed/feed.js";
+import { say } from "../ui/format.js";
 import { clean, clip, content, same } from "./text.js";
 
 const LONG_WAIT_MS = 20_000;
@@ -119,7 +120,7 @@ export function cardFor(followed, now) {
   const isLate = status === "pending" && now - since >= LONG_WAIT_MS;
   const words = missing ? UNKNOWN : isLate ? STILL_PENDING : status === "fulfilled" && removed ? REMOVED : CARDS[status];
   const [tone, title, text, ...actions] = words;
-  const subject = content ? quote(content.text) : "Your message";
+  const subject = content ? quote(content.text) : say("Your message");
   return { status: missing ? "unknown" : status, tone, title, text: text.replace(QUOTE, () => subject), actions };
 }
 
@@ -136,7 +137,7 @@ export function excerpt(text) {
 
 /** @param {string} text whose beginning is put in quotation marks, with its own direction */
 function quote(text) {
-  return `“\u2068${excerpt(text)}\u2069”`;
+  return say("“{text}”", { text: `\u2068${excerpt(text)}\u2069` });
 }
 
 /** @typedef {[Card["tone"], string, string, ...Action[]]} Words tone, title and text of a card, and its buttons */
@@ -145,47 +146,47 @@ function quote(text) {
 const CARDS = {
   pending: [
     "waiting",
-    "Thank you!",
-    `Your payment is being confirmed. ${QUOTE} will then be on the board by itself. No need to pay again.`,
+    say("Thank you!"),
+    say("Your payment is being confirmed. {message} will then be on the board by itself. No need to pay again."),
   ],
   processing: [
     "waiting",
-    "Waiting for your bank",
-    `${QUOTE} will be posted by itself once the payment arrives, which can take several working days. No need to pay again.`,
+    say("Waiting for your bank"),
+    say("{message} will be posted by itself once the payment arrives, which can take several working days. No need to pay again."),
     "dismiss",
   ],
   fulfilled: [
     "good",
-    "Your message is on the board",
-    `Thank you! ${QUOTE} is marked as yours on this device.`,
+    say("Your message is on the board"),
+    say("Thank you! {message} is marked as yours on this device."),
     "show",
     "copy",
     "dismiss",
   ],
   failed: [
     "bad",
-    "Your bank refused the payment",
-    `Nothing was charged, and ${QUOTE} was not posted. You can change it and pay again.`,
+    say("Your bank refused the payment"),
+    say("Nothing was charged, and {message} was not posted. You can change it and pay again."),
     "rewrite",
     "dismiss",
   ],
   expired: [
     "calm",
-    "The checkout has expired",
-    `${QUOTE} was not posted, because no payment arrived in time. You can pay again; if the money still arrives, it will be posted by itself.`,
+    say("The checkout has expired"),
+    say("{message} was not posted, because no payment arrived in time. You can pay again; if the money still arrives, it will be posted by itself."),
     "rewrite",
     "dismiss",
   ],
   refunded: [
     "calm",
-    "Your payment was refunded",
-    `${QUOTE} is not on the board, and the money is going back to the card or account you paid with.`,
+    say("Your payment was refunded"),
+    say("{message} is not on the board, and the money is going back to the card or account you paid with."),
     "dismiss",
   ],
   disputed: [
     "calm",
-    "Your payment is disputed",
-    `The payment was disputed with the bank, so ${QUOTE} is off the board until that is decided.`,
+    say("Your payment is disputed"),
+    say("The payment was disputed with the bank, so {message} is off the board until that is decided."),
     "dismiss",
   ],
 };
@@ -193,23 +194,23 @@ const CARDS = {
 /** @type {Words} */
 const STILL_PENDING = [
   "waiting",
-  "Still being confirmed",
-  `This is taking longer than usual. ${QUOTE} will be posted once the payment is confirmed, even if you close this page. No need to pay again.`,
+  say("Still being confirmed"),
+  say("This is taking longer than usual. {message} will be posted once the payment is confirmed, even if you close this page. No need to pay again."),
 ];
 
 /** @type {Words} */
 const UNKNOWN = [
   "bad",
-  "We can’t find that payment",
-  "The link may be incomplete, or it may belong to another board. If you paid here, your message will still be posted.",
+  say("We can’t find that payment"),
+  say("The link may be incomplete, or it may belong to another board. If you paid here, your message will still be posted."),
   "dismiss",
 ];
 
 /** @type {Words} */
 const REMOVED = [
   "calm",
-  "Your message was taken off the board",
-  `${QUOTE} was posted, but has since been taken down by the people who run this board.`,
+  say("Your message was taken off the board"),
+  say("{message} was posted, but has since been taken down by the people who run this board."),
   "dismiss",
 ];
 

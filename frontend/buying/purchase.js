@@ -1,6 +1,6 @@
 /** The purchase: everything about buying in one tab, as a pure reducer. buyer.js performs its effects. */
 
-import { isWebAddress } from "../ui/format.js";
+import { isWebAddress, say } from "../ui/format.js";
 import {
   differ,
   drop,
@@ -382,17 +382,17 @@ function isDone(event, effect) {
 }
 
 /** @type {NoticeWords} */
-const CANCELLED = { text: "Payment cancelled, nothing was charged. Your text is kept.", tone: "info" };
+const CANCELLED = { text: say("Payment cancelled, nothing was charged. Your text is kept."), tone: "info" };
 
 /** @type {NoticeWords} */
 const OTHER_AMOUNTS = {
-  text: "The board’s amounts have changed, so the lowest one is chosen now. Nothing was charged.",
+  text: say("The board’s amounts have changed, so the lowest one is chosen now. Nothing was charged."),
   tone: "info",
 };
 
 const REFUSALS = {
-  limited: "Too many payments were started from here. You can try again in",
-  down: "The payment service can’t be reached right now. Nothing was charged; your text is kept.",
-  unanswered: "The board did not respond. Nothing was charged, and it is safe to try again.",
-  broken: "This page ran into an error and couldn’t open checkout. Your text is kept, and trying again won’t charge you twice.",
+  limited: say("Too many payments were started from here. You can try again in"),
+  down: say("The payment service can’t be reached right now. Nothing was charged; your text is kept."),
+  unanswered: say("The board did not respond. Nothing was charged, and it is safe to try again."),
+  broken: say("This page ran into an error and couldn’t open checkout. Your text is kept, and trying again won’t charge you twice."),
 };

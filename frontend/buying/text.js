@@ -4,6 +4,7 @@
  * leaves characters that it doesn't know unchanged.
  */
 
+import { say } from "../ui/format.js";
 import * as unicode from "./unicode.js";
 
 const LINE_BREAK = /[\n\u2028\u2029]/u;
@@ -113,11 +114,11 @@ function graphemes(text) {
  * @param {number} max code points
  */
 export function textProblem(text, max) {
-  if (isLongerThan(text, MAX_RAW_TEXT_LENGTH)) return tooLong("message", countCodePoints(text) - max);
-  if (clean(text) === "") return "Write a message first.";
+  if (isLongerThan(text, MAX_RAW_TEXT_LENGTH)) return tooLong(MESSAGE, countCodePoints(text) - max);
+  if (clean(text) === "") return say("Write a message first.");
   const lines = clean(text).split(LINE_BREAK).length;
-  if (lines > MAX_LINES) return `That is ${lines} lines; at most ${MAX_LINES} are allowed.`;
-  return sharedProblem("message", text, max);
+  if (lines > MAX_LINES) return say("That is {lines} lines; at most {most} are allowed.", { lines, most: MAX_LINES });
+  return sharedProblem(MESSAGE, text, max);
 }
 
 /**
@@ -127,40 +128,63 @@ export function textProblem(text, max) {
  * @param {number} max
  */
 export function authorProblem(author, max) {
-  if (isLongerThan(author, MAX_RAW_AUTHOR_LENGTH)) return "The name is much too long.";
+  if (isLongerThan(author, MAX_RAW_AUTHOR_LENGTH)) return say("The name is much too long.");
   if (clean(author) === "") return null;
-  if (LINE_BREAK.test(clean(author))) return "A name must be on one line.";
-  return sharedProblem("name", author, max) ?? (hasHidden(clean(author)) ? "There is an invisible character in the name." : null);
+  if (LINE_BREAK.test(clean(author))) return say("A name must be on one line.");
+  const hidden = () => (hasHidden(clean(author)) ? say("There is an invisible character in the name.") : null);
+  return sharedProblem(NAME, author, max) ?? hidden();
 }
 
+/** @typedef {{ one: string, more: string, control: string, broken: string, blank: string, tag: string }} Complaints */
+
+/** @type {Complaints} */
+const MESSAGE = {
+  one: say("The message is too long by 1 character."),
+  more: say("The message is too long by {count} characters."),
+  control: say("There is an invisible control character in the message."),
+  broken: say("There is a broken character in the message."),
+  blank: say("The message has no visible characters yet."),
+  tag: say("There is an invisible tag character in the message."),
+};
+
+/** @type {Complaints} */
+const NAME = {
+  one: say("The name is too long by 1 character."),
+  more: say("The name is too long by {count} characters."),
+  control: say("There is an invisible control character in the name."),
+  broken: say("There is a broken character in the name."),
+  blank: say("The name has no visible characters yet."),
+  tag: say("There is an invisible tag character in the name."),
+};
+
 /**
- * @param {"message" | "name"} what
+ * @param {Complaints} complaints
  * @param {number} over code points
  */
-function tooLong(what, over) {
-  return `The ${what} is too long by ${over} ${over === 1 ? "character" : "characters"}.`;
+function tooLong({ one, more }, over) {
+  return over === 1 ? one : more.replace("{count}", String(over));
 }
 
 /**
- * @param {"message" | "name"} what
+ * @param {Complaints} complaints
  * @param {string} raw
  * @param {number} max
  */
-function sharedProblem(what, raw, max) {
+function sharedProblem(complaints, raw, max) {
   const text = clean(raw);
   const over = countCodePoints(raw) - max;
-  if (over > 0) return tooLong(what, over);
-  if (raw.includes("\t")) return "Tabs can’t be posted; use spaces.";
-  if (CONTROL.test(raw.replaceAll("\r\n", "\n"))) return `There is an invisible control character in the ${what}.`;
-  if (NOT_TEXT.test(raw)) return `There is a broken character in the ${what}.`;
-  if (DIRECTION_CONTROL.test(raw)) return "Characters that override the text direction can’t be posted.";
-  if (ANNOTATION.test(raw)) return "Annotation characters can’t be posted.";
-  if (!VISIBLE.test(text)) return `The ${what} has no visible characters yet.`;
-  if (hasTooManyMarks(text)) return "Too many accents are stacked on one letter.";
+  if (over > 0) return tooLong(complaints, over);
+  if (raw.includes("\t")) return say("Tabs can’t be posted; use spaces.");
+  if (CONTROL.test(raw.replaceAll("\r\n", "\n"))) return complaints.control;
+  if (NOT_TEXT.test(raw)) return complaints.broken;
+  if (DIRECTION_CONTROL.test(raw)) return say("Characters that override the text direction can’t be posted.");
+  if (ANNOTATION.test(raw)) return say("Annotation characters can’t be posted.");
+  if (!VISIBLE.test(text)) return complaints.blank;
+  if (hasTooManyMarks(text)) return say("Too many accents are stacked on one letter.");
   const untagged = text.replace(TAG_SEQUENCE, TAG_BASE);
-  if (TAG.test(untagged)) return `There is an invisible tag character in the ${what}.`;
-  if (longestRun(untagged, VARIATION_SELECTOR) > 1) return "There are several variation selectors in a row.";
-  if (longestRun(untagged, DEFAULT_IGNORABLE) > MAX_IGNORABLE) return "There are too many invisible characters in a row.";
+  if (TAG.test(untagged)) return complaints.tag;
+  if (longestRun(untagged, VARIATION_SELECTOR) > 1) return say("There are several variation selectors in a row.");
+  if (longestRun(untagged, DEFAULT_IGNORABLE) > MAX_IGNORABLE) return say("There are too many invisible characters in a row.");
   return null;
 }
 

@@ -3,7 +3,7 @@
 import { Api } from "../feed/api.js";
 import { backoff, Feed } from "../feed/feed.js";
 import { part, setText } from "../ui/page.js";
-import { formatPrice } from "../ui/format.js";
+import { formatPrice, say } from "../ui/format.js";
 import { weightOf } from "../reading/board.js";
 import { Chime } from "./chime.js";
 import { advance, emptyQueue, nextChange, PAUSE_MS, readOptions, receive } from "./queue.js";
@@ -66,7 +66,7 @@ function show(message) {
   item.dataset["level"] = String(level(message));
   item.dataset["length"] = exceeds(message.text, LONGEST) ? "longest" : exceeds(message.text, LONG) ? "long" : "short";
   author.classList.toggle("anonymous", message.author === null);
-  setText(author, message.author ?? "Anonymous");
+  setText(author, message.author ?? say("Anonymous"));
   setText(part(".amount", HTMLElement, item), formatPrice(message.amount, message.currency));
   setText(text, message.text);
   stage.replaceChildren(item);

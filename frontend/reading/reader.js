@@ -15,6 +15,7 @@ import {
   receive,
 } from "./board.js";
 import { BoardView } from "./view.js";
+import { say } from "../ui/format.js";
 
 const PAGE = 50; // messages in a page of history
 const AROUND = 25; // on each side of a message that a link leads to
@@ -169,7 +170,7 @@ export class Reader {
     try {
       await this.#history.within(gap);
     } catch {
-      this.#parts.notice.show("Those messages couldn’t be loaded. Try again in a moment.", { tone: "error" });
+      this.#parts.notice.show(say("Those messages couldn’t be loaded. Try again in a moment."), { tone: "error" });
     }
   }
 
@@ -241,7 +242,7 @@ export class Reader {
   #draw(around) {
     const { page } = this.#parts;
     const flood = this.#news > MOST_READ_OUT;
-    if (flood) page.announce(`${this.#news} new messages`);
+    if (flood) page.announce(say("{count} new messages", { count: this.#news }));
     this.#view.render(this.#board, { news: this.#news > 0 && !flood, around });
     this.#news = 0;
     this.#drawing = false;

@@ -1,7 +1,7 @@
 /** Rows: the elements that show messages, and which one of them the Tab key reaches. */
 
 import { copyOf, part, setText } from "../ui/page.js";
-import { dayName, exactTime, formatPrice, linked, permalink, timeLeft, timeOfDay } from "../ui/format.js";
+import { dayName, exactTime, formatPrice, linked, permalink, say, timeLeft, timeOfDay } from "../ui/format.js";
 import { weightOf } from "./board.js";
 
 const SHORT = 150; // a text of fewer characters, and of at most six lines, is never cut off
@@ -84,7 +84,7 @@ export function pinRow(message, drawn, look, leftMs) {
   const link = part("a", HTMLAnchorElement, item);
   link.href = permalink(message.id);
   item.dataset["id"] = String(message.id);
-  setText(part(".author", HTMLElement, item), message.author ?? "Anonymous");
+  setText(part(".author", HTMLElement, item), message.author ?? say("Anonymous"));
   setText(part(".words", HTMLElement, item), message.text);
   setText(part(".left", HTMLElement, item), timeLeft(leftMs));
   weigh(item, message, look);
@@ -117,7 +117,7 @@ export function toggleRest(item) {
   const whole = item.classList.toggle("whole");
   const button = part(".more", HTMLButtonElement, item);
   button.setAttribute("aria-expanded", String(whole));
-  setText(button, whole ? "Show less" : "Show more");
+  setText(button, whole ? say("Show less") : say("Show more"));
 }
 
 /** The one element of a list that the Tab key reaches; from there, arrow keys reach the others. */
@@ -216,7 +216,7 @@ function weigh(item, message, { price }) {
 function showAuthor(item, { author }) {
   const name = part(".author", HTMLElement, item);
   name.classList.toggle("anonymous", author === null);
-  setText(name, author ?? "Anonymous");
+  setText(name, author ?? say("Anonymous"));
 }
 
 /**
@@ -249,6 +249,6 @@ function moreButton() {
   button.className = "more";
   button.setAttribute("aria-expanded", "false");
   button.tabIndex = -1;
-  button.textContent = "Show more";
+  button.textContent = say("Show more");
   return button;
 }

@@ -1,4 +1,4 @@
-/** Prices, times and addresses, to and from text. Pure. */
+/** Prices, times, addresses and sentences, to and from text. Pure. */
 
 // The document's language, so that sentences don't mix two. There is no document in tests.
 const LANGUAGE = globalThis.document?.documentElement.lang || "en";
@@ -18,6 +18,8 @@ const DAY_MS = 24 * HOUR_MS;
 
 const clock = new Intl.DateTimeFormat(LANGUAGE, { timeStyle: "short" });
 const exact = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "full", timeStyle: "long" });
+/** @type {Record<string, string>} */
+const words = JSON.parse(globalThis.document?.getElementById("words")?.textContent ?? "{}"); // from English, if it isn't that
 const aroundToday = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: "auto" });
 
 /**
@@ -65,14 +67,26 @@ export function formatDuration(seconds) {
 }
 
 /**
+ * A sentence in the document's language, or in English if it has not been translated.
+ *
+ * @param {string} english with values in braces: `Pay {price} and send`. It is a literal, so that a test finds whatever has
+ *   no translation.
+ * @param {Record<string, string | number>} [values] by name; braces without a value are left as they are
+ */
+export function say(english, values = {}) {
+  const sentence = (Object.hasOwn(words, english) && words[english]) || english;
+  return sentence.replace(/\{(\w+)\}/gu, (braces, name) => String(values[name] ?? braces));
+}
+
+/**
  * What the pay button says.
  *
  * @param {{ amount: number, currency: string }} price
  * @param {"exclusive" | "inclusive" | null} taxBehavior exclusive tax is added to the price, so the button says so
  */
 export function payLabel(price, taxBehavior) {
-  const label = `Pay ${formatPrice(price.amount, price.currency)} and send`;
-  return taxBehavior === "exclusive" ? `${label} + tax` : label;
+  const values = { price: formatPrice(price.amount, price.currency) };
+  return taxBehavior === "exclusive" ? say("Pay {price} and send + tax", values) : say("Pay {price} and send", values);
 }
 
 /** @param {string} time whose time of day is wanted, on the reader's clock */

@@ -1,17 +1,22 @@
 /** The page around the board: what it shows, and what it keeps in the browser. */
 
-import { formatPrice, windowTitle } from "./format.js";
+import { formatPrice, say, windowTitle } from "./format.js";
 
 /** @type {Record<Indicator, string>} */
 const CONNECTION = {
-  connecting: "Connecting…",
-  live: "Live",
-  reconnecting: "Reconnecting…",
-  offline: "Offline",
-  refused: "Refused by the server; trying again in a few minutes",
+  connecting: say("Connecting…"),
+  live: say("Live"),
+  reconnecting: say("Reconnecting…"),
+  offline: say("Offline"),
+  refused: say("Refused by the server; trying again in a few minutes"),
 };
 const PASSING_MS = 3_000; // how long a notice that only tells is shown
-const OLDER = { none: "", some: "Load older", loading: "Loading…", failed: "Couldn’t load older messages. Try again" };
+const OLDER = {
+  none: "",
+  some: say("Load older"),
+  loading: say("Loading…"),
+  failed: say("Couldn’t load older messages. Try again"),
+};
 
 /** Draws everything except the board, the card, the notice and the composer. */
 export class PageFrame {
@@ -63,7 +68,10 @@ export class PageFrame {
     this.showUnread(this.#unread);
     this.showPlaceholder(this.#waitingFor);
     setText(part("#title", HTMLElement), info.title);
-    setText(part("#tagline", HTMLElement), `Each message costs ${this.#price}`);
+    const values = { price: this.#price };
+    const onePrice = info.price.tiers.length === 1;
+    const tagline = onePrice ? say("Each message costs {price}", values) : say("Messages from {price}", values);
+    setText(part("#tagline", HTMLElement), tagline);
     this.#banner.hidden = !info.test_mode || bannerClosed;
   }
 
@@ -76,13 +84,14 @@ export class PageFrame {
   /** @param {{ atEnd: boolean, below: number }} place of the reader, and how many new messages are below it */
   showPill({ atEnd, below }) {
     this.#pill.hidden = atEnd;
-    setText(this.#pill, below === 0 ? "Latest" : `${below} new`);
+    setText(this.#pill, below === 0 ? say("Latest") : say("{count} new", { count: below }));
   }
 
   /** @param {number} count of people who watch the board, this one among them */
   showViewers(count) {
     this.#viewers.hidden = count < 2;
-    setText(this.#viewers, `${new Intl.NumberFormat(document.documentElement.lang).format(count)} watching`);
+    const number = new Intl.NumberFormat(document.documentElement.lang).format(count);
+    setText(this.#viewers, say("{number} watching", { number }));
   }
 
   /** @param {number} count of messages that arrived while the page was hidden */
@@ -108,9 +117,12 @@ export class PageFrame {
     this.#placeholder.dataset["kind"] = kind;
     this.#tryNow.hidden = kind !== "failed";
     const words = {
-      loading: "Opening the board…",
-      empty: this.#price === null ? "Nothing here yet." : `Nothing here yet. Be the first: ${this.#price} puts your words on the board.`,
-      failed: "The board can’t be reached right now. This page will keep trying.",
+      loading: say("Opening the board…"),
+      empty:
+        this.#price === null
+          ? say("Nothing here yet.")
+          : say("Nothing here yet. Be the first: {price} puts your words on the board.", { price: this.#price }),
+      failed: say("The board can’t be reached right now. This page will keep trying."),
       none: "",
     };
     setText(part("p", HTMLElement, this.#placeholder), words[kind]);

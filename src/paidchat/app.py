@@ -32,6 +32,7 @@ from paidchat.feed.feed import Feed
 from paidchat.observability import configure_logging
 from paidchat.pages.assets import ASSETS_PATH
 from paidchat.pages.documents import BoardDocuments
+from paidchat.pages.languages import preferred_language
 from paidchat.pages.site import Site
 from paidchat.payments.core import core
 from paidchat.serving.exchange import PREPARED
@@ -80,7 +81,8 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
             documents = BoardDocuments(site, services.database, services.feed)
             shared = sharing.Sharing(settings, site, services.database, services.feed)
             stack.callback(shared.gallery.close)
-            ready = ReadyAnswers(services, common, request_log, {pages.FRONT_PATH: documents.ready})
+            front = {pages.FRONT_PATH: lambda lines: documents.ready(preferred_language(lines))}
+            ready = ReadyAnswers(services, common, request_log, front)
             yield {
                 "services": services,
                 "pages": pages.Pages(site, documents),

@@ -15,3 +15,9 @@ def test_amounts_are_written_as_on_the_page() -> None:
     assert {case["currency"] for case in CASES} == CURRENCIES
     written = [{**case, "text": format_price(case["amount"], case["currency"])} for case in CASES]
     assert written == CASES
+
+
+def test_amounts_are_written_as_on_a_german_page() -> None:
+    """The same in German, where the currency stands behind."""
+    written = [{**case, "german": format_price(case["amount"], case["currency"], "de")} for case in CASES]
+    assert written == CASES

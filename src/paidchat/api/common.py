@@ -7,6 +7,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import structlog
+from msgspec import Struct
 from starlette.datastructures import MutableHeaders
 
 from paidchat.api.cors import CrossOrigin
@@ -49,6 +50,12 @@ def is_trustworthy(url: str) -> bool:
 def new_request_id() -> str:
     """Return an id to find a request by in the log."""
     return secrets.token_hex(16)
+
+
+class RouteName(Struct, frozen=True):
+    """What the request log and the metrics call a route, for whoever serves one that FastAPI's routing did not set."""
+
+    path: str
 
 
 class CommonHeaders:

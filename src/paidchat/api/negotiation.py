@@ -29,7 +29,7 @@ def prefers_gzip(lines: Sequence[str]) -> bool:
     """
     if not lines:
         return False  # it accepts any coding, but may not actually support gzip
-    wanted = _qualities(",".join(lines))
+    wanted = qualities(",".join(lines))
     gzip = _gzip(wanted)
     identity = wanted.get("identity", wanted.get("*") if wanted.get("*") == 0 else None)
     if gzip is None:  # not named: only for a client that refuses identity and not everything
@@ -39,7 +39,7 @@ def prefers_gzip(lines: Sequence[str]) -> bool:
 
 def preferred_coding(lines: Sequence[str]) -> Literal["br", "gzip", "identity"]:
     """Return the coding to send: Brotli (RFC 7932) only if it is named, and no other is wanted more."""
-    wanted = _qualities(",".join(lines))
+    wanted = qualities(",".join(lines))
     brotli = wanted.get("br", 0)
     if brotli > 0 and brotli >= max(_gzip(wanted) or 0, wanted.get("identity", 0)):
         return "br"
@@ -50,8 +50,8 @@ def _gzip(wanted: Mapping[str, float]) -> float | None:
     return max((wanted[name] for name in _GZIP if name in wanted), default=wanted.get("*"))
 
 
-def _qualities(field: str) -> dict[str, float]:
-    """Return the codings in a field, in lower case, with their quality values; 0 means not acceptable.
+def qualities(field: str) -> dict[str, float]:
+    """Return the codings or languages in a field, in lower case, with their quality values; 0 means not acceptable.
 
     Malformed elements are ignored.
     """

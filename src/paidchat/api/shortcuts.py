@@ -9,12 +9,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from paidchat.api.bodies import check_encoding
-from paidchat.api.common import CommonHeaders, RequestLog, new_request_id
+from paidchat.api.common import CommonHeaders, RequestLog, RouteName, new_request_id
 from paidchat.api.deps import Services
 from paidchat.api.health import HEALTH_PATH, Health
 from paidchat.api.pinned import PINNED_PATH
@@ -26,7 +25,7 @@ from paidchat.serving.heads import Head
 from paidchat.settings import WEBHOOK_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class ReadyAnswers:
@@ -40,11 +39,11 @@ class ReadyAnswers:
         services: Services,
         common: CommonHeaders,
         request_log: RequestLog,
-        documents: "Mapping[str, Callable[[], Answer | None]]",
+        documents: "Mapping[str, Callable[[Sequence[str]], Answer | None]]",  # by lines of Accept-Language
     ) -> None:
         health = Ready(Health().encode())
+        self._documents = {path.encode(): find for path, find in documents.items()}
         self._find: dict[bytes, Callable[[], Answer | None]] = {
-            **{path.encode(): find for path, find in documents.items()},
             PAGE_PATH.encode(): services.newest_page.ready,
             PINNED_PATH.encode(): services.pinned_page.ready,
             BOARD_PATH.encode(): lambda: services.board_info,
@@ -57,8 +56,7 @@ class ReadyAnswers:
     def __call__(self, head: Head) -> Prepared | None:
         """Return the answer to a GET or HEAD of one of them, written plainly and without a query."""
         began = time.perf_counter()
-        find = self._find.get(head.target) if head.method in {b"GET", b"HEAD"} else None
-        ready = find() if find else None
+        ready = self._ready(head) if head.method in {b"GET", b"HEAD"} else None
         if ready is None:
             return None
         request_id = new_request_id()
@@ -71,15 +69,15 @@ class ReadyAnswers:
             on_sent=partial(self._request_log.note, self._metrics, request_id, method, route, status, began),
         )
 
+    def _ready(self, head: Head) -> Answer | None:
+        if find := self._find.get(head.target):
+            return find()
+        document = self._documents.get(head.target)
+        return document(_lines(head, b"accept-language")) if document else None
+
 
 def _lines(head: Head, name: bytes) -> list[str]:
     return [value.decode("latin-1") for value in head.values(name)]
-
-
-class _Route(Struct, frozen=True):
-    """What the request log and the metrics call the route, as routing would have set it."""
-
-    path: str
 
 
 class Shortcuts:
@@ -91,7 +89,7 @@ class Shortcuts:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receive an event of Stripe's, or let routing find who serves the request."""
         if scope["type"] == "http" and scope["path"] == WEBHOOK_PATH and scope["method"] == "POST":
-            scope["route"] = _Route(WEBHOOK_PATH)
+            scope["route"] = RouteName(WEBHOOK_PATH)
             await _receive_event(Request(scope, receive), send)
         else:
             await self._app(scope, receive, send)

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from paidchat.api.common import RouteName
 from paidchat.api.files import COMPRESSED, MEDIA_TYPES, METHODS, name_in
 from paidchat.api.negotiation import is_not_modified, preferred_coding
 from paidchat.pages.codings import compress_once
@@ -26,6 +27,7 @@ from paidchat.pages.comments import KINDS, without_comments
 
 ASSETS_PATH: Final = "/assets"
 FOR_GOOD: Final = "public, max-age=31536000, immutable"  # RFC 8246
+_ROUTE: Final = RouteName(f"{ASSETS_PATH}/{{digest}}/{{path}}")
 _DIGEST_LENGTH: Final = 16
 _ADDRESS: Final = re.compile(rf"([0-9a-f]{{{_DIGEST_LENGTH}}})/(.+)", re.ASCII)
 # `import … from "./x.js"`, `export … from "./x.js"` and `import "./x.js"`; not `import()`, which loads when it is run.
@@ -103,6 +105,7 @@ class Assets:
         Raises:
             HTTPException: 404 if there is no such file, 405 for a method other than GET.
         """
+        scope["route"] = _ROUTE
         address = _ADDRESS.fullmatch(name_in(scope))
         if address is None:
             raise HTTPException(404)

@@ -11,7 +11,7 @@ That is `<script type="application/json" id="opening">`, with
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from typing import Any, Final
 
@@ -20,9 +20,11 @@ from pydantic_core import to_json
 
 from paidchat import wire
 from paidchat.excerpt import excerpt
+from paidchat.pages import languages
+from paidchat.pages.languages import Language, words_in
 from paidchat.pages.money import format_price
 from paidchat.pages.opening import Opening
-from paidchat.pages.site import LANGUAGE, Site
+from paidchat.pages.site import Site
 
 TITLE_LENGTH: Final = 70  # code points of a message in the title; search engines show about as many
 DESCRIPTION_LENGTH: Final = 200
@@ -31,25 +33,18 @@ _UNSAFE: Final = str.maketrans({character: f"\\u{ord(character):04x}" for charac
 
 
 class BoardPage:
-    """Renders the board's document."""
+    """Renders the board's document in a language."""
 
-    def __init__(self, site: Site) -> None:
-        price = format_price(site.board.price.amount, site.board.price.currency)
-        label = f"Pay {price} and send"
+    def __init__(self, site: Site, language: Language) -> None:
         self._site = site
-        self._words = {
-            "page_title": site.board.title,
-            "heading": site.board.title,
-            "description": f"A live board: pay {price}, post a message.",
-            "tagline": f"Each message costs {price}",
-            "invitation": f"Nothing here yet. Be the first: {price} puts your words on the board.",
-            "pay_label": f"{label} + tax" if site.board.tax_behavior == "exclusive" else label,
-        }
+        self._language = language
+        self._table = json_for_html(words_in(language))
+        self._words = _words_of(site.board, language)
 
     @cached_property
     def version(self) -> str:
         """What names all that it is made of but the messages: settings, template, assets and language."""
-        return f"{sha256(self.without_messages().encode()).hexdigest()[:16]}-{LANGUAGE}"
+        return f"{sha256(self.without_messages().encode()).hexdigest()[:16]}-{self._language}"
 
     def render(self, opening: Opening) -> str:
         """Return the document."""
@@ -85,19 +80,41 @@ class BoardPage:
     ) -> str:
         return self._site.render(
             "board.html",
+            self._language,
             **words,
             rows=rows,
             pinned=pinned,
             target=target,
             placeholder=placeholder,
             modules=self._site.assets.modules("main.js"),
-            opening=Markup(to_json(data).decode().translate(_UNSAFE)),  # noqa: S704 - escaped just now
+            opening=json_for_html(data),
+            table=self._table,
         )
 
     def _words_about(self, message: wire.Message) -> dict[str, str]:
-        author = message.author or "Anonymous"
+        say = partial(languages.say, language=self._language)
+        author = message.author or say("Anonymous")
         return {
             "page_title": f"{excerpt(message.text, TITLE_LENGTH)} · {self._site.board.title}",
-            "heading": f"{author} on {self._site.board.title}",
+            "heading": say("{author} on {board}", author=author, board=self._site.board.title),
             "description": excerpt(message.text, DESCRIPTION_LENGTH),
         }
+
+
+def _words_of(board: wire.BoardInfo, language: Language) -> dict[str, str]:
+    price = format_price(board.price.amount, board.price.currency, language)
+    say = partial(languages.say, language=language, price=price)
+    one_price, is_taxed = len(board.price.tiers) == 1, board.tax_behavior == "exclusive"
+    return {
+        "page_title": board.title,
+        "heading": board.title,
+        "description": say("A live board: pay {price}, post a message."),
+        "tagline": say("Each message costs {price}") if one_price else say("Messages from {price}"),
+        "invitation": say("Nothing here yet. Be the first: {price} puts your words on the board."),
+        "pay_label": say("Pay {price} and send + tax") if is_taxed else say("Pay {price} and send"),
+    }
+
+
+def json_for_html(value: Any) -> Markup:
+    """Return a value as JSON that can stand in a script element."""
+    return Markup(to_json(value).decode().translate(_UNSAFE))  # noqa: S704 - escaped just now

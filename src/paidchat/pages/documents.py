@@ -1,4 +1,4 @@
-"""The board's documents: that of `/` and those of messages, kept as bytes until the board changes."""
+"""The board's documents, in each language: that of `/` and those of messages, kept as bytes until the board changes."""
 
 from collections import OrderedDict
 from functools import partial
@@ -12,6 +12,7 @@ from paidchat.domain import Gone, NotFound
 from paidchat.feed.feed import Feed
 from paidchat.pages.board_page import BoardPage
 from paidchat.pages.document import Document
+from paidchat.pages.languages import LANGUAGES, Language
 from paidchat.pages.opening import read_opening
 from paidchat.pages.site import Site
 from paidchat.storage.database import Database
@@ -29,18 +30,18 @@ class BoardDocuments:
         self._begin()
 
     def _begin(self) -> None:
-        self._page = BoardPage(self._site)
-        self._front = self._kept_page(None)
-        self._kept: OrderedDict[int, KeptPage] = OrderedDict()  # by target, the one asked for last at the end
+        self._pages = {language: BoardPage(self._site, language) for language in LANGUAGES}
+        self._fronts = {language: self._kept_page(language, None) for language in LANGUAGES}
+        self._kept: OrderedDict[tuple[Language, int], KeptPage] = OrderedDict()  # the one asked for last at the end
 
-    def _kept_page(self, target_id: int | None) -> KeptPage:
-        return KeptPage(self._database, self._feed, partial(self._read, target_id))
+    def _kept_page(self, language: Language, target_id: int | None) -> KeptPage:
+        return KeptPage(self._database, self._feed, partial(self._read, language, target_id))
 
-    def ready(self) -> Answer | None:
+    def ready(self, language: Language) -> Answer | None:
         """Return the document of `/` if it is known to be current."""
-        return self._find(None).ready()
+        return self._find(language, None).ready()
 
-    async def read(self, target_id: int | None = None) -> Document:
+    async def read(self, language: Language, target_id: int | None = None) -> Document:
         """Return a document as it is now: of `/`, or of a message.
 
         Raises:
@@ -48,30 +49,32 @@ class BoardDocuments:
             DatabaseUnavailable: it cannot be read; see `without_messages`.
         """
         try:
-            document = await self._find(target_id).read()
+            document = await self._find(language, target_id).read()
         except (NotFound, Gone):
-            self._kept.pop(target_id or 0, None)
+            self._kept.pop((language, target_id or 0), None)
             raise
         assert isinstance(document, Document)  # noqa: S101 - `_read` made it
         return document
 
-    def without_messages(self, target_id: int | None = None, status: int = 200) -> Document:
+    def without_messages(self, language: Language, target_id: int | None = None, status: int = 200) -> Document:
         """Return the document for when the database is unavailable, which is not stored."""
-        return Document(self._page.without_messages(target_id), status=status)
+        return Document(self._pages[language].without_messages(target_id), language, status=status)
 
-    def _find(self, target_id: int | None) -> KeptPage:
+    def _find(self, language: Language, target_id: int | None) -> KeptPage:
         if self._site.refresh():
             self._begin()
         if target_id is None:
-            return self._front
-        page = self._kept[target_id] = self._kept.pop(target_id, self._kept_page(target_id))
+            return self._fronts[language]
+        key = language, target_id
+        page = self._kept[key] = self._kept.pop(key, self._kept_page(*key))
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return page
 
-    def _read(self, target_id: int | None, connection: Connection) -> Reading:
+    def _read(self, language: Language, target_id: int | None, connection: Connection) -> Reading:
         opening = read_opening(connection, target_id)
         snapshot = opening.snapshot
-        etag = f'{pins_etag(snapshot.epoch, snapshot.seq, opening.pins)[:-1]}-{self._page.version}"'
-        document = Document(self._page.render(opening), etag)
+        page = self._pages[language]
+        etag = f'{pins_etag(snapshot.epoch, snapshot.seq, opening.pins)[:-1]}-{page.version}"'
+        document = Document(page.render(opening), language, etag)
         return Reading(document, snapshot.epoch, snapshot.seq, pins_hold_until(opening.pins))

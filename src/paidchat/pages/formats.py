@@ -1,16 +1,27 @@
-"""Formats: times, prices, names and weights as documents show them. They are the same for every reader, so in UTC."""
+"""Formats: times, prices, names and weights as documents show them. Times are the same for every reader, so in UTC.
+
+What takes a context is written in its language.
+"""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 from pydantic_core import to_json
 
 from paidchat import wire
+from paidchat.pages.languages import Language, say
 from paidchat.pages.money import format_price
 
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# As `Intl.DateTimeFormat` abbreviates them.
+_MONTHS: Final[Mapping[Language, str]] = {
+    "en": "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
+    "de": "Jan. Feb. März Apr. Mai Juni Juli Aug. Sept. Okt. Nov. Dez.",
+}
 
 # What is no character in XML 1.0 (section 2.2), and controls, which it discourages. The rules for texts refuse these,
 # but the title comes from the settings, and a row may be older than the rules.
@@ -22,9 +33,12 @@ def utc(time: datetime) -> str:
     return f"{time:%H:%M} UTC"
 
 
-def day(time: datetime) -> str:
-    """Return the day of a time in words, such as `Nov 3, 2026`."""
-    return f"{_MONTHS[time.month - 1]} {time.day}, {time.year}"
+@pass_context
+def day(context: Context, time: datetime) -> str:
+    """Return the day of a time in words, such as `Nov 3, 2026` or `3. Nov. 2026`."""
+    language: Language = context["language"]
+    month = _MONTHS[language].split()[time.month - 1]
+    return f"{time.day}. {month} {time.year}" if language == "de" else f"{month} {time.day}, {time.year}"
 
 
 def iso(time: datetime) -> str:
@@ -32,14 +46,16 @@ def iso(time: datetime) -> str:
     return to_json(time).decode().strip('"')
 
 
-def price_of(message: wire.Message) -> str:
+@pass_context
+def price_of(context: Context, message: wire.Message) -> str:
     """Return what was paid for a message."""
-    return format_price(message.amount, message.currency)
+    return format_price(message.amount, message.currency, context["language"])
 
 
-def author_of(message: wire.Message) -> str:
+@pass_context
+def author_of(context: Context, message: wire.Message) -> str:
     """Return the name that a message bears."""
-    return "Anonymous" if message.author is None else message.author
+    return say("Anonymous", context["language"]) if message.author is None else message.author
 
 
 def weight_of(message: wire.Message, price: wire.Price) -> int:

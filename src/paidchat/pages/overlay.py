@@ -39,6 +39,6 @@ class Overlay:
 
     def _made(self) -> Ready:
         assets = self._site.assets
-        html = self._site.render("overlay.html", script=assets.address(SCRIPT), modules=assets.modules(SCRIPT))
+        html = self._site.render("overlay.html", "en", script=assets.address(SCRIPT), modules=assets.modules(SCRIPT))
         etag = f'"{sha256(html.encode()).hexdigest()[:32]}-{wire.VERSION}"'
         return Ready(html.encode(), etag, is_page=True, media_type="text/html; charset=utf-8")

@@ -15,6 +15,7 @@ from paidchat.api.negotiation import is_not_modified
 from paidchat.domain import Gone, NotFound, Reason
 from paidchat.pages.document import Document
 from paidchat.pages.documents import BoardDocuments
+from paidchat.pages.languages import Language, preferred_language, say
 from paidchat.pages.site import Site
 from paidchat.storage.database import DatabaseUnavailable
 
@@ -24,11 +25,6 @@ FRONT_PATH: Final = "/"
 RETURN_PARAMETERS: Final = frozenset({"payment", "cancelled"})  # with which checkout sends a payer back
 ICON_SIZES: Final = (192, 512)
 PAPER: Final = "#f5f2ea"  # as in style.css
-WHY: Final = {
-    Reason.MODERATED: "Whoever runs the board took it down.",
-    Reason.REFUNDED: "Its payment was refunded.",
-    Reason.DISPUTED: "Its payment is disputed.",
-}
 _MESSAGE_ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _ROBOTS: Final = "User-agent: *\nDisallow: /api/\nDisallow: /overlay\n"
 
@@ -49,44 +45,61 @@ async def _pages(request: Request) -> Pages:
     return pages
 
 
+async def _language(request: Request) -> Language:
+    return preferred_language(request.headers.getlist("accept-language"))
+
+
 ThePages = Annotated[Pages, Depends(_pages)]
+TheLanguage = Annotated[Language, Depends(_language)]
 
 
 @router.get(FRONT_PATH)
-async def front_page(request: Request, pages: ThePages) -> Response:
+async def front_page(request: Request, pages: ThePages, language: TheLanguage) -> Response:
     """Return the board. If the database is unavailable it comes without messages, and its script goes on trying."""
     try:
-        document = await pages.documents.read()
+        document = await pages.documents.read(language)
     except DatabaseUnavailable as error:
         log.error("page.without_messages", error=str(error))
-        document = pages.documents.without_messages()
+        document = pages.documents.without_messages(language)
     return _answer(document, request)
 
 
 @router.get("/m/{message_id}")
-async def message_page(request: Request, pages: ThePages, message_id: str) -> Response:
+async def message_page(request: Request, pages: ThePages, language: TheLanguage, message_id: str) -> Response:
     """Return the board, opened at a message; a page that leads on if there is none."""
     if not _MESSAGE_ID.fullmatch(message_id):
-        return _answer(_unknown(pages), request)
+        return _answer(_unknown(pages, language), request)
     target_id = min(int(message_id), LARGEST_ID)
     try:
-        document = await pages.documents.read(target_id)
+        document = await pages.documents.read(language, target_id)
     except NotFound:
-        document = _unknown(pages)
+        document = _unknown(pages, language)
     except Gone as error:
-        document = _missing(pages, "Removed", "This message was removed from the board.", WHY[error.reason], 410)
+        document = _removed(pages, language, error.reason)
     except DatabaseUnavailable as error:
         log.error("page.without_messages", error=str(error))
-        document = pages.documents.without_messages(target_id, 503)
+        document = pages.documents.without_messages(language, target_id, 503)
     return _answer(document, request)
 
 
-def _unknown(pages: Pages) -> Document:
-    return _missing(pages, "Not found", "There is no such message.", "Its address may be incomplete.", 404)
+def _unknown(pages: Pages, language: Language) -> Document:
+    words = {
+        "title": say("Not found", language),
+        "heading": say("There is no such message.", language),
+        "why": say("Its address may be incomplete.", language),
+    }
+    return Document(pages.site.render("missing.html", language, **words), language, status=404)
 
 
-def _missing(pages: Pages, title: str, heading: str, why: str, status: int) -> Document:
-    return Document(pages.site.render("missing.html", title=title, heading=heading, why=why), status=status)
+def _removed(pages: Pages, language: Language, reason: Reason) -> Document:
+    why = {
+        Reason.MODERATED: say("Whoever runs the board took it down.", language),
+        Reason.REFUNDED: say("Its payment was refunded.", language),
+        Reason.DISPUTED: say("Its payment is disputed.", language),
+    }
+    title, heading = say("Removed", language), say("This message was removed from the board.", language)
+    page = pages.site.render("missing.html", language, title=title, heading=heading, why=why[reason])
+    return Document(page, language, status=410)
 
 
 def _answer(document: Document, request: Request) -> Response:

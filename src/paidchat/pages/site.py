@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
+
+from markupsafe import Markup, escape
 
 from paidchat import wire
 from paidchat.pages.assets import Assets, Tree, files_in
 from paidchat.pages.engine import TEMPLATES, environment
-
-LANGUAGE: Final = "en"
+from paidchat.pages.languages import Language, words_in
 
 Versions = dict[str, tuple[int, int]]  # modification time and size of each file
 
@@ -39,11 +41,17 @@ class Site:
         self.assets.tree = Tree(self._frontend)
         return True
 
-    def render(self, template: str, **values: Any) -> str:
-        """Return a document."""
-        names = {"asset": self.assets.address, "board": self.board, "language": LANGUAGE, "site": self}
+    def render(self, template: str, language: Language, **values: Any) -> str:
+        """Return a document in a language."""
+        names: dict[str, Any] = {"asset": self.assets.address, "board": self.board, "language": language, "site": self}
+        names["say"] = partial(_say, language)
         names["one_price"] = len(self.board.price.tiers) == 1  # then no message shows what it cost
         return self._templates.get_template(template).render(names, **values)
+
+
+def _say(language: Language, english: str, **values: object) -> Markup:
+    """Return a sentence as HTML. Values that are HTML stay as they are, all others are escaped."""
+    return escape(words_in(language).get(english, english)).format(**values)
 
 
 def _versions(directories: Iterable[Path]) -> Versions:

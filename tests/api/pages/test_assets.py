@@ -169,3 +169,18 @@ async def test_every_page_finds_its_icon(board: Served) -> None:
                 answer = await client.get(icon)
                 assert answer.status_code == 200, f"{page}: {icon}"
                 assert answer.headers["content-type"].startswith("image/"), f"{page}: {icon}"
+
+
+async def test_they_are_counted_as_a_route_of_their_own(client: httpx.AsyncClient) -> None:
+    """The metrics have one route for all of them, whether there is such a file or not."""
+
+    async def counted(status: int) -> float:
+        name = f'paidchat_requests_total{{route="/assets/{{digest}}/{{path}}",status="{status}"}} '
+        lines = (await client.get("/metrics")).text.splitlines()
+        return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+    before = [await counted(200), await counted(404)]
+    await client.get(f"{OTHER}/main.js")
+    await client.get(f"{OTHER}/nothing.js")
+    await client.get("/assets/nothing")
+    assert [await counted(200), await counted(404)] == [before[0] + 1, before[1] + 2]

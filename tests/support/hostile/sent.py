@@ -168,6 +168,7 @@ ADDRESSED: Final[dict[str, tuple[str, tuple[Words, ...]]]] = {
 # Each header of a request or handshake, and the request in which it is read.
 HEADERS: Final[dict[str, tuple[str, tuple[Words, ...]]]] = {
     "accept-encoding": ("GET /", (LETTERS, COMMAS, lambda n: "gzip" + ";q=" * (n // 3), lambda n: ";" * n)),
+    "accept-language": ("GET /", (LETTERS, COMMAS, lambda n: "de" + ";q=" * (n // 3), lambda n: "de-" * (n // 3))),
     "authorization": ("DELETE /api/admin/messages/1", (LETTERS, lambda n: "\xff" * n)),
     "connection": ("GET /healthz", (LETTERS, COMMAS)),
     "content-encoding": ("POST /api/payments", (LETTERS, COMMAS)),
