@@ -4,7 +4,9 @@ import { Buyer, Claims } from "./buying/buyer.js";
 import { Composer, PaymentCard, PurchaseList } from "./buying/composer.js";
 import { Api } from "./feed/api.js";
 import { backoff, Feed } from "./feed/feed.js";
+import { weightOf } from "./reading/board.js";
 import { Reader } from "./reading/reader.js";
+import { Alerts } from "./ui/alerts.js";
 import { messageAt, permalink, readReturn, say, withoutReturn } from "./ui/format.js";
 import { key, Memory, Notice, PageFrame } from "./ui/page.js";
 
@@ -24,6 +26,7 @@ const page = new PageFrame({
 const announce = (words) => page.announce(words);
 const notice = new Notice(announce);
 const feed = new Feed({ location, onFrame: hear, onIndicator: showConnection, isOnline: () => navigator.onLine });
+const alerts = new Alerts({ device, notice, onOpen: open });
 const claims = new Claims({ api, device, onChange: showOwn });
 const reader = new Reader({ api, page, notice, isMine: (message) => claims.isMine(message), onShare: share, onOpen: open });
 const composer = new Composer({
@@ -56,6 +59,8 @@ const buyer = new Buyer({
   later: (act, ms) => setTimeout(act, ms),
 });
 let configured = false;
+/** @type {BoardInfo["price"] | null} */
+let price = null; // until the server has sent it
 let saidBroken = false;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let configuring;
@@ -123,6 +128,7 @@ async function configure(attempt = 0) {
 /** @param {BoardInfo} info */
 function configureFor(info) {
   configured = true;
+  price = info.price;
   page.configure(info, tab.read("banner") === "closed");
   composer.configure(info);
   reader.configure(info);
@@ -151,9 +157,12 @@ function hear(frame) {
     case "viewers":
       page.showViewers(frame.count);
       break;
+    case "message.posted":
+      reader.receive(frame);
+      alerts.hear(frame.message, weightOf(frame.message, price));
+      break;
     case "snapshot":
     case "resumed":
-    case "message.posted":
     case "message.removed":
     case "message.restored":
     case "message.withheld":

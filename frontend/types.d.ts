@@ -463,6 +463,13 @@ type SegmenterClass = new (
   options: { granularity: "grapheme" },
 ) => { segment(text: string): Iterable<{ segment: string }> };
 
+/** `Notification`, which iPhones lack. */
+interface NotificationClass {
+  new (title: string, options: { body: string; tag: string }): { onclick: (() => void) | null; close: () => void };
+  readonly permission: string;
+  requestPermission: () => Promise<string>;
+}
+
 /** Why the pay button can't be pressed now. */
 type Hold = "sending" | "held" | "limited";
 
@@ -541,6 +548,14 @@ interface Look {
   price: BoardInfo["price"] | null;
   /** whether addresses in texts are shown as links */
   links: boolean;
+}
+
+interface AlertsParts {
+  /** where the choice is kept */
+  device: import("./ui/page.js").Memory;
+  notice: import("./ui/page.js").Notice;
+  /** a notification of this message was clicked */
+  onOpen: (id: number) => void;
 }
 
 interface ComposerParts {

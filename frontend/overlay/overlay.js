@@ -2,10 +2,10 @@
 
 import { Api } from "../feed/api.js";
 import { backoff, Feed } from "../feed/feed.js";
+import { Chime } from "../ui/chime.js";
 import { part, setText } from "../ui/page.js";
 import { formatPrice, say } from "../ui/format.js";
 import { weightOf } from "../reading/board.js";
-import { Chime } from "./chime.js";
 import { advance, emptyQueue, nextChange, PAUSE_MS, readOptions, receive } from "./queue.js";
 
 const RETRY = { baseMs: 1_000, capMs: 30_000 };

@@ -1,4 +1,4 @@
-/** The overlay's sound: two notes, higher for a higher tier, made by the browser. */
+/** The sound of a new message: two notes, higher for a higher tier, made by the browser. */
 
 const LATE_MS = 1_000; // a browser may allow sound only later, and then must not make up for what it missed
 const NOTES = [659, 880]; // Hz
