@@ -1,5 +1,6 @@
-"""The simulated crash reaches whatever a board does to its database, in a thread too."""
+"""The simulated crash reaches whatever a board does to its database, in a thread too, and what it left is found."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from tests.support.rows import migrated
+from tests.torture.checks.scrutiny import scrutinise_at_rest
 from tests.torture.harness.dying import Died, dying
+from tests.torture.harness.miniature import miniature
+from tests.torture.harness.stage import Stage
 
 Deed = Callable[[Database], Awaitable[None]]
 
@@ -43,3 +47,19 @@ async def test_a_board_dies_at_each_step(
         with dying(database, steps + 1) as death:  # PostgreSQL is also told that there is news
             await deed(database)
         assert not death.dead
+
+
+@pytest.mark.parametrize("steps", range(16, 22))
+async def test_what_a_sweep_decided_before_it_died_the_next_one_does(steps: int) -> None:
+    """A surplus payment goes back, whenever the sweep that found it dies, though its event does not start it again."""
+    async with miniature() as made, made.fresh():
+        stage = Stage(made, Counter())
+        await stage.pay_for("Paid twice")
+        await stage.pay(0)
+        while stage.undelivered:
+            await stage.deliver(0, 1)
+        await stage.open_second_session(stage.accounts[0])
+        await stage.pay_everything(stage.accounts[0])
+        await stage.crash("sweep", 0, steps)
+        assert stage.died
+        await scrutinise_at_rest(stage, by_mail=True)

@@ -58,7 +58,7 @@ async def scrutinise_at_rest(stage: Stage, *, by_mail: bool) -> None:
         if not (by_mail and stage.undelivered):
             break
         await stage.deliver(0, 1)
-    told_all = by_mail and not (stage.lost or stage.troubled)
+    told_all = by_mail and not (stage.lost or stage.troubled or await _left_a_refund(stage))
     if told_all:
         await _check_at_rest(stage)
     if stage.miniature.clock.jumps or not told_all:
@@ -69,6 +69,12 @@ async def scrutinise_at_rest(stage: Stage, *, by_mail: bool) -> None:
                 break
             await stage.sweep(full=True)  # the first pass sent refunds, and this one learns of them
         await _check_at_rest(stage)
+
+
+async def _left_a_refund(stage: Stage) -> bool:
+    """Whether the board died after it decided on a refund and before it sent it, which is then up to a sweep."""
+    async with stage.miniature.records.reading() as reader:
+        return stage.died and bool(await reader.rows("SELECT 1 FROM refund WHERE status = 'wanted'"))
 
 
 async def _check_at_rest(stage: Stage) -> None:

@@ -43,7 +43,7 @@ class Stage:
         accounts: the oracle's payments, oldest first.
         undelivered: events that Stripe has not delivered yet; `delivered` are those the board has acknowledged.
         lost: the number of events that will never be delivered.
-        troubled: whether Stripe ever failed in this simulation.
+        troubled, died: whether Stripe ever failed in this simulation, and whether the board ever died.
     """
 
     def __init__(self, miniature: Miniature, counts: Counter[str]) -> None:
@@ -54,7 +54,7 @@ class Stage:
         self.delivered: list[Json] = []
         self.viewers: list[Viewer] = []
         self.lost = 0
-        self.troubled = False
+        self.troubled = self.died = False
         self._events_read = 0
 
     # --- people and banks ---------------------------------------------------------------------------
@@ -288,6 +288,7 @@ class Stage:
         await self._start(following)
         await let_time_pass(self.miniature.records)
         self.counts["crashes"] += death.dead
+        self.died = self.died or death.dead
         if deed == "start":
             await self.pay_for(text, key)
         await self.learn_truth()
