@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from paidchat.excerpt import excerpt
 from paidchat.pages.formats import author_of, day, iso, price_of, spaceless, utc, weight_of, xml_text
+from paidchat.pages.links import linked
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -28,5 +29,5 @@ def environment(*, watches: bool = False) -> Environment:
         keep_trailing_newline=True,
     )
     engine.filters |= {"author": author_of, "excerpt": excerpt, "price": price_of, "weight": weight_of}
-    engine.filters |= {"day": day, "iso": iso, "utc": utc, "spaceless": spaceless, "xml": xml_text}
+    engine.filters |= {"linked": linked, "day": day, "iso": iso, "utc": utc, "spaceless": spaceless, "xml": xml_text}
     return engine
