@@ -169,6 +169,53 @@ def unknown_link(page: Page, board: Board) -> None:
     says(page, "doesn.t lead|no such|not found")
 
 
+@state()
+def permalink(page: Page, board: Board) -> None:
+    """The board, opened at the address of a message."""
+    message = min(board.payment_of(session)["message_id"] for session in board.kept)
+    visit(page, board, f"/m/{message}")
+    expect(page.locator(f"#m{message}")).to_contain_class("target")
+
+
+@state()
+def removed_page(page: Page, board: Board) -> None:
+    """The page at the address of a message that was removed."""
+    session = board.post("Regretted", "Sven")
+    message = board.payment_of(session)["message_id"]
+    board.act(session, "refund")
+    visit(page, board)
+    expect(page.locator(f"#m{message}")).to_have_count(0)
+    page.goto(f"{board.url}/m/{message}")
+    says(page, "was removed")
+
+
+@state()
+def unknown_page(page: Page, board: Board) -> None:
+    """The page at an address where there never was a message."""
+    page.goto(f"{board.url}/m/999999")
+    says(page, "no such message")
+
+
+@state()
+def german(page: Page, board: Board) -> None:
+    """The board for a reader who prefers German, with a draft."""
+    agent = {"userAgent": page.evaluate("navigator.userAgent"), "acceptLanguage": "de"}
+    page.context.new_cdp_session(page).send("Emulation.setUserAgentOverride", agent)  # headers alone don't override it
+    visit(page, board)
+    page.get_by_label("Nachricht", exact=True).fill("Guten Morgen, Tafel. Das wird ein schöner Tag.")
+
+
+@state()
+def overlay(page: Page, board: Board) -> None:
+    """The stream overlay, while a message is on it."""
+    with page.expect_websocket() as feed:
+        page.goto(f"{board.url}/overlay")
+    feed.value.wait_for_event("framereceived")
+    text = "Twenty dollars to say hello to everybody who watches this stream."
+    board.post(text, "The Lake Band", 2000)
+    says(page, re.escape(text))
+
+
 # Writing
 
 
