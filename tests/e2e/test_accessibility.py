@@ -1,21 +1,16 @@
 """Accessibility: screen readers, small screens and dark mode; no axe violations, and nothing is cut off."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
 from playwright.async_api import Page, expect
 
+from tests.e2e.axe import Scheme, expect_accessible
 from tests.e2e.backstage import Backstage, backstage_of
 from tests.e2e.conftest import Windows
 from tests.e2e.window import DECLINED_CARD
 from tests.support.served import Served, served_board
 
-OPTIONS = {"rules": {"target-size": {"enabled": True}}}  # WCAG 2.2, which axe leaves out unless asked
-Scheme = Literal["light", "dark"]
-SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 NARROW = {"width": 320, "height": 640}
 WIDTHS: dict[int, Scheme] = {320: "light", 390: "dark", 1280: "dark"}
 LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
@@ -102,15 +97,6 @@ async def test_a_narrow_screen_needs_no_sideways_scrolling(windows: Windows, bac
     assert await buyer.overflow() <= 0
 
 
-async def expect_accessible(page: Page, schemes: Sequence[Scheme] = SCHEMES) -> None:
-    """Check a page with axe, in these colour schemes."""
-    for scheme in schemes:
-        await page.emulate_media(color_scheme=scheme)
-        await _wait_for_stillness(page)
-        results = await Axe().run(page, options=OPTIONS)
-        assert results.violations_count == 0, f"{scheme}: {results.generate_report()}"
-
-
 async def _expect_accessible_at_every_width(page: Page) -> None:
     for width, scheme in WIDTHS.items():
         await page.set_viewport_size({"width": width, "height": 700})
@@ -118,11 +104,3 @@ async def _expect_accessible_at_every_width(page: Page) -> None:
     await page.emulate_media(forced_colors="active")
     await expect_accessible(page, ["dark"])
     await page.emulate_media(forced_colors="none")
-
-
-async def _wait_for_stillness(page: Page) -> None:
-    """Wait until nothing moves except endless animations, because axe checks the final colours."""
-    await page.wait_for_function(
-        """() => document.getAnimations().every((animation) =>
-          animation.playState === "finished" || animation.effect.getComputedTiming().endTime === Infinity)"""
-    )

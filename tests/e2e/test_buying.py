@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.e2e.axe import expect_accessible
 from tests.e2e.backstage import Backstage, backstage_of
 from tests.e2e.conftest import Windows
-from tests.e2e.test_accessibility import expect_accessible
 from tests.e2e.window import Window
 from tests.support.served import free_port, served_board
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
+from tests.e2e.axe import SCHEMES, expect_accessible
 from tests.e2e.conftest import Windows
-from tests.e2e.test_accessibility import SCHEMES, expect_accessible
 from tests.support.board_client import act, http_client, post, start
 from tests.support.rows import opened, write_messages
 from tests.support.served import Served, served_board
