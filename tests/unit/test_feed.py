@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from paidchat.feed import feed as feed_module
+from paidchat.feed.entries import CHUNK_ENTRIES, encoded
 from paidchat.feed.feed import Feed
-from paidchat.feed.reading import CHUNK_ENTRIES
 from paidchat.feed.subscriber import BATCH, HEARTBEAT_S, MAX_BACKLOG, STALL_S, Subscriber, in_batches
 from paidchat.serving.open_connection import OpenConnection
 from paidchat.storage import queries
@@ -409,7 +409,7 @@ async def test_a_long_log_is_encoded_in_turns(database: Database) -> None:
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count_turns())
-    entries = await feed_module._encoded(rows)
+    entries = await encoded(rows)
     counting.cancel()
     assert [entry.seq for entry in entries] == list(range(1, 501))
     assert turns >= 500 / CHUNK_ENTRIES - 1

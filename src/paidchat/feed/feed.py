@@ -10,10 +10,9 @@ import structlog
 
 from paidchat import wire
 from paidchat.domain import EntryKind, is_payment_id
-from paidchat.feed.entries import Entry, encode_frame
+from paidchat.feed.entries import CHUNK_ENTRIES, Entry, encode_frame, encoded
 from paidchat.feed.newest import Newest
 from paidchat.feed.reading import (
-    CHUNK_ENTRIES,
     REPLAY_ENTRIES,
     Page,
     Position,
@@ -37,16 +36,6 @@ MAX_WATCHES: Final = 16  # payments per subscriber
 def _unknown(payment_id: str) -> bytes:
     detail = "There is no such payment."
     return encode_frame(wire.FeedError(code="not_found", detail=detail, payment_id=payment_id))
-
-
-async def _encoded(rows: list[LogRecord]) -> list[Entry]:
-    """Encode entries, with a turn for the event loop after some: a hundred take 2 ms."""
-    entries: list[Entry] = []
-    for start in range(0, len(rows), CHUNK_ENTRIES):
-        if start:
-            await asyncio.sleep(0)
-        entries += map(Entry.of, rows[start : start + CHUNK_ENTRIES])
-    return entries
 
 
 class Feed:
@@ -218,7 +207,7 @@ class Feed:
 
     async def _reload(self) -> None:
         board, rows, page = await self._database.read(read_end)
-        entries = await _encoded(rows)
+        entries = await encoded(rows)
         # No await from here on: nobody may join between two epochs.
         self._recent.clear()
         self._hidden.clear()
@@ -301,7 +290,7 @@ class Feed:
 
     async def _extend(self, rows: list[LogRecord], page: Page | None = None) -> None:
         """Add the next entries of the log and deliver them; `page` is the newest messages after them."""
-        entries = await _encoded(rows)
+        entries = await encoded(rows)
         # No await until the newest messages are those at `seq`: whoever joins continues after them.
         self._remember(entries)
         self.seq = entries[-1].seq

@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy.engine import Connection
 
 from paidchat.board import Pins, read_pins
+from paidchat.feed.entries import CHUNK_ENTRIES
 from paidchat.feed.newest import SNAPSHOT_MESSAGES, only_posted
 from paidchat.feed.pinned import KEPT_PINS
 from paidchat.records import BoardRecord, LogRecord, MessageRecord, PaymentRecord
@@ -13,7 +14,6 @@ from paidchat.storage import queries
 
 REPLAY_ENTRIES: Final = 1_000  # a cursor further behind than this gets a snapshot
 BATCH_ENTRIES: Final = 500  # per query of the log
-CHUNK_ENTRIES: Final = 100  # encoded in a turn of the event loop, or replayed before the subscriber has read them
 
 Position = tuple[str, int]  # an epoch and a place in its log
 
