@@ -6,9 +6,8 @@ import { Api } from "./feed/api.js";
 import { backoff, Feed } from "./feed/feed.js";
 import { weightOf } from "./reading/board.js";
 import { Reader } from "./reading/reader.js";
-import { Alerts } from "./ui/alerts.js";
 import { messageAt, permalink, readReturn, say, withoutReturn } from "./ui/format.js";
-import { key, Memory, Notice, PageFrame } from "./ui/page.js";
+import { key, Memory, Notice, onClick, PageFrame, part } from "./ui/page.js";
 
 const TICK_MS = 20_000; // how often relative times are updated
 const INFO_RETRY = { baseMs: 1_000, capMs: 30_000 };
@@ -26,7 +25,6 @@ const page = new PageFrame({
 const announce = (words) => page.announce(words);
 const notice = new Notice(announce);
 const feed = new Feed({ location, onFrame: hear, onIndicator: showConnection, isOnline: () => navigator.onLine });
-const alerts = new Alerts({ device, notice, onOpen: open });
 const claims = new Claims({ api, device, onChange: showOwn });
 const reader = new Reader({ api, page, notice, isMine: (message) => claims.isMine(message), onShare: share, onOpen: open });
 const composer = new Composer({
@@ -58,6 +56,8 @@ const buyer = new Buyer({
   onLeave: (url) => location.assign(url),
   later: (act, ms) => setTimeout(act, ms),
 });
+/** @type {Promise<import("./ui/alerts.js").Alerts> | undefined} */
+let alerts; // loaded only for whoever wants them
 let configured = false;
 /** @type {BoardInfo["price"] | null} */
 let price = null; // until the server has sent it
@@ -80,6 +80,7 @@ function start() {
     reader.takeOver(opening.snapshot, opening.history);
     feed.begin(opening.snapshot);
   }
+  offerAlerts();
   buyer.open(back);
   if (!back) void follow();
   feed.start();
@@ -93,6 +94,18 @@ function start() {
   addEventListener("storage", (event) => event.key === key("payments") && buyer.share());
   document.addEventListener("visibilitychange", () => !document.hidden && wake());
   document.documentElement.dataset["page"] = "started"; // floor.js looks for it
+}
+
+/** Offers a sound and, where the browser has them, notifications. */
+function offerAlerts() {
+  onClick("#sound", () => void loadAlerts().then((loaded) => loaded.toggleSound()));
+  onClick("#notifications", () => void loadAlerts().then((loaded) => loaded.toggleNotifications()));
+  part("#notifications", HTMLButtonElement).hidden = !("Notification" in window); // as on an iPhone
+  if (device.read("alerts")) void loadAlerts();
+}
+
+function loadAlerts() {
+  return (alerts ??= import("./ui/alerts.js").then(({ Alerts }) => new Alerts({ device, notice, onOpen: open })));
 }
 
 /** Reports an unexpected error, once per page load: one failure often causes many. */
@@ -159,7 +172,7 @@ function hear(frame) {
       break;
     case "message.posted":
       reader.receive(frame);
-      alerts.hear(frame.message, weightOf(frame.message, price));
+      void alerts?.then((loaded) => loaded.hear(frame.message, weightOf(frame.message, price)));
       break;
     case "snapshot":
     case "resumed":

@@ -1,29 +1,28 @@
 /** Alerts: a sound and a notification for a new message, each only on devices whose reader asked for it. */
 
 import { say } from "./format.js";
-import { onClick } from "./page.js";
+import { Chime } from "./chime.js";
+import { part } from "./page.js";
 
 // Undefined on an iPhone.
 const { Notification } = /** @type {{ Notification?: NotificationClass }} */ (/** @type {unknown} */ (globalThis));
 const APART_MS = 1_000; // many messages at once are one alert
 
-/** Two buttons that turn them on and off, and what they do. */
+/** The alerts, and the buttons that say which of them are on. */
 export class Alerts {
   #parts;
   #sound;
   #notifications;
   #last = -Infinity;
-  /** @type {Promise<import("./chime.js").Chime> | undefined} */
-  #chime; // loaded when it is first needed
+  #chime = new Chime(true);
 
   /** @param {AlertsParts} parts */
   constructor(parts) {
     this.#parts = parts;
-    this.#sound = onClick("#sound", () => void this.#toggleSound());
-    this.#notifications = onClick("#notifications", () => void this.#toggleNotifications());
+    this.#sound = part("#sound", HTMLButtonElement);
+    this.#notifications = part("#notifications", HTMLButtonElement);
     const wanted = /** @type {{ sound?: unknown, notifications?: unknown } | null} */ (parts.device.read("alerts"));
     press(this.#sound, wanted?.sound === true);
-    this.#notifications.hidden = !Notification;
     press(this.#notifications, wanted?.notifications === true && isAllowed());
   }
 
@@ -35,17 +34,17 @@ export class Alerts {
     const now = performance.now();
     if (now - this.#last < APART_MS) return;
     this.#last = now;
-    if (isPressed(this.#sound)) void this.#ring(level);
+    if (isPressed(this.#sound)) this.#ring(level);
     if (isPressed(this.#notifications) && document.hidden) this.#notify(message);
   }
 
-  async #toggleSound() {
+  toggleSound() {
     press(this.#sound, !isPressed(this.#sound));
     this.#remember();
-    if (isPressed(this.#sound)) await this.#ring(0); // so that one knows it; this is also the click that browsers ask for
+    if (isPressed(this.#sound)) this.#ring(0); // so that one knows it; this is also the click that browsers ask for
   }
 
-  async #toggleNotifications() {
+  async toggleNotifications() {
     const wanted = !isPressed(this.#notifications);
     const allowed = wanted && (isAllowed() || (await Notification?.requestPermission()) === "granted");
     press(this.#notifications, allowed);
@@ -58,13 +57,8 @@ export class Alerts {
   }
 
   /** @param {number} level */
-  async #ring(level) {
-    this.#chime ??= import("./chime.js").then(({ Chime }) => new Chime(true));
-    try {
-      await (await this.#chime).ring(level);
-    } catch {
-      this.#chime = undefined; // not loaded, or the browser has no sound: the next message tries again
-    }
+  #ring(level) {
+    this.#chime.ring(level).catch(() => undefined); // a browser without sound
   }
 
   /** @param {Message} message */

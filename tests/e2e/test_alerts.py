@@ -28,12 +28,16 @@ async def watched(windows: Windows) -> BrowserContext:
 
 
 async def test_a_new_message_rings_for_whoever_wants_it(windows: Windows, backstage: Backstage) -> None:
-    """Nothing rings unasked; once turned on, each new message does, also after a reload, until it is turned off."""
-    reader = await windows.open_tab(await watched(windows))
+    """Nothing rings or is loaded unasked; once on, each new message rings, also after a reload, until it is off."""
+    device = await watched(windows)
+    asked: list[str] = []
+    device.on("request", lambda request: asked.append(request.url))
+    reader = await windows.open_tab(device)
     page, sound = reader.page, reader.page.get_by_role("button", name="Sound")
     await backstage.post("Quietly")
     await expect(reader.message("Quietly")).to_be_visible()
     assert await page.evaluate("notes") == 0
+    assert [url for url in asked if url.endswith(("alerts.js", "chime.js"))] == []
     await expect(sound).to_have_attribute("aria-pressed", "false")
 
     await sound.click()
