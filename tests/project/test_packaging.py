@@ -59,10 +59,10 @@ def test_wheel_holds_the_migrations(built: Path) -> None:
 
 
 def test_wheel_holds_what_the_pages_are_made_of(built: Path) -> None:
-    """The wheel has the templates, and the fonts of the pictures with their licence, which its metadata names too."""
+    """The wheel has templates, translations, and the fonts of the pictures with their licence, as its metadata says."""
     inside = files_of(next(built.glob("*.whl")))
     pages = ROOT / "src/paidchat/pages"
-    for path in (*pages.glob("templates/*"), *pages.glob("fonts/*")):
+    for path in (*pages.glob("templates/*"), *pages.glob("words/*"), *pages.glob("fonts/*")):
         assert inside[f"paidchat/pages/{path.relative_to(pages)}"] == path.read_bytes()
     [metadata] = [content.decode() for name, content in inside.items() if name.endswith(".dist-info/METADATA")]
     assert "License-File: src/paidchat/pages/fonts/LICENSE" in metadata
