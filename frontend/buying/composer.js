@@ -104,9 +104,10 @@ export class Composer {
    * @returns {boolean} false if none is about a field of this form
    */
   showErrors(errors) {
+    const problems = this.#problems(); // in the page's language, if it knows the rule
     const known = FIELDS.filter((name) => {
       const error = errors.find(({ field }) => field.split(/[./]/).at(-1) === name); // `text`, or a path to it
-      if (error) this.#showError(name, error.message);
+      if (error) this.#showError(name, problems[name] ?? error.message);
       return error;
     });
     if (known[0]) this.#fields[known[0]].focus();

@@ -49,7 +49,7 @@ async def test_a_board_dies_at_each_step(
         assert not death.dead
 
 
-@pytest.mark.parametrize("steps", range(16, 22))
+@pytest.mark.parametrize("steps", range(17, 21))
 async def test_what_a_sweep_decided_before_it_died_the_next_one_does(steps: int) -> None:
     """A surplus payment goes back, whenever the sweep that found it dies, though its event does not start it again."""
     async with miniature() as made, made.fresh():
