@@ -362,7 +362,7 @@ class Verdict(StrEnum):
 
     APPLIED = "applied"
     REPEATED = "repeated"  # already known, or outdated
-    OVERTAKEN = "overtaken"  # a newer response about the same money was handled first, so this one is ignored
+    OVERTAKEN = "overtaken"  # not handled: a newer response about the money was first, or it needs one beside it
     DUPLICATE = "duplicate"  # this event was handled before
     UNREADABLE = "unreadable"  # does not have the form that Stripe documents
     FOREIGN = "foreign"  # from another application on the same Stripe account, or from another account
@@ -371,7 +371,7 @@ class Verdict(StrEnum):
     WRONG_AMOUNT = "wrong_amount"
     NOT_PAID = "not_paid"  # `no_payment_required`: our price is never zero
     DUPLICATE_PAYMENT = "surplus"  # a second session of a payment that is already paid: this money is refunded
-    DUPLICATE_PAYMENT_MOVED = "surplus_moved"  # reports a refund or dispute of such a second payment
+    DUPLICATE_PAYMENT_MOVED = "surplus_moved"  # reports that the money of a second session went back, or may have
 
 
 ALARMING = frozenset(

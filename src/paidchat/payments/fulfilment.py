@@ -50,22 +50,25 @@ class Fulfilment:
         """Apply an event from Stripe.
 
         Raises:
-            ProviderUnavailable: the event only says where to look, and Stripe could not be reached.
+            ProviderUnavailable: the event doesn't say enough, and Stripe could not be reached.
         """
         if isinstance(news, ForeignEvent):
             return await self._note(news.event_id, news.event_type, Verdict.FOREIGN)
         if isinstance(news, IntentNews) and news.livemode is not self._livemode:
             return await self._note(news.event_id, news.event_type, Verdict.WRONG_MODE)
+        is_overtaken = False
         for _ in range(MAX_QUESTIONS):
             try:
                 fact = news if isinstance(news, SessionFact) else await self._ask_about(news)
+                money = await self._money_of(fact) if isinstance(fact, SessionFact) and is_overtaken else None
             except GatewayError as error:
                 raise ProviderUnavailable(f"Stripe could not be asked: {error}") from error
             if fact is None:
                 self._metrics.facts.labels(Verdict.FOREIGN).inc()
                 return Verdict.FOREIGN
-            [verdict] = await self.fulfill([fact])
-            if verdict is not Verdict.OVERTAKEN:
+            *_, verdict = await self.fulfill([money, fact] if money else [fact])
+            is_overtaken = verdict is Verdict.OVERTAKEN
+            if not is_overtaken:
                 break
         else:
             raise ProviderUnavailable("Stripe's answers overtook each other.", retry_after=1)
@@ -122,6 +125,12 @@ class Fulfilment:
             log.warning("stripe.intent_refused", event_id=news.event_id, error=str(error))
             return None
         return replace(money, event_id=news.event_id, event_type=news.event_type)
+
+    async def _money_of(self, fact: SessionFact) -> IntentFact | None:
+        """Ask about the money of a session, whose event does not say whether it is still there."""
+        if fact.payment_intent is None:
+            return None
+        return await self._gateway.retrieve_intent(fact.payment_intent, await self.new_question())
 
     async def fulfill(self, facts: Sequence[SessionFact | IntentFact]) -> list[Verdict]:
         """Apply facts in one transaction; returns the verdict on each.

@@ -49,6 +49,10 @@ class _Account:
             return True
         return self.answered_at is not None and question.at < self.answered_at <= self.row.read_at
 
+    def note_answer(self, question: Question) -> None:
+        """Remember that Stripe answered a question, so that no older answer counts from now on."""
+        self.answered_number, self.answered_at = question.number, question.at
+
     @property
     def has_news(self) -> bool:
         """Whether anything besides the state must be written."""
@@ -62,6 +66,7 @@ class Settlement:
         self._board_tag = board_tag
         self._livemode = livemode
         self._accounts = {payment_id: _account(row) for payment_id, row in payments.items()}
+        self._money: dict[str, IntentFact] = {}  # what the facts say about each intent
         self.duplicates: list[DuplicatePayment] = []
 
     def enter(self, fact: SessionFact | IntentFact) -> Verdict:
@@ -74,6 +79,7 @@ class Settlement:
         if account is None:
             return Verdict.UNKNOWN
         if isinstance(fact, IntentFact):
+            self._money[fact.payment_intent] = fact
             return self._enter_intent(account, fact)
         return self._enter_session(account, fact)
 
@@ -99,19 +105,37 @@ class Settlement:
 
     def _enter_paid(self, account: _Account, fact: SessionFact) -> Verdict:
         if account.before.paid or account.after.paid:
-            if account.payment_intent in {None, fact.payment_intent}:
+            if fact.payment_intent is None or account.payment_intent in {None, fact.payment_intent}:
                 return Verdict.REPEATED
-            if fact.payment_intent is not None and not _gone_before_posting(account.after):
-                self.duplicates.append(DuplicatePayment(fact.payment_intent, account.row.id))
-                return Verdict.DUPLICATE_PAYMENT
-            # The first money was refunded or disputed before anything was posted; this is new money.
-            account.after = replace(account.after, refunded=False, disputed=False)
+            if _gone_before_posting(account.after):
+                return self._enter_other_money(account, fact.payment_intent)
+            self.duplicates.append(DuplicatePayment(fact.payment_intent, account.row.id))
+            return Verdict.DUPLICATE_PAYMENT
         account.payment_intent = fact.payment_intent
+        return _apply(account, Fact.PAID)
+
+    def _enter_other_money(self, account: _Account, payment_intent: str) -> Verdict:
+        """Post for other money, as the first was refunded or disputed before anything was posted.
+
+        It may have gone as well, and the news of that may have come before: it was not about the payment's money then.
+        So it counts only with an answer about it, given beside it and newer than all news; `overtaken` asks for one.
+        """
+        money = self._money.get(payment_intent)
+        if money is None or account.has_overtaken(money.question):
+            return Verdict.OVERTAKEN
+        if money.refunded or money.disputed:
+            return Verdict.DUPLICATE_PAYMENT_MOVED
+        account.payment_intent = payment_intent
+        account.note_answer(money.question)
+        account.after = replace(account.after, refunded=False, disputed=False)
         return _apply(account, Fact.PAID)
 
     def _enter_intent(self, account: _Account, fact: IntentFact) -> Verdict:
         if account.payment_intent not in {None, fact.payment_intent}:
-            return Verdict.DUPLICATE_PAYMENT_MOVED  # the refund of a duplicate payment never affects the message
+            # The refund of a duplicate payment never affects the message, but no older answer may post for that money.
+            if _gone_before_posting(account.after) and not account.has_overtaken(fact.question):
+                account.note_answer(fact.question)
+            return Verdict.DUPLICATE_PAYMENT_MOVED
         if not total_matches(fact.amount, fact.currency, account.row.price):
             # Never posted, so there is nothing to hide. Applied, a refund that then fails would post it.
             return Verdict.WRONG_AMOUNT
@@ -119,7 +143,7 @@ class Settlement:
             return Verdict.OVERTAKEN
         if fact.refunded or fact.disputed:
             account.payment_intent = fact.payment_intent
-        account.answered_number, account.answered_at = fact.question.number, fact.question.at
+        account.note_answer(fact.question)
         moved = [
             _apply(account, Fact.REFUNDED if fact.refunded else Fact.REFUND_FAILED),
             _apply(account, Fact.DISPUTED if fact.disputed else Fact.DISPUTE_WON),
