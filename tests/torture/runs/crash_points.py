@@ -28,6 +28,7 @@ PLOTS = (
     Plot("disputed", ("pay", "dispute")),
     Plot("dispute won", ("pay", "dispute", "win_dispute")),
     Plot("paid twice", ("pay",), sessions=2),
+    Plot("paid twice, both refunded", ("pay", "refund"), sessions=2),
     Plot("moderated with a refund", (), before=("pay",), by="moderate"),
     Plot("found by the landing page", ("pay",), by="landing"),
     Plot("payment found by the sweep", ("pay",), by="sweep"),
