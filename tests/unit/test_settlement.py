@@ -42,8 +42,8 @@ def payment(answered_number: int) -> PaymentRecord:
     )
 
 
-def answer(number: int, *, refunded: bool = False) -> IntentFact:
-    """Return the answer to a question about the other money."""
+def answer(number: int, *, refunded: bool = False, event_id: str | None = None) -> IntentFact:
+    """Return the answer to a question about the other money, which an event may have led to."""
     money: dict[str, Any] = {
         "payment_intent": "pi_2",
         "amount": 100,
@@ -51,7 +51,7 @@ def answer(number: int, *, refunded: bool = False) -> IntentFact:
         "refunded": refunded,
         "disputed": False,
     }
-    return IntentFact(**OURS, **money, question=Question(number=number, at=NOW))
+    return IntentFact(**OURS, **money, question=Question(number=number, at=NOW), event_id=event_id)
 
 
 PAID = SessionFact(
@@ -95,3 +95,10 @@ def test_an_older_answer_than_the_news_posts_nothing() -> None:
     assert (verdict, is_posted, number) == (Verdict.DUPLICATE_PAYMENT_MOVED, False, 9)
     assert number is not None
     assert settled(payment(number), answer(8), PAID) == (Verdict.OVERTAKEN, False, None)
+
+
+def test_other_money_that_came_back_posts() -> None:
+    """The news that its refund failed posts, although the news of its payment was passed over when it was gone."""
+    assert settled(payment(5), answer(6, event_id="evt_1")) == (Verdict.APPLIED, True, 6)
+    assert settled(payment(5), answer(4, event_id="evt_1")) == (Verdict.OVERTAKEN, False, None)
+    assert settled(payment(5), answer(6)) == (Verdict.DUPLICATE_PAYMENT_MOVED, False, 6)

@@ -123,24 +123,21 @@ class Settlement:
         money = self._money.get(payment_intent)
         if money is None or account.has_overtaken(money.question):
             return Verdict.OVERTAKEN
-        if money.refunded or money.disputed:
-            return Verdict.DUPLICATE_PAYMENT_MOVED
-        account.payment_intent = payment_intent
-        account.note_answer(money.question)
-        account.after = replace(account.after, refunded=False, disputed=False)
-        return _apply(account, Fact.PAID)
+        return _post_for(account, money)
 
     def _enter_intent(self, account: _Account, fact: IntentFact) -> Verdict:
-        if account.payment_intent not in {None, fact.payment_intent}:
-            # The refund of a duplicate payment never affects the message, but no older answer may post for that money.
-            if _gone_before_posting(account.after) and not account.has_overtaken(fact.question):
-                account.note_answer(fact.question)
-            return Verdict.DUPLICATE_PAYMENT_MOVED
+        is_other = account.payment_intent not in {None, fact.payment_intent}
+        if is_other and not _gone_before_posting(account.after):
+            return Verdict.DUPLICATE_PAYMENT_MOVED  # the refund of a duplicate payment never affects the message
         if not total_matches(fact.amount, fact.currency, account.row.price):
             # Never posted, so there is nothing to hide. Applied, a refund that then fails would post it.
             return Verdict.WRONG_AMOUNT
         if account.has_overtaken(fact.question):
             return Verdict.OVERTAKEN
+        if is_other:
+            account.note_answer(fact.question)  # no older answer may post for that money
+            # Events tell of money that was paid once and may have come back; what we ask about need not be paid.
+            return _post_for(account, fact) if fact.event_id else Verdict.DUPLICATE_PAYMENT_MOVED
         if fact.refunded or fact.disputed:
             account.payment_intent = fact.payment_intent
         account.note_answer(fact.question)
@@ -181,6 +178,16 @@ def _apply(account: _Account, fact: Fact) -> Verdict:
         return Verdict.REPEATED
     account.after = after
     return Verdict.APPLIED
+
+
+def _post_for(account: _Account, money: IntentFact) -> Verdict:
+    """Make this the money of a payment whose first money went back before anything was posted, if it is there."""
+    if money.refunded or money.disputed:
+        return Verdict.DUPLICATE_PAYMENT_MOVED
+    account.payment_intent = money.payment_intent
+    account.note_answer(money.question)
+    account.after = replace(account.after, refunded=False, disputed=False)
+    return _apply(account, Fact.PAID)
 
 
 def _gone_before_posting(state: PaymentState) -> bool:

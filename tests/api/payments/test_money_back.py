@@ -273,14 +273,24 @@ async def test_money_that_came_twice_goes_back_once(client: httpx.AsyncClient, a
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("gone", ["refund", "dispute"])
-@pytest.mark.parametrize("then", [None, "refund", "dispute"])
+@pytest.mark.parametrize(
+    ("then", "stays"),
+    [
+        ([], True),
+        (["refund"], False),
+        (["dispute"], False),
+        (["refund", "refund_fail"], True),
+        (["dispute", "win_dispute"], True),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("seed", range(2))
 async def test_other_money_posts_only_while_it_is_there(
-    deaf: httpx.AsyncClient, gone: str, then: str | None, seed: int
+    deaf: httpx.AsyncClient, gone: str, then: list[str], stays: bool, seed: int
 ) -> None:
     """If the first money went back before anything was posted, money of another session posts, unless it went too.
 
-    The news of both comes in any order, so a refund may be known before its payment.
+    The news of both comes in any order, so a refund, or that it failed, may be known before the payment.
     """
     payment = await new_payment(deaf)
     other = await second_session(deaf, payment)
@@ -288,17 +298,17 @@ async def test_other_money_posts_only_while_it_is_there(
     await act(deaf, payment, gone)
     first = [event for event, type_ in (await events_of(deaf, payment)).items() if "session" not in type_]
     await act(deaf, other, "pay")
-    if then is not None:
-        await act(deaf, other, then)
-    second = await _deliveries(deaf, other, None, 1 if then is None else 2)
+    for verb in then:
+        await act(deaf, other, verb)
+    second = await _deliveries(deaf, other, None, 1 + bool(then))
     events = [*await events_of(deaf, payment), *(each["event"] for each in second)]
     random.Random(seed).shuffle(events)
     for event in [*first, *events]:  # that the first money is gone is known before anything is posted for it
         answer = await deaf.post(f"/sandbox/test/events/{event}/resend")
         assert answer.json()["status"] == 200
     after = await look_up(deaf, payment["id"])
-    assert len(await messages_with(deaf, payment["text"])) == (then is None), (after, events)
-    assert (after["message_id"] is not None) == (then is None)
+    assert len(await messages_with(deaf, payment["text"])) == stays, (after, events)
+    assert stays == (after["status"] == "fulfilled")
 
 
 async def know_by_clock(served: Served, payment_id: str, known_at: datetime) -> None:
