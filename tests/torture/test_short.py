@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import secrets
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.torture import command
 from tests.torture.harness.processes import launching
 from tests.torture.hooks.sabotages import SABOTAGES, is_noticed
 from tests.torture.order import Order
+from tests.torture.runs import simulation
 from tests.torture.table import Row, table
 
 # Other tests look for what these look for, in tests/api, tests/storage and tests/processes; `./dev torture` has them.
@@ -64,3 +66,11 @@ async def test_a_sabotage_is_noticed(passes: Passes, sabotage: str) -> None:
     """A run without one of the board's safeguards reports what is wrong."""
     rows = await passes[sabotage]
     assert is_noticed(sabotage, rows), f"\n{table(rows)}"
+
+
+@pytest.mark.long
+async def test_simulations_end_when_their_time_is_up() -> None:
+    """A run that is cut short reports what it did, as green."""
+    [row] = await simulation.run(Order(1, count=1_000, processes=1, deadline=time.monotonic() + 12))
+    assert row.green, table([row])
+    assert row.counts["simulations"] > 0

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import uvloop
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.errors import FlakyFailure
+from hypothesis.errors import FlakyFailure, FlakyStrategyDefinition
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -317,6 +317,9 @@ def simulate(batch: Batch) -> tuple[Counter[str], tuple[str, str] | None]:
             run_state_machine_as_test(seed(batch.seed)(Simulation), settings=chosen)
         except TimeIsUp:
             pass
+        except FlakyStrategyDefinition:  # if it was told that the time is up while it repeated something
+            if time.monotonic() <= batch.deadline:
+                raise
         except Finding as finding:
             return Simulation.counts, (finding.kind, _told(finding, batch))
         except FlakyFailure as flaky:  # the same steps, repeated, did not lead to it: it depends on timing
