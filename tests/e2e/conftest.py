@@ -49,6 +49,7 @@ class Windows:
     board: Served
     witnesses: list[Witness] = field(default_factory=list)
     contexts: list[BrowserContext] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
 
     async def open(self, path: str = "/", *, url: str | None = None, **options: Any) -> Window:
         """Open a board, the shared one or the one at `url`, on a new device; `options` are the context's."""
@@ -59,7 +60,10 @@ class Windows:
         context = await (browser or self.browser).new_context(**options)
         context.set_default_timeout(PATIENCE_MS)
         self.contexts.append(context)
-        self.witnesses.append(Witness(context))
+        witness = Witness(context)
+        self.witnesses.append(witness)
+        for pattern in self.expected:
+            witness.expect(pattern)
         return context
 
     async def open_tab(self, context: BrowserContext, path: str = "/", *, url: str | None = None) -> Window:
@@ -74,7 +78,8 @@ class Windows:
             await page.close()
 
     def expect_note(self, pattern: str) -> None:
-        """Tell the witnesses to ignore errors that the test provokes."""
+        """Tell the witnesses, also those of later devices, to ignore errors that the test provokes."""
+        self.expected.append(pattern)
         for witness in self.witnesses:
             witness.expect(pattern)
 
