@@ -233,6 +233,12 @@ interface Content {
   author: string | null;
 }
 
+/** What is about to be posted. */
+interface Coming extends Content {
+  /** when its payment was made, by the server's clock; null until the server has sent the payment */
+  created_at: string | null;
+}
+
 /**
  * The intent to pay an amount for one text. However often it is clicked, retried or reloaded, its key (the
  * Idempotency-Key) makes the server return the same payment.
@@ -375,7 +381,7 @@ type PurchaseEffect =
   | { type: "hold"; reason: Hold; on: boolean }
   | { type: "card"; card: Card | null }
   /** show a message at the end of the board that is about to be posted; null removes it */
-  | { type: "pending"; pending: Content | null }
+  | { type: "pending"; pending: Coming | null }
   /** ask the server for the amounts again; the event `configured` follows */
   | { type: "configure" }
   /** null hides it */
@@ -513,7 +519,7 @@ interface BuyerParts {
   /** scrolls to the message and highlights it */
   goTo: (id: number, focus: boolean) => Promise<Found>;
   /** shows a message at the end of the board that is about to be posted; null removes it */
-  showPending: (pending: Content | null) => void;
+  showPending: (pending: Coming | null) => void;
   /** asks the server for the board's settings again */
   onConfigure: () => void;
   /** copies the link of the message */

@@ -354,7 +354,7 @@ export function holding({ followed, draft }) {
  * The message that will be on the board in a moment, as far as the buyer knows; a bank debit takes days.
  *
  * @param {Purchase} state
- * @returns {Content | null}
+ * @returns {Coming | null}
  */
 export function publishing({ followed }) {
   const coming = followed.findLast(({ role, stage, missing, dismissed, takenOut, payment, arrival }) => {
@@ -362,7 +362,9 @@ export function publishing({ followed }) {
     if (payment?.status === "fulfilled") return role === "own" && takenOut && dismissed === null && arrival !== "done";
     return stage === "returned" && (payment?.status ?? "pending") === "pending";
   });
-  return coming?.content ? { text: coming.content.text, author: coming.content.author } : null;
+  if (!coming?.content) return null;
+  const { text, author } = coming.content;
+  return { text, author, created_at: coming.payment?.created_at ?? null };
 }
 
 /**

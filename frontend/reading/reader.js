@@ -113,7 +113,7 @@ export class Reader {
     }
   }
 
-  /** @param {Content | null} pending a message that is about to be posted */
+  /** @param {Coming | null} pending a message that is about to be posted */
   showPending(pending) {
     this.#view.showPending(pending);
   }

@@ -31,7 +31,7 @@ export class BoardView {
   #kept = null; // the message just paid for, which does not scroll out of view for a while
   #stays = false; // with it, though newer messages are below the visible part
   #placed = 0; // where the page was last scrolled to by this view
-  /** @type {{ item: HTMLElement, content: Content } | null} */
+  /** @type {{ item: HTMLElement, coming: Coming } | null} */
   #pending = null; // a message that is about to be posted
   #range = 0; // how far the page could be scrolled when last measured
   #width = 0;
@@ -131,16 +131,22 @@ export class BoardView {
   /**
    * Shows a message that is about to be posted, at the end of the list, until it is drawn there itself.
    *
-   * @param {Content | null} content null removes it
+   * @param {Coming | null} coming null removes it
    */
-  showPending(content) {
-    this.#pending?.item.remove();
+  showPending(coming) {
+    const before = this.#pending;
+    const stays = coming && !this.#shows(coming);
+    if (stays && before?.coming.text === coming.text && before.coming.author === coming.author) {
+      before.coming = coming;
+      return;
+    }
+    before?.item.remove();
     this.#pending = null;
-    if (!content || this.#shows(content)) return;
-    const item = pendingRow(content);
+    if (!stays) return;
+    const item = pendingRow(coming);
     this.#hush();
     this.#list.append(item);
-    this.#pending = { item, content };
+    this.#pending = { item, coming };
     this.scrollToEnd();
   }
 
@@ -160,13 +166,15 @@ export class BoardView {
   }
 
   /**
-   * Whether the end of the list has a message like this one, other than those that are known to be the reader's own.
+   * Whether the end of the list has a message like this one, posted since its payment was made. While that is unknown, an
+   * earlier one counts as well: to show it a moment later is better than to show it twice.
    *
-   * @param {Content} content
+   * @param {Coming} coming
    */
-  #shows({ text, author }) {
-    const newest = [...this.#drawn].sort(([, one], [, other]) => other.id - one.id).slice(0, LOOKED_AT);
-    return newest.some(([item, message]) => !item.classList.contains("mine") && message.text === text && message.author === author);
+  #shows({ text, author, created_at }) {
+    const newest = [...this.#drawn.values()].sort((one, other) => other.id - one.id).slice(0, LOOKED_AT);
+    const since = created_at ?? "";
+    return newest.some((message) => message.text === text && message.author === author && message.posted_at >= since);
   }
 
   /** @param {HTMLElement} item to stay with for a while, unless the reader scrolls */
@@ -220,7 +228,7 @@ export class BoardView {
       if (item === next) next = next.nextElementSibling;
       else this.#list.insertBefore(item, next);
     }
-    if (this.#pending && this.#shows(this.#pending.content)) this.showPending(null);
+    if (this.#pending && this.#shows(this.#pending.coming)) this.showPending(null);
     offerRest(added);
   }
 

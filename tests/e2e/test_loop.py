@@ -1,7 +1,10 @@
 """The whole flow, as people use it: write, pay, come back, and everybody sees the message."""
 
+import asyncio
+import json
+
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, WebSocketRoute, expect
 
 from tests.e2e.backstage import Backstage
 from tests.e2e.conftest import Windows
@@ -83,6 +86,64 @@ async def test_two_tabs_highlight_their_own(windows: Windows) -> None:
         await expect(window.message(other)).to_contain_class("mine")
         await expect(window.message(other)).not_to_contain_class("highlight")
         await expect(window.page.locator(".highlight")).to_have_count(1)
+
+
+async def test_a_message_that_another_tab_knows_first_is_there_once(windows: Windows, backstage: Backstage) -> None:
+    """If another tab marks the paid message as own before this one has heard of it, this one still shows it once."""
+    buyer = await windows.open()
+    other = await windows.open_tab(buyer.page.context)
+    checkout = await buyer.go_to_checkout("Known elsewhere first")
+    heard, told = asyncio.Event(), asyncio.Event()
+    await buyer.page.route_web_socket(
+        "**/api/feed*", lambda socket: _hold_frames(socket, {"message.posted": heard, "payment.updated": told})
+    )
+    await backstage.set_faults(webhook={"delay_s": 2}, api={"hang_s": 2})
+    await checkout.pay()
+    await expect(buyer.publishing).to_contain_text("Known elsewhere first")
+
+    async def answer_late(route: Route) -> None:
+        await told.wait()
+        await route.continue_()
+
+    await buyer.page.route("**/api/payments/*", answer_late)
+    await expect(other.message("Known elsewhere first")).to_contain_class("mine")
+    heard.set()
+    await expect(buyer.page.locator("#board li.mine", has_text="Known elsewhere first")).to_have_count(1)
+    assert await buyer.message("Known elsewhere first").count() == 1
+    told.set()
+    await buyer.expect_arrival("Known elsewhere first")
+
+
+async def test_the_same_words_again_are_shown_as_being_published(windows: Windows, backstage: Backstage) -> None:
+    """A message in the words of an earlier one of the same buyer is shown as being published, too."""
+    buyer = await windows.open()
+    await (await buyer.go_to_checkout("The same words twice")).pay()
+    await buyer.expect_arrival("The same words twice")
+    checkout = await buyer.go_to_checkout("The same words twice")
+    await backstage.set_faults(webhook={"delay_s": 2}, api={"hang_s": 2})
+    await checkout.pay()
+    await expect(buyer.publishing).to_contain_text("The same words twice")
+    await expect(buyer.publishing).to_have_count(0)
+    await expect(buyer.message("The same words twice")).to_have_count(2)
+
+
+def _hold_frames(page: WebSocketRoute, until: dict[str, asyncio.Event]) -> None:
+    """Hold frames of these types back until told."""
+    server = page.connect_to_server()
+
+    async def pass_on(frame: str, event: asyncio.Event) -> None:
+        await event.wait()
+        page.send(frame)
+
+    def hear(frame: str | bytes) -> None:
+        event = until.get(json.loads(frame)["type"])
+        if event is None:
+            page.send(frame)
+        else:
+            held.append(asyncio.ensure_future(pass_on(str(frame), event)))
+
+    held: list[asyncio.Future[None]] = []
+    server.on_message(hear)
 
 
 async def test_a_double_click_makes_one_payment(windows: Windows, backstage: Backstage) -> None:

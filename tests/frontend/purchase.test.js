@@ -298,7 +298,7 @@ const TABLE = [
   [
     "returned: another text in the form stays",
     [opened({ text: "more", intent: INTENT, back: "returned" }), polled("pending")],
-    ["poll pay-1 after 2000"],
+    ['publishing "hello"', "poll pay-1 after 2000"], // now with the time of the payment
   ],
   ["returned: the same text can be typed again and stays, but no click gets through", [...waiting, typed("hello"), submitted], []],
   ["returned: it stays when there is news, too", [...waiting, typed("hello"), heard("processing")], ["card: Waiting for your bank", "nothing is being published"]],

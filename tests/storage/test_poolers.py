@@ -1,7 +1,6 @@
 """Poolers between a board and PostgreSQL: session mode works, and one that shares sessions is reported."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 from pydantic import SecretStr
@@ -18,15 +17,7 @@ from tests.support.postgres import Postgres
 from tests.support.rows import opened
 from tests.support.served import SECRET, free_port
 from tests.support.transactions import reading
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that a background task will do."""
-    for _ in range(400):
-        if condition():
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail("it did not come to be")
+from tests.support.waiting import until
 
 
 async def test_a_session_pooler_works(postgres: Postgres) -> None:
@@ -42,7 +33,7 @@ async def test_a_session_pooler_works(postgres: Postgres) -> None:
         assert await asyncio.gather(*(read() for _ in range(12))) == [1] * 12
         listener = Listener(database.changes, database.connect)
         running = asyncio.create_task(listener.run())
-        await until(lambda: listener.heard_at is not None)
+        await until(lambda: listener.heard_at is not None, "the listener connects")
         running.cancel()
 
 
@@ -76,7 +67,7 @@ async def test_a_listener_knows_that_it_is_deaf(postgres: Postgres) -> None:
     async with pooled(postgres.create_database(), "latest first") as url, opened(url) as database:
         listener = Listener(database.changes, database.connect)
         running = asyncio.create_task(listener.run())
-        await until(lambda: listener.fault is not None)
+        await until(lambda: listener.fault is not None, "the listener gives up")
         running.cancel()
     assert listener.fault is not None
     assert "shares its sessions" in listener.fault

@@ -14,6 +14,7 @@ from tests.support.network.strangers import Echo, counting, silence
 from tests.support.rows import first_sweep_over, opened, write_payment
 from tests.support.served import free_port, served_board
 from tests.support.transactions import transaction
+from tests.support.waiting import until
 
 SESSIONS = "/v1/checkout/sessions"
 REFUSAL = {"error": {"type": "invalid_request_error", "message": "No such thing", "param": "x"}}
@@ -148,7 +149,9 @@ async def test_a_lookup_asks_stripe_at_most_once_in_five_seconds(tmp_path: Path,
             payment_id = await write_payment(connection, session_id="cs_test_1", checkout_url="https://x.example.com")
         async with http_client(served) as client:
             answers = await asyncio.gather(*(client.get(f"/api/payments/{payment_id}") for _ in range(20)))
-            await asyncio.sleep(1)
+            await until(
+                lambda: bool(stripe.about("GET", f"{SESSIONS}/cs_test_1")), "Stripe is asked after the response"
+            )
             await look_up(client, payment_id)
             await asyncio.sleep(0.5)
     assert {answer.status_code for answer in answers} == {200}
