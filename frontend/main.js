@@ -1,7 +1,5 @@
 /** The page: creates its parts and passes events between them. */
 
-import { Buyer, Claims } from "./buying/buyer.js";
-import { Composer, PaymentCard, PurchaseList } from "./buying/composer.js";
 import { Api } from "./feed/api.js";
 import { backoff, Feed } from "./feed/feed.js";
 import { weightOf } from "./reading/board.js";
@@ -10,10 +8,14 @@ import { messageAt, permalink, readReturn, say, withoutReturn } from "./ui/forma
 import { key, Memory, Notice, onClick, PageFrame, part } from "./ui/page.js";
 
 const TICK_MS = 20_000; // how often relative times are updated
+const DESK_MS = 10_000; // until the desk is loaded in any case, lest an upgrade of the server should separate it from the page
+const SHARED = [key("mine"), key("payments")]; // what tabs of one device tell each other
 const INFO_RETRY = { baseMs: 1_000, capMs: 30_000 };
 
 const tab = new Memory(() => sessionStorage);
 const device = new Memory(() => localStorage);
+const back = readReturn(location.search); // from checkout
+const wasBuyer = [tab.read("draft"), tab.read("payment"), device.read("payments"), device.read("mine")].some(Boolean);
 const api = new Api();
 const page = new PageFrame({
   onPill: () => reader.goToEnd(),
@@ -25,42 +27,16 @@ const page = new PageFrame({
 const announce = (words) => page.announce(words);
 const notice = new Notice(announce);
 const feed = new Feed({ location, onFrame: hear, onIndicator: showConnection, isOnline: () => navigator.onLine });
-const claims = new Claims({ api, device, onChange: showOwn });
-const reader = new Reader({ api, page, notice, isMine: (message) => claims.isMine(message), onShare: share, onOpen: open });
-const composer = new Composer({
-  onInput: (typed) => buyer.tell({ type: "typed", ...typed }),
-  onSubmit: () => buyer.submit(),
-  readPins: () => api.pinned(),
-});
-const list = new PurchaseList({
-  onOpen: () => {
-    buyer.list(); // what is written meanwhile changes it
-    void claims.review();
-  },
-  onRewrite: (id) => buyer.tell({ type: "acted", action: "rewrite", id }),
-});
-const card = new PaymentCard({ onAction: (action) => buyer.tell({ type: "acted", action }), announce });
-const buyer = new Buyer({
-  api,
-  feed,
-  tab,
-  claims,
-  composer,
-  card,
-  list,
-  notice,
-  showPending: (pending) => reader.showPending(pending),
-  onConfigure: () => void configure(),
-  goTo: (id, focus) => reader.goTo({ id, mark: "highlight", focus }),
-  onCopy: share,
-  onLeave: (url) => location.assign(url),
-  later: (act, ms) => setTimeout(act, ms),
-});
+const reader = new Reader({ api, page, notice, isMine: (message) => desk?.isMine(message) ?? false, onShare: share, onOpen: open });
+const form = part("#composer", HTMLFormElement);
+/** @type {import("./buying/desk.js").Desk | undefined} */
+let desk;
+/** @type {Promise<void> | undefined} */
+let loadingDesk;
 /** @type {Promise<import("./ui/alerts.js").Alerts> | undefined} */
 let alerts; // loaded only for whoever wants them
-let configured = false;
-/** @type {BoardInfo["price"] | null} */
-let price = null; // until the server has sent it
+/** @type {BoardInfo | null} */
+let info = null; // until the server has sent it
 let saidBroken = false;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let configuring;
@@ -70,18 +46,17 @@ start();
 function start() {
   addEventListener("error", (event) => isOurs(event) && sayBroken());
   addEventListener("unhandledrejection", sayBroken);
-  const back = readReturn(location.search);
   if (back) history.replaceState(history.state, "", withoutReturn(location));
   const opening = readOpening();
   history.scrollRestoration = "manual"; // the list is still empty when the browser would restore the scroll position
   if (opening) configureFor(opening.board);
-  else void configure();
+  else void Promise.all([configure(), loadDesk()]); // the desk draws what the document lacks
   if (opening?.snapshot) {
     reader.takeOver(opening.snapshot, opening.history);
     feed.begin(opening.snapshot);
   }
   offerAlerts();
-  buyer.open(back);
+  offerDesk();
   if (!back) void follow();
   feed.start();
   setInterval(tick, TICK_MS);
@@ -90,10 +65,60 @@ function start() {
   addEventListener("offline", () => feed.doubt());
   addEventListener("pagehide", () => feed.suspend());
   addEventListener("pageshow", (event) => event.persisted && comeBack());
-  addEventListener("storage", (event) => event.key === key("mine") && claims.reread());
-  addEventListener("storage", (event) => event.key === key("payments") && buyer.share());
   document.addEventListener("visibilitychange", () => !document.hidden && wake());
   document.documentElement.dataset["page"] = "started"; // floor.js looks for it
+}
+
+/** Has the desk loaded as soon as somebody turns to the form, and buys with it what was sent before it was there. */
+function offerDesk() {
+  const load = () => void loadDesk();
+  const submit = () => !desk && void loadDesk().then(() => form.requestSubmit());
+  if (back || wasBuyer || form.contains(document.activeElement)) load();
+  for (const type of ["focusin", "pointerenter", "input"]) form.addEventListener(type, load);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit();
+  });
+  form.addEventListener("keydown", ({ key: pressed, ctrlKey, metaKey, isComposing }) => {
+    if (pressed === "Enter" && (ctrlKey || metaKey) && !isComposing) submit();
+  });
+  part("#skip", HTMLAnchorElement).addEventListener("click", (event) => {
+    event.preventDefault(); // the hash stays free for a message's
+    part("#message-text", HTMLTextAreaElement).focus();
+  });
+  addEventListener("storage", ({ key: changed }) => SHARED.includes(changed ?? "") && void loadDesk().then(() => desk?.reread()));
+  setTimeout(() => void loadDesk().catch(() => {}), DESK_MS); // if it fails, the form will try again
+}
+
+function loadDesk() {
+  return (loadingDesk ??= openDesk());
+}
+
+async function openDesk() {
+  const preloads = part("#desk", HTMLTemplateElement);
+  document.head.append(preloads.content.cloneNode(true)); // all its modules at once, not one after the other's imports
+  const { Desk } = await import("./buying/desk.js").catch((error) => {
+    loadingDesk = undefined;
+    const { text, author } = Object.fromEntries(new FormData(form));
+    if (text || author) tab.write("draft", { text, author }); // for the page after the reload
+    throw error;
+  });
+  desk = new Desk({
+    api,
+    feed,
+    tab,
+    device,
+    notice,
+    announce,
+    onOwn: () => reader.refresh(),
+    showPending: (pending) => reader.showPending(pending),
+    onConfigure: () => void configure(),
+    goTo: (id, focus) => reader.goTo({ id, mark: "highlight", focus }),
+    onCopy: share,
+    onLeave: (url) => location.assign(url),
+    later: (act, ms) => setTimeout(act, ms),
+  });
+  desk.open({ info, back, isLate: !back && !wasBuyer });
 }
 
 /** Offers a sound and, where the browser has them, notifications. */
@@ -128,30 +153,24 @@ function isOurs({ filename, message }) {
 /** Fetches title, price and limits, and retries until it has them: without them nothing can be sent. */
 async function configure(attempt = 0) {
   clearTimeout(configuring);
-  let info;
+  let received;
   try {
-    info = await api.board();
+    received = await api.board();
   } catch {
     configuring = setTimeout(() => void configure(attempt + 1), backoff(attempt, INFO_RETRY));
     return;
   }
-  configureFor(info);
+  configureFor(received);
 }
 
-/** @param {BoardInfo} info */
-function configureFor(info) {
-  configured = true;
-  price = info.price;
+/** @param {BoardInfo} received */
+function configureFor(received) {
+  info = received;
   page.configure(info, tab.read("banner") === "closed");
-  composer.configure(info);
   reader.configure(info);
-  buyer.tell({ type: "configured", amounts: info.price.tiers.map(({ amount }) => amount) });
-}
-
-/** The messages of one's own changed. */
-function showOwn() {
-  reader.refresh();
-  buyer.list();
+  if (desk) desk.configure(info);
+  else if (info.price.tiers.length > 1) void loadDesk(); // it draws the amounts
+  else part("#pay", HTMLButtonElement).disabled = false;
 }
 
 /**
@@ -172,7 +191,7 @@ function hear(frame) {
       break;
     case "message.posted":
       reader.receive(frame);
-      void alerts?.then((loaded) => loaded.hear(frame.message, weightOf(frame.message, price)));
+      void alerts?.then((loaded) => loaded.hear(frame.message, weightOf(frame.message, info?.price ?? null)));
       break;
     case "snapshot":
     case "resumed":
@@ -181,7 +200,7 @@ function hear(frame) {
     case "message.withheld":
       reader.receive(frame);
   }
-  buyer.hear(frame);
+  desk?.hear(frame);
 }
 
 /** @param {Indicator} indicator */
@@ -192,17 +211,15 @@ function showConnection(indicator) {
 
 /** The page became visible again, or the network is back. */
 function wake() {
-  if (!configured) void configure();
+  if (!info) void configure();
   feed.wake();
-  buyer.tell({ type: "woke" });
+  desk?.tell("woke");
   tick();
 }
 
 /** The page was restored from the back-forward cache, for example because the buyer pressed Back at checkout. */
 function comeBack() {
-  buyer.share(); // nothing reported what other tabs did meanwhile
-  claims.reread();
-  buyer.tell({ type: "came back" });
+  desk?.tell("came back");
   wake();
 }
 
@@ -213,7 +230,7 @@ function tryNow() {
 
 function tick() {
   reader.refresh();
-  buyer.tell({ type: "ticked" });
+  desk?.tell("ticked");
 }
 
 /** Goes to the message that the address leads to. */

@@ -529,6 +529,26 @@ interface BuyerParts {
   later: Later;
 }
 
+/** What the desk passes on to the buyer, and what it needs itself. */
+interface DeskParts extends Omit<BuyerParts, "claims" | "composer" | "card" | "list"> {
+  api: import("./feed/api.js").Api;
+  /** stores what was paid for on this device */
+  device: import("./ui/page.js").Memory;
+  announce: (words: string) => void;
+  /** the set of own messages changed */
+  onOwn: () => void;
+}
+
+/** What the page knows when the desk opens. */
+interface DeskOpening {
+  /** null until the server has sent it */
+  info: BoardInfo | null;
+  /** what the address says if the buyer came back from checkout */
+  back: Pick<Stored, "id" | "stage"> | null;
+  /** whether nothing was remembered on this device when the page was opened: what is there now was begun in another tab */
+  isLate: boolean;
+}
+
 interface ReaderParts {
   api: import("./feed/api.js").Api;
   page: import("./ui/page.js").PageFrame;

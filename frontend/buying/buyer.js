@@ -26,11 +26,14 @@ export class Buyer {
     this.#tracker = new Tracker({ api: parts.api, later: parts.later, onAnswer: (answer) => this.tell(answer) });
   }
 
-  /** @param {Pick<Stored, "id" | "stage"> | null} back what the URL says if the buyer came back from checkout */
-  open(back) {
-    const { tab, claims } = this.#parts;
+  /**
+   * @param {Pick<Stored, "id" | "stage"> | null} back what the URL says if the buyer came back from checkout
+   * @param {Stored[]} [kept] payments that the device remembered when the page was opened
+   */
+  open(back, kept = this.#parts.claims.payments()) {
+    const { tab } = this.#parts;
     const [draft, own] = [draftFrom(tab.read("draft")), storedFrom(tab.read("payment"))];
-    this.tell({ type: "opened", draft, own, kept: claims.payments(), back });
+    this.tell({ type: "opened", draft, own, kept, back });
   }
 
   /** The pay button was pressed. */

@@ -33,15 +33,11 @@ export class Composer {
     this.#readPins = readPins;
     this.#form.addEventListener("input", () => {
       this.#choose(this.#chosen());
-      onInput({ text: this.#fields.text.value, author: this.#fields.author.value, amount: this.#amount });
+      onInput({ ...this.written, amount: this.#amount });
       this.#look();
     });
     for (const type of ["focusin", "focusout"]) this.#form.addEventListener(type, () => setTimeout(() => this.#rest()));
     part(".dock", HTMLElement).addEventListener("click", (event) => this.#keepFocus(event.target));
-    part("#skip", HTMLAnchorElement).addEventListener("click", (event) => {
-      event.preventDefault(); // the hash stays free for a message's
-      this.focus();
-    });
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.#holds.size === 0 && this.#info && this.#isFine()) onSubmit();
@@ -86,6 +82,18 @@ export class Composer {
     if (on) this.#holds.add(reason);
     else this.#holds.delete(reason);
     this.#draw();
+  }
+
+  /** What stands in the fields. */
+  get written() {
+    return { text: this.#fields.text.value, author: this.#fields.author.value };
+  }
+
+  /** @param {{ text: string, author: string }} written what is empty leaves the field as it is */
+  write(written) {
+    const filled = FIELDS.filter((name) => written[name]);
+    for (const name of filled) this.#fields[name].value = written[name];
+    if (filled.length > 0) this.#form.dispatchEvent(new Event("input"));
   }
 
   /** Whether the user is writing, so that the focus must not move. */

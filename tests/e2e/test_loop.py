@@ -110,6 +110,7 @@ async def test_a_message_that_another_tab_knows_first_is_there_once(windows: Win
     heard.set()
     await expect(buyer.page.locator("#board li.mine", has_text="Known elsewhere first")).to_have_count(1)
     assert await buyer.message("Known elsewhere first").count() == 1
+    await expect(other.card).to_be_hidden()
     told.set()
     await buyer.expect_arrival("Known elsewhere first")
 

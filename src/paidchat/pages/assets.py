@@ -27,6 +27,7 @@ from paidchat.pages.comments import KINDS, without_comments
 
 ASSETS_PATH: Final = "/assets"
 FOR_GOOD: Final = "public, max-age=31536000, immutable"  # RFC 8246
+LOADS_NOTHING: Final = "default-src 'none'"  # the page's policy would be 240 bytes more in each of a dozen responses
 _ROUTE: Final = RouteName(f"{ASSETS_PATH}/{{digest}}/{{path}}")
 _DIGEST_LENGTH: Final = 16
 _ADDRESS: Final = re.compile(rf"([0-9a-f]{{{_DIGEST_LENGTH}}})/(.+)", re.ASCII)
@@ -125,7 +126,7 @@ class Assets:
         body = self.tree.body(name)
         if body is None:
             raise HTTPException(404)
-        headers = {"Cache-Control": caching}
+        headers = {"Cache-Control": caching, "Content-Security-Policy": LOADS_NOTHING}
         if caching != "no-store":
             headers["ETag"] = f'W/"{self.tree.digest}"'
         suffix = Path(name).suffix

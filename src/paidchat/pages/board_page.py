@@ -26,6 +26,8 @@ from paidchat.pages.money import format_price
 from paidchat.pages.opening import Opening
 from paidchat.pages.site import Site
 
+PAGE: Final = "main.js"
+DESK: Final = "buying/desk.js"  # which the page loads when it is needed
 TITLE_LENGTH: Final = 70  # code points of a message in the title; search engines show about as many
 DESCRIPTION_LENGTH: Final = 200
 # In JSON these only occur in strings; with them escaped, no text ends the script (HTML Standard, section 4.12.1.3).
@@ -78,6 +80,8 @@ class BoardPage:
         target: wire.Message | None,
         placeholder: str,
     ) -> str:
+        assets = self._site.assets
+        modules = assets.modules(PAGE)
         return self._site.render(
             "board.html",
             self._language,
@@ -86,7 +90,8 @@ class BoardPage:
             pinned=pinned,
             target=target,
             placeholder=placeholder,
-            modules=self._site.assets.modules("main.js"),
+            modules=modules,
+            desk_modules=[module for module in assets.modules(DESK) if module not in modules],
             opening=json_for_html(data),
             table=self._table,
         )

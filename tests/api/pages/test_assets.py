@@ -46,27 +46,50 @@ async def test_what_the_document_loads_is_kept_for_good(client: httpx.AsyncClien
             assert [(await client.get(icon["src"])).headers["content-type"] for icon in icons] == ["image/png"] * 2
             continue
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["content-security-policy"] == "default-src 'none'"
         if kind in {"icon", "apple-touch-icon"}:
             assert answer.content == (FRONTEND / address.split("/", 3)[3]).read_bytes()
         again = await client.get(address, headers={"If-None-Match": answer.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
 
 
-async def test_every_module_is_preloaded(client: httpx.AsyncClient) -> None:
-    """The links to modules are those that the page's script imports, directly or not, each once, and no others."""
-    document = await linked(client)
-    preloaded = [address for address, kind in addresses(document).items() if kind == "modulepreload"]
-    links = [link for link in document.all("link") if link.attributes["rel"] == "modulepreload"]
-    entry = next(script.attributes["data-page"] for script in document.all("script") if "src" in script.attributes)
+async def imported(client: httpx.AsyncClient, entry: str) -> set[str]:
+    """Return a module's address and those of all that it imports, directly or not."""
     found, to_read = {entry}, [entry]
     while to_read:
         address = to_read.pop()
         for path in IMPORT.findall((await client.get(address)).text):
-            imported = normpath(join(dirname(address), path))
-            to_read += [] if imported in found else [imported]
-            found.add(imported)
-    assert set(preloaded) == found
-    assert len(links) == len(found)
+            module = normpath(join(dirname(address), path))
+            to_read += [] if module in found else [module]
+            found.add(module)
+    return found
+
+
+async def test_every_module_is_preloaded(client: httpx.AsyncClient) -> None:
+    """The links to modules are those that the page's script imports, directly or not, each once, and no others.
+
+    Those that only buying takes wait in a template until the page wants them.
+    """
+    document = await linked(client)
+    later = [link.attributes["href"] for link in document.one("template", id="desk").all("link")]
+    links = [link.attributes["href"] for link in document.all("link") if link.attributes["rel"] == "modulepreload"]
+    at_once = [address for address in links if address not in later]
+    entry = next(script.attributes["data-page"] for script in document.all("script") if "src" in script.attributes)
+    reading, buying = await imported(client, entry), await imported(client, asset("buying/desk.js"))
+    assert sorted(at_once) == sorted(reading)
+    assert sorted(later) == sorted(buying - reading)
+    assert not [address for address in at_once if "/buying/" in address]
+
+
+async def test_a_first_visit_is_small(client: httpx.AsyncClient) -> None:
+    """What a browser loads before it can read the board is compressed and has at most 40 KiB, heads included."""
+    document = await client.get("/", headers={"Accept-Encoding": "gzip"})
+    kinds = addresses(parse(document.text))
+    later = {link.attributes["href"] for link in parse(document.text).one("template", id="desk").all("link")}
+    code = {address for address, kind in kinds.items() if kind in {"stylesheet", "modulepreload", "script"}}
+    answers = [document, *[await client.get(address, headers={"Accept-Encoding": "gzip"}) for address in code - later]]
+    heads = sum(len(name) + len(value) + 4 for answer in answers for name, value in answer.headers.raw)
+    assert sum(answer.num_bytes_downloaded for answer in answers) + heads <= 40 * 1024
 
 
 async def test_code_comes_without_its_comments(client: httpx.AsyncClient) -> None:
