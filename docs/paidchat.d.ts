@@ -321,11 +321,15 @@ export type components = {
         };
         /**
          * Viewers
-         * @description How many watch the board, in all processes: approximately.
+         * @description How many watch the board, in all processes: approximately. If the operator shows it, also what was raised.
          */
         Viewers: {
             /** @description Exact up to 100, then rounded to two digits. */
             count: number;
+            /** @description That of `raised`: the board's. */
+            currency?: string;
+            /** @description What was paid for the messages on the board, in minor units. Only if the operator shows it. */
+            raised?: number;
             /** @constant */
             type: "viewers";
         };

@@ -187,7 +187,7 @@ function readOpening() {
 function hear(frame) {
   switch (frame.type) {
     case "viewers":
-      page.showViewers(frame.count);
+      page.showAudience(frame);
       break;
     case "message.posted":
       reader.receive(frame);

@@ -113,7 +113,7 @@ type BoardFrame = SnapshotFrame | ResumedFrame | EntryFrame;
 
 type Frame =
   | BoardFrame
-  | { type: "viewers"; count: number }
+  | { type: "viewers"; count: number; raised?: number; currency?: string }
   | { type: "payment.updated"; payment: Payment }
   | { type: "heartbeat"; seq: number }
   | { type: "error"; code: string; detail: string; payment_id?: string };

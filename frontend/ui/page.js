@@ -22,6 +22,7 @@ const OLDER = {
 export class PageFrame {
   #connection = part("#connection", HTMLElement);
   #viewers = part("#viewers", HTMLElement);
+  #raised = part("#raised", HTMLElement);
   #banner = part("#demo-banner", HTMLElement);
   #pill;
   #older;
@@ -87,11 +88,13 @@ export class PageFrame {
     setText(this.#pill, below === 0 ? say("Latest") : say("{count} new", { count: below }));
   }
 
-  /** @param {number} count of people who watch the board, this one among them */
-  showViewers(count) {
+  /** @param {Frame & { type: "viewers" }} frame how many watch, this page among them, and what was raised if that is shown */
+  showAudience({ count, raised, currency }) {
     this.#viewers.hidden = count < 2;
     const number = new Intl.NumberFormat(document.documentElement.lang).format(count);
     setText(this.#viewers, say("{number} watching", { number }));
+    this.#raised.hidden = !raised || !currency;
+    if (raised && currency) setText(this.#raised, say("{amount} raised", { amount: formatPrice(raised, currency) }));
   }
 
   /** @param {number} count of messages that arrived while the page was hidden */

@@ -29,6 +29,7 @@ from paidchat.api.shortcuts import ReadyAnswers, Shortcuts
 from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.audience import Audience
 from paidchat.feed.feed import Feed
+from paidchat.feed.raised import Raised
 from paidchat.observability import configure_logging
 from paidchat.pages.assets import ASSETS_PATH
 from paidchat.pages.documents import BoardDocuments
@@ -134,7 +135,8 @@ async def _running(settings: Settings) -> AsyncIterator[Services]:
         await feed.open()
         parts.background.start("paidchat:feed.tailer", feed.run)
         parts.background.start("paidchat:feed.keepalive", feed.keep_alive)
-        audience = Audience(parts.database, feed)
+        raised = Raised(parts.database, feed, settings.price_currency) if settings.show_raised == "on" else None
+        audience = Audience(parts.database, feed, raised)
         parts.background.start("paidchat:feed.audience", audience.run)
         listener = None
         if parts.database.backend == "postgresql":

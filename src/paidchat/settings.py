@@ -136,6 +136,7 @@ class Settings(BaseSettings):
     privacy_url: Link = _env("PAIDCHAT_PRIVACY_URL", None)
     contact: Contact = _env("PAIDCHAT_CONTACT", None)
     links: Literal["on", "off"] = _env("PAIDCHAT_LINKS", "on")
+    show_raised: Literal["on", "off"] = _env("PAIDCHAT_SHOW_RAISED", "off")
     automatic_tax: Literal["off", "exclusive", "inclusive"] = _env("PAIDCHAT_AUTOMATIC_TAX", "off")
     checkout_minutes: int = _env("PAIDCHAT_CHECKOUT_MINUTES", 60, ge=30, le=1440)
     admin_token: SecretStr | None = _env("PAIDCHAT_ADMIN_TOKEN", None)
@@ -157,7 +158,7 @@ class Settings(BaseSettings):
         """Parse `a, b` as a list of two."""
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
-    @field_validator("links", mode="before")
+    @field_validator("links", "show_raised", mode="before")
     @classmethod
     def _read_switch(cls, value: object) -> str:
         return _switch(value)

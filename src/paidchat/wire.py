@@ -235,10 +235,18 @@ class Heartbeat(Shape):
 
 
 class Viewers(Shape):
-    """How many watch the board, in all processes: approximately."""
+    """How many watch the board, in all processes: approximately. If the operator shows it, also what was raised."""
 
     type: Literal["viewers"] = "viewers"
     count: int = Field(description="Exact up to 100, then rounded to two digits.")
+    raised: int | SkipJsonSchema[None] = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="What was paid for the messages on the board, in minor units. Only if the operator shows it.",
+    )
+    currency: str | SkipJsonSchema[None] = Field(
+        default=None, exclude_if=lambda value: value is None, description="That of `raised`: the board's."
+    )
 
 
 class FeedError(Shape):

@@ -114,6 +114,20 @@ async def test_with_one_price_no_message_shows_it(windows: Windows, own_board: S
     assert await reader.messages.locator(".amount").evaluate_all("all => all.map((one) => one.offsetWidth)") == [0, 0]
 
 
+async def test_how_many_watch_and_what_was_raised_is_shown(windows: Windows, tmp_path: Path) -> None:
+    """The header counts those who watch, once there are two, and the money raised, if the operator shows it."""
+    with served_board(tmp_path, show_raised="on") as board:
+        async with opened(board.settings.database_url) as database:
+            await write_messages(database, 12)
+        first, second = await windows.open(url=board.url), await windows.open(url=board.url)
+        await expect(first.page.locator("#raised")).to_have_text("$12 raised")
+        await expect(second.page.locator("#raised")).to_have_text("$12 raised")
+        await expect(second.page.locator("#viewers")).to_have_text("2 watching")
+        await expect_accessible(second.page)
+        for window in (first, second):
+            await window.page.close()
+
+
 async def test_texts_are_read_in_full_and_links_are_safe(windows: Windows, own_board: Served) -> None:
     """A long text is cut off until asked for; addresses are links; a right-to-left message is so as a whole."""
     async with http_client(own_board) as client:

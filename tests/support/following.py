@@ -32,36 +32,39 @@ class Followed(Protocol):
 class Follower:
     """One WebSocket. `first` is the frame that opened it: a snapshot, or `resumed`.
 
-    `viewers` are the numbers of viewers that it was told, which come at any time and are no part of what is awaited.
+    `viewers` are the numbers of viewers that it was told, which come at any time and are no part of what is awaited;
+    `audience` is the last frame with one.
     """
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.first: Json = {}
         self.viewers: list[int] = []
+        self.audience: Json = {}
 
     async def receive(self, timeout_s: float = PATIENCE_S) -> Json:
         """Return the next frame that is not about viewers."""
         async with asyncio.timeout(timeout_s):
-            while (frame := await self._receive())["type"] == "viewers":
+            while (frame := await self.receive_any())["type"] == "viewers":
                 pass
         return frame
 
     async def receive_viewers(self, timeout_s: float = PATIENCE_S) -> int:
         """Return the number of viewers in the next frame about them; no other may come before it."""
         async with asyncio.timeout(timeout_s):
-            frame = await self._receive()
+            frame = await self.receive_any()
         assert frame["type"] == "viewers", frame
         return self.viewers[-1]
 
-    async def _receive(self) -> Json:
-        """Return the next frame, after checking it against asyncapi.json."""
+    async def receive_any(self) -> Json:
+        """Return the next frame of any kind, after checking it against asyncapi.json."""
         frame = await self.socket.recv()
         assert isinstance(frame, str), "every frame is a text frame"
         decoded: Json = json.loads(frame)
         check_frame(decoded)
         if decoded["type"] == "viewers":
             self.viewers.append(decoded["count"])
+            self.audience = decoded
         return decoded
 
     async def receive_entry(self) -> Json:

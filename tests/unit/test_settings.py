@@ -161,6 +161,7 @@ BAD = [
     ("PAIDCHAT_CONTACT", "me@example.com,you@example.com"),
     ("PAIDCHAT_TERMS_URL", "me@example.com"),
     ("PAIDCHAT_LINKS", "maybe"),
+    ("PAIDCHAT_SHOW_RAISED", "maybe"),
     ("PAIDCHAT_LINKS", ""),
     ("PAIDCHAT_AUTOMATIC_TAX", "maybe"),
     ("PAIDCHAT_CHECKOUT_MINUTES", "29"),
@@ -498,9 +499,10 @@ def test_an_empty_address_is_none(load: Load) -> None:
 @pytest.mark.parametrize(
     ("written", "meant"), [("off", "off"), ("OFF", "off"), ("false", "off"), ("0", "off"), ("on", "on"), ("yes", "on")]
 )
-def test_links_are_a_switch(load: Load, written: str, meant: str) -> None:
-    """Links in messages are on or off, in the usual words."""
+def test_switches_are_written_in_the_usual_words(load: Load, written: str, meant: str) -> None:
+    """Links in messages, and showing what was raised, are on or off, in the usual words."""
     assert load(PAIDCHAT_LINKS=written).links == meant
+    assert load(PAIDCHAT_SHOW_RAISED=written).show_raised == meant
 
 
 def test_variables_that_are_no_setting_are_named(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from paidchat import wire
 from paidchat.background import finish
 from paidchat.feed.entries import encode_frame
 from paidchat.feed.feed import Feed
+from paidchat.feed.raised import Raised
 from paidchat.feed.subscriber import Subscriber, in_batches
 from paidchat.storage import audience
 from paidchat.storage.database import Database
@@ -32,28 +33,29 @@ def rounded(viewers: int) -> int:
 
 
 @lru_cache(maxsize=256)
-def _frame(count: int) -> bytes:
-    return encode_frame(wire.Viewers(count=count))
+def _frame(count: int, raised: int | None, currency: str | None) -> bytes:
+    return encode_frame(wire.Viewers(count=count, raised=raised, currency=currency))
 
 
 class Audience:
-    """Counts the viewers of all processes, and tells this one's subscribers.
+    """Counts the viewers of all processes, and tells this one's subscribers, with what was raised if that is shown.
 
     While it has any, it beats: it stores its own number and reads the others' in one transaction, then tells those
-    that were told another number. Without viewers nothing is written, and no timer runs. On SQLite a beat takes 1.2 ms
+    that were told something else. Without viewers nothing is written, and no timer runs. On SQLite a beat takes 1.2 ms
     of CPU, which is 0.012 % of a core; looking at 10,000 subscribers takes 1 ms more, in turns.
     """
 
-    def __init__(self, database: Database, feed: Feed) -> None:
+    def __init__(self, database: Database, feed: Feed, raised: Raised | None = None) -> None:
         self._database = database
         self._feed = feed
+        self._raised = raised
         self._process = uuid.uuid4().hex
         self._others = 0  # viewers of the other processes
         self._valid_until = -math.inf  # how long that number is used, on the monotonic clock
         self._is_listed = False  # whether this process may have a row
         self._arrived = asyncio.Event()
         self._beats = 0
-        self._last: int | None = None  # what the last beat told everyone
+        self._last: bytes | None = None  # the frame that the last beat sent to everyone
         self._differs = False  # whether somebody was told something else since, or could not be told
 
     def welcome(self, subscriber: Subscriber) -> None:
@@ -61,7 +63,7 @@ class Audience:
         self._arrived.set()
         if subscriber.gone or time.monotonic() >= self._valid_until:
             return
-        self._tell(subscriber, self._count(), self._beats + 2)  # the next beat comes too soon
+        self._tell(subscriber, self._frame(), self._beats + 2)  # the next beat comes too soon
         self._differs = self._differs or subscriber.told != self._last
 
     async def run(self) -> None:
@@ -80,29 +82,33 @@ class Audience:
             await finish(self._withdraw())
 
     async def beat(self) -> None:
-        """Report this process's number, and tell everyone whose number has changed."""
+        """Report this process's number, and tell everyone for whom something has changed."""
         self._beats += 1
         await self._report()
-        count = self._count()
-        if count == self._last and not self._differs:
+        if self._raised:
+            await self._raised.follow()
+        frame = self._frame()
+        if frame == self._last and not self._differs:
             return
         self._last, self._differs = None, False
         async for batch in in_batches(self._feed.subscribers):
             for subscriber in batch:
-                if subscriber.told == count:
+                if subscriber.told == frame:
                     continue
                 if subscriber.tell_from > self._beats or subscriber.connection.is_congested:
                     self._differs = True
                 else:
-                    self._tell(subscriber, count, self._beats + 1)
-        self._last = count
+                    self._tell(subscriber, frame, self._beats + 1)
+        self._last = frame
 
-    def _count(self) -> int:
-        return rounded(self._others + self._feed.viewers)
+    def _frame(self) -> bytes:
+        amount = self._raised.amount if self._raised else None
+        currency = self._raised.currency if self._raised and amount is not None else None
+        return _frame(rounded(self._others + self._feed.viewers), amount, currency)
 
-    def _tell(self, subscriber: Subscriber, count: int, again_from: int) -> None:
-        subscriber.told, subscriber.tell_from = count, again_from
-        subscriber.send(_frame(count))
+    def _tell(self, subscriber: Subscriber, frame: bytes, again_from: int) -> None:
+        subscriber.told, subscriber.tell_from = frame, again_from
+        subscriber.send(frame)
 
     async def _report(self) -> None:
         """Store this process's number, and read the others'. If that fails, they count as long as a silent one does."""

@@ -25,7 +25,7 @@ class Subscriber(msgspec.Struct, gc=False, eq=False):
     connection: OpenConnection
     cursor: int = 0
     watches: dict[str, bytes | None] = {}  # payment id → the last frame sent about it, the oldest watch first
-    told: int = 0  # the number of viewers it was told last
+    told: bytes = b""  # the last frame that the audience sent it
     tell_from: int = 0  # the beat of the audience from which it may be told another
     _seen: int | None = None  # the cursor at the last tick, unless another frame was sent since
     _quiet: int = 0  # ticks without a frame

@@ -107,7 +107,10 @@ FRAMES: Final[dict[str, list[Json]]] = {
     "MessageWithheld": [{"type": "message.withheld", "seq": 1024, "message_id": 1024}],
     "PaymentUpdated": [{"type": "payment.updated", "payment": FULFILLED}],
     "Heartbeat": [{"type": "heartbeat", "seq": 1027}],
-    "Viewers": [{"type": "viewers", "count": 12}],
+    "Viewers": [
+        {"type": "viewers", "count": 12},
+        {"type": "viewers", "count": 12, "raised": 102400, "currency": "usd"},
+    ],
     "FeedError": [
         {
             "type": "error",
