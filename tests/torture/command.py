@@ -63,7 +63,7 @@ def _run_and_report(name: str, options: argparse.Namespace) -> list[Row]:
     what = report.made(name, _database(name, options))
     rows = _run(name, _order(options))
     if options.report:
-        report.keep(what, rows)
+        report.keep(what, rows, is_part=options.story is not None)
     return rows
 
 
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="repeats a run with the same choices; random by default")
     parser.add_argument("--short", action="store_true", help="a short pass of a few seconds")
     parser.add_argument("--count", type=int, help="the number of rounds, in runs that have rounds")
+    parser.add_argument("--story", metavar="TEXT", help="only the stories of crash-points whose name contains it")
     parser.add_argument("--minutes", type=float, help="begin no more rounds of a run after this time", default=math.inf)
     parser.add_argument("--processes", type=int, help="how many simulate at a time; by default one per processor")
     parser.add_argument("--database", metavar="URL", help="postgresql://… instead of SQLite; `postgresql` starts one")
@@ -109,10 +110,12 @@ def _order(options: argparse.Namespace, sabotage: str | None = None) -> Order:
             short=options.short,
             count=options.count,
             database=options.database,
+            story=options.story,
             processes=options.processes,
             deadline=time.monotonic() + options.minutes * 60,
         )
-    return Order(seed, short=True, count=SABOTAGES[sabotage].count, database=options.database, sabotage=sabotage)
+    count, story = SABOTAGES[sabotage].count, SABOTAGES[sabotage].story
+    return Order(seed, short=True, count=count, database=options.database, sabotage=sabotage, story=story)
 
 
 def _run(name: str, order: Order) -> list[Row]:

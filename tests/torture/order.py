@@ -19,6 +19,7 @@ class Order:
         count: the number of rounds, in runs that have rounds; None for the default of that length.
         database: the URL of a PostgreSQL server; None for SQLite.
         sabotage: the safeguard to remove, so that the run must turn red.
+        story: only the stories of crash-points whose name contains it; None for all.
         processes: how many simulate at a time; None for one per processor.
         deadline: when to begin no more rounds, by `time.monotonic`; what was done until then is audited and reported.
         launcher: starts the run's processes, if several runs share one.
@@ -29,6 +30,7 @@ class Order:
     count: int | None = None
     database: str | None = None
     sabotage: str | None = None
+    story: str | None = None
     processes: int | None = None
     deadline: float = math.inf
     launcher: Launcher | None = None

@@ -56,8 +56,8 @@ def made(run: str, database: str) -> Made:
     return Made(run, database, done.stdout.strip() or "unknown", datetime.now(UTC).date().isoformat())
 
 
-def keep(what: Made, rows: Sequence[Row]) -> None:
-    """Replace the earlier rows of a run."""
+def keep(what: Made, rows: Sequence[Row], *, is_part: bool = False) -> None:
+    """Replace the earlier rows of a run; if only a part of it was made, those about the same."""
     mine = [
         {
             **asdict(what),
@@ -69,8 +69,10 @@ def keep(what: Made, rows: Sequence[Row]) -> None:
         }
         for row in rows
     ]
+    done = {row.done for row in rows}
     with _changing() as results:
-        results["runs"] = [each for each in results["runs"] if not _is_of(each, what)] + mine
+        others = [each for each in results["runs"] if not _is_of(each, what) or (is_part and each["done"] not in done)]
+        results["runs"] = others + mine
 
 
 def keep_sabotage(what: Made, sabotage: str, seed: int, *, noticed: bool) -> None:

@@ -39,6 +39,16 @@ def test_a_run_takes_the_place_of_its_earlier_one(tmp_path: Path, monkeypatch: p
     assert "| inbox | kills | SQLite | NO | 4 |" in page
 
 
+def test_a_part_of_a_run_leaves_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of some stories replaces the rows about these alone."""
+    monkeypatch.setattr(report, "DOCS", tmp_path)
+    made = report.made("crash-points", "SQLite")
+    report.keep(made, [Row("crash-points", done, 1) for done in ("together", "paid, in order", "create, in order")])
+    report.keep(made, [Row("crash-points", done, 2) for done in ("paid, in order", "paid, reversed")], is_part=True)
+    kept = {each["done"]: each["seed"] for each in json.loads((tmp_path / "torture.json").read_text())["runs"]}
+    assert kept == {"together": 1, "create, in order": 1, "paid, in order": 2, "paid, reversed": 2}
+
+
 def test_runs_that_end_at_once_are_all_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs side by side, such as one for each database, don't overwrite each other's results."""
     monkeypatch.setattr(report, "DOCS", tmp_path)

@@ -1,10 +1,10 @@
 """Sabotages: each removes one safeguard in a board's process, to prove that a run would notice."""
 
 import asyncio
+import dataclasses
 import random
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import event, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
-from paidchat.domain import Verdict
+from paidchat.domain import Fact, Verdict, learn
 from paidchat.payments.fulfilment import Fulfilment
 from paidchat.payments.reconciler import Reconciler
 from paidchat.payments.settlement import Settlement
@@ -31,7 +31,7 @@ from tests.torture.table import Row
 PAUSE_S = 0.3  # long enough for other requests to come in between
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Sabotage:
     """The removal of one safeguard.
 
@@ -40,6 +40,7 @@ class Sabotage:
         run: the run that must turn red.
         sign: what the run's findings must contain, because red for another reason does not count.
         count: the number of rounds needed; None for a short pass.
+        story: the stories of crash-points that are enough; None for any.
         what: a description.
     """
 
@@ -48,6 +49,7 @@ class Sabotage:
     sign: str
     what: str
     count: int | None = None
+    story: str | None = None
 
 
 # --- being told -------------------------------------------------------------------------------------
@@ -101,6 +103,25 @@ def _forget_when_asked() -> None:
         return enter_intent
 
     replace(Settlement, "_enter_intent", believing)
+
+
+def _post_for_any_other_money() -> None:
+    def passing_over(enter: Any) -> Any:
+        def enter_intent(ledger: Settlement, account: Any, fact: Any) -> Verdict:
+            if account.payment_intent not in {None, fact.payment_intent}:
+                return Verdict.DUPLICATE_PAYMENT_MOVED
+            verdict: Verdict = enter(ledger, account, fact)
+            return verdict
+
+        return enter_intent
+
+    def enter_other_money(_: Settlement, account: Any, payment_intent: str) -> Verdict:
+        account.payment_intent = payment_intent
+        account.after = learn(dataclasses.replace(account.after, refunded=False, disputed=False), Fact.PAID)
+        return Verdict.APPLIED
+
+    replace(Settlement, "_enter_intent", passing_over)
+    replace(Settlement, "_enter_other_money", lambda _: enter_other_money)
 
 
 # --- once, and in order -----------------------------------------------------------------------------
@@ -210,6 +231,13 @@ SABOTAGES: dict[str, Sabotage] = {
         "shown",  # or not shown, against its money: whichever answer came last
         "an older answer about refunds overwrites a newer one",
         3,
+    ),
+    "other-money": Sabotage(
+        _post_for_any_other_money,
+        "crash-points",
+        "and its money went back",
+        "other money of a payment posts, whether or not it is there",
+        story="paid twice, both refunded, reversed",
     ),
     "signature": Sabotage(
         unplugged.believe_everybody, "forgeries", "forged accepted:", "the signature of webhooks is not checked"

@@ -65,11 +65,15 @@ async def run(order: Order) -> list[Row]:
     """
     stories = [(plot, told) for plot in PLOTS for told in (ORDERS if plot.by != "sweep" else ORDERS[:1])]
     random.Random(order.seed).shuffle(stories)
+    if order.story is not None:
+        stories = [(plot, told) for plot, told in stories if order.story in _name(plot, told)]
     told_now = stories[: SHORT_STORIES if order.short else None]
     gate = asyncio.Semaphore(AT_ONCE)
     async with launching(order.launcher) as launcher:
         rows = await asyncio.gather(*(_tell(gate, launcher, order, plot, told) for plot, told in told_now))
     begun = [row for row in rows if row is not None]
+    if order.story is not None:
+        return begun or [Row("crash-points", order.story, order.seed, wrong=["no story has this in its name"])]
     total = Row("crash-points", f"the stories together, of {len(stories)}", order.seed)
     total.counts = {name: sum(row.counts[name] for row in begun) for name in ("points", "deaths")}
     total.counts["stories"] = len(begun)
@@ -82,7 +86,7 @@ async def _tell(gate: asyncio.Semaphore, launcher: Launcher, order: Order, plot:
     async with gate:
         if order.time_is_up:
             return None
-        row = Row("crash-points", f"{plot.name}, {told}", order.seed)
+        row = Row("crash-points", _name(plot, told), order.seed)
         began = time.monotonic()
         async with made_world(
             launcher=launcher,
@@ -96,6 +100,10 @@ async def _tell(gate: asyncio.Semaphore, launcher: Launcher, order: Order, plot:
             await settled_audit(world, row, timeout_s=order.settle_s)
         row.seconds = time.monotonic() - began
         return row
+
+
+def _name(plot: Plot, told: Told) -> str:
+    return f"{plot.name}, {told}"
 
 
 class Crashes:
