@@ -96,6 +96,16 @@ def says(page: Page, words: str) -> None:
     expect(page.locator("body")).to_contain_text(re.compile(words, re.IGNORECASE), use_inner_text=True)
 
 
+def removed(page: Page, board: Board) -> int:
+    """Have a message taken off the board; returns its id once the page has heard of it."""
+    session = board.post("Regretted", "Sven")
+    message = int(board.payment_of(session)["message_id"])
+    board.act(session, "refund")
+    visit(page, board)
+    expect(page.locator(f"#m{message}")).to_have_count(0)
+    return message
+
+
 # Reading
 
 
@@ -155,10 +165,7 @@ def offline(page: Page, board: Board) -> None:
 @state()
 def removed_link(page: Page, board: Board) -> None:
     """A link leads to a message that was taken off the board."""
-    session = board.post("Regretted", "Sven")
-    message = board.payment_of(session)["message_id"]
-    board.act(session, "refund")
-    visit(page, board, f"/#m{message}")
+    visit(page, board, f"/#m{removed(page, board)}")
     says(page, "taken (off|down)|removed")
 
 
@@ -180,12 +187,7 @@ def permalink(page: Page, board: Board) -> None:
 @state()
 def removed_page(page: Page, board: Board) -> None:
     """The page at the address of a message that was removed."""
-    session = board.post("Regretted", "Sven")
-    message = board.payment_of(session)["message_id"]
-    board.act(session, "refund")
-    visit(page, board)
-    expect(page.locator(f"#m{message}")).to_have_count(0)
-    page.goto(f"{board.url}/m/{message}")
+    page.goto(f"{board.url}/m/{removed(page, board)}")
     says(page, "was removed")
 
 
