@@ -115,6 +115,7 @@ async def test_a_message_that_another_tab_knows_first_is_there_once(windows: Win
     await buyer.expect_arrival("Known elsewhere first")
 
 
+@pytest.mark.long
 async def test_the_same_words_again_are_shown_as_being_published(windows: Windows, backstage: Backstage) -> None:
     """A message in the words of an earlier one of the same buyer is shown as being published, too."""
     buyer = await windows.open()

@@ -67,6 +67,7 @@ async def test_it_follows_what_is_on_the_board(showing: Served) -> None:
         await until_told(follower, 200)
 
 
+@pytest.mark.any_database
 async def test_whoever_comes_later_is_told_the_same(showing: Served, tmp_path: Path) -> None:
     """A viewer who comes later, and those of another process, are told the same sum, in the board's currency alone."""
     async with opened(showing.settings.database_url) as database:
@@ -105,6 +106,7 @@ async def change(client: httpx.AsyncClient, message_id: int, chance: random.Rand
         await client.post(f"/api/admin/messages/{message_id}/restore", headers=AUTHORIZED)
 
 
+@pytest.mark.any_database
 async def test_after_a_restored_backup_only_what_is_there_counts(showing: Served) -> None:
     """In a new epoch the sum is read anew, because messages that were counted may be gone."""
     log = table(LogEntry)
@@ -122,6 +124,7 @@ async def test_after_a_restored_backup_only_what_is_there_counts(showing: Served
         await until_told(follower, 100)
 
 
+@pytest.mark.any_database
 async def test_it_is_not_told_unless_it_is_shown(tmp_path: Path) -> None:
     """By default the frame has the number of viewers and nothing else."""
     with served_board(tmp_path) as board:
@@ -133,6 +136,7 @@ async def test_it_is_not_told_unless_it_is_shown(tmp_path: Path) -> None:
             assert follower.audience == {"type": "viewers", "count": 1}
 
 
+@pytest.mark.any_database
 async def test_a_sum_that_cannot_be_read_harms_nothing_else(showing: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the sum can't be read, everybody is told the number of viewers, and messages arrive as ever."""
 
