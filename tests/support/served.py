@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -44,11 +46,28 @@ class Served:
         return f"ws{self.url.removeprefix('http')}/api/feed"
 
 
+# Below those that outgoing connections get, or one could take a board's port before the board starts again. Each worker
+# has its own, and gives each out only after all others.
+_FIRST_PORT, _PORTS_OF_A_WORKER, _WORKERS = 20_000, 2_000, 6
+
+
+def _ports() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", f"gw{_WORKERS - 1}")[2:]) % _WORKERS
+    first = _FIRST_PORT + worker * _PORTS_OF_A_WORKER
+    offset = secrets.randbelow(_PORTS_OF_A_WORKER)
+    return (first + (offset + number) % _PORTS_OF_A_WORKER for number in itertools.count())
+
+
+_next_ports = _ports()
+
+
 def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that is free now, and stays so until it is used."""
+    while True:
+        port = next(_next_ports)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def production(data: Path, port: int, **more: str) -> dict[str, str]:
