@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 from stripe.checkout import Session
 
 from paidchat.sandbox import SandboxSettings, create_sandbox
+from tests.support.served import free_port
 from tests.support.shapes import Json
 
 SECRET = "whsec_for_tests"
@@ -58,14 +59,6 @@ class Server:
         self._thread.join(timeout=20)
         assert not self._thread.is_alive(), "the server did not stop"
         self._socket.close()
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
