@@ -28,9 +28,9 @@ export class Buyer {
 
   /**
    * @param {Pick<Stored, "id" | "stage"> | null} back what the URL says if the buyer came back from checkout
-   * @param {Stored[]} [kept] payments that the device remembered when the page was opened
+   * @param {Stored[]} kept payments that the device remembered when the page was opened
    */
-  open(back, kept = this.#parts.claims.payments()) {
+  open(back, kept) {
     const { tab } = this.#parts;
     const [draft, own] = [draftFrom(tab.read("draft")), storedFrom(tab.read("payment"))];
     this.tell({ type: "opened", draft, own, kept, back });

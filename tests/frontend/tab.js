@@ -23,7 +23,7 @@ export class Device {
    */
   open(host, { back, store = new Map() } = {}) {
     const tab = new Tab(host, this.#store, store);
-    tab.buyer.open(back ?? null);
+    tab.buyer.open(back ?? null, tab.claims.payments());
     return tab;
   }
 }

@@ -4,6 +4,7 @@ import structlog
 
 from paidchat.feed.feed import Feed
 from paidchat.storage.database import Database
+from paidchat.storage.outages import DatabaseUnavailable
 from paidchat.storage.raised import raised_after
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,7 @@ class Raised:
         self.amount: int | None = None
 
     async def follow(self) -> None:
-        """Read what has changed; if that fails, the sum stays as it is until the next time."""
+        """Read what has changed; while the database can't be read, the sum stays as it is."""
         epoch = self._feed.epoch
         is_new = epoch != self._epoch  # of another epoch, the log may lack entries that were counted
         if self._feed.seq == self._seq and not is_new:
@@ -34,8 +35,8 @@ class Raised:
         after = 0 if is_new else self._seq
         try:
             seq, change = await self._database.read(raised_after, after, self.currency)
-        except Exception as error:  # noqa: BLE001 - whatever it is, only this sum suffers from it
-            log.warning("raised.not_read", error=str(error) or type(error).__name__)
+        except DatabaseUnavailable as error:
+            log.warning("raised.not_read", error=str(error))
             return
         self._epoch, self._seq = epoch, seq
         self.amount = change if is_new or self.amount is None else self.amount + change

@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, select, update
 
 from paidchat.feed import audience as audience_module
 from paidchat.storage import queries
+from paidchat.storage.outages import DatabaseUnavailable
 from paidchat.storage.tables import LogEntry, table
 from tests.support.board_client import http_client, post
 from tests.support.following import Follower, following
@@ -141,7 +142,7 @@ async def test_a_sum_that_cannot_be_read_harms_nothing_else(showing: Served, mon
     """If the sum can't be read, everybody is told the number of viewers, and messages arrive as ever."""
 
     def fail(*_: object) -> tuple[int, int]:
-        raise ValueError("no sum")
+        raise DatabaseUnavailable("no sum")
 
     monkeypatch.setattr("paidchat.feed.raised.raised_after", fail)
     async with following(showing) as follower, http_client(showing) as client:
