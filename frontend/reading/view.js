@@ -9,6 +9,7 @@ const LOOKED_AT = 20; // of the newest messages, for the one that was about to b
 const MOST_DRAWN = 300; // messages; with more, each key press and frame takes longer (3,000: 33 ms a key)
 const DAY = "day "; // begins the keys of days
 const QUIET_MS = 1_000; // how long assistive technology does not read out a list that is being filled
+const MARGIN_PX = 16; // between a message that was scrolled to and the bar above it
 const STAY_MS = 10_000; // how long the page stays with a message that was just paid for, however many follow
 
 /** The list of messages, and of those that are pinned. All user-written text goes through `textContent`. */
@@ -155,14 +156,25 @@ export class BoardView {
     for (const marked of document.querySelectorAll(`#board .${mark}`)) marked.classList.remove(mark);
     const item = document.getElementById(`m${id}`);
     item?.classList.add(mark);
-    const tall = (item?.offsetHeight ?? 0) > innerHeight / 2; // then its beginning is what to see
-    item?.scrollIntoView({ block: tall ? "start" : "center", behavior: "instant" });
+    if (item) this.#scrollTo(item);
     this.#range = scrollRange();
     this.#placed = scrollY;
     this.#kept = null;
     this.#measureEnd();
     if (item && mark === "highlight") this.#keep(item);
     if (focus) item?.focus({ preventScroll: true });
+  }
+
+  /**
+   * Scrolls to the middle of what the bars leave of the screen; of a tall message its beginning is what to see.
+   *
+   * @param {HTMLElement} item
+   */
+  #scrollTo(item) {
+    const free = innerHeight - barHeight() - part(".dock", HTMLElement).offsetHeight;
+    const { top, height } = item.getBoundingClientRect();
+    const above = height > innerHeight / 2 ? MARGIN_PX : Math.max(MARGIN_PX, (free - height) / 2);
+    scrollTo({ top: scrollY + top - barHeight() - above, behavior: "instant" });
   }
 
   /**
@@ -289,8 +301,7 @@ export class BoardView {
   /** How far the page can be scrolled before the message just paid for leaves the screen. */
   #keptTop() {
     if (!this.#kept?.isConnected) return Infinity;
-    const top = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
-    return this.#kept.getBoundingClientRect().top + scrollY - top;
+    return this.#kept.getBoundingClientRect().top + scrollY - barHeight();
   }
 
   /** Updates `#atEnd`. A scroll together with a new size comes from the browser, so it does not leave the end. */
@@ -331,6 +342,11 @@ export class BoardView {
 function idOf(item) {
   const id = item instanceof HTMLElement ? item.dataset["id"] : undefined;
   return id === undefined ? null : Number(id);
+}
+
+/** How much of the screen the bar on top takes, in CSS pixels; page.js measures it. */
+function barHeight() {
+  return parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
 }
 
 /** How far the page can be scrolled, in CSS pixels. */

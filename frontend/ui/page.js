@@ -138,14 +138,24 @@ export class PageFrame {
 
   /**
    * Keeps what is scrolled to clear of a sticky bar, whatever its height. (A custom property would be inherited by every
-   * element: with 3,000 messages, each line that the text box grew by took 200 ms.)
+   * element: with 3,000 messages, each line that the text box grew by took 200 ms.) Not while somebody writes in that bar:
+   * browsers keep the caret clear of it, too, so each key would scroll the page by half its height.
    *
    * @param {string} property
    * @param {HTMLElement} bar
    */
   #measure(property, bar) {
     const { style } = document.documentElement;
-    new ResizeObserver(() => style.setProperty(property, `${bar.offsetHeight}px`)).observe(bar);
+    let writes = false;
+    const keepClear = () => style.setProperty(property, writes ? "0px" : `${bar.offsetHeight}px`);
+    /** @param {EventTarget | null} focused */
+    const follow = (focused) => {
+      writes = focused instanceof Element && bar.contains(focused) && focused.matches("textarea, input");
+      keepClear();
+    };
+    new ResizeObserver(keepClear).observe(bar);
+    bar.addEventListener("focusin", ({ target }) => follow(target));
+    bar.addEventListener("focusout", ({ relatedTarget }) => follow(relatedTarget));
   }
 }
 

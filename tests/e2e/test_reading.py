@@ -169,6 +169,32 @@ async def test_a_buyer_stays_with_their_message(windows: Windows, own_board: Ser
     await buyer.page.close()
 
 
+async def test_writing_leaves_the_reader_in_place(windows: Windows, own_board: Served) -> None:
+    """Neither a click into the form nor a key, a new line or Backspace scrolls a page that is not at the end."""
+    async with opened(own_board.settings.database_url) as database:
+        await write_messages(database, 50)
+    window = await windows.open(url=own_board.url, viewport={"width": 800, "height": 500})
+    page = window.page
+    await page.evaluate("scrollTo(0, 300)")
+    places = [await page.evaluate(PLACE)]
+    box = await window.text.bounding_box()
+    assert box
+    await page.mouse.click(box["x"] + 20, box["y"] + 10)  # Locator.click() would scroll by itself
+    places.append(await page.evaluate(PLACE))
+    for key in (*"Slowly", "Enter", *"down", "Backspace"):
+        await page.keyboard.press(key)
+        places.append(await page.evaluate(PLACE))
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("Ada")
+    places.append(await page.evaluate(PLACE))
+    assert places == [300] * len(places)
+    await window.messages.last.focus()
+    dock, last = await page.locator(".dock").bounding_box(), await window.messages.last.bounding_box()
+    assert dock
+    assert last
+    assert last["y"] + last["height"] <= dock["y"]
+
+
 async def test_the_keyboard_stops_once_in_the_list(windows: Windows, own_board: Served) -> None:
     """Tab reaches one message and its controls, and arrow keys the others; passing by loads nothing."""
     async with opened(own_board.settings.database_url) as database:
@@ -245,6 +271,7 @@ async def test_the_list_stays_small_and_still_while_thousands_arrive(windows: Wi
 
 
 HEIGHT = "item => item.offsetHeight"
+PLACE = "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(scrollY))))"
 TWO_FRAMES = "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
 WATCH_PLACE = """() => new Promise((resolve) => requestAnimationFrame(() => {
   const item = [...document.querySelectorAll("#board .message")].find((one) => one.getBoundingClientRect().top > 150);
