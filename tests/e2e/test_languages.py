@@ -9,6 +9,17 @@ from tests.e2e.conftest import Windows
 from tests.e2e.window import Checkout
 
 
+async def test_the_overlay_in_german(windows: Windows, backstage: Backstage) -> None:
+    """A streaming program that prefers German gets German words and prices on its overlay."""
+    page = await (await windows.device(locale="de-DE")).new_page()
+    async with page.expect_websocket() as feed:
+        await page.goto(f"{windows.board.url}/overlay")
+    await (await feed.value).wait_for_event("framereceived")
+    await backstage.post("From an English reader")
+    await expect(page.locator("#stage .author")).to_have_text("Anonym")
+    await expect(page.locator("#stage .amount")).to_have_text("1\u00a0$")
+
+
 async def test_the_loop_in_german(windows: Windows, backstage: Backstage) -> None:
     """Words, prices and times are German, by the server or by the script; the message is as it was typed."""
     await backstage.post("From an English reader")

@@ -88,6 +88,21 @@ async def test_the_document(framed: Served) -> None:
             assert (other.content, other.headers["etag"]) == (answer.content, answer.headers["etag"])
 
 
+async def test_it_is_in_the_language_that_is_asked_for(framed: Served) -> None:
+    """Its words are in the table that the script reads; a cache keeps the languages apart, and each may be framed."""
+    async with http_client(framed) as client:
+        for asked, language in (("de-AT, en;q=0.5", "de"), ("fr", "en"), ("", "en")):
+            answer = await client.get("/overlay", headers={"Accept-Language": asked})
+            assert (answer.headers["content-language"], f'<html lang="{language}">' in answer.text) == (language, True)
+            assert answer.headers["vary"] == "Accept-Language, Accept-Encoding"
+            assert ancestors_in(answer.headers["content-security-policy"]) == list(STREAMERS)
+            assert ('"Anonymous":"Anonym"' in answer.text) == (language == "de")
+        german = (await client.get("/overlay", headers={"Accept-Language": "de"})).headers["etag"]
+        for asked, status in (("de", 304), ("en", 200)):
+            again = await client.get("/overlay", headers={"Accept-Language": asked, "If-None-Match": german})
+            assert again.status_code == status
+
+
 def imported_by(module: str) -> set[str]:
     """Return a module of the front end and all that it imports."""
     found, to_read = set(), [FRONT_END / module]
