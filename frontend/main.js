@@ -4,8 +4,8 @@ import { Api } from "./feed/api.js";
 import { backoff, Feed } from "./feed/feed.js";
 import { weightOf } from "./reading/board.js";
 import { Reader } from "./reading/reader.js";
-import { messageAt, permalink, readReturn, say, withoutReturn } from "./ui/format.js";
-import { key, Memory, Notice, onClick, PageFrame, part } from "./ui/page.js";
+import { messageAt, payLabel, permalink, readReturn, say, withoutReturn } from "./ui/format.js";
+import { key, Memory, Notice, onClick, PageFrame, part, setText } from "./ui/page.js";
 
 const TICK_MS = 20_000; // how often relative times are updated
 const DESK_MS = 10_000; // until the desk is loaded in any case, lest an upgrade of the server should separate it from the page
@@ -50,7 +50,7 @@ function start() {
   const opening = readOpening();
   history.scrollRestoration = "manual"; // the list is still empty when the browser would restore the scroll position
   if (opening) configureFor(opening.board);
-  else void Promise.all([configure(), loadDesk()]); // the desk draws what the document lacks
+  else void Promise.all([configure(), loadDesk()]); // the desk shows what the document lacks
   if (opening?.snapshot) {
     reader.takeOver(opening.snapshot, opening.history);
     feed.begin(opening.snapshot);
@@ -75,6 +75,8 @@ function offerDesk() {
   const submit = () => !desk && void loadDesk().then(() => form.requestSubmit());
   if (back || wasBuyer || form.contains(document.activeElement)) load();
   for (const type of ["focusin", "pointerenter", "input"]) form.addEventListener(type, load);
+  form.addEventListener("input", () => !desk && labelPay());
+  labelPay(); // an amount may have been chosen before this page started
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit();
@@ -90,6 +92,18 @@ function offerDesk() {
   setTimeout(() => void loadDesk().catch(() => {}), DESK_MS); // if it fails, the form will try again
 }
 
+/** Has the button say what will be paid while the desk is not there to do it. */
+function labelPay() {
+  const { amount } = readForm();
+  if (amount && info) setText(part("#pay", HTMLButtonElement), payLabel({ ...info.price, amount }, info.tax_behavior ?? null));
+}
+
+/** What stands in the form; the amount is null if there is none to choose. */
+function readForm() {
+  const { text = "", author = "", amount } = Object.fromEntries(new FormData(form));
+  return { text, author, amount: Number(amount) || null };
+}
+
 function loadDesk() {
   return (loadingDesk ??= openDesk());
 }
@@ -99,8 +113,8 @@ async function openDesk() {
   document.head.append(preloads.content.cloneNode(true)); // all its modules at once, not one after the other's imports
   const { Desk } = await import("./buying/desk.js").catch((error) => {
     loadingDesk = undefined;
-    const { text, author } = Object.fromEntries(new FormData(form));
-    if (text || author) tab.write("draft", { text, author }); // for the page after the reload
+    const typed = readForm();
+    if (typed.text || typed.author) tab.write("draft", typed); // for the page after the reload
     throw error;
   });
   desk = new Desk({
@@ -169,7 +183,6 @@ function configureFor(received) {
   page.configure(info, tab.read("banner") === "closed");
   reader.configure(info);
   if (desk) desk.configure(info);
-  else if (info.price.tiers.length > 1) void loadDesk(); // it draws the amounts
   else part("#pay", HTMLButtonElement).disabled = false;
 }
 

@@ -33,7 +33,7 @@ export class Composer {
     this.#readPins = readPins;
     this.#form.addEventListener("input", () => {
       this.#choose(this.#chosen());
-      onInput({ ...this.written, amount: this.#amount });
+      onInput({ ...this.#typed(), amount: this.#amount });
       this.#look();
     });
     for (const type of ["focusin", "focusout"]) this.#form.addEventListener(type, () => setTimeout(() => this.#rest()));
@@ -52,7 +52,7 @@ export class Composer {
 
   /** @param {BoardInfo} info price and limits */
   configure(info) {
-    if (differ(info.price, this.#info?.price)) this.#drawAmounts(info.price);
+    if (this.#info && differ(info.price, this.#info.price)) this.#drawAmounts(info.price); // the document came with the first
     this.#info = info;
     setText(part("#payee", HTMLElement), info.title);
     const { contact } = info;
@@ -84,16 +84,31 @@ export class Composer {
     this.#draw();
   }
 
-  /** What stands in the fields. */
+  /**
+   * What the user put into the form that the server drew.
+   *
+   * @returns {Typed} an amount that the user has not touched is null
+   */
   get written() {
+    const checked = this.#checked();
+    return { ...this.#typed(), amount: checked && !checked.defaultChecked ? Number(checked.value) : null };
+  }
+
+  /** @param {Typed} written what is empty leaves the form as it is */
+  write({ amount, ...typed }) {
+    const filled = FIELDS.filter((name) => typed[name]);
+    for (const name of filled) this.#fields[name].value = typed[name];
+    if (amount !== null) this.#choose(amount);
+    if (filled.length > 0 || amount !== null) this.#form.dispatchEvent(new Event("input"));
+  }
+
+  #typed() {
     return { text: this.#fields.text.value, author: this.#fields.author.value };
   }
 
-  /** @param {{ text: string, author: string }} written what is empty leaves the field as it is */
-  write(written) {
-    const filled = FIELDS.filter((name) => written[name]);
-    for (const name of filled) this.#fields[name].value = written[name];
-    if (filled.length > 0) this.#form.dispatchEvent(new Event("input"));
+  /** @returns {HTMLInputElement | null} */
+  #checked() {
+    return this.#amounts.querySelector("input:checked");
   }
 
   /** Whether the user is writing, so that the focus must not move. */
@@ -169,7 +184,7 @@ export class Composer {
     if ([button, document.body].includes(/** @type {HTMLButtonElement} */ (document.activeElement))) this.#form.focus();
   }
 
-  /** @param {BoardInfo["price"]} price */
+  /** @param {BoardInfo["price"]} price other than the document's */
   #drawAmounts({ tiers, currency }) {
     const chips = tiers.map(({ amount, pinned_seconds }) => {
       const chip = copyOf("#amount-template");
@@ -186,8 +201,8 @@ export class Composer {
   /** @returns {number | null} the amount chosen in the form; null for the lowest */
   #chosen() {
     const { tiers } = this.#info?.price ?? {};
-    const checked = this.#amounts.querySelector("input:checked");
-    if (!tiers || !(checked instanceof HTMLInputElement)) return this.#amount;
+    const checked = this.#checked();
+    if (!tiers || !checked) return this.#amount;
     const amount = Number(checked.value);
     return amount === tiers[0]?.amount ? null : amount;
   }

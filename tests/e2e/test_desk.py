@@ -1,30 +1,41 @@
 """What buying takes is loaded when it is needed: reading needs none of it, and no writer notices that it came later."""
 
 import asyncio
+from pathlib import Path
 
+import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.e2e.conftest import Windows
 from tests.e2e.window import Window
+from tests.support.served import served_board
 
 DESK = "**/buying/desk.js"
+TIERS = "1:0,5:300"
 MOST_LOADED = 16  # requests for a first visit, the document and the socket among them
 
 
-async def opened(windows: Windows) -> tuple[Page, list[str]]:
+async def opened(windows: Windows, url: str | None = None) -> tuple[Page, list[str]]:
     """Open the board on a new device, and return the page and, as they are made, the addresses it asks for."""
     page = await (await windows.device()).new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url))
-    await page.goto(windows.board.url)
+    await page.goto(url or windows.board.url)
     await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     return page, asked
 
 
-async def test_reading_loads_nothing_of_buying(windows: Windows) -> None:
+@pytest.mark.parametrize("tiers", ["1:0", TIERS])
+async def test_reading_loads_nothing_of_buying(windows: Windows, tmp_path: Path, tiers: str) -> None:
     """A first visit takes few requests, none of them for buying; turning to the form takes the rest at once."""
-    page, asked = await opened(windows)
+    with served_board(tmp_path, tiers=tiers) as board:
+        page, asked = await opened(windows, board.url)
+        await _read_then_write(page, asked)
+        await page.close()
+
+
+async def _read_then_write(page: Page, asked: list[str]) -> None:
     await page.wait_for_load_state("networkidle")
     assert len(asked) <= MOST_LOADED
     assert not [address for address in asked if "/buying/" in address]
@@ -66,6 +77,31 @@ async def test_what_is_sent_before_the_desk_is_there_is_paid(windows: Windows) -
     await (await buyer.arrive_at_checkout()).pay()
     await buyer.expect_arrival("Written before the desk was there")
     await expect(buyer.message("Written before the desk was there")).to_contain_text("Ada")
+
+
+async def test_an_amount_chosen_before_the_desk_is_there_is_paid(windows: Windows, tmp_path: Path) -> None:
+    """The button says the amount at once, and that amount is paid, once the desk is there."""
+    with served_board(tmp_path, tiers=TIERS) as board:
+        buyer = Window((await opened(windows, board.url))[0], board.url)
+        there = asyncio.Event()
+
+        async def answer_late(route: Route) -> None:
+            await there.wait()
+            await route.continue_()
+
+        await buyer.page.route(DESK, answer_late)
+        chips = buyer.page.get_by_role("group", name="Amount").get_by_role("listitem")
+        assert await chips.all_inner_texts() == ["$1, on the board", "$5, 5 min on top"]
+        await buyer.page.get_by_role("radio", name="$5").check()
+        pay = buyer.page.get_by_role("button", name="Pay $5 and send")
+        await expect(pay).to_be_visible()
+        await buyer.write("Five dollars before the desk was there")
+        await pay.click()
+        there.set()
+        await (await buyer.arrive_at_checkout()).pay()
+        await buyer.expect_arrival("Five dollars before the desk was there")
+        await expect(buyer.message("Five dollars before the desk was there")).to_contain_text("$5")
+        await buyer.page.close()
 
 
 async def test_a_text_outlives_a_desk_that_cannot_be_loaded(windows: Windows) -> None:

@@ -23,6 +23,8 @@ const NOW = Date.parse("2026-06-15T12:00:00Z");
 
 /** @type {{ amount: number, currency: string, text: string }[]} */
 const MONEY = JSON.parse(readFileSync(new URL("../support/money_cases.json", import.meta.url), "utf8"));
+/** @type {{ seconds: number, text: string }[]} */
+const DURATIONS = JSON.parse(readFileSync(new URL("../support/durations.json", import.meta.url), "utf8"));
 
 /** @param {number} seconds */
 const ago = (seconds) => new Date(NOW - seconds * 1000).toISOString();
@@ -37,6 +39,10 @@ test("whole amounts show no decimals, others show all of the currency's", () => 
 test("a duration has at most two units", () => {
   const words = [30, 60, 300, 3_600, 5_400, 86_400, 604_800, 90_061].map(formatDuration);
   assert.deepEqual(words, ["30 sec", "1 min", "5 min", "1 hr", "1 hr 30 min", "1 day", "7 days", "1 day 1 hr"]);
+  assert.deepEqual(
+    DURATIONS.map((duration) => ({ ...duration, text: formatDuration(duration.seconds) })),
+    DURATIONS,
+  );
 });
 
 test("minor units are Stripe's: none for yen, three decimals for dinar, two for króna", () => {

@@ -8,6 +8,8 @@ const read = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), "
 const TABLE = read("../../src/paidchat/pages/words/de.json");
 /** @type {{ amount: number, currency: string, german: string }[]} */
 const MONEY = read("../support/money_cases.json");
+/** @type {{ seconds: number, german: string }[]} */
+const DURATIONS = read("../support/durations.json");
 
 // As the server writes them into a German document; the modules read them when they are loaded.
 Object.assign(globalThis, {
@@ -42,5 +44,8 @@ test("amounts are written as in the server's German documents", () => {
 test("times are German", () => {
   const now = Date.parse("2026-06-15T12:00:00Z");
   assert.equal(dayName("2026-06-14T12:00:00Z", now), "Gestern");
-  assert.equal(formatDuration(5_400), "1 Std. 30 Min.");
+  assert.deepEqual(
+    DURATIONS.map((duration) => ({ ...duration, german: formatDuration(duration.seconds) })),
+    DURATIONS,
+  );
 });

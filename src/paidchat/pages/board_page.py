@@ -21,6 +21,7 @@ from pydantic_core import to_json
 from paidchat import wire
 from paidchat.excerpt import excerpt
 from paidchat.pages import languages
+from paidchat.pages.formats import duration
 from paidchat.pages.languages import Language, words_in
 from paidchat.pages.money import format_price
 from paidchat.pages.opening import Opening
@@ -42,6 +43,7 @@ class BoardPage:
         self._language = language
         self._table = json_for_html(words_in(language))
         self._words = _words_of(site.board, language)
+        self._amounts = _amounts_of(site.board, language)
 
     @cached_property
     def version(self) -> str:
@@ -89,6 +91,7 @@ class BoardPage:
             rows=rows,
             pinned=pinned,
             target=target,
+            amounts=self._amounts,
             placeholder=placeholder,
             modules=modules,
             desk_modules=[module for module in assets.modules(DESK) if module not in modules],
@@ -118,6 +121,21 @@ def _words_of(board: wire.BoardInfo, language: Language) -> dict[str, str]:
         "invitation": say("Nothing here yet. Be the first: {price} puts your words on the board."),
         "pay_label": say("Pay {price} and send + tax") if is_taxed else say("Pay {price} and send"),
     }
+
+
+def _amounts_of(board: wire.BoardInfo, language: Language) -> list[dict[str, str]]:
+    """Return what there is to choose from, the lowest first: the amount, the price in words, and what it buys."""
+    say = partial(languages.say, language=language)
+    return [
+        {
+            "value": str(tier.amount),
+            "price": format_price(tier.amount, board.price.currency, language),
+            "buys": say("{time} on top", time=duration(tier.pinned_seconds, language))
+            if tier.pinned_seconds
+            else say("on the board"),
+        }
+        for tier in board.price.tiers
+    ]
 
 
 def json_for_html(value: Any) -> Markup:

@@ -23,6 +23,12 @@ _MONTHS: Final[Mapping[Language, str]] = {
     "de": "Jan. Feb. März Apr. Mai Juni Juli Aug. Sept. Okt. Nov. Dez.",
 }
 
+# As `Intl.NumberFormat` abbreviates them: by length in seconds, one of it and several.
+_UNITS: Final[Mapping[Language, Mapping[int, tuple[str, str]]]] = {
+    "en": {86_400: ("day", "days"), 3_600: ("hr", "hr"), 60: ("min", "min"), 1: ("sec", "sec")},
+    "de": {86_400: ("Tg.", "Tg."), 3_600: ("Std.", "Std."), 60: ("Min.", "Min."), 1: ("Sek.", "Sek.")},
+}
+
 # What is no character in XML 1.0 (section 2.2), and controls, which it discourages. The rules for texts refuse these,
 # but the title comes from the settings, and a row may be older than the rules.
 _NOT_XML: Final = re.compile("[^\t\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -39,6 +45,17 @@ def day(context: Context, time: datetime) -> str:
     language: Language = context["language"]
     month = _MONTHS[language].split()[time.month - 1]
     return f"{time.day}. {month} {time.year}" if language == "de" else f"{month} {time.day}, {time.year}"
+
+
+def duration(seconds: int, language: Language) -> str:
+    """Return a duration in at most two units, such as `5 min`, `1 hr 30 min` or `1 Std. 30 Min.`."""
+    parts: list[str] = []
+    rest = seconds
+    for length, (one, several) in _UNITS[language].items():
+        count, rest = divmod(rest, length)
+        if count:
+            parts.append(f"{count} {one if count == 1 else several}")
+    return " ".join(parts[:2])
 
 
 def iso(time: datetime) -> str:
