@@ -42,6 +42,7 @@ def measure_size(how: Options, name: str, messages: int) -> Iterator[Record]:
             record, bodies = cost(figure, name, server, reads)
             assert len(bodies) == 1, bodies
             yield record
+        catch_up(name, server, messages, how.amount(SUBSCRIBERS))  # the first after those reads takes half more
         yield catch_up(name, server, messages, how.amount(SUBSCRIBERS))
         send(server.port, posts(server, 64))
         yield cost(GROWN_WEBHOOK, name, server, posts(server, how.amount(WEBHOOKS)))[0]

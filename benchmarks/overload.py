@@ -37,7 +37,8 @@ def measure_subject(how: Options, subject: Subject) -> Iterator[Record]:
     overload_s, normal_s = how.amount(OVERLOAD_S), how.amount(NORMAL_S)
     with subject.serve() as server:
         rate = capacity(server)
-        enough = OPEN_AT_MOST + int(rate * (2 * overload_s + RECOVERY_S + normal_s))
+        # More than can be answered; who got no 200 comes back.
+        enough = OPEN_AT_MOST + int(rate * (1.3 * overload_s + (RECOVERY_S + normal_s) / 2))
         waiting = deque(posts(server, enough))
         during = Arrivals(server.port, waiting).run(rate * TIMES, overload_s)
         recovering = Arrivals(server.port, waiting).run(rate / 2, RECOVERY_S)
