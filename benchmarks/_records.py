@@ -55,9 +55,9 @@ class Records:
         return statistics.median(values) if values else None
 
     def ratio(self, name: str, subject: str, other: str, measure: str) -> float | None:
-        """Return the median of the rounds' ratios of two subjects; None if this was not measured."""
+        """Return the median of the rounds' ratios of two subjects; None if this was not measured, or was 0."""
         ours, others = (self.rounds(name, each, measure) for each in (subject, other))
-        ratios = [ours[number] / others[number] for number in ours if number in others]
+        ratios = [ours[number] / others[number] for number in ours if others.get(number)]
         return statistics.median(ratios) if ratios else None
 
 

@@ -1,6 +1,7 @@
 """Functions run in a transaction, by `write` and `read`: whole, in the order of arrival, with the caller's context."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -14,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseUnavailable
+from paidchat.storage.writer import MOST_AT_ONCE
 from tests.support.rows import migrated, opened
 from tests.support.transactions import transaction
 
@@ -173,6 +175,14 @@ async def test_those_that_come_at_once_share_a_commit(crowd: Crowd) -> None:
     finally:
         event.remove(Engine, "commit", count)
     assert commits == 2
+
+
+async def test_a_full_group_does_not_wait(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As soon as as many wait as a transaction takes, they are written, however long a group would wait for others."""
+    monkeypatch.setattr("paidchat.storage.writer.TURNS", sys.maxsize)
+    async with asyncio.timeout(5):
+        written = await asyncio.gather(*(database.write(increment) for _ in range(MOST_AT_ONCE)))
+    assert written == list(range(1, MOST_AT_ONCE + 1))
 
 
 async def test_a_bad_function_takes_nothing_of_its_neighbours_back(crowd: Crowd) -> None:
