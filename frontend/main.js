@@ -75,8 +75,8 @@ function offerDesk() {
   const submit = () => !desk && void loadDesk().then(() => form.requestSubmit());
   if (back || wasBuyer || form.contains(document.activeElement)) load();
   for (const type of ["focusin", "pointerenter", "input"]) form.addEventListener(type, load);
-  form.addEventListener("input", () => !desk && labelPay());
-  labelPay(); // an amount may have been chosen before this page started
+  for (const type of ["focusin", "input"]) form.addEventListener(type, standIn);
+  standIn(); // something may have been chosen or written before this page started
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit();
@@ -92,9 +92,11 @@ function offerDesk() {
   setTimeout(() => void loadDesk().catch(() => {}), DESK_MS); // if it fails, the form will try again
 }
 
-/** Has the button say what will be paid while the desk is not there to do it. */
-function labelPay() {
-  const { amount } = readForm();
+/** Until the desk is there: opens the form, which is one line on a phone, and has the button say what will be paid. */
+function standIn() {
+  if (desk) return;
+  const { text, amount } = readForm();
+  if (text || form.contains(document.activeElement)) form.dataset["idle"] = "false";
   if (amount && info) setText(part("#pay", HTMLButtonElement), payLabel({ ...info.price, amount }, info.tax_behavior ?? null));
 }
 

@@ -29,7 +29,7 @@ export class BoardView {
   #hidden = { above: false, below: false }; // whether the board has messages beyond those in the list
   #atEnd = true;
   /** @type {HTMLElement | null} */
-  #kept = null; // the message just paid for, which does not scroll out of view for a while
+  #kept = null; // the message that was revealed, which does not scroll out of view by itself
   #stays = false; // with it, though newer messages are below the visible part
   #placed = 0; // where the page was last scrolled to by this view
   /** @type {{ item: HTMLElement, coming: Coming } | null} */
@@ -161,7 +161,7 @@ export class BoardView {
     this.#placed = scrollY;
     this.#kept = null;
     this.#measureEnd();
-    if (item && mark === "highlight") this.#keep(item);
+    if (item) this.#keep(item, mark);
     if (focus) item?.focus({ preventScroll: true });
   }
 
@@ -189,9 +189,15 @@ export class BoardView {
     return newest.some((message) => message.text === text && message.author === author && message.posted_at >= since);
   }
 
-  /** @param {HTMLElement} item to stay with for a while, unless the reader scrolls */
-  #keep(item) {
+  /**
+   * Stays with a message until the reader scrolls; with one that was just paid for, at most for a while.
+   *
+   * @param {HTMLElement} item
+   * @param {Target["mark"]} mark
+   */
+  #keep(item, mark) {
     this.#kept = item;
+    if (mark === "target") return;
     setTimeout(() => {
       if (this.#kept !== item) return;
       this.#kept = null;
@@ -298,7 +304,7 @@ export class BoardView {
     this.#placed = scrollY;
   }
 
-  /** How far the page can be scrolled before the message just paid for leaves the screen. */
+  /** How far the page can be scrolled before the message that was revealed leaves the screen. */
   #keptTop() {
     if (!this.#kept?.isConnected) return Infinity;
     return this.#kept.getBoundingClientRect().top + scrollY - barHeight();

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.e2e.conftest import Windows
-from tests.e2e.window import Window
+from tests.e2e.window import GOOD_CARD, Window
 from tests.support.served import served_board
 
 DESK = "**/buying/desk.js"
@@ -95,10 +95,13 @@ async def test_an_amount_chosen_before_the_desk_is_there_is_paid(windows: Window
         await buyer.page.get_by_role("radio", name="$5").check()
         pay = buyer.page.get_by_role("button", name="Pay $5 and send")
         await expect(pay).to_be_visible()
+        await expect(buyer.page.locator("#composer")).to_have_attribute("data-idle", "false")  # on a phone it opens
         await buyer.write("Five dollars before the desk was there")
         await pay.click()
         there.set()
-        await (await buyer.arrive_at_checkout()).pay()
+        await buyer.arrive_at_checkout()
+        await buyer.page.locator("#card").fill(GOOD_CARD)
+        await buyer.page.get_by_role("button", name="Pay $5.00").click()
         await buyer.expect_arrival("Five dollars before the desk was there")
         await expect(buyer.message("Five dollars before the desk was there")).to_contain_text("$5")
         await buyer.page.close()

@@ -195,6 +195,28 @@ async def test_writing_leaves_the_reader_in_place(windows: Windows, own_board: S
     assert last["y"] + last["height"] <= dock["y"]
 
 
+async def test_the_page_stays_with_the_message_of_its_address(windows: Windows, own_board: Served) -> None:
+    """A board a little higher than the screen does not follow its end past the message that it was opened at."""
+    async with opened(own_board.settings.database_url) as database:
+        await write_messages(database, 8)
+    page = await (await windows.device(viewport={"width": 390, "height": 300})).new_page()
+    await page.goto(f"{own_board.url}/m/1")
+    await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    rest = "document.documentElement.scrollHeight - innerHeight"
+    await page.set_viewport_size({"width": 390, "height": 300 + await page.evaluate(rest) - 70})
+    await page.reload()
+    await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    for _ in range(2):
+        await expect(page.locator("#m1 .text")).to_be_in_viewport(ratio=1)
+        bar, message = await page.locator(".top").bounding_box(), await page.locator("#m1").bounding_box()
+        assert bar
+        assert message
+        assert message["y"] > bar["y"] + bar["height"] - 1
+        async with http_client(own_board) as client:
+            await post(client, "The newest")
+        await expect(page.locator("#board .message").last.locator(".text")).to_have_text("The newest")
+
+
 async def test_the_keyboard_stops_once_in_the_list(windows: Windows, own_board: Served) -> None:
     """Tab reaches one message and its controls, and arrow keys the others; passing by loads nothing."""
     async with opened(own_board.settings.database_url) as database:
