@@ -289,7 +289,7 @@ SABOTAGES: dict[str, Sabotage] = {
         "simulation",
         "the sweep was held by somebody",
         "a sweep does not release its lease",
-        30,
+        200,  # it shows only if another process sweeps within a minute; 40 boards once had none
     ),
     "lock-order": Sabotage(
         unplugged.lock_in_any_order, "writers", "deadlock", "payments are not locked in the order of their ids", 2000
