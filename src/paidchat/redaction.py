@@ -27,6 +27,8 @@ _OF_THE_FORMATTER = frozenset({"_record", "_from_structlog"})  # removed before 
 
 def redact_event(event: dict[str, object]) -> dict[str, object]:
     """Return a log entry whose keys and values contain no secrets and respect the limits above."""
+    if _is_clean(event):
+        return event
     redacted: dict[str, object] = {}
     for key, value in event.items():
         if key in _OF_THE_FORMATTER:
@@ -36,6 +38,15 @@ def redact_event(event: dict[str, object]) -> dict[str, object]:
         else:
             redacted[_redact_key(key)] = redact_text(value) if isinstance(value, str) else _Redactor().redact(value)
     return redacted
+
+
+def _is_clean(event: dict[str, object]) -> bool:
+    """Tell whether an entry is short texts without secrets, as most are: 3 µs for those of a webhook instead of 22."""
+    try:
+        text = "\n".join((*event, *event.values()))  # type: ignore[arg-type]  # unless they are texts, it raises
+    except TypeError:
+        return False
+    return len(text) <= MAX_STRING and _EXCEPTION not in event and not _may_have_secrets(text)
 
 
 @lru_cache(maxsize=256)

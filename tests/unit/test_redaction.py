@@ -125,6 +125,18 @@ def test_what_is_logged_is_bounded(logged: io.StringIO) -> None:
     assert len(logged.getvalue()) < 20_000
 
 
+@pytest.mark.parametrize(
+    "value", ["plain", "é\x9b", "\ud800", "\x1b[31m\n", 2**200, -(2**65), float("inf"), None, "x" * 5000]
+)
+def test_every_entry_is_a_line_of_ascii(logged: io.StringIO, value: Any) -> None:
+    """Whatever is logged is one line of JSON that no terminal acts on, and reads as what was logged."""
+    line = write(logged, value=value, other="words")
+    assert line["other"] == "words"
+    assert isinstance(value, float) or line["value"] == value or len(value) > LIMIT
+    assert logged.getvalue().isascii()
+    assert logged.getvalue().strip("\n").isprintable()
+
+
 def test_a_traceback_keeps_both_ends(logged: io.StringIO) -> None:
     """Of a long traceback the first and last lines are logged, each truncated like any string."""
     error = None

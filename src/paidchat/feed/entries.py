@@ -1,8 +1,9 @@
 """Entries of the log, encoded as WebSocket frames."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Final, Self, assert_never
+
+from msgspec import Struct
 
 from paidchat import wire
 from paidchat.domain import EntryKind
@@ -22,8 +23,7 @@ def encode_text(text: bytes) -> bytes:
     return Frame(Opcode.TEXT, text).serialize(mask=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A log entry, encoded once for all subscribers."""
 
     seq: int
@@ -35,18 +35,17 @@ class Entry:
     def of(cls, entry: LogRecord) -> Self:
         """Encode an entry."""
         seq, message = entry.seq, entry.message
-        shape: wire.Shape
         match entry.kind:
             case EntryKind.POSTED:
-                shape = wire.MessagePosted(seq=seq, message=wire.Message.of(message))
+                text = wire.encode_posted(seq, message)
             case EntryKind.RESTORED:
-                shape = wire.MessageRestored(seq=seq, message=wire.Message.of(message))
+                text = wire.MessageRestored(seq=seq, message=wire.Message.of(message)).encode()
             case EntryKind.REMOVED:
                 assert entry.reason is not None  # noqa: S101 - the table has a check: a removal has a reason
-                shape = wire.MessageRemoved(seq=seq, message_id=message.id, reason=entry.reason)
+                text = wire.MessageRemoved(seq=seq, message_id=message.id, reason=entry.reason).encode()
             case never:
                 assert_never(never)
-        return cls(seq, entry.kind, message.id, encode_frame(shape))
+        return cls(seq, entry.kind, message.id, encode_text(text))
 
 
 async def encoded(rows: list[LogRecord]) -> list[Entry]:

@@ -64,7 +64,7 @@ class Fulfilment:
             except GatewayError as error:
                 raise ProviderUnavailable(f"Stripe could not be asked: {error}") from error
             if fact is None:
-                self._metrics.facts.labels(Verdict.FOREIGN).inc()
+                self._metrics.count_fact(Verdict.FOREIGN)
                 return Verdict.FOREIGN
             *_, verdict = await self.fulfill([money, fact] if money else [fact])
             is_overtaken = verdict is Verdict.OVERTAKEN
@@ -90,7 +90,7 @@ class Fulfilment:
 
         if not await self._database.write(note):
             verdict = Verdict.DUPLICATE
-        self._metrics.facts.labels(verdict).inc()
+        self._metrics.count_fact(verdict)
         write = log.error if verdict in ALARMING else log.info
         write("checkout.fact", verdict=verdict, event_id=event_id, event_type=event_type, **words)
         return verdict
@@ -165,7 +165,7 @@ class Fulfilment:
 
     def _report(self, facts: Sequence[SessionFact | IntentFact], verdicts: Sequence[Verdict]) -> None:
         for fact, verdict in zip(facts, verdicts, strict=True):
-            self._metrics.facts.labels(verdict).inc()
+            self._metrics.count_fact(verdict)
             # Every open payment is asked about at each sweep, and most answers are not news.
             write = log.error if verdict in ALARMING else log.debug if verdict is Verdict.REPEATED else log.info
             what = fact.fact if isinstance(fact, SessionFact) else "money"
