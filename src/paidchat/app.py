@@ -25,7 +25,7 @@ from paidchat.api.deps import Services
 from paidchat.api.guard import Guard
 from paidchat.api.pinned import read_pinned
 from paidchat.api.ready import KeptPage, board_info, read_newest, ready_info
-from paidchat.api.shortcuts import ReadyAnswers, Shortcuts
+from paidchat.api.shortcuts import ReadyAnswers, Shortcuts, Webhooks
 from paidchat.feed.admission import ConnectionLimit
 from paidchat.feed.audience import Audience
 from paidchat.feed.feed import Feed
@@ -36,7 +36,7 @@ from paidchat.pages.documents import BoardDocuments
 from paidchat.pages.languages import preferred_language
 from paidchat.pages.site import Site
 from paidchat.payments.core import core
-from paidchat.serving.exchange import PREPARED
+from paidchat.serving.exchange import PREPARED, RECEIVES
 from paidchat.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def create_app(settings: Settings, sandbox: "SandboxSettings | None" = None) -> 
                 "pages": pages.Pages(site, documents),
                 "sharing": shared,
                 PREPARED: ready,
+                RECEIVES: Webhooks(services, common, request_log),
             }
 
     site = Site(board_info(settings), settings.public_url, FRONTEND, watches=sandbox is not None)

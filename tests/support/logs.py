@@ -15,7 +15,7 @@ def captured_logs() -> Iterator[list[MutableMapping[str, Any]]]:
     """
     before = structlog.get_config()["processors"]
     capture = structlog.testing.LogCapture()
-    structlog.configure(processors=[capture])
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, capture])
     try:
         yield capture.entries
     finally:

@@ -1,6 +1,6 @@
 """Request bodies: checks on their form before anything reads them."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from fastapi import Request, Response
@@ -14,13 +14,12 @@ _UTF_8: Final = frozenset({"", "utf-8", "utf8"})
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def check_encoding(headers: Headers) -> None:
-    """Reject a compressed body.
+def check_encoding(lines: Sequence[str]) -> None:
+    """Reject a compressed body, given the request's lines of Content-Encoding.
 
     Raises:
         ApiError: 415, which says what is accepted instead (RFC 9110, section 12.5.3).
     """
-    lines = headers.getlist("content-encoding")
     codings = {coding.strip().lower() for line in lines for coding in line.split(",")}
     if codings - {"", "identity"}:
         raise ApiError(
@@ -48,7 +47,7 @@ class PlainBody(APIRoute):
 
     async def check(self, request: Request) -> None:
         """Check the body's encoding, as `check_encoding` does."""
-        check_encoding(request.headers)
+        check_encoding(request.headers.getlist("content-encoding"))
 
 
 class JsonBody(PlainBody):

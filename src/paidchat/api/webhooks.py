@@ -1,5 +1,7 @@
 """POST /stripe/webhook: receives Stripe's events; the response is 200 only after the effects are on disk."""
 
+from typing import Final
+
 from fastapi import APIRouter, Request, Response
 
 from paidchat import clock, wire
@@ -12,6 +14,8 @@ from paidchat.domain import Fact, SessionFact, UnknownPayment, Verdict
 from paidchat.settings import WEBHOOK_PATH
 from paidchat.stripe.events import UnreadableEvent, read_event
 from paidchat.stripe.signatures import InvalidSignature, StaleSignature, verify_signature
+
+RECEIVED: Final = wire.Received().encode()
 
 router = APIRouter(tags=["stripe"], route_class=PlainBody)
 
@@ -54,9 +58,20 @@ async def receive_event(request: Request) -> Response:
 
     A signed event that is unreadable, or from another account or mode, is 200: a retry would not help.
     """
-    services = services_of(request)
-    payload = await request.body()
-    _verify(payload, request.headers.get("stripe-signature", ""), services)
+    await handle_event(services_of(request), await request.body(), request.headers.get("stripe-signature", ""))
+    return Response(RECEIVED, media_type="application/json")
+
+
+async def handle_event(services: Services, payload: bytes, signature: str) -> None:
+    """Handle the body of a webhook. When this returns, what it says is on disk.
+
+    A signed event that is unreadable, or from another account or mode, raises nothing: a retry would not help.
+
+    Raises:
+        ApiError: it is not signed by Stripe.
+        UnknownPayment, ProviderUnavailable, DatabaseUnavailable: Stripe should send it again.
+    """
+    _verify(payload, signature, services)
     try:
         news = read_event(payload)
     except UnreadableEvent as error:
@@ -67,7 +82,6 @@ async def receive_event(request: Request) -> Response:
         verdict = await services.fulfilment.handle(news)
         if verdict is Verdict.UNKNOWN and isinstance(news, SessionFact) and news.fact is Fact.PAID:
             raise UnknownPayment("This was paid for, but the payment is not here. Send it again.")
-    return Response(wire.Received().encode(), media_type="application/json")
 
 
 def _verify(payload: bytes, header: str, services: Services) -> None:

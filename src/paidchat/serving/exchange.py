@@ -1,6 +1,7 @@
-"""Exchanges: a request's ASGI cycle, and responses that an app has prepared as bytes."""
+"""Exchanges: a request's ASGI cycle, and responses that an app gives as bytes, at once or later."""
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
 from msgspec import Struct
@@ -8,7 +9,9 @@ from msgspec import Struct
 from paidchat.serving.heads import Head
 from paidchat.serving.seam import STATUS_LINE, RequestResponseCycle
 
-PREPARED: Final = "paidchat.prepared"  # key in the lifespan's state: the app's `Prepare`, if it has one
+# Keys in the lifespan's state: the app's `Prepare` and `Receive`, if it has them.
+PREPARED: Final = "paidchat.prepared"
+RECEIVES: Final = "paidchat.receives"
 _NO_CONTENT: Final = frozenset({204, 304})  # RFC 9110, section 6.4.1
 
 
@@ -28,6 +31,9 @@ class Prepared(Struct, frozen=True):
 
 # Returns the response to a request without a body, if it is ready. It is the same for HEAD as for GET.
 Prepare = Callable[[Head], Prepared | None]
+# Returns a function of the body that gives the response to a request, if the app answers it without ASGI.
+Respond = Callable[[bytes], Coroutine[Any, Any, Prepared]]
+Receive = Callable[[Head], Respond | None]
 
 
 def written(status: int, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -41,6 +47,23 @@ def written(status: int, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
         raise RuntimeError("A header contains the end of a line.")
     return head
+
+
+class Handover:
+    """A request that is being answered without ASGI: what uvicorn's protocol looks for in its cycle.
+
+    Attributes:
+        keep_alive: whether the connection goes on after the response.
+        disconnected: whether nobody waits for the response any more.
+        response_complete: whether it was sent, or never will be.
+    """
+
+    __slots__ = ("disconnected", "keep_alive", "response_complete")
+    message_event: Final = asyncio.Event()  # that nobody waits for
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self.disconnected = self.response_complete = False
 
 
 class Exchange(RequestResponseCycle):
