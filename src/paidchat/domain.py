@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from paidchat.pricing import Price
 
@@ -232,8 +234,7 @@ class Fact(StrEnum):
     DISPUTE_WON = "dispute_won"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentState:
+class PaymentState(Struct, frozen=True, kw_only=True):
     """What is known about a payment: its public status, and the facts that the status alone does not show."""
 
     status: PaymentStatus = S.PENDING
@@ -302,8 +303,7 @@ def _target(state: PaymentState) -> PaymentStatus:
             assert_never(never)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionFact:
+class SessionFact(Struct, frozen=True, kw_only=True):
     """What Stripe says about one Checkout Session, in an event or in a response.
 
     Amounts are in minor units. `payment_id` and `board_tag` are the session's metadata: the payment it is for and
@@ -325,8 +325,7 @@ class SessionFact:
     event_type: str = "retrieved"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """The place of a request to Stripe among all such requests.
 
     The number is taken from a counter in the database before the request is sent, so the response with the higher
@@ -337,8 +336,7 @@ class Question:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntentFact:
+class IntentFact(Struct, frozen=True, kw_only=True):
     """What Stripe's response says about the money of one payment intent.
 
     `refunded` means in full. `disputed` means that a dispute holds the money; a mere inquiry does not count.

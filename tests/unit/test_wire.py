@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
 
 from paidchat import wire
 from paidchat.domain import PaymentStatus, Reason
+from paidchat.feed.entries import encode_text
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC)
 RFC_3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
@@ -173,6 +175,13 @@ def test_a_page_has_exactly_its_fields() -> None:
     """A page has messages, seq, epoch and has_more."""
     page = wire.MessagePage(messages=[MESSAGE], seq=9, epoch="e", has_more=False)
     assert decoded(page) == {"messages": [decoded(MESSAGE)], "seq": 9, "epoch": "e", "has_more": False}
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
+def test_a_frame_is_what_the_library_writes(size: int) -> None:
+    """A text of any size is framed as websockets would frame it."""
+    text = b"x" * size
+    assert encode_text(text) == Frame(Opcode.TEXT, text).serialize(mask=False)
 
 
 @given(

@@ -8,8 +8,9 @@ from msgspec import Struct
 from paidchat import wire
 from paidchat.domain import EntryKind
 from paidchat.records import LogRecord
-from paidchat.serving.seam import Frame, Opcode
+from paidchat.serving.seam import Opcode
 
+_TEXT: Final = 0x80 | Opcode.TEXT  # the last frame of a text, which is its first
 CHUNK_ENTRIES: Final = 100  # encoded in a turn of the event loop, or replayed before the subscriber has read them
 
 
@@ -19,8 +20,13 @@ def encode_frame(shape: wire.Shape) -> bytes:
 
 
 def encode_text(text: bytes) -> bytes:
-    """Encode a text as such a frame."""
-    return Frame(Opcode.TEXT, text).serialize(mask=False)
+    """Encode a text as such a frame. websockets' `Frame` took 4 µs instead of 0.4, and 16 in a server at work."""
+    size = len(text)
+    if size < 126:  # noqa: PLR2004 - the numbers of RFC 6455, section 5.2, here and below
+        return b"%c%c%b" % (_TEXT, size, text)
+    if size < 1 << 16:
+        return b"%c%c%b%b" % (_TEXT, 126, size.to_bytes(2), text)
+    return b"%c%c%b%b" % (_TEXT, 127, size.to_bytes(8), text)
 
 
 class Entry(Struct, frozen=True):

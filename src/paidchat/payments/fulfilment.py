@@ -1,10 +1,10 @@
 """Fulfilment: applies what Stripe reports about a payment exactly once: posts, hides or refunds it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import structlog
+from msgspec.structs import replace
 from sqlalchemy.engine import Connection
 
 from paidchat.board import record

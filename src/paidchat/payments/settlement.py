@@ -1,8 +1,10 @@
 """Settlement: computes what to write from locked payments and facts from Stripe. Doesn't use the database."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from paidchat.domain import (
     Fact,

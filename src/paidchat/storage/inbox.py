@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from paidchat.domain import TO_BE_RETRIED, Verdict
 from paidchat.records import ReceivedEvent
+from paidchat.storage.prepared import Prepared
 from paidchat.storage.queries import insert_into, one_of
 from paidchat.storage.rows import columns_of
 from paidchat.storage.tables import StripeEvent, table
@@ -37,7 +38,7 @@ def _unless_settled(new: "sqlite.Insert | postgresql.Insert") -> "sqlite.Insert 
     )
 
 
-_STORE_ONE: Final = _unless_settled(sqlite.insert(stripe_event))
+_STORE_ONE: Final = Prepared(_unless_settled(sqlite.insert(stripe_event)))
 _NEW: Final = (
     func.unnest(*(bindparam(each.name, type_=ARRAY(each.type)) for each in _COLUMNS))
     .table_valued(*(column(each.name, each.type) for each in _COLUMNS), name="new")
@@ -80,7 +81,7 @@ def store_events(connection: Connection, events: Sequence[ReceivedEvent]) -> Non
 
 
 def _store_on_sqlite(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
-    return connection.execute(_STORE_ONE, rows).rowcount
+    return _STORE_ONE.execute_many(connection, rows)
 
 
 def _store_on_postgresql(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:

