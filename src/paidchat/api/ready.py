@@ -69,7 +69,7 @@ class Ready(Answer):
     def choose(self, tags: Sequence[str], codings: Sequence[str]) -> tuple[int, Fields, bytes]:
         """Return the answer in the coding that these lines prefer."""
         coded = self._gzipped() if self._is_page and prefers_gzip(codings) else self._plain
-        if self._etag is not None and is_not_modified(tags, *etags_of(self._etag)):
+        if tags and self._etag is not None and is_not_modified(tags, *etags_of(self._etag)):
             return 304, coded.unchanged, b""
         return 200, coded.whole, coded.body
 

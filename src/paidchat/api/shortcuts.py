@@ -70,8 +70,7 @@ class ReadyAnswers:
         status, own, body = ready.choose(_lines(head, b"if-none-match"), _lines(head, b"accept-encoding"))
         method, route = head.method.decode(), head.target.decode()
         return Prepared(
-            status=status,
-            fields=self._common.added_to(own, request_id, head.fields),
+            head=self._common.head(status, own, request_id, head.fields),
             body=body,
             on_sent=partial(self._request_log.note, self._metrics, request_id, method, route, status, began),
         )
@@ -115,8 +114,7 @@ class Webhooks:
             response = _problem(request_id, error)
             status, own, content = response.status_code, response.raw_headers, bytes(response.body)
         return Prepared(
-            status=status,
-            fields=self._common.added_to(own, request_id, head.fields),
+            head=self._common.head(status, own, request_id, head.fields),
             body=content,
             on_sent=partial(
                 self._request_log.note, self._services.metrics, request_id, "POST", WEBHOOK_PATH, status, began

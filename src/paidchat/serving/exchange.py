@@ -19,12 +19,11 @@ class Prepared(Struct, frozen=True):
     """A whole response, but for what the server adds.
 
     Attributes:
-        fields: the headers, including the body's length.
+        head: the status line and the headers, including the body's length, as `written` returns them.
         on_sent: called once it is on its way.
     """
 
-    status: int
-    fields: list[tuple[bytes, bytes]]
+    head: bytes
     body: bytes
     on_sent: Callable[[], None]
 

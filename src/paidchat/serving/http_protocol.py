@@ -17,7 +17,6 @@ from paidchat.serving.exchange import (
     Prepared,
     Receive,
     Respond,
-    written,
 )
 from paidchat.serving.seam import HttpToolsProtocol
 from paidchat.serving.transports import LastWords, reset
@@ -247,9 +246,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._send(answer, answer.body, keep_alive=handover.keep_alive)
 
     def _send(self, answer: Prepared, body: bytes, *, keep_alive: bool) -> None:
-        sent = written(answer.status, [*self.server_state.default_headers, *answer.fields])
-        sent += b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
-        self.transport.write(sent + body)
+        added = [b"%s: %s\r\n" % field for field in self.server_state.default_headers]
+        end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join((answer.head, *added, end, body)))
         if not keep_alive:
             self.transport.close()
         self.on_response_complete()

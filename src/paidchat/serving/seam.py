@@ -57,6 +57,7 @@ OF_HTTP: Final = frozenset(
         "server",
         "server_state",
         "shutdown",
+        "tasks",
         "timeout_keep_alive",
         "transport",
         "ws_protocol_class",

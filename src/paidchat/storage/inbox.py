@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from paidchat.domain import TO_BE_RETRIED, Verdict
 from paidchat.records import ReceivedEvent
-from paidchat.storage.prepared import Prepared
+from paidchat.storage.bulk import BulkStatement
 from paidchat.storage.queries import insert_into, one_of
 from paidchat.storage.rows import columns_of
 from paidchat.storage.tables import StripeEvent, table
@@ -38,7 +38,7 @@ def _unless_settled(new: "sqlite.Insert | postgresql.Insert") -> "sqlite.Insert 
     )
 
 
-_STORE_ONE: Final = Prepared(_unless_settled(sqlite.insert(stripe_event)))
+_STORE_ONE: Final = BulkStatement(_unless_settled(sqlite.insert(stripe_event)))
 _NEW: Final = (
     func.unnest(*(bindparam(each.name, type_=ARRAY(each.type)) for each in _COLUMNS))
     .table_valued(*(column(each.name, each.type) for each in _COLUMNS), name="new")

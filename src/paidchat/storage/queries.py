@@ -43,7 +43,7 @@ from paidchat.records import (
     PaymentRecord,
 )
 from paidchat.storage import clock
-from paidchat.storage.prepared import Prepared
+from paidchat.storage.bulk import BulkStatement
 from paidchat.storage.rows import (
     MOVED_COLUMNS,
     board_record,
@@ -278,7 +278,7 @@ def move_payments(connection: Connection, moves: Sequence[PaymentMove]) -> None:
 
 
 _MOVED: Final = tuple(each for each in payment.c if each.name in MOVED_COLUMNS)
-_MOVE_ONE: Final = Prepared(
+_MOVE_ONE: Final = BulkStatement(
     update(payment)
     .where(payment.c.id == bindparam("of_payment"), payment.c.status == bindparam("from_status"))
     .values({moved: bindparam(f"to_{moved.name}", type_=moved.type) for moved in _MOVED})
@@ -319,8 +319,8 @@ def _move_on_postgresql(connection: Connection, moves: Sequence[PaymentMove]) ->
 # --- messages and the log ---------------------------------------------------------------------------
 
 
-_INSERT_MESSAGE: Final = Prepared(insert(message))
-_INSERT_LOG_ENTRY: Final = Prepared(insert(log_entry))
+_INSERT_MESSAGE: Final = BulkStatement(insert(message))
+_INSERT_LOG_ENTRY: Final = BulkStatement(insert(log_entry))
 
 
 def insert_messages(connection: Connection, messages: Sequence[MessageRecord]) -> None:

@@ -1,4 +1,4 @@
-"""Prepared statements: compiled to SQL once, and executed for many rows at a time."""
+"""Bulk statements: compiled to SQL once, and executed for many rows at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -8,7 +8,7 @@ from sqlalchemy import Insert, Update
 from sqlalchemy.engine import Connection, Dialect
 
 
-class Prepared:
+class BulkStatement:
     """A statement that is executed for many rows, whose parameters are made for the driver column by column.
 
     SQLAlchemy makes them row by row: of a webhook in a group of 32, that takes 70 µs of CPU, and this 15.
