@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from contextlib import nullcontext, suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import TextIO
 
@@ -19,13 +20,17 @@ def _redact_event(_logger: object, _name: str, event: structlog.typing.EventDict
     return redact_event(dict(event))
 
 
-def _as_json(event: object, **_: object) -> str:
-    """Return an entry as JSON in ASCII, which no terminal acts on: 2 µs instead of 18 if its texts are ASCII."""
+def _as_json(_logger: object, _name: str, event: structlog.typing.EventDict) -> str:
+    """Return an entry, with the time, as JSON in ASCII, which no terminal acts on.
+
+    If its texts are ASCII, msgspec writes it in 3 µs; structlog's stamp and renderer took 23.
+    """
+    now = datetime.now(UTC)
     try:
-        line = msgspec.json.encode(event).decode()
+        line = msgspec.json.encode({**event, "timestamp": now}).decode()
     except (TypeError, ValueError, OverflowError):  # a lone surrogate, an integer of over 64 bits
         line = ""
-    return line if line and line.isascii() else json.dumps(event, default=repr)
+    return line if line and line.isascii() else json.dumps({**event, "timestamp": now.isoformat()}, default=repr)
 
 
 class _Lines:
@@ -53,11 +58,11 @@ def configure_logging(log_format: str = "auto", level: int = logging.INFO) -> No
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([structlog.processors.TimeStamper(fmt="iso", utc=True)] if pretty else []),
         structlog.processors.format_exc_info,
         _redact_event,
     ]
-    renderer = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(_as_json)
+    renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer() if pretty else _as_json
     handler = logging.StreamHandler()
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     structlog.configure(

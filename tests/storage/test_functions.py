@@ -255,15 +255,37 @@ async def test_who_gives_up_waiting_writes_nothing(crowd: Crowd) -> None:
     assert await counter(database) == 4
 
 
+@pytest.fixture
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short time to wait for a turn."""
+    monkeypatch.setattr("paidchat.storage.writer.TURN_TIMEOUT_S", 0.2)
+
+
+@pytest.mark.usefixtures("impatience")
 async def test_nobody_waits_for_ever(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits too long for a turn, or finds too many waiting, is told so, and nothing is written."""
-    monkeypatch.setattr("paidchat.storage.writer.TURN_TIMEOUT_S", 0.2)
     monkeypatch.setattr("paidchat.storage.writer.MOST_WAITING", 3)
     database, held, _ = crowd
     writes = [asyncio.create_task(database.write(increment)) for _ in range(5)]
     results = await asyncio.gather(*writes, return_exceptions=True)
     assert {type(result) for result in results} == {DatabaseUnavailable}
     assert [str(result) for result in results[3:]] == ["too many are waiting to write"] * 2
+    held.let_go()
+    assert await database.write(increment) == 2
+
+
+@pytest.mark.usefixtures("impatience")
+async def test_each_waits_as_long_as_the_others(crowd: Crowd) -> None:
+    """Who comes later is turned away later, and who comes after that is written."""
+    database, held, _ = crowd
+    began = asyncio.get_running_loop().time()
+    first = asyncio.create_task(database.write(increment))
+    await asyncio.sleep(0.1)
+    second = asyncio.create_task(database.write(increment))
+    for each, least in ((first, 0.2), (second, 0.3)):
+        with pytest.raises(DatabaseUnavailable):
+            await each
+        assert asyncio.get_running_loop().time() - began > least - 0.01
     held.let_go()
     assert await database.write(increment) == 2
 

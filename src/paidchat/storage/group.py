@@ -23,6 +23,7 @@ class Request:
     items: Sequence[Any] | None = None
     done: "asyncio.Future[Any]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     context: Context = field(default_factory=copy_context)  # log entries and hooks know their request by it
+    due: float = 0.0  # when its caller loses patience, by the loop's clock
 
 
 @dataclass(frozen=True, slots=True)

