@@ -29,10 +29,15 @@ CPU_CLOCK = 2  # of all the threads of a process, in a clock id made from its pi
 
 @dataclass(frozen=True)
 class Process:
-    """A running process."""
+    """A running process.
+
+    Attributes:
+        ready_after_s, ready_cpu_us: the time and the CPU that it took until it said that it is ready.
+    """
 
     pid: int
     ready_after_s: float = 0
+    ready_cpu_us: float = 0
     orders: IO[str] | None = None  # its standard input
     answers: IO[str] | None = None  # its standard output
 
@@ -71,7 +76,8 @@ def running(*command: str | Path, core: int = SERVER_CORE, **environment: str) -
     try:
         assert process.stdout
         assert any(READY in line for line in process.stdout), f"{command} did not start"
-        yield Process(process.pid, time.perf_counter() - began, process.stdin, process.stdout)
+        took = time.perf_counter() - began
+        yield Process(process.pid, took, Process(process.pid).cpu_us(), process.stdin, process.stdout)
     finally:
         process.terminate()
         process.communicate()

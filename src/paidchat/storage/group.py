@@ -24,6 +24,26 @@ class Request:
     done: "asyncio.Future[Any]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     context: Context = field(default_factory=copy_context)  # log entries and hooks know their request by it
     due: float = 0.0  # when its caller loses patience, by the loop's clock
+    is_over: bool = False
+    _over: "asyncio.Future[None] | None" = None  # made if the caller gives up, whose `done` is cancelled then
+
+    def end(self, outcome: "Outcome") -> None:
+        """Give the outcome to the caller, or tell it that this is over if it has given up."""
+        self.is_over = True
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
+        if self.done.done():
+            return
+        if outcome.error is None:
+            self.done.set_result(outcome.result)
+        else:
+            self.done.set_exception(outcome.error)
+
+    async def ended(self) -> None:
+        """Wait for the end after giving up."""
+        if not self.is_over:
+            self._over = asyncio.get_running_loop().create_future()
+            await self._over
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class Writer:
             self._watch_the_time()
         self._write_next()
         try:
-            return await asyncio.shield(request.done)
+            return await request.done
         except asyncio.CancelledError:
             await self._withdraw(request)
             raise
@@ -87,7 +87,7 @@ class Writer:
         """Fail those who have waited for too long."""
         self._impatience = None
         while self._waiting and self._waiting[0].due <= asyncio.get_running_loop().time():
-            self._waiting.popleft().done.set_exception(Crowded("others have been writing for too long"))
+            self._waiting.popleft().end(Outcome(error=Crowded("others have been writing for too long")))
         if self._waiting:
             self._watch_the_time()
 
@@ -96,7 +96,7 @@ class Writer:
         if request in self._waiting:
             self._waiting.remove(request)
         else:
-            await asyncio.wait({request.done})
+            await request.ended()
 
     def _write_next(self) -> None:
         """Begin to write the next group, if anybody waits and none is being written."""
@@ -133,14 +133,14 @@ class Writer:
             outcomes = [Outcome(error=error) for _ in group]
         self._go_on(this)
         for request, outcome in zip(group, outcomes, strict=True):
-            _resolve(request, outcome)
+            request.end(outcome)
 
     async def _write_alone(self, request: Request) -> None:
         try:
             [outcome] = await self._commit_alone([request])
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets it
             outcome = Outcome(error=error)
-        _resolve(request, outcome)
+        request.end(outcome)
 
     def _ended(self, group: Sequence[Request], ended: "asyncio.Task[None]") -> None:
         """If the task ended early, fail the requests that wait for it: they would wait for ever."""
@@ -151,13 +151,6 @@ class Writer:
             return
         log.error("background.ended", task=TASK, how="raised" if error else "cancelled", exc_info=error)
         for request in group:
-            if not request.done.done():
+            if not request.is_over:
                 unknown = "the writer was cancelled, so it is unknown whether this was written"
-                request.done.set_exception(WriteInterrupted(unknown))
-
-
-def _resolve(request: Request, outcome: Outcome) -> None:
-    if outcome.error is None:
-        request.done.set_result(outcome.result)
-    else:
-        request.done.set_exception(outcome.error)
+                request.end(Outcome(error=WriteInterrupted(unknown)))

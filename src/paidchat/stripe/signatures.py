@@ -29,11 +29,15 @@ def verify_signature(payload: bytes, header: str, secrets: tuple[bytes, ...], no
         InvalidSignature: it is not from Stripe.
         StaleSignature: it is from Stripe, but more than five minutes before or after `now`.
     """
-    fields = [part.strip().partition("=") for part in header.split(",")]
-    stamps = [value for name, _, value in fields if name == "t"]
+    stamps, given = [], []
+    for part in header.split(","):
+        name, _, value = part.strip().partition("=")
+        if name == "t":
+            stamps.append(value)
+        elif name == "v1":
+            given.append(value.encode(errors="replace"))
     if len(stamps) != 1 or not (stamps[0].isascii() and stamps[0].isdecimal()) or len(stamps[0]) > MAX_STAMP_DIGITS:
         raise InvalidSignature("the Stripe-Signature header has no timestamp")
-    given = [value.encode(errors="replace") for name, _, value in fields if name == "v1"]
     signed = stamps[0].encode() + b"." + payload
     valid = [hmac.digest(secret, signed, "sha256").hex().encode() for secret in secrets]
     if not any(hmac.compare_digest(ours, theirs) for ours in valid for theirs in given):
