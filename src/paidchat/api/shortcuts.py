@@ -1,8 +1,8 @@
 """Shortcuts: the busiest requests, answered without routing.
 
 FastAPI's routing, exit stacks, dependencies and validation took more than twice as much of a webhook's CPU as its share
-of the database (py-spy, 32 at a time), and ASGI another fifth of the whole. What is ready as bytes needs no task
-either: with one, the board's settings took 290 µs instead of 125 (`./dev bench reads`).
+of the database (py-spy, 32 at a time), and ASGI another quarter of the whole. What is ready as bytes needs no task
+either: with one, the board's settings took 290 µs instead of 95 (`./dev bench reads`).
 """
 
 import time

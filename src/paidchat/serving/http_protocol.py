@@ -48,7 +48,7 @@ class HttpProtocol(HttpToolsProtocol):
     Here heads are parsed by `heads`, which is stricter, and one request is served at a time. Further input waits. The
     app answers each in a task of its own, unless it has the response prepared.
 
-    Without ASGI, 32 webhooks at a time take a fifth less CPU.
+    Without ASGI, 32 webhooks at a time take a quarter less CPU.
     """
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
@@ -207,8 +207,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _answer_at_once(self, head: heads.Head) -> bool:
         """Send the response if the app has it prepared and the client reads what it is sent.
 
-        It takes 125 µs in all, half of it the write; with a task, an ASGI cycle and the app's layers it took 290
-        (`./dev bench reads`).
+        It takes 95 µs in all; with a task, an ASGI cycle and the app's layers it took 290 (`./dev bench reads`).
         """
         answer = self._prepare(head) if self._prepare and not self.flow.write_paused else None
         if answer is None:
