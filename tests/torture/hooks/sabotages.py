@@ -224,7 +224,7 @@ SABOTAGES: dict[str, Sabotage] = {
         _count_elsewhere, "storage-faults", "not dense", "sequence numbers are taken outside the transaction", 1
     ),
     "early-feed": Sabotage(
-        _tell_before_the_commit, "viewers", "the viewer has", "viewers are sent what is not committed yet", 1000
+        _tell_before_the_commit, "viewers", "goes back", "viewers are sent what is not committed yet", 1000
     ),
     "money-order": Sabotage(
         _forget_when_asked,
