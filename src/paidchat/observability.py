@@ -23,7 +23,7 @@ def _redact_event(_logger: object, _name: str, event: structlog.typing.EventDict
 def _as_json(_logger: object, _name: str, event: structlog.typing.EventDict) -> str:
     """Return an entry, with the time, as JSON in ASCII, which no terminal acts on.
 
-    If its texts are ASCII, msgspec writes it in 3 µs; structlog's stamp and renderer took 23.
+    If its texts are ASCII, msgspec writes it in 3 µs; structlog's stamp and renderer took 20.
     """
     now = datetime.now(UTC)
     try:

@@ -41,7 +41,7 @@ def redact_event(event: dict[str, object]) -> dict[str, object]:
 
 
 def _is_clean(event: dict[str, object]) -> bool:
-    """Tell whether an entry is short texts without secrets, as most are: 3 µs for those of a webhook instead of 22."""
+    """Tell whether an entry is short texts without secrets, as most are: 3 µs for a webhook's instead of 10."""
     try:
         text = "\n".join((*event, *event.values()))  # type: ignore[arg-type]  # unless they are texts, it raises
     except TypeError:

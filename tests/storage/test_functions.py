@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseUnavailable
-from paidchat.storage.writer import MOST_AT_ONCE
+from paidchat.storage.writer import MOST_AT_ONCE, TASK, WriteInterrupted
 from tests.support.rows import migrated, opened
 from tests.support.transactions import transaction
 
@@ -298,6 +298,23 @@ async def test_a_database_that_closes_finishes_what_it_was_asked_for(new_url: Ca
             writes = [asyncio.create_task(database.write(increment)) for _ in range(50)]
             await asyncio.sleep(0)
         assert await asyncio.gather(*writes) == list(range(1, 51))
+
+
+async def test_closing_waits_for_a_function_whose_task_is_gone(new_sqlite_url: Callable[[], str]) -> None:
+    """On SQLite, what runs while its writer's task is cancelled is written, even if the database is closed."""
+    url = new_sqlite_url()
+    async with migrated(url):
+        async with opened(url) as database:
+            held = Held(None)
+            write = asyncio.create_task(database.write(held.write))
+            await held.begun.wait()
+            [task] = [task for task in asyncio.all_tasks() if task.get_name() == TASK]
+            task.cancel()
+            with pytest.raises(WriteInterrupted):
+                await write
+            asyncio.get_running_loop().call_later(0.3, held.let_go)
+        async with opened(url) as again:
+            assert await counter(again) == 1
 
 
 async def test_a_query_without_end_is_an_outage(

@@ -20,7 +20,7 @@ from paidchat.settings import Settings, is_loopback
 log = structlog.get_logger(__name__)
 
 SLOW_MS = 500
-_ids: Final = random.Random()  # noqa: S311 - seeded by the kernel, and anew in each process
+_ids: Final = random.Random()  # noqa: S311 - request ids are no secret; each process is seeded by the kernel
 HEADS = 256  # of answers that are kept, each with another ETag
 
 SECURITY_HEADERS = {
@@ -84,7 +84,7 @@ class CommonHeaders:
     def head(self, status: int, own: Iterable[tuple[bytes, bytes]], request_id: str, asked: Fields) -> bytes:
         """Return the status line and these headers as bytes.
 
-        Without CORS, all but the request's id are the same for the same answer, and kept: 1 µs instead of 11.
+        Without CORS, all but the request's id are the same for the same answer, and kept: 1 µs instead of 9.
         """
         if self.cross_origin.is_configured:
             return written(status, self.added_to(own, request_id, asked))

@@ -20,7 +20,7 @@ from paidchat.api.deps import Services
 from paidchat.api.health import HEALTH_PATH, Health
 from paidchat.api.pinned import PINNED_PATH
 from paidchat.api.problems import internal_error, problem_of
-from paidchat.api.ready import BOARD_PATH, PAGE_PATH, Answer, Ready
+from paidchat.api.ready import BOARD_PATH, PAGE_PATH, Answer, Fields, Ready
 from paidchat.api.webhooks import RECEIVED, handle_event, receive_event
 from paidchat.serving.exchange import Prepared, Respond
 from paidchat.serving.heads import Head
@@ -35,11 +35,29 @@ _WEBHOOK: Final = (b"POST", WEBHOOK_PATH.encode())
 _OF_RECEIVED: Final = [(b"content-length", b"%d" % len(RECEIVED)), (b"content-type", b"application/json")]
 
 
-class ReadyAnswers:
-    """The answers that are kept as bytes, which the server sends itself; any other request goes to the app.
+class _Outside:
+    """What answers outside ASGI have in common with those from a route: the headers, the log entry and the count."""
 
-    They have the same headers, log entry and count as from their routes.
-    """
+    def __init__(self, services: Services, common: CommonHeaders, request_log: RequestLog) -> None:
+        self._services = services
+        self._common = common
+        self._request_log = request_log
+
+    def _prepared(
+        self, head: Head, answer: tuple[int, Fields, bytes], request_id: str, route: str, began: float
+    ) -> Prepared:
+        """Return a response of this status, with these headers of its own and this body."""
+        status, own, body = answer
+        note, metrics = self._request_log.note, self._services.metrics
+        return Prepared(
+            head=self._common.head(status, own, request_id, head.fields),
+            body=body,
+            on_sent=partial(note, metrics, request_id, head.method.decode(), route, status, began),
+        )
+
+
+class ReadyAnswers(_Outside):
+    """The answers that are kept as bytes, which the server sends itself; any other request goes to the app."""
 
     def __init__(
         self,
@@ -48,6 +66,7 @@ class ReadyAnswers:
         request_log: RequestLog,
         documents: "Mapping[str, Callable[[Sequence[str]], Answer | None]]",  # by lines of Accept-Language
     ) -> None:
+        super().__init__(services, common, request_log)
         health = Ready(Health().encode())
         self._documents = {path.encode(): find for path, find in documents.items()}
         self._find: dict[bytes, Callable[[], Answer | None]] = {
@@ -56,9 +75,6 @@ class ReadyAnswers:
             BOARD_PATH.encode(): lambda: services.board_info,
             HEALTH_PATH.encode(): lambda: health,
         }
-        self._metrics = services.metrics
-        self._common = common
-        self._request_log = request_log
 
     def __call__(self, head: Head) -> Prepared | None:
         """Return the answer to a GET or HEAD of one of them, written plainly and without a query."""
@@ -66,14 +82,8 @@ class ReadyAnswers:
         ready = self._ready(head) if head.method in {b"GET", b"HEAD"} else None
         if ready is None:
             return None
-        request_id = new_request_id()
-        status, own, body = ready.choose(_lines(head, b"if-none-match"), _lines(head, b"accept-encoding"))
-        method, route = head.method.decode(), head.target.decode()
-        return Prepared(
-            head=self._common.head(status, own, request_id, head.fields),
-            body=body,
-            on_sent=partial(self._request_log.note, self._metrics, request_id, method, route, status, began),
-        )
+        answer = ready.choose(_lines(head, b"if-none-match"), _lines(head, b"accept-encoding"))
+        return self._prepared(head, answer, new_request_id(), head.target.decode(), began)
 
     def _ready(self, head: Head) -> Answer | None:
         if find := self._find.get(head.target):
@@ -86,16 +96,8 @@ def _lines(head: Head, name: bytes) -> list[str]:
     return [value.decode("latin-1") for value in head.values(name)]
 
 
-class Webhooks:
-    """Receives the events of Stripe's whose bodies arrive with their heads. Any other request goes to the app.
-
-    The responses have the same headers, log entry and count as from the route.
-    """
-
-    def __init__(self, services: Services, common: CommonHeaders, request_log: RequestLog) -> None:
-        self._services = services
-        self._common = common
-        self._request_log = request_log
+class Webhooks(_Outside):
+    """Receives the events of Stripe's whose bodies arrive with their heads. Any other request goes to the app."""
 
     def __call__(self, head: Head) -> Respond | None:
         """Return what receives the body, if this is a webhook, addressed plainly."""
@@ -105,21 +107,15 @@ class Webhooks:
         began = time.perf_counter()
         request_id = new_request_id()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        status, own, content = 200, _OF_RECEIVED, RECEIVED
+        answer = 200, _OF_RECEIVED, RECEIVED
         try:
             check_encoding(_lines(head, b"content-encoding"))
             signatures = _lines(head, b"stripe-signature")
             await handle_event(self._services, body, signatures[0] if signatures else "")
         except Exception as error:  # noqa: BLE001 - those that are not ours are logged
             response = _problem(request_id, error)
-            status, own, content = response.status_code, response.raw_headers, bytes(response.body)
-        return Prepared(
-            head=self._common.head(status, own, request_id, head.fields),
-            body=content,
-            on_sent=partial(
-                self._request_log.note, self._services.metrics, request_id, "POST", WEBHOOK_PATH, status, began
-            ),
-        )
+            answer = response.status_code, response.raw_headers, bytes(response.body)
+        return self._prepared(head, answer, request_id, WEBHOOK_PATH, began)
 
 
 def _problem(request_id: str, error: Exception) -> Response:

@@ -10,7 +10,9 @@ from paidchat.domain import EntryKind
 from paidchat.records import LogRecord
 from paidchat.serving.seam import Opcode
 
-_TEXT: Final = 0x80 | Opcode.TEXT  # the last frame of a text, which is its first
+_TEXT: Final = 0x80 | Opcode.TEXT  # the only frame of a text
+_IN_TWO_BYTES: Final = 126  # in place of a length: it follows, in as many bytes
+_IN_EIGHT_BYTES: Final = 127
 CHUNK_ENTRIES: Final = 100  # encoded in a turn of the event loop, or replayed before the subscriber has read them
 
 
@@ -20,13 +22,13 @@ def encode_frame(shape: wire.Shape) -> bytes:
 
 
 def encode_text(text: bytes) -> bytes:
-    """Encode a text as such a frame. websockets' `Frame` took 4 µs instead of 0.4, and 16 in a server at work."""
+    """Encode a text as such a frame. websockets' `Frame` took 3 µs instead of 0.7, and 16 in a server at work."""
     size = len(text)
-    if size < 126:  # noqa: PLR2004 - the numbers of RFC 6455, section 5.2, here and below
+    if size < _IN_TWO_BYTES:
         return b"%c%c%b" % (_TEXT, size, text)
     if size < 1 << 16:
-        return b"%c%c%b%b" % (_TEXT, 126, size.to_bytes(2), text)
-    return b"%c%c%b%b" % (_TEXT, 127, size.to_bytes(8), text)
+        return b"%c%c%b%b" % (_TEXT, _IN_TWO_BYTES, size.to_bytes(2), text)
+    return b"%c%c%b%b" % (_TEXT, _IN_EIGHT_BYTES, size.to_bytes(8), text)
 
 
 class Entry(Struct, frozen=True):

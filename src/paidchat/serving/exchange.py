@@ -52,13 +52,13 @@ class Handover:
     """A request that is being answered without ASGI: what uvicorn's protocol looks for in its cycle.
 
     Attributes:
-        keep_alive: whether the connection goes on after the response.
-        disconnected: whether nobody waits for the response any more.
-        response_complete: whether it was sent, or never will be.
+        keep_alive: whether the connection stays open after the response.
+        disconnected: whether the client has gone.
+        response_complete: whether the response was sent, or never will be.
     """
 
     __slots__ = ("disconnected", "keep_alive", "response_complete")
-    message_event: Final = asyncio.Event()  # that nobody waits for
+    message_event: Final = asyncio.Event()  # uvicorn sets it when the client goes; here no task is waiting
 
     def __init__(self, *, keep_alive: bool) -> None:
         self.keep_alive = keep_alive

@@ -21,7 +21,7 @@ REFUSAL: Final = "paidchat.refusal"  # key in the ASGI scope's extensions: the r
 END: Final = b"\r\n\r\n"
 CR: Final = b"\r"[0]
 _REQUEST = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/1\.([01])")
-# All lines are checked by one pattern and read by another: parsing a head takes 9 µs, and line by line it took 17.
+# All lines are checked by one pattern and read by another: a head of three takes 15 µs, and line by line it took 17.5.
 _FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
 _FIELD = re.compile(rb"([^:]++):([^\r]*+)\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,19}")

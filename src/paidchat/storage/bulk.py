@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection, Dialect
 class BulkStatement:
     """A statement that is executed for many rows, whose parameters are made for the driver column by column.
 
-    SQLAlchemy makes them row by row: of a webhook in a group of 32, that takes 70 µs of CPU, and this 15.
+    SQLAlchemy makes them row by row. With this, and payments read by position, a webhook in a group of 32 takes 239 µs
+    of CPU in the writer's thread instead of 334.
     """
 
     def __init__(self, statement: Insert | Update) -> None:

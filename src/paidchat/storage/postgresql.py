@@ -64,7 +64,7 @@ class PostgreSQL:
             pool_size=size,
             max_overflow=0,
             pool_timeout=LOCK_TIMEOUT_S,
-            json_deserializer=msgspec.json.decode,  # of each payment read: 2 µs instead of 10
+            json_deserializer=msgspec.json.decode,  # of each payment read: 2 µs instead of 8
             async_creator=partial(self.connect, lock_timeout_s=lock_timeout_s),
         )
         event.listen(engine.sync_engine, "checkout", _check_open)

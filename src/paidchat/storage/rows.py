@@ -36,15 +36,18 @@ def board_record(row: AnyRow) -> BoardRecord:
 
 
 # What a payment is read with, after its own columns, and what its record calls the columns that it names otherwise.
-READ_WITH: Final = ("message_id", "moderated", "read_at")
+_READ_WITH: Final = ("message_id", "moderated", "read_at")
 _NAMES: Final = tuple(
     {"known_number": "answered_number", "known_at": "answered_at"}.get(name, name)
-    for name in (*table(Payment).c.keys(), *READ_WITH)
+    for name in (*table(Payment).c.keys(), *_READ_WITH)
 )
 
 
 def payment_record(row: AnyRow) -> PaymentRecord:
-    """Read a payment: its columns, then those of READ_WITH. By their names, its 27 values took 40 µs instead of 8."""
+    """Read a payment: its columns, then its message's id and moderation, and `read_at`, by their places.
+
+    By their names it took 40 µs instead of 16 (cProfile): SQLAlchemy finds each after a failed lookup.
+    """
     values = dict(zip(_NAMES, row, strict=True))
     taxed = TAX_PARAMETER in values["stripe_params"]
     price = Price(amount=values.pop("amount"), currency=values.pop("currency"), taxed=taxed)

@@ -39,7 +39,7 @@ class SQLite:
             url.set(drivername="sqlite"),
             module=sqlite3,
             connect_args={"timeout": LOCK_TIMEOUT_S},
-            json_deserializer=msgspec.json.decode,  # of each payment read: 2 µs instead of 10
+            json_deserializer=msgspec.json.decode,  # of each payment read: 2 µs instead of 8
         )
         prepare(self.engine, checkpoints=checkpoints)
         self.writer = self.locking_writer = Writer(self._commit, self._commit)
@@ -63,10 +63,10 @@ class SQLite:
         if self._watching is not None:
             self._watching.close()
         await self.writer.close()
-        if self._writing is not None:
-            await asyncio.to_thread(self._writing.close)
         for threads in (self._thread, self._readers):
             await asyncio.to_thread(threads.shutdown)
+        if self._writing is not None:  # a group whose task was cancelled may have used it until now
+            self._writing.close()
         self.engine.dispose()
 
     async def _commit(self, group: Sequence[Request]) -> list[Outcome]:
@@ -76,7 +76,7 @@ class SQLite:
         return outcomes
 
     def _write(self, group: Sequence[Request]) -> tuple[list[Outcome], Tail]:
-        # Kept: taking one from the pool and giving it back takes 0.2 ms, which a lone webhook's viewers wait for.
+        # Kept: taking one from the pool takes 0.1 ms, which a lone webhook's viewers wait for.
         if self._writing is None:
             self._writing = self.engine.connect().execution_options(paidchat_writes=True)
         try:

@@ -43,7 +43,7 @@ class Writer:
         self._commit = commit
         self._commit_alone = commit_alone
         self._waiting: deque[Request] = deque()  # the first of them loses patience first
-        self._impatience: asyncio.TimerHandle | None = None  # one for all of them: 5 µs a webhook less
+        self._impatience: asyncio.TimerHandle | None = None  # one timer for all of them
         self._groups: set[asyncio.Task[None]] = set()  # also those whose functions are being written alone
         self._writing: asyncio.Task[None] | None = None  # the group that the next one waits for
         self._is_closed = False

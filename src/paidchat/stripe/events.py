@@ -187,7 +187,7 @@ class _Event(msgspec.Struct):
 
 
 class _Delivered(_Event):
-    """The same in a webhook, where `data` stays JSON until its type is known: 25 µs in all instead of 41."""
+    """The same in a webhook, where `data` stays JSON until its type is known: 31 µs in all instead of 41."""
 
     data: msgspec.Raw = msgspec.Raw(b"null")
 
