@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
+import threading
 import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.sandbox.conftest import Bench, Receiver
 
 COMPLETED = "checkout.session.completed"
@@ -88,18 +95,17 @@ async def test_the_wait_for_an_answer_ends_after_ten_seconds(bench: Bench, recei
     assert [item["status"] for item in await bench.attempts(1)] == [200]
 
 
+def deliver_to(bench: Bench, webhook_url: str) -> None:
+    """Start the sandbox again with another endpoint."""
+    bench.stop()
+    bench.settings = replace(bench.settings, webhook_url=webhook_url)
+    bench.start_again()
+
+
 async def test_nobody_listens(bench: Bench, receiver: Receiver) -> None:
     """An endpoint that refuses connections does not delay the buyer; the attempt is recorded."""
     port = bench.server.port
-    bench.stop()
-    settings = bench.settings
-    bench.settings = type(settings)(
-        data=settings.data,
-        public_url=settings.public_url,
-        webhook_url="http://127.0.0.1:9/hook",
-        webhook_secret=settings.webhook_secret,
-    )
-    bench.start_again()
+    deliver_to(bench, "http://127.0.0.1:9/hook")
     assert bench.server.port == port
     created = await bench.create()
     begun = time.monotonic()
@@ -108,6 +114,40 @@ async def test_nobody_listens(bench: Bench, receiver: Receiver) -> None:
     attempt = (await bench.ledger())["deliveries"][0]
     assert (attempt["status"], attempt["note"]) == (None, "ConnectError")
     assert receiver.arrivals == []
+
+
+async def test_an_endpoint_that_resets_connections(bench: Bench) -> None:
+    """An endpoint that goes down while connections to it are being made fails an attempt, and nothing else."""
+    with resetting_connections() as port:
+        deliver_to(bench, f"http://127.0.0.1:{port}/hook")
+        created = await bench.create()
+        await bench.do(created.id, "pay")
+        event = (await bench.stripe.v1.events.list_async({"delivery_success": False})).data[0].id
+        for _ in range(20):
+            answers = await asyncio.gather(*(bench.http.post(f"/test/events/{event}/resend") for _ in range(20)))
+            assert [answer.json() for answer in answers] == [{"event": event, "status": None}] * 20
+    assert {each["note"] for each in (await bench.ledger())["deliveries"]} <= {"ConnectError", "ReadError"}
+
+
+@contextmanager
+def resetting_connections() -> Iterator[int]:
+    """A port on which every connection is reset as soon as it is made."""
+
+    def reset_all() -> None:
+        with suppress(OSError):
+            while True:
+                connected, _ = listening.accept()
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connected.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=reset_all)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 async def test_retries_end_after_three_days(bench: Bench, receiver: Receiver) -> None:

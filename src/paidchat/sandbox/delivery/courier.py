@@ -201,8 +201,8 @@ class Courier:
         }
         try:
             response = await self._client.post(self._settings.webhook_url, content=payload, headers=headers)
-        except httpx.ConnectError as error:
-            return Answer(None, type(error).__name__, unreachable=True)
+        except (httpx.ConnectError, AttributeError):  # anyio's, for a connection that is lost while it is being made
+            return Answer(None, httpx.ConnectError.__name__, unreachable=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return Answer(None, type(error).__name__)
         return Answer(response.status_code)
