@@ -55,6 +55,8 @@ def sqlite_store(checkout: Path = ROOT, messages: int = HISTORY) -> Iterator[Sto
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "board.db")
         shutil.copyfile(_filled_file(checkout, messages), file)
+        with file.open("rb") as copy:  # or what is measured waits for it: 2.9 ms a webhook with 10⁶ messages, not 1.2
+            os.fsync(copy.fileno())
         yield SqliteStore(file)
 
 
