@@ -108,6 +108,11 @@ class Database:
         written: list[T] = await self._write(writer, Request(work, items))
         return written
 
+    def check_room(self) -> None:
+        """Raise DatabaseUnavailable if so many wait to write about payments that one more would be turned away."""
+        with telling_outages():
+            self._store.locking_writer.check_room()
+
     async def _write(self, writer: Writer, request: Request) -> Any:
         try:
             with telling_outages():

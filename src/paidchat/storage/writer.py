@@ -56,6 +56,11 @@ class Writer:
         if self._impatience is not None:
             self._impatience.cancel()
 
+    def check_room(self) -> None:
+        """Raise Crowded if a request would be turned away at once."""
+        if self._is_closed or len(self._waiting) >= MOST_WAITING:
+            raise Crowded("the database is being closed" if self._is_closed else "too many are waiting to write")
+
     async def write(self, request: Request) -> Any:
         """Run a request; what it wrote is on disk when this returns its result.
 
@@ -67,8 +72,7 @@ class Writer:
             WriteInterrupted: the task that wrote it was cancelled.
             Exception: what the function raises, or the database; nothing of it was written.
         """
-        if self._is_closed or len(self._waiting) >= MOST_WAITING:
-            raise Crowded("the database is being closed" if self._is_closed else "too many are waiting to write")
+        self.check_room()
         request.due = asyncio.get_running_loop().time() + TURN_TIMEOUT_S
         self._waiting.append(request)
         if self._impatience is None:

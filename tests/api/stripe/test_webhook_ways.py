@@ -132,6 +132,21 @@ async def test_a_payment_that_is_not_here_is_asked_for_again(stage: Served, clie
     assert (answer.status, answer.json["code"]) == (503, "payment_unknown")
 
 
+async def test_refused_unread_while_too_many_wait(
+    stage: Served, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While too many wait to write, both ways refuse a webhook before anything else; sent again, it is received."""
+    text, payload = await event_of_a_payment(client)
+    with monkeypatch.context() as crowded:
+        crowded.setattr("paidchat.storage.writer.MOST_WAITING", 0)
+        for signed in (None, ""):
+            answer = await alike(stage, payload, signed=signed)
+            assert (answer.status, answer.json["code"]) == (503, "not_ready")
+            assert answer.headers["retry-after"] == "2"
+    assert (await exchange(stage, sent(payload, PATH))).status == 200
+    assert len(await messages_with(client, text)) == 1
+
+
 async def test_a_body_may_come_later(stage: Served, client: httpx.AsyncClient) -> None:
     """A webhook whose body arrives after its head, or in pieces, is received like any other."""
     for pieces in (1, 2, 7):
