@@ -24,6 +24,8 @@ from benchmarks._processes import (
 from benchmarks._stores import SECRET, Store, settings
 
 SWEEP_S = 20  # in which the first one ends
+NOBODY_SWEPT = "UPDATE sweep SET holder = NULL"
+SWEPT = "SELECT count(*) FROM sweep WHERE holder IS NOT NULL AND held_until < '2020-01-01'"
 
 
 @dataclass
@@ -43,6 +45,7 @@ def board(store: Store, checkout: Path = ROOT, *, host: str = "127.0.0.1") -> It
     port, stripe_port = free_port(), free_port()
     url, stripe = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{stripe_port}"
     public = f"http://{host}:{port}"
+    store.sql(NOBODY_SWEPT)
     with tempfile.TemporaryDirectory() as folder:
         webhook = ("--webhook-url", f"{url}/stripe/webhook", "--webhook-secret", SECRET)
         sandbox = ("sandbox", "--port", str(stripe_port), "--data", folder, *webhook)
@@ -58,11 +61,10 @@ def board(store: Store, checkout: Path = ROOT, *, host: str = "127.0.0.1") -> It
 def _await_sweep(store: Store) -> None:
     """Wait until the sweep at the start is over: it would ask Stripe about the payments that a benchmark makes up.
 
-    Each costs more than a webhook, and only a board that has just started would ask.
+    Each costs more than a webhook, and only a board that has just started would ask. Each process on a database does.
     """
     deadline = time.monotonic() + SWEEP_S
-    over = "SELECT count(*) FROM sweep WHERE holder IS NOT NULL AND held_until < '2020-01-01'"
-    while store.sql(over) != [["1"]]:
+    while store.sql(SWEPT) != [["1"]]:
         assert time.monotonic() < deadline, "the first sweep has not ended"
         time.sleep(0.05)
 
