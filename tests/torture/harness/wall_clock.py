@@ -10,7 +10,7 @@ from tests.torture.hooks.patches import replace
 
 TOLERATED = timedelta(seconds=300)  # docs.stripe.com/webhooks: signatures further off are refused
 # Longer than the leases of a dead process and than the backoff of a refund after a few failures. Shorter than the
-# clock's larger jumps, so that times which a jump has set in the future stay there. No multiple of a lease's is within a
+# clock's larger jumps, so that times which a jump has set in the future stay there. A lease's has no multiple within a
 # minute of a sum of jumps: when a clock goes back by as much as has passed since, an old lease is in force once more.
 PASSING = {"payment.claimed_until": 1100, "sweep.held_until": 1100, "refund.due_at": 1200}  # seconds
 
