@@ -54,7 +54,8 @@ DEEDS = st.sampled_from(["start", "deliver", "deliver", "deliver", "look up", "s
 # How far the board's clock is ahead, in seconds; what happens then; and whether it is corrected at once, which is
 # likely, so that most events find a right clock.
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
-JUMPS = st.sampled_from([0, 20, 20, HOUR, HOUR, DAY, 40 * DAY, 10 * MINUTE, -20, -10 * MINUTE, -HOUR])
+AHEAD = (0, 20, 20, HOUR, HOUR, DAY, 40 * DAY, 10 * MINUTE, -20, -10 * MINUTE, -HOUR)
+JUMPS = st.sampled_from(AHEAD)
 MEANWHILE = st.sampled_from(
     ["nothing", "look up", "pay and look up", "pay and look up", "deliver", "sweep", "full sweep", "dying sweep"]
 )
