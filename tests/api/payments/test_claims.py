@@ -11,7 +11,7 @@ from sqlalchemy import select
 from paidchat.storage import queries
 from paidchat.storage.database import Database
 from tests.support.board_client import http_client
-from tests.support.rows import next_payment_in, opened, payments_in
+from tests.support.rows import first_sweep_over, next_payment_in, opened, payments_in
 from tests.support.served import Served, served_board
 from tests.support.transactions import reading, transaction
 
@@ -46,6 +46,7 @@ async def test_a_request_that_fails_gives_its_claim_back(tmp_path: Path) -> None
     """If the database is too busy to store the session, the response is 503, and a retry need not wait for it."""
     key = str(uuid.uuid4())
     with served_board(tmp_path, reconcile_seconds=3600) as served:
+        await first_sweep_over(served.settings.database_url)  # or it uses up the fault
         async with http_client(served) as client:
             await client.put("/sandbox/test/faults", json={"api": {"hang_s": 1.5, "count": 1}})
             failed = await hold_payment_while(served, asyncio.create_task(send(client, key)))
@@ -62,6 +63,7 @@ async def test_a_request_that_fails_gives_its_claim_back(tmp_path: Path) -> None
 async def test_whoever_has_to_wait_is_told_how_long_that_takes(tmp_path: Path) -> None:
     """While the first request is quick, Retry-After is a second; while it hangs, it is as long as it has hung."""
     with served_board(tmp_path, reconcile_seconds=3600) as served:
+        await first_sweep_over(served.settings.database_url)  # or it uses up the fault
         async with http_client(served) as client:
             for _ in range(3):  # on a busy machine the first request may be done before the second is sent
                 if await waits_beside_a_hanging_request(client, served.settings.database_url):

@@ -10,17 +10,24 @@ import httpx
 import pytest
 
 from tests.support.board_client import act, faithful_client, http_client, sessions_of, start
-from tests.support.rows import next_payment_in, payments_in
+from tests.support.rows import first_sweep_over, next_payment_in, payments_in
 from tests.support.served import Served, free_port, served_board
 
 HELLO = {"text": "Hello", "author": "Ann"}
 
 
 @pytest.fixture(scope="module")
-def faulty(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A board whose sandbox is made to fail."""
-    with served_board(tmp_path_factory.mktemp(backend)) as served:
+def shared(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A board of this module's own."""
+    with served_board(tmp_path_factory.mktemp(backend), reconcile_seconds=3600) as served:
         yield served
+
+
+@pytest.fixture
+async def faulty(shared: Served) -> Served:
+    """A board whose sandbox is made to fail, after its first sweep, whose calls would use up the faults."""
+    await first_sweep_over(shared.settings.database_url)
+    return shared
 
 
 def new_key() -> str:
