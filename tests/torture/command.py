@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.report and options.short:
         parser.error("only long runs are reported: leave out --short")
+    if unknown := [name for name in options.runs if name not in RUNS]:
+        parser.error(f"there is no run {', '.join(unknown)}: {', '.join(RUNS)}")
     if options.list:
         _list()
         return 0
@@ -80,11 +82,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--story", metavar="TEXT", help="only the stories of crash-points whose name contains it")
     parser.add_argument("--minutes", type=float, help="begin no more rounds of a run after this time", default=math.inf)
     parser.add_argument("--processes", type=int, help="how many simulate at a time; by default one per processor")
-    parser.add_argument("--database", metavar="URL", help="postgresql://… instead of SQLite; `postgresql` starts one")
+    at = "postgresql://… instead of SQLite; `postgresql` starts one"
+    parser.add_argument("--database", metavar="URL", type=_address, help=at)
     parser.add_argument("--sabotage", choices=[*SABOTAGES, "all"], help="remove a safeguard: its run must turn red")
     parser.add_argument("--report", action="store_true", help="write the results into docs/torture.md")
     parser.add_argument("--list", action="store_true", help="list the runs and sabotages")
     return parser
+
+
+def _address(text: str) -> str:
+    """Return what was given for `--database` if it can be PostgreSQL's; without one, runs use SQLite."""
+    if text != "postgresql" and not text.startswith(("postgresql://", "postgresql+asyncpg://")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not postgresql://…; leave it out to use SQLite")
+    return text
 
 
 @contextmanager
@@ -120,8 +130,6 @@ def _order(options: argparse.Namespace, sabotage: str | None = None) -> Order:
 
 def _run(name: str, order: Order) -> list[Row]:
     """Make a run and print its rows; a run that crashes is red too."""
-    if name not in RUNS:
-        sys.exit(f"there is no run {name}: {', '.join(RUNS)}")
     _say(f"{name}: seed {order.seed}")
     module = importlib.import_module(f"tests.torture.runs.{name.replace('-', '_')}")
     try:
