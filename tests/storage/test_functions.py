@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from paidchat.storage import queries
 from paidchat.storage.database import Database, DatabaseUnavailable
-from paidchat.storage.writer import MOST_AT_ONCE, TASK, WriteInterrupted
+from paidchat.storage.writer import ENOUGH, MOST_AT_ONCE, TASK, TURNED_AWAY, WriteInterrupted
 from tests.support.rows import migrated, opened
 from tests.support.transactions import transaction
 
@@ -157,32 +158,33 @@ async def crowd(
 Crowd = tuple[Database, Held, "asyncio.Task[int]"]
 
 
-async def test_those_that_come_at_once_share_a_commit(crowd: Crowd) -> None:
+@pytest.mark.parametrize(("count", "groups"), [(20, 1), (MOST_AT_ONCE, 1), (2 * MOST_AT_ONCE + 1, 3), (1_100, 9)])
+async def test_those_that_come_at_once_share_a_commit(crowd: Crowd, count: int, groups: int) -> None:
     """Functions that wait for a transaction to end are committed together, and each gets its own result."""
     database, held, _ = crowd
     commits = 0
 
-    def count(_connection: Connection) -> None:
+    def counted(_connection: Connection) -> None:
         nonlocal commits
         commits += 1
 
-    writes = [asyncio.create_task(database.write(increment)) for _ in range(20)]
+    writes = [asyncio.create_task(database.write(increment)) for _ in range(count)]
     await asyncio.sleep(0)
-    event.listen(Engine, "commit", count)
+    event.listen(Engine, "commit", counted)
     try:
         held.let_go()
-        assert await asyncio.gather(*writes) == list(range(2, 22))
+        assert await asyncio.gather(*writes) == list(range(2, 2 + count))
     finally:
-        event.remove(Engine, "commit", count)
-    assert commits == 2
+        event.remove(Engine, "commit", counted)
+    assert commits == 1 + groups
 
 
 async def test_a_full_group_does_not_wait(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As soon as as many wait as a transaction takes, they are written, however long a group would wait for others."""
+    """As soon as enough wait for a transaction, they are written, however long a group would wait for others."""
     monkeypatch.setattr("paidchat.storage.writer.TURNS", sys.maxsize)
     async with asyncio.timeout(5):
-        written = await asyncio.gather(*(database.write(increment) for _ in range(MOST_AT_ONCE)))
-    assert written == list(range(1, MOST_AT_ONCE + 1))
+        written = await asyncio.gather(*(database.write(increment) for _ in range(ENOUGH)))
+    assert written == list(range(1, ENOUGH + 1))
 
 
 async def test_a_bad_function_takes_nothing_of_its_neighbours_back(crowd: Crowd) -> None:
@@ -288,6 +290,21 @@ async def test_each_waits_as_long_as_the_others(crowd: Crowd) -> None:
         assert asyncio.get_running_loop().time() - began > least - 0.01
     held.let_go()
     assert await database.write(increment) == 2
+
+
+@pytest.mark.usefixtures("impatience")
+async def test_the_impatient_leave_a_few_at_a_time(crowd: Crowd) -> None:
+    """When a crowd loses patience at once, the event loop gets a turn after some of them."""
+    database, _, _ = crowd
+    writes = [asyncio.create_task(database.write(increment)) for _ in range(5 * TURNED_AWAY)]
+    left = [0]
+    async with asyncio.timeout(5):
+        while left[-1] < len(writes):
+            await asyncio.sleep(0)
+            left.append(sum(each.done() for each in writes))
+    assert max(now - before for before, now in pairwise(left)) <= TURNED_AWAY
+    refusals = await asyncio.gather(*writes, return_exceptions=True)
+    assert {type(refusal) for refusal in refusals} == {DatabaseUnavailable}
 
 
 async def test_a_database_that_closes_finishes_what_it_was_asked_for(new_url: Callable[[], str]) -> None:
