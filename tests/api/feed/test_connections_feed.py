@@ -176,7 +176,10 @@ MISUSES = {
 
 @pytest.mark.parametrize("going_on", [False, True], ids=["silent", "going on"])
 async def test_after_a_close_the_connection_goes(board: Served, *, going_on: bool) -> None:
-    """A viewer that was sent a close frame is gone within five seconds, whether it is silent or keeps sending."""
+    """A viewer that was sent a close frame is gone within five seconds, whether it is silent or keeps sending.
+
+    One that keeps sending may lose the frame: the kernel answers what comes after the end with a reset.
+    """
 
     async def closed_with(frames: bytes) -> int | None:
         async with raw_socket(board) as connection:
@@ -192,7 +195,8 @@ async def test_after_a_close_the_connection_goes(board: Served, *, going_on: boo
             return close_code(reading.result())
 
     codes = await asyncio.gather(*(closed_with(frames) for frames, _ in MISUSES.values()))
-    assert dict(zip(MISUSES, codes, strict=True)) == {name: code for name, (_, code) in MISUSES.items()}
+    for (name, (_, expected)), code in zip(MISUSES.items(), codes, strict=True):
+        assert code == expected or (going_on and code is None), name
 
 
 async def test_an_honest_close_does_not_wait(board: Served) -> None:
