@@ -29,8 +29,9 @@ USER_TIMEOUT_MS: Final = 25_000  # unacknowledged data ends a connection after t
 # largest body that we accept is half of it.
 RECEIVE_BUFFER: Final = 128 * 1024
 BACKLOG: Final = 2048
-# For each of them libuv accepts one connection in a turn of the event loop, and turns are long when thousands of
-# clients keep it busy. Under ten times the load a new one waited for up to 42 s, now 7. Each costs 20 to 40 µs more.
+# Copies of the listening socket. For each, libuv accepts one connection in a turn of the event loop, and turns are long
+# when thousands of clients keep it busy. Under ten times the load one waited for up to 42 s, now 7. Each costs 20 to
+# 40 µs more.
 LISTENERS: Final = 16
 TICK_S: Final = 1
 START_TIMEOUT_S: Final = 30  # for a worker to become ready
